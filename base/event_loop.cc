@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/event_loop.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+
+#include "absl/strings/str_cat.h"
+
+namespace kinsock {
+namespace {
+
+// Descriptors served between two looks at timers and messages: enough to amortise the system call, few enough
+// that a message waits no longer than a handful of handlers.
+constexpr int kBatch = 64;
+
+epoll_event Interest(uint32_t events, FdHandler& handler) {
+  epoll_event event{};
+  event.events = events;
+  event.data.ptr = &handler;
+  return event;
+}
+
+}  // namespace
+
+std::shared_ptr<Wakeup> Wakeup::Create(EventLoop& loop, Callback callback) {
+  return std::shared_ptr<Wakeup>(new Wakeup(loop, std::move(callback)));
+}
+
+void Wakeup::Notify() {
+  if (!pending_.exchange(true, std::memory_order_acq_rel)) loop_.Enqueue(*this);
+}
+
+void Wakeup::Run() {
+  // Cleared first: what is notified from here on wants another run.
+  pending_.exchange(false, std::memory_order_acq_rel);
+  if (callback_) callback_();
+}
+
+// Swallows the count of the wake-up eventfd.
+class EventLoop::WakeFd final : public FdHandler {
+ public:
+  explicit WakeFd(int fd) : fd_(fd) {}
+  void OnReady(uint32_t) override {
+    eventfd_t count;
+    eventfd_read(fd_, &count);
+  }
+
+ private:
+  int fd_;
+};
+
+EventLoop::EventLoop(const Clock& clock)
+    : clock_(clock), epoll_(epoll_create1(EPOLL_CLOEXEC)), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  // Without these two the process cannot serve anything; there is nobody yet to report to.
+  if (!epoll_.valid() || !wake_.valid()) std::abort();
+  wake_handler_ = std::make_unique<WakeFd>(wake_.get());
+  if (!Watch(wake_.get(), EPOLLIN, *wake_handler_).ok()) std::abort();
+  thread_.BindToCurrentThread();
+  now_ = clock_.Now();
+}
+
+EventLoop::~EventLoop() {
+  Wakeup* wakeup = wakeups_.exchange(nullptr, std::memory_order_acquire);
+  while (wakeup != nullptr) {
+    std::shared_ptr<Wakeup> last = std::move(wakeup->keep_alive_);
+    wakeup = wakeup->next_;
+  }
+}
+
+void EventLoop::Run() {
+  thread_.BindToCurrentThread();
+  while (!stopping_.load(std::memory_order_acquire)) RunOnce(std::chrono::milliseconds::max());
+  ServeTasks();
+  stopping_.store(false, std::memory_order_release);
+}
+
+bool EventLoop::RunOnce(std::chrono::milliseconds patience) {
+  bool served = ServeDescriptors(patience);
+  served |= ServeTasks();
+  served |= ServeWakeups();
+  served |= ServeTimers();
+  return served;
+}
+
+void EventLoop::Stop() {
+  stopping_.store(true, std::memory_order_release);
+  WakeIfAsleep();
+  eventfd_write(wake_.get(), 1);
+}
+
+void EventLoop::Post(Task task) {
+  {
+    MutexLock lock(tasks_mutex_);
+    tasks_.push_back(std::move(task));
+  }
+  WakeIfAsleep();
+}
+
+void EventLoop::Enqueue(Wakeup& wakeup) {
+  wakeup.keep_alive_ = wakeup.shared_from_this();
+  Wakeup* head = wakeups_.load(std::memory_order_relaxed);
+  do {
+    wakeup.next_ = head;
+  } while (!wakeups_.compare_exchange_weak(head, &wakeup, std::memory_order_seq_cst,
+                                           std::memory_order_relaxed));
+  WakeIfAsleep();
+}
+
+// Pairs with ServeDescriptors(): the sender queues, then looks whether the loop sleeps; the loop says that it
+// will sleep, then looks into the queues. Sequential consistency makes at least one of them see the other.
+void EventLoop::WakeIfAsleep() {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (asleep_.load(std::memory_order_seq_cst) && asleep_.exchange(false, std::memory_order_seq_cst)) {
+    eventfd_write(wake_.get(), 1);
+  }
+}
+
+bool EventLoop::HasMessages() {
+  if (wakeups_.load(std::memory_order_seq_cst) != nullptr) return true;
+  MutexLock lock(tasks_mutex_);
+  return !tasks_.empty();
+}
+
+absl::Status EventLoop::Watch(int fd, uint32_t events, FdHandler& handler) {
+  epoll_event event = Interest(events, handler);
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0) return absl::OkStatus();
+  return absl::ErrnoToStatus(errno, absl::StrCat("epoll refuses descriptor ", fd));
+}
+
+void EventLoop::Rearm(int fd, uint32_t events, FdHandler& handler) {
+  epoll_event event = Interest(events, handler);
+  epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
+}
+
+void EventLoop::Forget(int fd, FdHandler& handler) {
+  epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+  for (int i = 0; i < batch_size_; ++i) {
+    if (batch_[i].data.ptr == &handler) batch_[i].data.ptr = nullptr;
+  }
+}
+
+EventLoop::TimerId EventLoop::RunAfter(std::chrono::nanoseconds delay, Task task) {
+  TimerId id(clock_.Now() + std::chrono::duration_cast<MonotonicTime::duration>(delay), next_timer_++);
+  timers_.emplace(id, std::move(task));
+  return id;
+}
+
+void EventLoop::Cancel(TimerId timer) { timers_.erase(timer); }
+
+int EventLoop::WaitMillis(std::chrono::milliseconds patience) const {
+  if (!timers_.empty()) {
+    const auto left = timers_.begin()->first.first - clock_.Now();
+    // Rounded up: woken a moment early, the loop would spin until the timer is due.
+    patience = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(left),
+                          std::chrono::milliseconds(0), patience);
+  }
+  if (patience == std::chrono::milliseconds::max()) return -1;
+  return static_cast<int>(std::min<int64_t>(patience.count(), 1 << 30));
+}
+
+bool EventLoop::ServeDescriptors(std::chrono::milliseconds patience) {
+  std::array<epoll_event, kBatch> events;
+  int wait = WaitMillis(patience);
+  if (wait != 0) {
+    asleep_.store(true, std::memory_order_seq_cst);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (HasMessages() || stopping_.load(std::memory_order_acquire)) wait = 0;
+  }
+  const int ready = epoll_wait(epoll_.get(), events.data(), kBatch, wait);
+  asleep_.store(false, std::memory_order_relaxed);
+  now_ = clock_.Now();
+  if (ready <= 0) return false;
+
+  batch_ = events.data();
+  batch_size_ = ready;
+  for (int i = 0; i < ready; ++i) {
+    if (events[i].data.ptr != nullptr) static_cast<FdHandler*>(events[i].data.ptr)->OnReady(events[i].events);
+  }
+  batch_size_ = 0;
+  return true;
+}
+
+bool EventLoop::ServeTimers() {
+  bool served = false;
+  const MonotonicTime now = clock_.Now();
+  while (!timers_.empty() && timers_.begin()->first.first <= now) {
+    Task task = std::move(timers_.begin()->second);
+    timers_.erase(timers_.begin());
+    task();
+    served = true;
+  }
+  return served;
+}
+
+bool EventLoop::ServeWakeups() {
+  Wakeup* newest = wakeups_.exchange(nullptr, std::memory_order_seq_cst);
+  Wakeup* oldest = nullptr;
+  while (newest != nullptr) {  // back into the order in which they came
+    Wakeup* next = newest->next_;
+    newest->next_ = oldest;
+    oldest = newest;
+    newest = next;
+  }
+  const bool served = oldest != nullptr;
+  while (oldest != nullptr) {
+    Wakeup* next = oldest->next_;
+    std::shared_ptr<Wakeup> current = std::move(oldest->keep_alive_);
+    current->Run();
+    oldest = next;
+  }
+  return served;
+}
+
+bool EventLoop::ServeTasks() {
+  std::vector<Task> tasks;
+  {
+    MutexLock lock(tasks_mutex_);
+    tasks.swap(tasks_);
+  }
+  for (Task& task : tasks) task();
+  return !tasks.empty();
+}
+
+}  // namespace kinsock

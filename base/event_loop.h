@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_BASE_EVENT_LOOP_H_
+#define KINSOCK_BASE_EVENT_LOOP_H_
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "base/thread_affinity.h"
+#include "base/unique_fd.h"
+
+struct epoll_event;
+
+namespace kinsock {
+
+class EventLoop;
+
+// What an event loop calls when a descriptor is ready. Not owned by the loop; take the descriptor out with
+// Forget() before this goes.
+class FdHandler {
+ public:
+  // `events` are EPOLL* bits. On the loop's thread.
+  virtual void OnReady(uint32_t events) = 0;
+
+ protected:
+  ~FdHandler() = default;
+};
+
+// A message without a body that any thread can send to an object of a loop, as often as it likes: several sent
+// before the loop gets to it are one. Costs no allocation, and no system call while the loop is awake.
+class Wakeup : public std::enable_shared_from_this<Wakeup> {
+ public:
+  using Callback = absl::AnyInvocable<void()>;
+
+  // `callback` runs on the thread of `loop`, which must outlive the Wakeup.
+  static std::shared_ptr<Wakeup> Create(EventLoop& loop, Callback callback);
+
+  // Any thread.
+  void Notify();
+
+  // The loop's thread: `callback` is dropped and never runs again, even when a notification is under way.
+  void Disarm() { callback_ = nullptr; }
+
+ private:
+  friend class EventLoop;
+  Wakeup(EventLoop& loop, Callback callback) : loop_(loop), callback_(std::move(callback)) {}
+  void Run();
+
+  EventLoop& loop_;
+  Callback callback_;
+  std::atomic<bool> pending_{false};
+  std::shared_ptr<Wakeup> keep_alive_;  // set while queued
+  Wakeup* next_ = nullptr;
+};
+
+// An epoll loop: descriptors, timers, and messages from other threads. One thread runs it; unless a comment
+// says otherwise, that thread alone calls.
+class EventLoop {
+ public:
+  using Task = absl::AnyInvocable<void()>;
+  using TimerId = std::pair<MonotonicTime, uint64_t>;
+
+  explicit EventLoop(const Clock& clock = Clock::Monotonic());
+  ~EventLoop();
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
+
+  // Serves until Stop(). The calling thread owns the loop from here on.
+  void Run();
+
+  // Serves what is ready now and returns; waits for it up to `patience`. True if anything was served.
+  bool RunOnce(std::chrono::milliseconds patience = std::chrono::milliseconds(0));
+
+  // Any thread: Run() returns after the round it is in; tasks posted before are still served.
+  void Stop();
+
+  // Any thread: `task` runs on the loop's thread, in the order of posting. Tasks that are left when the loop
+  // is destroyed are destroyed unrun.
+  void Post(Task task);
+
+  // Calls `handler` when `fd` has any of `events` (EPOLL* bits). RESOURCE_EXHAUSTED when the kernel refuses.
+  absl::Status Watch(int fd, uint32_t events, FdHandler& handler);
+  // Changes the interest; zero keeps the descriptor but reports only EPOLLERR and EPOLLHUP.
+  void Rearm(int fd, uint32_t events, FdHandler& handler);
+  // Ends the interest: no call to `handler` for `fd` follows, even if it was ready already. Before close().
+  void Forget(int fd, FdHandler& handler);
+
+  // Runs `task` once, not before `delay` from now has passed.
+  TimerId RunAfter(std::chrono::nanoseconds delay, Task task);
+  // Drops a timer; harmless if it ran already.
+  void Cancel(TimerId timer);
+
+  // The time at which the present round began.
+  MonotonicTime now() const { return now_; }
+
+  const ThreadAffinity& thread() const { return thread_; }
+
+ private:
+  friend class Wakeup;
+  class WakeFd;
+
+  void Enqueue(Wakeup& wakeup);
+  void WakeIfAsleep();
+  int WaitMillis(std::chrono::milliseconds patience) const;
+  bool ServeDescriptors(std::chrono::milliseconds patience);
+  bool ServeTimers();
+  bool ServeWakeups();
+  bool ServeTasks();
+  bool HasMessages();
+
+  const Clock& clock_;
+  ThreadAffinity thread_;
+  UniqueFd epoll_;
+  UniqueFd wake_;                      // eventfd: a message came while the loop slept
+  std::unique_ptr<WakeFd> wake_handler_;
+  std::atomic<bool> asleep_{false};    // the loop is, or is about to be, in epoll_wait
+  std::atomic<bool> stopping_{false};
+  MonotonicTime now_;
+
+  std::atomic<Wakeup*> wakeups_{nullptr};  // newest first
+  Mutex tasks_mutex_;
+  std::vector<Task> tasks_ ABSL_GUARDED_BY(tasks_mutex_);
+
+  std::map<TimerId, Task> timers_;
+  uint64_t next_timer_ = 0;
+
+  epoll_event* batch_ = nullptr;  // the events being served, so that Forget() can strike them out
+  int batch_size_ = 0;
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_BASE_EVENT_LOOP_H_

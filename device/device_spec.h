@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_DEVICE_DEVICE_SPEC_H_
+#define KINSOCK_DEVICE_DEVICE_SPEC_H_
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "router/cid.h"
+
+namespace kinsock {
+
+// Names a device for the life of the process; never reused.
+using DeviceId = uint64_t;
+
+// The bounds one VM lives in. Each is counted when it is hit.
+struct DeviceLimits {
+  // Connections of one VM, both directions, host and siblings: two hundred times what Linux guests usually
+  // hold. Beyond it a new one is reset (QUOTA).
+  uint32_t max_connections = 65536;
+  // Connections that nobody has answered yet. Beyond it a new one is reset (QUOTA).
+  uint32_t max_pending_connections = 4096;
+  // Payload that was taken from senders and waits for this VM: guest memory it has not posted, or host
+  // programs that do not read. Beyond it the connection that would add more is reset (QUOTA).
+  uint64_t max_buffered_bytes = 64u << 20;
+};
+
+// All that a reactor needs to serve one VM. Plain values and descriptors: it is moved to the reactor's thread.
+struct DeviceSpec {
+  DeviceId id = 0;
+  std::string name;  // for log lines
+  Cid cid = 0;       // IsGuestCid()
+  std::vector<std::string> groups;   // siblings reach each other when they share one
+  UniqueFd vhost_user_listener;      // listening AF_UNIX stream socket, non-blocking
+  UniqueFd host_listener;            // the same for the hybrid socket; invalid: no host side
+  std::string uds_path;              // guest to host: "<uds_path>_<port>"; empty: no host side
+  uint32_t queue_size = 1024;        // largest ring that the front-end may set; power of two, up to 32768
+  uint32_t tx_buffer_bytes = 65536;  // window granted to the guest on each connection to the host
+  DeviceLimits limits;
+};
+
+// How far the VM's side of the device has come.
+enum class DeviceState : uint8_t {
+  kListening,  // no front-end
+  kConnected,  // vhost-user session, driver not ready
+  kActive,     // the driver runs, packets flow
+  kSuspended,  // the rings are stopped; connections wait
+};
+
+// Who is at the other end of the vhost-user socket.
+struct FrontEndInfo {
+  pid_t pid = 0;
+  uid_t uid = 0;
+  gid_t gid = 0;
+  uint64_t features = 0;           // virtio features as acknowledged
+  uint64_t protocol_features = 0;  // VHOST_USER_PROTOCOL_F_* as acknowledged
+  uint32_t memory_regions = 0;
+  std::chrono::system_clock::time_point since;
+};
+
+// What a device reports whenever it changes.
+struct DeviceStatus {
+  DeviceState state = DeviceState::kListening;
+  FrontEndInfo front_end;  // meaningful unless kListening
+  std::string last_error;  // why the last session ended, if it ended badly; empty otherwise
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_DEVICE_DEVICE_SPEC_H_

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "device/host_path.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+
+namespace kinsock {
+namespace {
+
+// The socket file itself, pinned: whatever happens to the name afterwards, this is what gets connected.
+UniqueFd OpenSocketFile(const std::string& uds_path, uint32_t port) {
+  const size_t slash = uds_path.rfind('/');
+  const std::string directory = slash == std::string::npos ? "." : uds_path.substr(0, slash + 1);
+  const std::string name = absl::StrCat(uds_path.substr(slash == std::string::npos ? 0 : slash + 1), "_", port);
+  UniqueFd dir(open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!dir.valid()) return UniqueFd();
+  open_how how{};
+  how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
+  how.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH;
+  UniqueFd file(static_cast<int>(syscall(SYS_openat2, dir.get(), name.c_str(), &how, sizeof(how))));
+  struct stat info;
+  if (!file.valid() || fstat(file.get(), &info) != 0 || !S_ISSOCK(info.st_mode)) return UniqueFd();
+  return file;
+}
+
+}  // namespace
+
+HostConnection ConnectHostPath(const std::string& uds_path, uint32_t port) {
+  const UniqueFd file = OpenSocketFile(uds_path, port);
+  if (!file.valid()) return {};
+  UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!socket.valid()) return {.status = HostConnection::Status::kBusy, .socket = UniqueFd()};
+
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = absl::StrCat("/proc/self/fd/", file.get());
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  if (connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0) {
+    return {.status = HostConnection::Status::kConnected, .socket = std::move(socket)};
+  }
+  if (errno == EAGAIN || errno == EINTR) return {.status = HostConnection::Status::kBusy, .socket = UniqueFd()};
+  return {};
+}
+
+}  // namespace kinsock

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "device/host_side.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "device/host_path.h"
+
+namespace kinsock {
+namespace {
+
+constexpr uint32_t kPacketCost = 256;  // of a batch's budget, besides the payload
+
+// Host ports tried before a host program is refused: the guest itself uses the others towards the host.
+constexpr int kPortAttempts = 8;
+
+void Settle(Packet& packet, Packet::Outcome outcome, CloseReason reason = CloseReason::kNone) {
+  packet.outcome = outcome;
+  packet.reason = reason;
+}
+
+}  // namespace
+
+HostSide::HostSide(DeviceId device, GroupSet groups, Environment environment)
+    : Port(device, kHostCid, std::move(groups), environment.limits.max_buffered_bytes),
+      env_(std::move(environment)),
+      resume_(Wakeup::Create(env_.loop, [this] { OnBuffers(); })),
+      reap_(Wakeup::Create(env_.loop, [this] { dead_.clear(); })) {}
+
+HostSide::~HostSide() {
+  resume_->Disarm();
+  reap_->Disarm();
+  for (auto& [key, socket] : sockets_) CancelTimer(*socket);
+}
+
+// --- From the guest ---
+
+Port::Progress HostSide::Deliver(Lane& lane, uint32_t budget) {
+  Progress progress = Progress::kDrained;
+  while (Packet* packet = lane.waiting.front()) {
+    if (budget == 0) {
+      progress = Progress::kBudget;
+      break;
+    }
+    budget -= std::min(budget, packet->header.len + kPacketCost);
+    if (packet->outcome == Packet::Outcome::kWaiting) Take(*packet);
+    lane.done.PushBack(lane.waiting.PopFront());
+  }
+  // The packets go back to the guest when this returns.
+  if (HostSocket* socket = std::exchange(gathering_, nullptr)) socket->FlushGathered();
+  return progress;
+}
+
+void HostSide::Take(Packet& packet) {
+  const VsockHeader& header = packet.header;
+  if (header.op == VIRTIO_VSOCK_OP_REQUEST) return TakeRequest(packet);
+  HostSocket* socket = Find(header.src_port, header.dst_port);
+  if (socket == nullptr) {
+    const bool is_reset = header.op == VIRTIO_VSOCK_OP_RST;
+    return Settle(packet, is_reset ? Packet::Outcome::kDropped : Packet::Outcome::kRefused);
+  }
+  const std::shared_ptr<Flow> flow = socket->flow();
+  switch (flow->Accept(header, Opposite(socket->host_end()))) {
+    case Flow::Verdict::kForward:
+      Settle(packet, Packet::Outcome::kDelivered);
+      return TakeAccepted(*socket, packet);
+    case Flow::Verdict::kForwardAndClose:
+      packet.flow = flow;
+      Settle(packet, Packet::Outcome::kClosed);
+      return Discard(*socket);
+    case Flow::Verdict::kViolation:
+      flow->Close(CloseReason::kMalformed);
+      packet.flow = flow;
+      Settle(packet, Packet::Outcome::kRefused, CloseReason::kMalformed);
+      return Discard(*socket);
+    case Flow::Verdict::kIgnore:
+    case Flow::Verdict::kOver:
+      return Settle(packet, Packet::Outcome::kDropped);
+  }
+}
+
+void HostSide::TakeAccepted(HostSocket& socket, Packet& packet) {
+  switch (packet.header.op) {
+    case VIRTIO_VSOCK_OP_RW:
+      if (gathering_ != &socket) {
+        if (gathering_ != nullptr) gathering_->FlushGathered();
+        gathering_ = &socket;
+      }
+      socket.flow()->CountDelivered(Opposite(socket.host_end()), packet.header.len);
+      socket.Gather(packet.payload);
+      return socket.OnCredit(packet.header);
+    case VIRTIO_VSOCK_OP_RESPONSE:
+      return socket.OnResponse(packet.header);
+    case VIRTIO_VSOCK_OP_SHUTDOWN:
+      socket.OnCredit(packet.header);
+      return socket.OnGuestShutdown();
+    default:
+      return socket.OnCredit(packet.header);
+  }
+}
+
+void HostSide::TakeRequest(Packet& packet) {
+  HostConnection connection = ConnectHostPath(env_.uds_path, packet.header.dst_port);
+  if (connection.status == HostConnection::Status::kRefused) {
+    return Settle(packet, Packet::Outcome::kRefused, CloseReason::kNoListener);
+  }
+  HostSocket& socket = Add(packet.flow, Flow::Side::kTarget, UniqueFd());
+  Settle(packet, Packet::Outcome::kDelivered);
+  socket.OnCredit(packet.header);
+  if (connection.status == HostConnection::Status::kConnected) {
+    socket.Attach(std::move(connection.socket));
+    socket.OnBuffers();
+  } else {
+    RetryConnect(socket, env_.loop.now() + kBusyTimeout);
+  }
+}
+
+// The host program is there but has not accepted its earlier callers yet.
+void HostSide::RetryConnect(HostSocket& socket, MonotonicTime deadline) {
+  socket.timer_armed = true;
+  socket.timer = env_.loop.RunAfter(kBusyRetry, [this, &socket, deadline] {
+    socket.timer_armed = false;
+    HostConnection connection = ConnectHostPath(env_.uds_path, socket.host_port());
+    if (connection.status == HostConnection::Status::kConnected) {
+      socket.Attach(std::move(connection.socket));
+      return socket.OnBuffers();
+    }
+    const bool try_again =
+        connection.status == HostConnection::Status::kBusy && env_.loop.now() < deadline;
+    try_again ? RetryConnect(socket, deadline) : End(socket, CloseReason::kNoListener);
+  });
+}
+
+// --- From host programs ---
+
+void HostSide::Connect(UniqueFd program, uint32_t guest_port) {
+  if (transient_flows() >= static_cast<int>(env_.limits.max_pending_connections)) {
+    env_.stats.from_guest_over_quota.Add();
+    return;
+  }
+  VsockHeader request{.src_cid = kHostCid, .dst_cid = env_.rx.cid(), .dst_port = guest_port};
+  request.op = VIRTIO_VSOCK_OP_REQUEST;
+  request.buf_alloc = env_.window;
+  for (int attempt = 0; attempt < kPortAttempts; ++attempt) {
+    request.src_port = ports_.Take();
+    auto flow = std::make_shared<Flow>(env_.flow_ids.Next(), request,
+                                       Flow::End{shared_from_this(), request.src_port},
+                                       Flow::End{env_.rx.shared_from_this(), guest_port});
+    const VsockRx::AdmitResult admitted = env_.rx.Admit(flow);
+    if (admitted == VsockRx::AdmitResult::kAdmitted) {
+      HostSocket& socket = Add(std::move(flow), Flow::Side::kInitiator, std::move(program));
+      socket.timer_armed = true;
+      socket.timer = env_.loop.RunAfter(kConnectTimeout, [this, &socket] {
+        socket.timer_armed = false;
+        End(socket, CloseReason::kConnectTimeout);
+      });
+      return socket.SendRequest();
+    }
+    flow->Close(CloseReason::kQuota);
+    ports_.Release(request.src_port);
+    if (admitted == VsockRx::AdmitResult::kFull) break;
+  }
+  env_.stats.from_guest_over_quota.Add();
+}
+
+// --- Sockets ---
+
+HostSocket* HostSide::Find(uint32_t guest_port, uint32_t host_port) const {
+  const auto it = sockets_.find(Key(guest_port, host_port));
+  return it == sockets_.end() ? nullptr : it->second.get();
+}
+
+HostSocket& HostSide::Add(std::shared_ptr<Flow> flow, Flow::Side host_end, UniqueFd socket) {
+  auto added = std::make_unique<HostSocket>(*this, std::move(flow), host_end, std::move(socket));
+  HostSocket& result = *added;
+  sockets_[Key(result.guest_port(), result.host_port())] = std::move(added);
+  return result;
+}
+
+void HostSide::End(HostSocket& socket, CloseReason reason) {
+  const std::shared_ptr<Flow> flow = socket.flow();
+  if (flow->Close(reason)) env_.rx.ResetFlow(flow);
+  Discard(socket);
+}
+
+void HostSide::ResetFlow(const std::shared_ptr<Flow>& flow) {
+  const Flow::Side host_end = flow->SideOf(*this);
+  HostSocket* socket = Find(flow->other_end(host_end).vsock_port, flow->end(host_end).vsock_port);
+  if (socket != nullptr && socket->flow() == flow) Discard(*socket);
+}
+
+// The flow is closed: the socket goes too, or stays until its backlog is written.
+void HostSide::Discard(HostSocket& socket) {
+  const auto it = sockets_.find(Key(socket.guest_port(), socket.host_port()));
+  if (it == sockets_.end() || it->second.get() != &socket) return;
+  std::unique_ptr<HostSocket> owned = std::move(it->second);
+  sockets_.erase(it);
+  CancelTimer(socket);
+  if (socket.host_end() == Flow::Side::kInitiator) ports_.Release(socket.host_port());
+  std::erase(starved_, &socket);
+  if (gathering_ == &socket) gathering_ = nullptr;
+  if (socket.StartLingering()) {
+    lingering_.emplace(&socket, std::move(owned));
+  } else {
+    socket.CloseSocket();
+    dead_.push_back(std::move(owned));
+    reap_->Notify();
+  }
+}
+
+void HostSide::Finished(HostSocket& socket) {
+  const auto it = lingering_.find(&socket);
+  if (it == lingering_.end()) return;
+  socket.CloseSocket();
+  dead_.push_back(std::move(it->second));
+  lingering_.erase(it);
+  reap_->Notify();
+}
+
+void HostSide::DropLingering() { lingering_.clear(); }
+
+void HostSide::CancelTimer(HostSocket& socket) {
+  if (std::exchange(socket.timer_armed, false)) env_.loop.Cancel(socket.timer);
+}
+
+void HostSide::OnBuffers() {
+  std::vector<HostSocket*> starved;
+  starved.swap(starved_);
+  // One that ends another is not foreseen: a socket ends only itself.
+  for (HostSocket* socket : starved) socket->OnBuffers();
+}
+
+void HostSide::Describe(FlowInfo& info) const {
+  const bool host_is_initiator = info.initiator.cid == kHostCid;
+  FlowInfo::End& host = host_is_initiator ? info.initiator : info.target;
+  const FlowInfo::End& guest = host_is_initiator ? info.target : info.initiator;
+  const HostSocket* socket = Find(guest.port, host.port);
+  if (socket == nullptr) return;
+  host.host_pid = socket->peer_pid();
+  host.host_uid = socket->peer_uid();
+  FlowInfo::Direction& to_host = host_is_initiator ? info.to_initiator : info.to_target;
+  to_host.queued_bytes = socket->queued_bytes();
+}
+
+}  // namespace kinsock

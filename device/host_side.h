@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_DEVICE_HOST_SIDE_H_
+#define KINSOCK_DEVICE_HOST_SIDE_H_
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "base/event_loop.h"
+#include "device/device_spec.h"
+#include "device/device_stats.h"
+#include "device/flow_ids.h"
+#include "device/host_ports.h"
+#include "device/host_socket.h"
+#include "device/vsock_rx.h"
+#include "router/port.h"
+
+namespace kinsock {
+
+// The host as one guest sees it (CID 2): its programs, behind AF_UNIX sockets. A guest's REQUEST connects to
+// "<uds_path>_<port>"; host programs come in through Connect() (hybrid_listener.h).
+//
+// Thread: the device's reactor, the methods of Port included.
+class HostSide final : public Port {
+ public:
+  // What a host side works with; nothing is owned, all outlive it.
+  struct Environment {
+    EventLoop& loop;
+    VsockRx& rx;  // of the guest
+    DeviceStats& stats;
+    const DeviceLimits& limits;
+    FlowIds& flow_ids;
+    std::string uds_path;
+    uint32_t window;  // bytes granted to the guest on each connection
+  };
+
+  // Time for the guest to answer a host program's request, and for a host program's backlog to have room.
+  // Firecracker's and Linux' own; then the connection is refused (CONNECT_TIMEOUT, NO_LISTENER).
+  static constexpr std::chrono::milliseconds kConnectTimeout{2000};
+  static constexpr std::chrono::milliseconds kBusyRetry{20};
+  static constexpr std::chrono::milliseconds kBusyTimeout{500};
+
+  HostSide(DeviceId device, GroupSet groups, Environment environment);
+  ~HostSide() override;
+
+  // Port.
+  Progress Deliver(Lane& lane, uint32_t budget) override;
+  void ResetFlow(const std::shared_ptr<Flow>& flow) override;
+
+  // Takes a host program that wants `guest_port`. It gets "OK <port>\n" when the guest accepts, end of file
+  // otherwise.
+  void Connect(UniqueFd socket, uint32_t guest_port);
+
+  // Closes what is still being written for connections that are over.
+  void DropLingering();
+
+  // Adds what is known of the host end of `info`.
+  void Describe(FlowInfo& info) const;
+
+  // --- For HostSocket. ---
+
+  const Environment& env() const { return env_; }
+  // Notified when the guest posts buffers; sockets that wait say AwaitBuffers().
+  const std::shared_ptr<Wakeup>& resume() const { return resume_; }
+  void AwaitBuffers(HostSocket& socket) { starved_.push_back(&socket); }
+  // Ends the flow and resets the guest. The socket is gone when the present event has been handled.
+  void End(HostSocket& socket, CloseReason reason);
+  // A lingering socket has nothing more to do.
+  void Finished(HostSocket& socket);
+  // The connection is made, or is not: its timer is of no use any more.
+  void CancelTimer(HostSocket& socket);
+
+ private:
+  using Key = std::pair<uint32_t, uint32_t>;  // guest port, host port
+
+  void Take(Packet& packet);
+  void TakeRequest(Packet& packet);
+  void TakeAccepted(HostSocket& socket, Packet& packet);
+  HostSocket* Find(uint32_t guest_port, uint32_t host_port) const;
+  HostSocket& Add(std::shared_ptr<Flow> flow, Flow::Side host_end, UniqueFd socket);
+  void Discard(HostSocket& socket);
+  void RetryConnect(HostSocket& socket, MonotonicTime deadline);
+  void OnBuffers();
+
+  Environment env_;
+  std::shared_ptr<Wakeup> resume_;
+  std::shared_ptr<Wakeup> reap_;
+  HostPorts ports_;
+  absl::flat_hash_map<Key, std::unique_ptr<HostSocket>> sockets_;
+  absl::flat_hash_map<HostSocket*, std::unique_ptr<HostSocket>> lingering_;
+  std::vector<HostSocket*> starved_;
+  std::vector<std::unique_ptr<HostSocket>> dead_;  // until the event that ended them has been handled
+  HostSocket* gathering_ = nullptr;                // has payload of the present batch
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_DEVICE_HOST_SIDE_H_

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "device/host_socket.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "device/host_side.h"
+
+namespace kinsock {
+namespace {
+
+// Pieces handed to one sendmsg(), well within the kernel's IOV_MAX of 1024.
+constexpr size_t kMaxGathered = 512;
+
+// Reads of one wake-up; the rest waits for the next round of the loop, after the other sockets.
+constexpr int kReadsPerWakeup = 4;
+
+constexpr uint32_t kBothWays = VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN_SEND;
+
+}  // namespace
+
+HostSocket::HostSocket(HostSide& side, std::shared_ptr<Flow> flow, Flow::Side host_end, UniqueFd socket)
+    : side_(side), flow_(std::move(flow)), host_end_(host_end), socket_(std::move(socket)) {
+  LearnPeer();
+}
+
+HostSocket::~HostSocket() { CloseSocket(); }
+
+void HostSocket::CloseSocket() {
+  if (interest_ != 0) side_.env().loop.Forget(socket_.get(), *this);
+  interest_ = 0;
+  socket_.reset();
+  side_.ReleaseBuffered(backlog_.size());
+  backlog_.Clear();
+}
+
+void HostSocket::LearnPeer() {
+  ucred peer;
+  socklen_t size = sizeof(peer);
+  if (!socket_.valid() || getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return;
+  peer_pid_ = peer.pid;
+  peer_uid_ = peer.uid;
+}
+
+VsockHeader HostSocket::Header(uint16_t op) const {
+  const Flow::End& guest = flow_->other_end(host_end_);
+  return {.src_cid = kHostCid,
+          .dst_cid = guest.port->cid(),
+          .src_port = host_port(),
+          .dst_port = guest.vsock_port,
+          .type = flow_->type(),
+          .op = op,
+          .buf_alloc = side_.env().window,
+          .fwd_cnt = fwd_cnt_};
+}
+
+// --- Making the connection ---
+
+void HostSocket::Attach(UniqueFd socket) {
+  socket_ = std::move(socket);
+  LearnPeer();
+  Owe(kResponse);
+}
+
+void HostSocket::SendRequest() {
+  Owe(kRequest);
+  UpdateInterest();
+}
+
+void HostSocket::OnResponse(const VsockHeader& header) {
+  OnCredit(header);
+  side_.CancelTimer(*this);
+  established_ = true;
+  const std::string answer = absl::StrCat("OK ", host_port(), "\n");
+  const ssize_t sent = send(socket_.get(), answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  // Nothing was written before, so the socket has room for all of it unless the program is gone.
+  if (sent != static_cast<ssize_t>(answer.size())) return side_.End(*this, CloseReason::kHostClosed);
+  UpdateInterest();
+}
+
+// --- From the guest to the host ---
+
+void HostSocket::Gather(const ScatterList& payload) {
+  if (gathered_.size() + payload.segments().size() > kMaxGathered) FlushGathered();
+  gathered_.insert(gathered_.end(), payload.segments().begin(), payload.segments().end());
+  gathered_bytes_ += payload.size();
+}
+
+void HostSocket::FlushGathered() {
+  if (gathered_bytes_ > 0 && flow_->state() != Flow::State::kClosed) Write(gathered_, gathered_bytes_);
+  gathered_.clear();
+  gathered_bytes_ = 0;
+}
+
+void HostSocket::Write(absl::Span<const iovec> pieces, size_t bytes) {
+  size_t written = 0;
+  if (backlog_.empty()) {
+    msghdr message{};
+    message.msg_iov = const_cast<iovec*>(pieces.data());
+    message.msg_iovlen = pieces.size();
+    const ssize_t sent = sendmsg(socket_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) return side_.End(*this, CloseReason::kHostClosed);
+    written = sent > 0 ? static_cast<size_t>(sent) : 0;
+    Consumed(written);
+  }
+  if (written < bytes && !Keep(pieces, written, bytes - written)) return;
+  UpdateInterest();
+}
+
+// Copies what the socket did not take: `bytes` of `pieces` behind the first `skip`. False if that broke a limit.
+bool HostSocket::Keep(absl::Span<const iovec> pieces, size_t skip, size_t bytes) {
+  if (backlog_.size() + bytes > side_.env().window) {
+    side_.env().stats.from_guest_credit_violations.Add();
+    side_.End(*this, CloseReason::kCreditViolation);
+    return false;
+  }
+  if (!side_.ChargeBuffered(bytes)) {
+    side_.env().stats.from_guest_over_quota.Add();
+    side_.End(*this, CloseReason::kQuota);
+    return false;
+  }
+  side_.env().stats.from_guest_copied_bytes.Add(bytes);
+  for (const iovec& piece : pieces) {
+    const size_t passed = std::min(skip, piece.iov_len);
+    skip -= passed;
+    backlog_.Append(
+        absl::string_view(static_cast<const char*>(piece.iov_base) + passed, piece.iov_len - passed));
+  }
+  return true;
+}
+
+void HostSocket::WriteBacklog() {
+  while (!backlog_.empty()) {
+    const absl::string_view chunk = *backlog_.chunk_begin();
+    const ssize_t sent = send(socket_.get(), chunk.data(), chunk.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (sent < 0) {
+      if (lingering_) return side_.Finished(*this);
+      return side_.End(*this, CloseReason::kHostClosed);
+    }
+    side_.ReleaseBuffered(static_cast<size_t>(sent));
+    backlog_.RemovePrefix(static_cast<size_t>(sent));
+    Consumed(static_cast<size_t>(sent));
+  }
+  OnWritten();
+}
+
+// All that the guest sent is with the host program.
+void HostSocket::OnWritten() {
+  if (lingering_) return side_.Finished(*this);
+  const bool no_more = (flow_->shutdown(Opposite(host_end_)) & VIRTIO_VSOCK_SHUTDOWN_SEND) != 0;
+  if (no_more && !std::exchange(write_shut_, true)) shutdown(socket_.get(), SHUT_WR);
+}
+
+void HostSocket::Consumed(size_t bytes) {
+  fwd_cnt_ += static_cast<uint32_t>(bytes);
+  // Half a window that the guest does not know to be free is half of what it may send.
+  if (!lingering_ && fwd_cnt_ - advertised_fwd_cnt_ >= side_.env().window / 2) Owe(kCreditUpdate);
+}
+
+void HostSocket::OnGuestShutdown() {
+  FlushGathered();
+  if (flow_->state() == Flow::State::kClosed) return;
+  const uint32_t flags = flow_->shutdown(Opposite(host_end_));
+  // The guest waits for an RST that confirms (virtio 1.3, 5.10.6.7).
+  if (flags == kBothWays) return side_.End(*this, CloseReason::kFinished);
+  if (backlog_.empty()) OnWritten();
+  if (flags & VIRTIO_VSOCK_SHUTDOWN_RCV) {
+    shutdown(socket_.get(), SHUT_RD);  // the host program's next write fails
+    end_of_file_ = true;
+  }
+  UpdateInterest();
+}
+
+bool HostSocket::StartLingering() {
+  if (backlog_.empty()) return false;
+  lingering_ = true;
+  UpdateInterest();
+  return true;
+}
+
+// --- From the host to the guest ---
+
+void HostSocket::OnCredit(const VsockHeader& header) {
+  credit_.Update(header.buf_alloc, header.fwd_cnt);
+  if (header.op == VIRTIO_VSOCK_OP_CREDIT_REQUEST) Owe(kCreditUpdate);
+  if (awaits_credit_ && credit_.room() > 0) {
+    awaits_credit_ = false;
+    UpdateInterest();
+  }
+}
+
+void HostSocket::OnBuffers() {
+  awaits_buffers_ = false;
+  SendOwed();
+  UpdateInterest();
+}
+
+void HostSocket::OnReady(uint32_t events) {
+  if (events & (EPOLLHUP | EPOLLERR)) hung_up_ = true;
+  if (events & EPOLLOUT) WriteBacklog();
+  if (lingering_ || flow_->state() == Flow::State::kClosed) return UpdateInterest();
+  if (hung_up_ && !established_) return side_.End(*this, CloseReason::kHostClosed);
+  if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) ReadSome();
+  if (hung_up_) OnHangup();
+  UpdateInterest();
+}
+
+void HostSocket::ReadSome() {
+  for (int i = 0; i < kReadsPerWakeup && !end_of_file_; ++i) {
+    if (credit_.room() == 0) {
+      awaits_credit_ = true;
+      return Owe(kCreditRequest);
+    }
+    if (!SendOwed()) return;  // a RESPONSE comes before the first payload
+    const VsockHeader header = Header(VIRTIO_VSOCK_OP_RW);
+    const auto result = side_.env().rx.ReadFrom(socket_.get(), header, credit_.room(), side_.resume());
+    switch (result.status) {
+      case ReceiveRing::ReadResult::Status::kOk:
+        credit_.Spend(result.bytes);
+        advertised_fwd_cnt_ = fwd_cnt_;
+        flow_->CountDelivered(host_end_, result.bytes);
+        break;
+      case ReceiveRing::ReadResult::Status::kEndOfFile:
+        return OnEndOfFile();
+      case ReceiveRing::ReadResult::Status::kWouldBlock:
+        return;
+      case ReceiveRing::ReadResult::Status::kNoBuffers:
+        if (!std::exchange(awaits_buffers_, true)) side_.AwaitBuffers(*this);
+        return;
+      case ReceiveRing::ReadResult::Status::kError:
+        return side_.End(*this, CloseReason::kHostClosed);
+    }
+  }
+}
+
+void HostSocket::OnEndOfFile() {
+  end_of_file_ = true;
+  shutdown_flags_ = VIRTIO_VSOCK_SHUTDOWN_SEND;
+  Owe(kShutdown);
+}
+
+// The host program has closed its socket altogether. What it wrote before is read first.
+void HostSocket::OnHangup() {
+  if (!end_of_file_ || flow_->state() == Flow::State::kClosed || shutdown_flags_ == kBothWays) return;
+  shutdown_flags_ = kBothWays;
+  Owe(kShutdown);
+}
+
+void HostSocket::Owe(Owed packet) {
+  owed_ |= packet;
+  SendOwed();
+}
+
+// False if some are still owed: the guest has no buffers.
+bool HostSocket::SendOwed() {
+  if (owed_ == 0) return true;
+  const bool sent = SendOne(kRequest, VIRTIO_VSOCK_OP_REQUEST, 0) &&
+                    SendOne(kResponse, VIRTIO_VSOCK_OP_RESPONSE, 0) &&
+                    SendOne(kCreditUpdate, VIRTIO_VSOCK_OP_CREDIT_UPDATE, 0) &&
+                    SendOne(kCreditRequest, VIRTIO_VSOCK_OP_CREDIT_REQUEST, 0) &&
+                    SendOne(kShutdown, VIRTIO_VSOCK_OP_SHUTDOWN, shutdown_flags_);
+  if (!sent && !std::exchange(awaits_buffers_, true)) side_.AwaitBuffers(*this);
+  return sent;
+}
+
+bool HostSocket::SendOne(Owed packet, uint16_t op, uint32_t flags) {
+  if ((owed_ & packet) == 0) return true;
+  VsockHeader header = Header(op);
+  header.flags = flags;
+  if (!side_.env().rx.TrySend(header, side_.resume())) return false;
+  owed_ &= static_cast<uint8_t>(~packet);
+  advertised_fwd_cnt_ = fwd_cnt_;
+  if (packet == kResponse) established_ = true;
+  if (packet != kRequest) flow_->Accept(header, host_end_);
+  return true;
+}
+
+// Watches the socket for what can be acted on, and for nothing else: readiness that nobody uses would spin.
+void HostSocket::UpdateInterest() {
+  uint32_t wanted = 0;
+  if (!backlog_.empty()) wanted |= EPOLLOUT;
+  if (!lingering_ && flow_->state() != Flow::State::kClosed) {
+    const bool can_read = established_ && !end_of_file_ && !awaits_credit_ && !awaits_buffers_;
+    if (can_read) wanted |= EPOLLIN;
+    // Edge-triggered and without an event: tells of a hang-up, once.
+    if (wanted == 0 && !hung_up_ && !awaits_credit_ && !awaits_buffers_) wanted = EPOLLET;
+  }
+  if (wanted == interest_ || !socket_.valid()) return;
+  EventLoop& loop = side_.env().loop;
+  if (wanted == 0) {
+    loop.Forget(socket_.get(), *this);
+  } else if (interest_ != 0) {
+    loop.Rearm(socket_.get(), wanted, *this);
+  } else if (!loop.Watch(socket_.get(), wanted, *this).ok()) {
+    interest_ = 0;
+    if (flow_->state() != Flow::State::kClosed) side_.End(*this, CloseReason::kQuota);
+    return;
+  }
+  interest_ = wanted;
+}
+
+}  // namespace kinsock

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_DEVICE_HOST_SOCKET_H_
+#define KINSOCK_DEVICE_HOST_SOCKET_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/cord.h"
+#include "absl/types/span.h"
+#include "base/event_loop.h"
+#include "base/scatter_list.h"
+#include "base/unique_fd.h"
+#include "router/credit.h"
+#include "router/flow.h"
+
+namespace kinsock {
+
+class HostSide;
+
+// One connection between a host program and the guest, seen from the host's end: an AF_UNIX stream on one
+// side, a flow on the other.
+//
+//   to the host:  payload goes from guest memory into the socket (one system call for a batch of packets). What
+//                 the socket does not take is kept, and paid for by the window: it counts as consumed, and is
+//                 granted anew, only when the host program has it.
+//   to the guest: the socket is read straight into receive buffers, as much as the guest has granted. While it
+//                 grants nothing, or has posted no buffers, the socket is not watched at all.
+//
+// Thread: the device's reactor.
+class HostSocket final : public FdHandler {
+ public:
+  // `side` is not owned and outlives this. `host_end`: which end of `flow` this is. An invalid `socket` is set
+  // later (Attach).
+  HostSocket(HostSide& side, std::shared_ptr<Flow> flow, Flow::Side host_end, UniqueFd socket);
+  ~HostSocket();
+
+  // --- What the guest sends; the flow has accepted it. ---
+
+  // Payload. It stays where it is until FlushGathered(), which has to come before the guest may change it.
+  void Gather(const ScatterList& payload);
+  void FlushGathered();
+  void OnCredit(const VsockHeader& header);
+  void OnGuestShutdown();
+  // The guest has accepted the connection that the host program asked for.
+  void OnResponse(const VsockHeader& header);
+
+  // --- Steps of the connection's making. ---
+
+  // The host program has been reached: answers the guest's request.
+  void Attach(UniqueFd socket);
+  // Asks the guest for a connection in the name of the host program.
+  void SendRequest();
+
+  // Receive buffers have been posted since the guest had none.
+  void OnBuffers();
+
+  // FdHandler.
+  void OnReady(uint32_t events) override;
+
+  // Gives up the socket and what was to be written to it.
+  void CloseSocket();
+
+  // The flow is over, but not all payload is with the host program yet: goes on writing until it is.
+  bool StartLingering();
+
+  const std::shared_ptr<Flow>& flow() const { return flow_; }
+  Flow::Side host_end() const { return host_end_; }
+  uint32_t host_port() const { return flow_->end(host_end_).vsock_port; }
+  uint32_t guest_port() const { return flow_->other_end(host_end_).vsock_port; }
+  uint64_t queued_bytes() const { return backlog_.size(); }
+  pid_t peer_pid() const { return peer_pid_; }
+  uid_t peer_uid() const { return peer_uid_; }
+
+  EventLoop::TimerId timer{};  // of the connection's making; kept by HostSide
+  bool timer_armed = false;
+
+ private:
+  // Packets that the guest has to get besides payload, each at most once.
+  enum Owed : uint8_t {
+    kRequest = 1,
+    kResponse = 2,
+    kCreditUpdate = 4,
+    kCreditRequest = 8,
+    kShutdown = 16,
+  };
+
+  VsockHeader Header(uint16_t op) const;
+  void Owe(Owed packet);
+  bool SendOwed();
+  bool SendOne(Owed packet, uint16_t op, uint32_t flags);
+  void ReadSome();
+  void OnEndOfFile();
+  void OnHangup();
+  void Write(absl::Span<const iovec> pieces, size_t bytes);
+  bool Keep(absl::Span<const iovec> pieces, size_t skip, size_t bytes);
+  void WriteBacklog();
+  void OnWritten();
+  void Consumed(size_t bytes);
+  void UpdateInterest();
+  void LearnPeer();
+
+  HostSide& side_;
+  const std::shared_ptr<Flow> flow_;
+  const Flow::Side host_end_;
+  UniqueFd socket_;
+  pid_t peer_pid_ = 0;
+  uid_t peer_uid_ = static_cast<uid_t>(-1);
+
+  // To the host.
+  std::vector<iovec> gathered_;
+  size_t gathered_bytes_ = 0;
+  absl::Cord backlog_;
+  uint32_t fwd_cnt_ = 0;             // payload that the host program has, modulo 2^32
+  uint32_t advertised_fwd_cnt_ = 0;  // the same as the guest knows it
+  bool write_shut_ = false;
+
+  // To the guest.
+  Credit credit_;
+  uint8_t owed_ = 0;
+  uint32_t shutdown_flags_ = 0;  // what kShutdown says
+  bool established_ = false;
+  bool end_of_file_ = false;     // the host program sends no more
+  bool hung_up_ = false;         // nor does it read
+  bool awaits_credit_ = false;
+  bool awaits_buffers_ = false;
+  bool lingering_ = false;
+
+  uint32_t interest_ = 0;  // EPOLL* as registered; 0: not registered
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_DEVICE_HOST_SOCKET_H_

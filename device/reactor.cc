@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "device/reactor.h"
+
+#include <pthread.h>
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+
+namespace kinsock {
+
+Reactor::Reactor(uint16_t index, Callbacks callbacks)
+    : callbacks_(std::move(callbacks)), flow_ids_(index), thread_([this] { loop_.Run(); }) {
+  pthread_setname_np(thread_.native_handle(), absl::StrCat("reactor-", index).c_str());
+}
+
+Reactor::~Reactor() = default;
+
+void Reactor::Stop() {
+  Post([this] {
+    devices_.clear();
+    loop_.Stop();
+  });
+  thread_.join();
+}
+
+absl::StatusOr<std::shared_ptr<Port>> Reactor::AddDevice(DeviceSpec spec) {
+  const DeviceId id = spec.id;
+  auto device = std::make_unique<VsockDevice>(std::move(spec),
+                                              VsockDevice::Environment{.loop = loop_,
+                                                                       .routes = routes_,
+                                                                       .flow_ids = flow_ids_,
+                                                                       .on_status = callbacks_.on_status,
+                                                                       .discard = callbacks_.discard});
+  KINSOCK_RETURN_IF_ERROR(device->Start());
+  std::shared_ptr<Port> port = device->port();
+  devices_[id] = std::move(device);
+  return port;
+}
+
+void Reactor::RemoveDevice(DeviceId id) { devices_.erase(id); }
+
+void Reactor::DescribeFlows(std::vector<FlowInfo>& flows) const {
+  for (const auto& [id, device] : devices_) device->DescribeFlows(flows);
+}
+
+}  // namespace kinsock

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "device/receive_ring.h"
+
+#include <sys/eventfd.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+namespace kinsock {
+namespace {
+
+// Buffers filled by one readv(): a full window of Linux' 3.7 KiB buffers.
+constexpr size_t kBuffersPerRead = 72;
+// Pieces of one readv(), within the kernel's IOV_MAX of 1024.
+constexpr size_t kPiecesPerRead = 2 * kBuffersPerRead;
+
+void WriteHeader(const VsockHeader& header, ScatterList& buffer) {
+  const VsockHeaderWire wire = Encode(header);
+  buffer.CopyIn(0, &wire, sizeof(wire));
+}
+
+}  // namespace
+
+ReceiveRing::ReceiveRing(Virtqueue queue, std::shared_ptr<const UniqueFd> call, DeviceStats& stats)
+    : queue_(std::move(queue)), call_(std::move(call)), stats_(stats) {
+  queue_.DisableKicks();
+}
+
+// The next buffer with room for a header and at least one byte behind it. Unusable ones are returned empty;
+// with `stop_at_unusable` the first of them ends the search and stays where it is.
+bool ReceiveRing::PopBuffer(DescriptorChain& chain, bool stop_at_unusable) {
+  while (!broken_) {
+    const Virtqueue::PopResult result = queue_.Pop(chain);
+    if (result == Virtqueue::PopResult::kEmpty) return false;
+    if (result == Virtqueue::PopResult::kBroken) {
+      broken_ = true;
+      return false;
+    }
+    if (result == Virtqueue::PopResult::kChain && chain.readable.size() == 0 &&
+        chain.writable.size() > kVsockHeaderBytes) {
+      return true;
+    }
+    if (stop_at_unusable) {
+      queue_.TakeBack(absl::MakeSpan(&chain, 1));
+      return false;
+    }
+    stats_.to_guest_malformed_chains.Add();
+    queue_.Return(chain, 0);
+  }
+  return false;
+}
+
+std::optional<uint32_t> ReceiveRing::Put(VsockHeader header, const ScatterList& payload, uint32_t offset) {
+  DescriptorChain chain;
+  if (!PopBuffer(chain, /*stop_at_unusable=*/false)) return std::nullopt;
+  const size_t room = chain.writable.size() - kVsockHeaderBytes;
+  const size_t n = std::min(room, payload.size() - offset);
+  header.len = static_cast<uint32_t>(n);
+  WriteHeader(header, chain.writable);
+  if (n > 0) CopyBytes(payload, offset, chain.writable, kVsockHeaderBytes, n);
+  queue_.Return(chain, kVsockHeaderBytes + header.len);
+  stats_.to_guest_packets.Add();
+  stats_.to_guest_bytes.Add(n);
+  return header.len;
+}
+
+ReceiveRing::ReadResult ReceiveRing::ReadFrom(int fd, const VsockHeader& header, uint32_t limit) {
+  std::array<DescriptorChain, kBuffersPerRead> chains;
+  std::array<iovec, kPiecesPerRead> pieces;
+  size_t used_chains = 0;
+  size_t used_pieces = 0;
+  uint32_t room = 0;
+  while (room < limit && used_chains < chains.size() && used_pieces < pieces.size()) {
+    DescriptorChain& chain = chains[used_chains];
+    // What is taken back must be one run of entries: an unusable one between them ends the batch.
+    if (!PopBuffer(chain, /*stop_at_unusable=*/used_chains > 0)) break;
+    ++used_chains;
+    ScatterList body = chain.writable;
+    body.RemovePrefix(kVsockHeaderBytes);
+    body.Truncate(std::min<size_t>(body.size(), limit - room));
+    for (const iovec& piece : body.segments()) {
+      if (used_pieces == pieces.size()) break;
+      pieces[used_pieces++] = piece;
+      room += piece.iov_len;
+    }
+  }
+  if (used_chains == 0) return {.status = ReadResult::Status::kNoBuffers};
+
+  const ssize_t got = readv(fd, pieces.data(), static_cast<int>(used_pieces));
+  const int error = errno;
+  size_t left = got > 0 ? static_cast<size_t>(got) : 0;
+  size_t filled = 0;
+  for (; filled < used_chains && left > 0; ++filled) {
+    DescriptorChain& chain = chains[filled];
+    VsockHeader piece = header;
+    piece.len = static_cast<uint32_t>(std::min(left, chain.writable.size() - kVsockHeaderBytes));
+    WriteHeader(piece, chain.writable);
+    queue_.Return(chain, kVsockHeaderBytes + piece.len);
+    stats_.to_guest_packets.Add();
+    stats_.to_guest_bytes.Add(piece.len);
+    left -= piece.len;
+  }
+  queue_.TakeBack(absl::MakeSpan(chains).subspan(filled, used_chains - filled));
+  if (got > 0) return {.status = ReadResult::Status::kOk, .bytes = static_cast<uint32_t>(got)};
+  if (got == 0) return {.status = ReadResult::Status::kEndOfFile};
+  if (error == EAGAIN || error == EINTR) return {.status = ReadResult::Status::kWouldBlock};
+  return {.status = ReadResult::Status::kError};
+}
+
+void ReceiveRing::Flush() {
+  if (!queue_.Publish()) return;
+  stats_.to_guest_interrupts.Add();
+  if (call_ != nullptr) eventfd_write(call_->get(), 1);
+}
+
+}  // namespace kinsock

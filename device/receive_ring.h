@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_DEVICE_RECEIVE_RING_H_
+#define KINSOCK_DEVICE_RECEIVE_RING_H_
+
+#include <cstdint>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "base/scatter_list.h"
+#include "base/unique_fd.h"
+#include "device/device_stats.h"
+#include "device/virtqueue.h"
+#include "router/vsock_header.h"
+
+namespace kinsock {
+
+// Packets into the buffers that a guest has posted on its receive queue (virtio 1.3, 5.10.6.4): a header in
+// front of each piece, a packet split over as many buffers as it needs. Nothing is seen by the guest before
+// Flush(). Not thread-safe: guarded by the lock of the receive side.
+class ReceiveRing {
+ public:
+  // What became of an attempt to read from a descriptor.
+  struct ReadResult {
+    enum class Status : uint8_t { kOk, kEndOfFile, kWouldBlock, kNoBuffers, kError };
+    Status status;
+    uint32_t bytes = 0;  // kOk: read, and on their way to the guest
+  };
+
+  // `call`: the eventfd that interrupts the driver; null: it polls. `stats` is not owned and outlives this.
+  ReceiveRing(Virtqueue queue, std::shared_ptr<const UniqueFd> call, DeviceStats& stats);
+
+  // Puts `header` and as much of `payload` from `offset` as fits into the next buffer, and returns how much
+  // that was; `header.len` is set to it. Nothing if there is no buffer, or the ring is broken.
+  std::optional<uint32_t> Put(VsockHeader header, const ScatterList& payload, uint32_t offset);
+
+  // Reads up to `limit` bytes from the non-blocking socket `fd`, straight into buffers, with `header` in front
+  // of each piece. One system call.
+  ReadResult ReadFrom(int fd, const VsockHeader& header, uint32_t limit);
+
+  // Shows the guest what was put, with one interrupt if it wants one.
+  void Flush();
+
+  // Asks for a kick when buffers are posted. True if there are some already.
+  bool AwaitBuffers() { return !broken_ && queue_.EnableKicks(); }
+
+  void SetCall(std::shared_ptr<const UniqueFd> call) { call_ = std::move(call); }
+  absl::Status Relocate(std::shared_ptr<const GuestMemory> memory) { return queue_.Relocate(std::move(memory)); }
+
+  uint16_t next_avail() const { return queue_.next_avail(); }
+  // The ring made no sense, or its memory went away: nothing is delivered any more.
+  bool broken() const { return broken_ || queue_.memory().faulted(); }
+  std::shared_ptr<const GuestMemory> shared_memory() const { return queue_.shared_memory(); }
+
+ private:
+  bool PopBuffer(DescriptorChain& chain, bool stop_at_unusable);
+
+  Virtqueue queue_;
+  std::shared_ptr<const UniqueFd> call_;
+  DeviceStats& stats_;
+  bool broken_ = false;
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_DEVICE_RECEIVE_RING_H_

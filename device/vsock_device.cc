@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "device/vsock_device.h"
+
+#include <sys/socket.h>
+
+#include <utility>
+
+#include "base/status_macros.h"
+
+namespace kinsock {
+namespace {
+
+// virtio 1.3, 5.10.2: virtqueues.
+constexpr size_t kReceive = 0;
+constexpr size_t kTransmit = 1;
+
+}  // namespace
+
+VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
+    : spec_(std::move(spec)),
+      env_(std::move(environment)),
+      stats_(std::make_shared<DeviceStats>()),
+      broken_(Wakeup::Create(env_.loop, [this] { CheckRings(); })),
+      rx_(std::make_shared<VsockRx>(spec_.id, spec_.cid, GroupSet(spec_.groups), spec_.limits, stats_, broken_)),
+      reap_session_(Wakeup::Create(env_.loop, [this] { ended_session_.reset(); })) {
+  if (!spec_.uds_path.empty()) {
+    host_ = std::make_shared<HostSide>(spec_.id, GroupSet(),
+                                       HostSide::Environment{.loop = env_.loop,
+                                                             .rx = *rx_,
+                                                             .stats = *stats_,
+                                                             .limits = spec_.limits,
+                                                             .flow_ids = env_.flow_ids,
+                                                             .uds_path = spec_.uds_path,
+                                                             .window = spec_.tx_buffer_bytes});
+  }
+  tx_.emplace(VsockTx::Environment{.loop = env_.loop,
+                                   .routes = env_.routes,
+                                   .rx = *rx_,
+                                   .host = host_,
+                                   .stats = *stats_,
+                                   .limits = spec_.limits,
+                                   .flow_ids = env_.flow_ids,
+                                   .broken = broken_});
+}
+
+VsockDevice::~VsockDevice() {
+  broken_->Disarm();
+  reap_session_->Disarm();
+  if (stale_search_armed_) env_.loop.Cancel(stale_search_);
+  ended_session_.reset();
+  session_.reset();  // stops the rings
+  ResetDevice();
+  if (host_ != nullptr) host_->DropLingering();
+}
+
+absl::Status VsockDevice::Start() {
+  front_ends_.emplace(env_.loop, std::move(spec_.vhost_user_listener),
+                      [this](UniqueFd connection) { OnFrontEnd(std::move(connection)); });
+  KINSOCK_RETURN_IF_ERROR(front_ends_->Start());
+  if (host_ != nullptr && spec_.host_listener.valid()) {
+    host_programs_.emplace(
+        env_.loop, std::move(spec_.host_listener),
+        [this] { return status_.state == DeviceState::kActive || status_.state == DeviceState::kSuspended; },
+        [this](UniqueFd program, uint32_t port) {
+          host_->Connect(std::move(program), port);
+          ArmStaleSearch();
+        });
+    KINSOCK_RETURN_IF_ERROR(host_programs_->Start());
+  }
+  ReportStatus();
+  return absl::OkStatus();
+}
+
+// --- Front-ends ---
+
+void VsockDevice::OnFrontEnd(UniqueFd connection) {
+  if (session_ != nullptr) {  // one at a time; this one sees end of file
+    stats_->front_end_errors.Add();
+    return;
+  }
+  ucred peer{};
+  socklen_t size = sizeof(peer);
+  getsockopt(connection.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size);
+  status_.front_end = FrontEndInfo{.pid = peer.pid, .uid = peer.uid, .gid = peer.gid};
+  status_.front_end.since = std::chrono::system_clock::now();
+  status_.last_error.clear();
+  stats_->front_end_connects.Add();
+
+  session_ = std::make_unique<VhostUserSession>(
+      env_.loop, VhostUserChannel(std::move(connection)),
+      VhostUserSession::Options{.max_ring_size = spec_.queue_size, .guest_cid = spec_.cid},
+      static_cast<VhostUserDevice&>(*this),
+      [this](absl::Status status) { OnSessionEnded(std::move(status)); });
+  if (absl::Status started = session_->Start(); !started.ok()) return OnSessionEnded(std::move(started));
+  SetState(DeviceState::kConnected);
+}
+
+void VsockDevice::OnSessionEnded(absl::Status status) {
+  if (!status.ok()) {
+    stats_->front_end_errors.Add();
+    status_.last_error = std::string(status.message());
+  }
+  ended_session_ = std::move(session_);  // it is the caller
+  reap_session_->Notify();
+  ResetDevice();
+  SetState(DeviceState::kListening);
+}
+
+// Rings and driver are gone.
+void VsockDevice::ResetDevice() {
+  for (size_t index = 0; index < rings_.size(); ++index) StopRing(index);
+  if (auto memory = rx_->Close()) Discard(std::move(memory));
+  ForgetDriver();
+}
+
+// The driver that was there is gone: its packets, its connections, its place in the rings.
+void VsockDevice::ForgetDriver() {
+  for (Ring& ring : rings_) ring.was_used = false;
+  tx_->DropPackets();
+  EndFlows();
+}
+
+void VsockDevice::EndFlows() {
+  for (auto& [key, flow] : rx_->TakeFlows()) {
+    if (!flow->Close(CloseReason::kPeerGone)) continue;
+    flow->other_end(flow->SideOf(*rx_)).port->ResetFlow(flow);
+  }
+}
+
+// --- Rings ---
+
+absl::Status VsockDevice::StartRing(size_t index, const RingSetup& setup, uint64_t features,
+                                    std::shared_ptr<const GuestMemory> memory) {
+  Ring& ring = rings_[index];
+  // A driver that continues goes on where its ring was stopped. Any other entry: it was loaded anew, and knows
+  // nothing of the connections there were.
+  if (ring.was_used && setup.layout.base != ring.next_avail) ForgetDriver();
+
+  KINSOCK_ASSIGN_OR_RETURN(Virtqueue queue, Virtqueue::Create(setup.layout, std::move(memory)));
+  const auto kicked = [this, index] { index == kReceive ? rx_->OnKick() : OnTransmitKick(); };
+  if (index <= kTransmit) {
+    auto kick = std::make_unique<RingKick>(env_.loop, setup.kick.get(), kicked);
+    KINSOCK_RETURN_IF_ERROR(kick->Start());
+    ring.kick = std::move(kick);
+  }
+  ring.was_used = true;
+  ring.running = true;
+  if (index == kReceive) rx_->Start(ReceiveRing(std::move(queue), setup.call, *stats_));
+  if (index == kTransmit) tx_->Start(std::move(queue), setup.call);
+  status_.front_end.features = features;
+  UpdateState();
+  return absl::OkStatus();
+}
+
+uint16_t VsockDevice::StopRing(size_t index) {
+  Ring& ring = rings_[index];
+  if (!std::exchange(ring.running, false)) return ring.next_avail;
+  ring.kick.reset();
+  if (index == kReceive) {
+    if (auto memory = rx_->Stop(ring.next_avail)) Discard(std::move(memory));
+  } else if (index == kTransmit) {
+    ring.next_avail = tx_->Stop();
+  }
+  UpdateState();
+  return ring.next_avail;
+}
+
+void VsockDevice::OnTransmitKick() {
+  tx_->OnKick();
+  ArmStaleSearch();
+}
+
+void VsockDevice::SetCall(size_t index, std::shared_ptr<const UniqueFd> call) {
+  if (index == kReceive) rx_->SetCall(std::move(call));
+  if (index == kTransmit) tx_->SetCall(std::move(call));
+}
+
+absl::Status VsockDevice::MoveMemory(std::shared_ptr<const GuestMemory> memory) {
+  KINSOCK_RETURN_IF_ERROR(tx_->Relocate(memory));
+  return rx_->Relocate(std::move(memory));
+}
+
+void VsockDevice::Discard(std::shared_ptr<const GuestMemory> memory) { env_.discard(std::move(memory)); }
+
+// A ring that makes no sense, or whose memory went away, is served no more until the front-end sets it up
+// anew. The guest's connections end; everything else goes on.
+void VsockDevice::CheckRings() {
+  if (!tx_->broken() && !rx_->broken()) return;
+  stats_->rings_broken.Add();
+  if (session_ != nullptr) session_->SignalRingErrors();
+  status_.last_error = "the guest's rings or memory made no sense: the device is stopped until it is reset";
+  ResetDevice();
+  SetState(DeviceState::kConnected);
+}
+
+// --- Flows ---
+
+void VsockDevice::DescribeFlows(std::vector<FlowInfo>& flows) const {
+  for (const std::shared_ptr<Flow>& flow : rx_->Flows()) {
+    const Flow::Side side = flow->SideOf(*rx_);
+    const bool with_host = flow->other_end(side).port->cid() == kHostCid;
+    if (side != Flow::Side::kInitiator && !with_host) continue;  // its initiator's device tells
+    flows.push_back(flow->Info());
+    if (with_host) host_->Describe(flows.back());
+  }
+}
+
+void VsockDevice::ArmStaleSearch() {
+  const bool any = rx_->transient_flows() > 0 || (host_ != nullptr && host_->transient_flows() > 0);
+  if (!any || stale_search_armed_) return;
+  stale_search_armed_ = true;
+  stale_search_ = env_.loop.RunAfter(kStaleSearch, [this] {
+    stale_search_armed_ = false;
+    SearchStaleFlows();
+    ArmStaleSearch();
+  });
+}
+
+void VsockDevice::SearchStaleFlows() {
+  for (const std::shared_ptr<Flow>& flow : rx_->Flows()) {
+    const Flow::Side side = flow->SideOf(*rx_);
+    const bool with_host = flow->other_end(side).port->cid() == kHostCid;
+    if (side != Flow::Side::kInitiator && !with_host) continue;
+    if (!flow->IsTransient()) {
+      flow->ClearStale();
+    } else if (flow->MarkStale()) {
+      stats_->timed_out_flows.Add();
+      tx_->ResetFlow(flow, flow->state() == Flow::State::kConnecting ? CloseReason::kConnectTimeout
+                                                                     : CloseReason::kFinished);
+    }
+  }
+}
+
+// --- Status ---
+
+void VsockDevice::OnSessionChanged() {
+  if (session_ == nullptr) return;
+  status_.front_end.features = session_->features();
+  status_.front_end.protocol_features = session_->protocol_features();
+  status_.front_end.memory_regions = static_cast<uint32_t>(session_->memory_regions());
+}
+
+void VsockDevice::UpdateState() {
+  if (session_ == nullptr) return;
+  if (rings_[kReceive].running && rings_[kTransmit].running) return SetState(DeviceState::kActive);
+  if (status_.state == DeviceState::kActive) SetState(DeviceState::kSuspended);
+}
+
+void VsockDevice::SetState(DeviceState state) {
+  if (status_.state == state) return;
+  status_.state = state;
+  ReportStatus();
+}
+
+void VsockDevice::ReportStatus() { env_.on_status(spec_.id, status_); }
+
+}  // namespace kinsock

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_DEVICE_VSOCK_DEVICE_H_
+#define KINSOCK_DEVICE_VSOCK_DEVICE_H_
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "base/event_loop.h"
+#include "device/device_spec.h"
+#include "device/device_stats.h"
+#include "device/flow_ids.h"
+#include "device/guest_memory.h"
+#include "device/host_side.h"
+#include "device/hybrid_listener.h"
+#include "device/ring_kick.h"
+#include "device/vhost_user_listener.h"
+#include "device/vhost_user_session.h"
+#include "device/vsock_rx.h"
+#include "device/vsock_tx.h"
+#include "router/flow_info.h"
+#include "router/route_table.h"
+
+namespace kinsock {
+
+// The vsock device of one VM: the sockets through which the VMM and host programs come, the session with the
+// VMM, and the two directions of traffic. It outlives sessions: a VMM that exits brings it back to listening.
+//
+//   kListening --- first message ---> kConnected --- RX and TX run ---> kActive <---> kSuspended
+//       ^                                 |                                |     (rings stopped)
+//       +------------- the front-end leaves, or is sent away --------------+
+//
+// Thread: its reactor's; the port is shared.
+class VsockDevice final : private VhostUserDevice {
+ public:
+  // What a device works with; not owned, outlives it.
+  struct Environment {
+    EventLoop& loop;
+    const RouteTable& routes;
+    FlowIds& flow_ids;
+    // Called on each change.
+    std::function<void(DeviceId, const DeviceStatus&)> on_status;
+    // Takes memory whose unmapping may take long.
+    std::function<void(std::shared_ptr<const GuestMemory>)> discard;
+  };
+
+  // Flows that wait for an answer or for their end are looked at this often, and reset when they are found
+  // waiting twice. Linux guests give up by themselves after 2 s and 8 s.
+  static constexpr std::chrono::seconds kStaleSearch{10};
+
+  VsockDevice(DeviceSpec spec, Environment environment);
+  // Resets every peer.
+  ~VsockDevice();
+
+  // Begins to listen.
+  absl::Status Start();
+
+  // What the other devices deliver to.
+  std::shared_ptr<Port> port() const { return rx_; }
+  DeviceId id() const { return spec_.id; }
+  Cid cid() const { return spec_.cid; }
+
+  // Adds the connections that this device answers for: those its guest initiated, and those with the host.
+  void DescribeFlows(std::vector<FlowInfo>& flows) const;
+
+ private:
+  // VhostUserDevice.
+  absl::Status StartRing(size_t index, const RingSetup& setup, uint64_t features,
+                         std::shared_ptr<const GuestMemory> memory) override;
+  uint16_t StopRing(size_t index) override;
+  void SetCall(size_t index, std::shared_ptr<const UniqueFd> call) override;
+  absl::Status MoveMemory(std::shared_ptr<const GuestMemory> memory) override;
+  void ResetDevice() override;
+  void Discard(std::shared_ptr<const GuestMemory> memory) override;
+  void OnSessionChanged() override;
+
+  void OnFrontEnd(UniqueFd connection);
+  void OnSessionEnded(absl::Status status);
+  void ForgetDriver();
+  void EndFlows();
+  void OnTransmitKick();
+  void CheckRings();
+  void ArmStaleSearch();
+  void SearchStaleFlows();
+  void UpdateState();
+  void SetState(DeviceState state);
+  void ReportStatus();
+
+  DeviceSpec spec_;
+  Environment env_;
+  std::shared_ptr<DeviceStats> stats_;
+  std::shared_ptr<Wakeup> broken_;
+  std::shared_ptr<VsockRx> rx_;
+  std::shared_ptr<HostSide> host_;  // null: no host side
+  std::optional<VsockTx> tx_;
+  std::optional<VhostUserListener> front_ends_;
+  std::optional<HybridListener> host_programs_;
+  std::unique_ptr<VhostUserSession> session_;
+  std::unique_ptr<VhostUserSession> ended_session_;  // until its last event has been handled
+  std::shared_ptr<Wakeup> reap_session_;
+
+  struct Ring {
+    std::unique_ptr<RingKick> kick;
+    bool running = false;
+    bool was_used = false;    // by the driver that is there now
+    uint16_t next_avail = 0;  // where it was stopped last
+  };
+  std::array<Ring, VhostUserSession::kRings> rings_;
+
+  DeviceStatus status_;
+  bool stale_search_armed_ = false;
+  EventLoop::TimerId stale_search_{};
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_DEVICE_VSOCK_DEVICE_H_

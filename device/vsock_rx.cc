@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "device/vsock_rx.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "router/credit.h"
+
+namespace kinsock {
+namespace {
+
+// What a packet costs of a batch's budget besides its payload: a run of empty packets ends the batch too.
+constexpr uint32_t kPacketCost = 256;
+
+void Spend(uint32_t& budget, uint32_t bytes) { budget -= std::min(budget, bytes + kPacketCost); }
+
+void Settle(Packet& packet, Packet::Outcome outcome, CloseReason reason = CloseReason::kNone) {
+  packet.outcome = outcome;
+  packet.reason = reason;
+}
+
+}  // namespace
+
+VsockRx::VsockRx(DeviceId device, Cid cid, GroupSet groups, const DeviceLimits& limits,
+                 std::shared_ptr<DeviceStats> stats, std::shared_ptr<Wakeup> broken)
+    : Port(device, cid, std::move(groups), limits.max_buffered_bytes),
+      limits_(limits),
+      stats_(std::move(stats)),
+      broken_(std::move(broken)) {}
+
+Port::Progress VsockRx::Deliver(Lane& lane, uint32_t budget) {
+  MutexLock lock(mutex_);
+  Progress progress = Progress::kDrained;
+  while (Packet* packet = lane.waiting.front()) {
+    if (budget == 0) {
+      progress = Progress::kBudget;
+      break;
+    }
+    const uint32_t before = packet->taken;
+    if (packet->outcome == Packet::Outcome::kWaiting && Offer(*packet) == Step::kNoBuffer) {
+      if (!WaitForBuffers(lane.resume)) continue;  // some came in this moment
+      progress = Progress::kBlocked;
+      break;
+    }
+    Spend(budget, packet->taken - before);
+    lane.done.PushBack(lane.waiting.PopFront());
+  }
+  Finish();
+  return progress;
+}
+
+// Gives the packet to the guest, whole or as far as buffers go.
+VsockRx::Step VsockRx::Offer(Packet& packet) {
+  if (mode_ == Mode::kClosed) {
+    Settle(packet, Packet::Outcome::kRefused, CloseReason::kPeerGone);
+    return Step::kDone;
+  }
+  Flow* flow = packet.accepted ? FindAgain(packet) : Accept(packet);
+  if (flow == nullptr) return Step::kDone;
+  packet.accepted = true;
+  if (!FlushReplies() || !Put(packet)) return Step::kNoBuffer;
+
+  flow->CountDelivered(Opposite(flow->SideOf(*this)), packet.header.len);
+  const bool closed = packet.header.op == VIRTIO_VSOCK_OP_RST;
+  Settle(packet, closed ? Packet::Outcome::kClosed : Packet::Outcome::kDelivered);
+  return Step::kDone;
+}
+
+// Which flow the packet belongs to, if the flow lets it pass. Null: the packet is settled.
+Flow* VsockRx::Accept(Packet& packet) {
+  if (packet.header.op == VIRTIO_VSOCK_OP_REQUEST) return AcceptRequest(packet);
+  const FlowKey key = FlowKey::OfReceiver(packet.header);
+  const std::shared_ptr<Flow>* found = flows_.Find(key);
+  if (found == nullptr) {
+    const bool is_reset = packet.header.op == VIRTIO_VSOCK_OP_RST;
+    Settle(packet, is_reset ? Packet::Outcome::kDropped : Packet::Outcome::kRefused);
+    return nullptr;
+  }
+  Flow& flow = **found;
+  const Flow::Side me = flow.SideOf(*this);
+  switch (flow.Accept(packet.header, Opposite(me))) {
+    case Flow::Verdict::kForward:
+      return &flow;
+    case Flow::Verdict::kForwardAndClose:
+      packet.flow = *found;
+      flows_.Erase(key, flow);
+      return packet.flow.get();
+    case Flow::Verdict::kViolation:
+      if (!flow.Close(CloseReason::kMalformed)) break;
+      packet.flow = *found;
+      replies_.push_back(flow.ResetTo(me));
+      Settle(packet, Packet::Outcome::kRefused, CloseReason::kMalformed);
+      flows_.Erase(key, flow);
+      return nullptr;
+    case Flow::Verdict::kIgnore:
+    case Flow::Verdict::kOver:
+      break;
+  }
+  Settle(packet, Packet::Outcome::kDropped);
+  return nullptr;
+}
+
+Flow* VsockRx::AcceptRequest(Packet& packet) {
+  const FlowKey key = FlowKey::OfReceiver(packet.header);
+  // A closed flow of the same name is one whose other end was told first and has begun anew.
+  const std::shared_ptr<Flow>* old = flows_.Find(key);
+  if (old != nullptr && (*old)->state() == Flow::State::kClosed) flows_.Erase(key, **old);
+  if (flows_.size() + replies_.size() >= limits_.max_connections) {
+    Settle(packet, Packet::Outcome::kRefused, CloseReason::kQuota);
+    return nullptr;
+  }
+  if (!flows_.Insert(key, packet.flow)) {
+    Settle(packet, Packet::Outcome::kRefused, CloseReason::kMalformed);
+    return nullptr;
+  }
+  return packet.flow.get();
+}
+
+// The flow of a packet that has waited. It may have been closed meanwhile; then its sender has been told.
+Flow* VsockRx::FindAgain(Packet& packet) {
+  if (packet.header.op == VIRTIO_VSOCK_OP_RST) return packet.flow.get();
+  const std::shared_ptr<Flow>* found = flows_.Find(FlowKey::OfReceiver(packet.header));
+  if (found != nullptr && (*found)->state() != Flow::State::kClosed) return found->get();
+  Settle(packet, Packet::Outcome::kDropped);
+  return nullptr;
+}
+
+// False if buffers ran out before the end of the packet.
+bool VsockRx::Put(Packet& packet) {
+  if (mode_ != Mode::kRunning) return false;
+  VsockHeader header = packet.header;
+  if (header.buf_alloc > kMaxWindow) {
+    header.buf_alloc = kMaxWindow;
+    stats_->to_guest_credit_clamped.Add();
+  }
+  do {
+    const std::optional<uint32_t> put = ring_->Put(header, packet.payload, packet.taken);
+    if (!put.has_value()) {
+      stats_->to_guest_starved.Add();
+      return false;
+    }
+    packet.taken += *put;
+  } while (packet.taken < packet.header.len);
+  return true;
+}
+
+// True if no reply waits any more.
+bool VsockRx::FlushReplies() {
+  static const ScatterList kNoPayload;
+  while (mode_ == Mode::kRunning && !replies_.empty()) {
+    if (!ring_->Put(replies_.front(), kNoPayload, 0).has_value()) return false;
+    replies_.pop_front();
+  }
+  return replies_.empty();
+}
+
+// The same, with a kick to follow if some have to wait.
+bool VsockRx::DrainReplies() {
+  while (!FlushReplies()) {
+    if (mode_ != Mode::kRunning || !ring_->AwaitBuffers()) return false;
+  }
+  return true;
+}
+
+// The end of every batch: what was put becomes visible.
+void VsockRx::Finish() {
+  if (mode_ != Mode::kRunning) return;
+  ring_->Flush();
+  if (ring_->broken()) broken_->Notify();
+}
+
+// True if `resume` will be notified; false if there are buffers after all.
+bool VsockRx::WaitForBuffers(const std::shared_ptr<Wakeup>& resume) {
+  if (mode_ == Mode::kRunning && ring_->AwaitBuffers()) return false;
+  if (std::find(waiters_.begin(), waiters_.end(), resume) == waiters_.end()) waiters_.push_back(resume);
+  return true;
+}
+
+void VsockRx::WakeWaiters() {
+  for (const std::shared_ptr<Wakeup>& waiter : waiters_) waiter->Notify();
+  waiters_.clear();
+}
+
+void VsockRx::ResetFlow(const std::shared_ptr<Flow>& flow) {
+  MutexLock lock(mutex_);
+  const Flow::Side me = flow->SideOf(*this);
+  if (!flows_.Erase(FlowKey::Of(*flow, me), *flow) || mode_ == Mode::kClosed) return;
+  replies_.push_back(flow->ResetTo(me));
+  DrainReplies();
+  Finish();
+}
+
+void VsockRx::Start(ReceiveRing ring) {
+  MutexLock lock(mutex_);
+  ring_.emplace(std::move(ring));
+  mode_ = Mode::kRunning;
+  DrainReplies();
+  Finish();
+  WakeWaiters();
+}
+
+std::shared_ptr<const GuestMemory> VsockRx::Stop(uint16_t& next_avail) {
+  MutexLock lock(mutex_);
+  if (mode_ != Mode::kRunning) return nullptr;
+  next_avail = ring_->next_avail();
+  std::shared_ptr<const GuestMemory> memory = ring_->shared_memory();
+  ring_.reset();
+  mode_ = Mode::kStopped;
+  return memory;
+}
+
+std::shared_ptr<const GuestMemory> VsockRx::Close() {
+  MutexLock lock(mutex_);
+  std::shared_ptr<const GuestMemory> memory;
+  if (ring_.has_value()) memory = ring_->shared_memory();
+  ring_.reset();
+  mode_ = Mode::kClosed;
+  replies_.clear();
+  WakeWaiters();
+  return memory;
+}
+
+void VsockRx::SetCall(std::shared_ptr<const UniqueFd> call) {
+  MutexLock lock(mutex_);
+  if (ring_.has_value()) ring_->SetCall(std::move(call));
+}
+
+absl::Status VsockRx::Relocate(std::shared_ptr<const GuestMemory> memory) {
+  MutexLock lock(mutex_);
+  return ring_.has_value() ? ring_->Relocate(std::move(memory)) : absl::OkStatus();
+}
+
+void VsockRx::OnKick() {
+  MutexLock lock(mutex_);
+  if (mode_ != Mode::kRunning) return;
+  const bool drained = DrainReplies();
+  Finish();
+  if (drained) WakeWaiters();
+}
+
+bool VsockRx::broken() {
+  MutexLock lock(mutex_);
+  return ring_.has_value() && ring_->broken();
+}
+
+VsockRx::AdmitResult VsockRx::Admit(const std::shared_ptr<Flow>& flow) {
+  MutexLock lock(mutex_);
+  if (flows_.size() + replies_.size() >= limits_.max_connections) return AdmitResult::kFull;
+  return flows_.Insert(FlowKey::Of(*flow, flow->SideOf(*this)), flow) ? AdmitResult::kAdmitted
+                                                                      : AdmitResult::kTaken;
+}
+
+std::shared_ptr<Flow> VsockRx::Find(const FlowKey& key) {
+  MutexLock lock(mutex_);
+  const std::shared_ptr<Flow>* found = flows_.Find(key);
+  return found == nullptr ? nullptr : *found;
+}
+
+void VsockRx::Forget(const Flow& flow) {
+  MutexLock lock(mutex_);
+  flows_.Erase(FlowKey::Of(flow, flow.SideOf(*this)), flow);
+}
+
+FlowTable::Map VsockRx::TakeFlows() {
+  MutexLock lock(mutex_);
+  replies_.clear();
+  return flows_.TakeAll();
+}
+
+std::vector<std::shared_ptr<Flow>> VsockRx::Flows() {
+  MutexLock lock(mutex_);
+  std::vector<std::shared_ptr<Flow>> flows;
+  flows.reserve(flows_.size());
+  for (const auto& [key, flow] : flows_.flows()) flows.push_back(flow);
+  return flows;
+}
+
+void VsockRx::SendReply(const VsockHeader& header) {
+  MutexLock lock(mutex_);
+  if (mode_ == Mode::kClosed) return;
+  replies_.push_back(header);
+  DrainReplies();
+  Finish();
+}
+
+bool VsockRx::RepliesBackedUp(const std::shared_ptr<Wakeup>& resume) {
+  MutexLock lock(mutex_);
+  return replies_.size() >= kMaxQueuedReplies && WaitForBuffers(resume);
+}
+
+bool VsockRx::TrySend(const VsockHeader& header, const std::shared_ptr<Wakeup>& resume) {
+  static const ScatterList kNoPayload;
+  MutexLock lock(mutex_);
+  while (mode_ != Mode::kRunning || !FlushReplies() || !ring_->Put(header, kNoPayload, 0).has_value()) {
+    if (WaitForBuffers(resume)) return false;
+  }
+  Finish();
+  return true;
+}
+
+ReceiveRing::ReadResult VsockRx::ReadFrom(int fd, const VsockHeader& header, uint32_t limit,
+                                          const std::shared_ptr<Wakeup>& resume) {
+  MutexLock lock(mutex_);
+  ReceiveRing::ReadResult result{.status = ReceiveRing::ReadResult::Status::kNoBuffers};
+  do {
+    if (mode_ == Mode::kRunning && FlushReplies()) result = ring_->ReadFrom(fd, header, limit);
+  } while (result.status == ReceiveRing::ReadResult::Status::kNoBuffers && !WaitForBuffers(resume));
+  Finish();
+  return result;
+}
+
+}  // namespace kinsock

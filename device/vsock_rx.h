@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_DEVICE_VSOCK_RX_H_
+#define KINSOCK_DEVICE_VSOCK_RX_H_
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "base/event_loop.h"
+#include "base/mutex.h"
+#include "device/device_spec.h"
+#include "device/device_stats.h"
+#include "device/receive_ring.h"
+#include "router/flow_table.h"
+#include "router/port.h"
+
+namespace kinsock {
+
+// The receive side of one guest: the connections it takes part in, and the way into its receive buffers.
+//
+// This is the one thing of a device that several threads share. Whoever has a packet for the guest delivers it
+// itself, so that the payload is copied once, from the sender's memory into the receiver's, whichever
+// reactors the two live on. A monitor: one lock, held for one bounded batch, and no lock is taken under it.
+class VsockRx final : public Port {
+ public:
+  // RSTs that may wait for buffers because of what this guest itself has sent: two full rings of Linux. Beyond
+  // it the guest's transmit ring is not served until it posts buffers (its own doing, nobody else's loss).
+  static constexpr size_t kMaxQueuedReplies = 256;
+
+  // `stats` is not owned and outlives this. `broken`: notified when the ring has to be stopped.
+  VsockRx(DeviceId device, Cid cid, GroupSet groups, const DeviceLimits& limits,
+          std::shared_ptr<DeviceStats> stats, std::shared_ptr<Wakeup> broken);
+
+  // Port. Any thread.
+  Progress Deliver(Lane& lane, uint32_t budget) override ABSL_LOCKS_EXCLUDED(mutex_);
+  void ResetFlow(const std::shared_ptr<Flow>& flow) override ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // --- The rest is called by the device's own reactor. ---
+
+  // The ring: packets flow from Start() to Stop(); in between and after Stop() they wait. Close(): there is no
+  // driver any more, whatever is offered is refused until the next Start(). Stop() and Close() return the last
+  // reference to the guest's memory that this holds.
+  void Start(ReceiveRing ring) ABSL_LOCKS_EXCLUDED(mutex_);
+  std::shared_ptr<const GuestMemory> Stop(uint16_t& next_avail) ABSL_LOCKS_EXCLUDED(mutex_);
+  std::shared_ptr<const GuestMemory> Close() ABSL_LOCKS_EXCLUDED(mutex_);
+  void SetCall(std::shared_ptr<const UniqueFd> call) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status Relocate(std::shared_ptr<const GuestMemory> memory) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The driver has posted buffers.
+  void OnKick() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool broken() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Takes a flow that begins at this end into the table.
+  enum class AdmitResult : uint8_t { kAdmitted, kTaken, kFull };
+  AdmitResult Admit(const std::shared_ptr<Flow>& flow) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The flow of that key, null if there is none.
+  std::shared_ptr<Flow> Find(const FlowKey& key) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The flow is closed; the guest knows.
+  void Forget(const Flow& flow) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Empties the table, and drops the replies that wait. The caller closes the flows.
+  FlowTable::Map TakeFlows() ABSL_LOCKS_EXCLUDED(mutex_);
+  // A copy of the table's flows.
+  std::vector<std::shared_ptr<Flow>> Flows() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Sends a packet without payload; it waits if there is no buffer. For RSTs, which need no flow.
+  void SendReply(const VsockHeader& header) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether kMaxQueuedReplies wait. If so, `resume` is notified when they are gone.
+  bool RepliesBackedUp(const std::shared_ptr<Wakeup>& resume) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // For the guest's host side. False, or kNoBuffers: nothing happened, `resume` will be notified.
+  bool TrySend(const VsockHeader& header, const std::shared_ptr<Wakeup>& resume) ABSL_LOCKS_EXCLUDED(mutex_);
+  ReceiveRing::ReadResult ReadFrom(int fd, const VsockHeader& header, uint32_t limit,
+                                   const std::shared_ptr<Wakeup>& resume) ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  enum class Mode : uint8_t { kClosed, kRunning, kStopped };
+  enum class Step : uint8_t { kDone, kNoBuffer };
+
+  Step Offer(Packet& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Flow* Accept(Packet& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Flow* AcceptRequest(Packet& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Flow* FindAgain(Packet& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool Put(Packet& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool FlushReplies() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool DrainReplies() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Finish() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool WaitForBuffers(const std::shared_ptr<Wakeup>& resume) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void WakeWaiters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const DeviceLimits limits_;
+  const std::shared_ptr<DeviceStats> stats_;
+  const std::shared_ptr<Wakeup> broken_;
+
+  Mutex mutex_;
+  Mode mode_ ABSL_GUARDED_BY(mutex_) = Mode::kClosed;
+  std::optional<ReceiveRing> ring_ ABSL_GUARDED_BY(mutex_);  // kRunning
+  FlowTable flows_ ABSL_GUARDED_BY(mutex_);
+  std::deque<VsockHeader> replies_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::shared_ptr<Wakeup>> waiters_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_DEVICE_VSOCK_RX_H_

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "device/vsock_tx.h"
+
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "router/reset.h"
+#include "router/switch.h"
+
+namespace kinsock {
+namespace {
+
+// Packets taken off the ring before the lanes are served: the lanes should see what competes.
+constexpr int kFetchBatch = 64;
+
+// What a lane may deliver in its turn: a full window of one connection.
+constexpr uint32_t kTurnBytes = 256 * 1024;
+
+// Rounds before the other devices of the reactor get theirs.
+constexpr int kRoundsPerRun = 8;
+
+// Lanes that are kept although nothing waits in them.
+constexpr size_t kIdleLanes = 64;
+
+}  // namespace
+
+VsockTx::VsockTx(Environment environment)
+    : env_(std::move(environment)), run_(Wakeup::Create(env_.loop, [this] { Run(); })) {}
+
+VsockTx::~VsockTx() {
+  queue_.reset();
+  DropPackets();
+  run_->Disarm();
+}
+
+void VsockTx::Start(Virtqueue queue, std::shared_ptr<const UniqueFd> call) {
+  queue_.emplace(std::move(queue));
+  call_ = std::move(call);
+  broken_ = false;
+  run_->Notify();  // what was added before we listened brings no kick
+}
+
+uint16_t VsockTx::Stop() {
+  if (!queue_.has_value()) return 0;
+  FreeRing();
+  Publish();
+  const uint16_t next_avail = queue_->next_avail();
+  queue_.reset();
+  call_.reset();
+  return next_avail;
+}
+
+void VsockTx::DropPackets() {
+  for (auto& [port, lane] : lanes_) {
+    lane->resume->Disarm();
+    while (!lane->waiting.empty()) {
+      auto& packet = static_cast<TxPacket&>(lane->waiting.PopFront());
+      backlog_.Release(packet, *lane->port);
+      Recycle(packet);
+    }
+  }
+  active_.clear();
+  turn_.clear();
+  lanes_.clear();
+}
+
+absl::Status VsockTx::Relocate(std::shared_ptr<const GuestMemory> memory) {
+  if (!queue_.has_value()) return absl::OkStatus();
+  FreeRing();  // payloads of waiting packets lie in the old mapping
+  Publish();
+  return queue_->Relocate(std::move(memory));
+}
+
+void VsockTx::OnKick() {
+  env_.stats.from_guest_kicks.Add();
+  Run();
+}
+
+void VsockTx::Run() {
+  if (queue_.has_value()) queue_->DisableKicks();
+  for (int round = 0; round < kRoundsPerRun; ++round) {
+    const bool may_fetch = queue_.has_value() && !broken_ && !env_.rx.RepliesBackedUp(run_);
+    const bool fetched = may_fetch && Fetch();
+    const bool more = ServeLanes();
+    Publish();
+    if (broken()) {
+      env_.broken->Notify();
+      return;
+    }
+    if (fetched || more) continue;
+    if (may_fetch && queue_->EnableKicks()) continue;  // one came in this moment
+    return;
+  }
+  run_->Notify();
+}
+
+// True if anything was taken.
+bool VsockTx::Fetch() {
+  int taken = 0;
+  for (; taken < kFetchBatch; ++taken) {
+    if (queue_->in_flight() >= std::max(queue_->size() / 2, 1u)) {
+      if (!active_.empty()) break;  // there is enough to deliver
+      FreeRing();  // receivers that have stalled must not occupy the ring that all others need too
+    }
+    TxPacket& packet = pool_.Take();
+    const Virtqueue::PopResult result = queue_->Pop(packet.chain);
+    if (result == Virtqueue::PopResult::kChain) {
+      env_.stats.from_guest_packets.Add();
+      if (TakePacket(packet)) continue;
+    }
+    if (result == Virtqueue::PopResult::kChain || result == Virtqueue::PopResult::kMalformed) {
+      env_.stats.from_guest_malformed_chains.Add();
+      Recycle(packet);
+      continue;
+    }
+    if (result == Virtqueue::PopResult::kBroken) broken_ = true;
+    pool_.Put(packet);
+    break;
+  }
+  return taken > 0;
+}
+
+// Reads the header, once. False if there is none.
+bool VsockTx::TakePacket(TxPacket& packet) {
+  VsockHeaderWire wire;
+  ScatterList& readable = packet.chain.readable;
+  if (readable.CopyOut(0, &wire, sizeof(wire)) < sizeof(wire)) return false;
+  packet.header = Decode(wire);
+  readable.RemovePrefix(sizeof(wire));
+  std::swap(packet.payload, readable);
+  Dispatch(packet);
+  return true;
+}
+
+void VsockTx::Dispatch(TxPacket& packet) {
+  const VsockHeader& header = packet.header;
+  const Decision decision =
+      DecideRoute(header, packet.payload.size(), env_.rx, env_.host.get(), env_.routes);
+  if (decision.action == Decision::Action::kDrop) {
+    CountDrop(decision);
+    return Recycle(packet);
+  }
+  if (decision.action == Decision::Action::kReset) {
+    packet.reason = decision.reason;
+    packet.flow = env_.rx.Find(FlowKey::OfSender(header));
+    SettleRefused(packet);
+    return Recycle(packet);
+  }
+  packet.payload.Truncate(header.len);
+  env_.stats.from_guest_bytes.Add(header.len);
+  if (header.op == VIRTIO_VSOCK_OP_REQUEST && !Admit(packet, *decision.port)) {
+    SettleRefused(packet);
+    return Recycle(packet);
+  }
+  TxLane& lane = LaneFor(*decision.port);
+  lane.waiting.PushBack(packet);
+  if (!lane.blocked) Activate(lane);
+}
+
+// Gives a REQUEST its flow. False, with the reason, if the guest may not have one more.
+bool VsockTx::Admit(TxPacket& packet, Port& port) {
+  env_.stats.from_guest_connects.Add();
+  if (env_.rx.transient_flows() >= static_cast<int>(env_.limits.max_pending_connections)) {
+    packet.reason = CloseReason::kQuota;
+    return false;
+  }
+  const VsockHeader& header = packet.header;
+  auto flow = std::make_shared<Flow>(env_.flow_ids.Next(), header,
+                                     Flow::End{env_.rx.shared_from_this(), header.src_port},
+                                     Flow::End{port.shared_from_this(), header.dst_port});
+  switch (env_.rx.Admit(flow)) {
+    case VsockRx::AdmitResult::kAdmitted:
+      packet.flow = std::move(flow);
+      return true;
+    case VsockRx::AdmitResult::kFull:
+      flow->Close(CloseReason::kQuota);
+      packet.reason = CloseReason::kQuota;
+      return false;
+    case VsockRx::AdmitResult::kTaken:
+      // A second REQUEST on a connection: the guest has lost track of it, so it goes.
+      flow->Close(CloseReason::kMalformed);
+      packet.flow = env_.rx.Find(FlowKey::OfSender(header));
+      packet.reason = CloseReason::kMalformed;
+      return false;
+  }
+  return false;
+}
+
+// Each active lane gets a turn. True if some have more to deliver.
+bool VsockTx::ServeLanes() {
+  turn_.clear();
+  turn_.swap(active_);
+  for (TxLane* lane : turn_) {
+    lane->active = false;
+    const Port::Progress progress = lane->port->Deliver(*lane, kTurnBytes);
+    lane->blocked = progress == Port::Progress::kBlocked;
+    if (progress == Port::Progress::kBudget) Activate(*lane);
+    Settle(*lane);
+  }
+  return !active_.empty();
+}
+
+void VsockTx::Settle(TxLane& lane) {
+  while (!lane.done.empty()) {
+    auto& packet = static_cast<TxPacket&>(lane.done.PopFront());
+    backlog_.Release(packet, *lane.port);
+    if (packet.outcome == Packet::Outcome::kClosed) env_.rx.Forget(*packet.flow);
+    if (packet.outcome == Packet::Outcome::kRefused) SettleRefused(packet);
+    Recycle(packet);
+  }
+}
+
+// The packet is answered with an RST, and its flow, if it has one, ends for both sides.
+void VsockTx::SettleRefused(const TxPacket& packet) {
+  env_.stats.from_guest_refused.Add();
+  if (packet.reason == CloseReason::kQuota) env_.stats.from_guest_over_quota.Add();
+  if (packet.flow != nullptr) {
+    const bool ours_to_end = packet.flow->Close(packet.reason);
+    env_.rx.Forget(*packet.flow);
+    if (ours_to_end) packet.flow->other_end(packet.flow->SideOf(env_.rx)).port->ResetFlow(packet.flow);
+  }
+  if (packet.header.op != VIRTIO_VSOCK_OP_RST) env_.rx.SendReply(ResetFor(packet.header));
+}
+
+void VsockTx::ResetFlow(const std::shared_ptr<Flow>& flow, CloseReason reason) {
+  if (!flow->Close(reason)) return;
+  flow->other_end(flow->SideOf(env_.rx)).port->ResetFlow(flow);
+  env_.rx.ResetFlow(flow);
+}
+
+void VsockTx::Recycle(TxPacket& packet) {
+  if (packet.chain.owed()) queue_->Return(packet.chain, 0);
+  pool_.Put(packet);
+}
+
+// Copies aside what waits in the guest's ring.
+void VsockTx::FreeRing() {
+  for (auto& [port, lane] : lanes_) {
+    for (Packet* packet = lane->waiting.front(); packet != nullptr; packet = packet->next) {
+      SetAside(static_cast<TxPacket&>(*packet), *lane);
+    }
+  }
+}
+
+void VsockTx::SetAside(TxPacket& packet, TxLane& lane) {
+  if (!packet.chain.owed()) return;
+  const std::shared_ptr<Flow> flow =
+      packet.flow != nullptr ? packet.flow : env_.rx.Find(FlowKey::OfSender(packet.header));
+  CloseReason reason = CloseReason::kNone;
+  auto result = TxBacklog::Result::kRefused;
+  // A closed flow still has its RST to deliver, which carries it.
+  if (flow != nullptr && (packet.flow != nullptr || flow->state() != Flow::State::kClosed)) {
+    result = backlog_.Keep(packet, flow, *lane.port, reason);
+  }
+  if (result == TxBacklog::Result::kKept) env_.stats.from_guest_copied_bytes.Add(packet.payload.size());
+  if (result == TxBacklog::Result::kRefused) {
+    if (reason == CloseReason::kCreditViolation) env_.stats.from_guest_credit_violations.Add();
+    if (reason == CloseReason::kQuota) env_.stats.from_guest_over_quota.Add();
+    if (flow != nullptr) {
+      ResetFlow(flow, reason);
+    } else if (packet.header.op != VIRTIO_VSOCK_OP_RST) {
+      env_.rx.SendReply(ResetFor(packet.header));
+    }
+  }
+  if (result != TxBacklog::Result::kKept) {
+    packet.payload.Clear();
+    packet.outcome = Packet::Outcome::kDropped;  // keeps its place in the lane, as a shell
+  }
+  queue_->Return(packet.chain, 0);
+}
+
+void VsockTx::CountDrop(const Decision& decision) {
+  switch (decision.drop) {
+    case DropReason::kSpoofedSource:
+      return env_.stats.from_guest_spoofed_source.Add();
+    case DropReason::kReservedBits:
+      return env_.stats.from_guest_reserved_bits.Add();
+    case DropReason::kResetOfReset:
+      return env_.stats.from_guest_reset_of_reset.Add();
+    case DropReason::kNone:
+      return;
+  }
+}
+
+VsockTx::TxLane& VsockTx::LaneFor(Port& port) {
+  std::unique_ptr<TxLane>& lane = lanes_[&port];
+  if (lane == nullptr) {
+    lane = std::make_unique<TxLane>();
+    lane->port = port.shared_from_this();
+    lane->resume = Wakeup::Create(env_.loop, [this, lane = lane.get()] {
+      lane->blocked = false;
+      if (!lane->waiting.empty()) Activate(*lane);
+      run_->Notify();  // not Run(), which may forget this lane and with it this function
+    });
+    TxLane& created = *lane;
+    if (lanes_.size() > kIdleLanes) ForgetIdleLanes(&created);
+    return created;
+  }
+  return *lane;
+}
+
+void VsockTx::Activate(TxLane& lane) {
+  if (std::exchange(lane.active, true)) return;
+  active_.push_back(&lane);
+}
+
+void VsockTx::ForgetIdleLanes(const TxLane* keep) {
+  absl::erase_if(lanes_, [keep](auto& entry) {
+    TxLane& lane = *entry.second;
+    if (&lane == keep || lane.active || !lane.waiting.empty()) return false;
+    lane.resume->Disarm();
+    return true;
+  });
+}
+
+void VsockTx::Publish() {
+  if (!queue_.has_value() || !queue_->Publish()) return;
+  env_.stats.from_guest_interrupts.Add();
+  if (call_ != nullptr) eventfd_write(call_->get(), 1);
+}
+
+}  // namespace kinsock

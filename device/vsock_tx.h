@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_DEVICE_VSOCK_TX_H_
+#define KINSOCK_DEVICE_VSOCK_TX_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "base/event_loop.h"
+#include "base/unique_fd.h"
+#include "device/device_spec.h"
+#include "device/device_stats.h"
+#include "device/flow_ids.h"
+#include "device/tx_backlog.h"
+#include "device/tx_packet.h"
+#include "device/virtqueue.h"
+#include "device/vsock_rx.h"
+#include "router/port.h"
+#include "router/route_table.h"
+#include "router/switch.h"
+
+namespace kinsock {
+
+// The transmit side of one guest: takes packets off its transmit queue, decides where they go, and offers them
+// to the ports there. Packets for one port form a lane, in order; lanes take turns. A lane whose port has no
+// room waits without holding up the others: its packets keep their place in the guest's ring for a while, and
+// are copied aside when they take up half of it.
+//
+// Thread: the device's reactor.
+class VsockTx {
+ public:
+  // What a transmit side works with; none is owned, all outlive it.
+  struct Environment {
+    EventLoop& loop;
+    const RouteTable& routes;
+    VsockRx& rx;              // of the same guest: for replies, and the table of its connections
+    std::shared_ptr<Port> host;  // null: no host side
+    DeviceStats& stats;
+    const DeviceLimits& limits;
+    FlowIds& flow_ids;
+    std::shared_ptr<Wakeup> broken;  // notified when the ring has to be stopped
+  };
+
+  explicit VsockTx(Environment environment);
+  ~VsockTx();
+  VsockTx(const VsockTx&) = delete;
+  VsockTx& operator=(const VsockTx&) = delete;
+
+  // The ring is ready: serves it from now on.
+  void Start(Virtqueue queue, std::shared_ptr<const UniqueFd> call);
+  // Stops serving it. What was taken and not delivered is copied aside and goes on waiting. Returns the entry
+  // to go on with.
+  uint16_t Stop();
+  // Forgets what was taken and not delivered: its driver is gone.
+  void DropPackets();
+  void SetCall(std::shared_ptr<const UniqueFd> call) { call_ = std::move(call); }
+  absl::Status Relocate(std::shared_ptr<const GuestMemory> memory);
+  // The driver has added packets.
+  void OnKick();
+  bool broken() const { return broken_ || (queue_.has_value() && queue_->memory().faulted()); }
+
+  // Ends `flow`, of which this guest is one end, and tells both.
+  void ResetFlow(const std::shared_ptr<Flow>& flow, CloseReason reason);
+
+ private:
+  struct TxLane : Lane {
+    std::shared_ptr<Port> port;
+    bool active = false;   // in active_
+    bool blocked = false;  // waits for `resume`
+  };
+
+  void Run();
+  bool Fetch();
+  bool TakePacket(TxPacket& packet);
+  void Dispatch(TxPacket& packet);
+  bool Admit(TxPacket& packet, Port& port);
+  bool ServeLanes();
+  void Settle(TxLane& lane);
+  void SettleRefused(const TxPacket& packet);
+  void Recycle(TxPacket& packet);
+  void FreeRing();
+  void SetAside(TxPacket& packet, TxLane& lane);
+  void CountDrop(const Decision& decision);
+  TxLane& LaneFor(Port& port);
+  void Activate(TxLane& lane);
+  void ForgetIdleLanes(const TxLane* keep);
+  void Publish();
+
+  Environment env_;
+  std::optional<Virtqueue> queue_;
+  std::shared_ptr<const UniqueFd> call_;
+  bool broken_ = false;
+  std::shared_ptr<Wakeup> run_;  // "there is work"
+
+  TxPacketPool pool_;
+  TxBacklog backlog_;
+  absl::flat_hash_map<const Port*, std::unique_ptr<TxLane>> lanes_;
+  std::vector<TxLane*> active_;  // have packets, are not blocked; in the order of their turns
+  std::vector<TxLane*> turn_;    // those whose turn it is
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_DEVICE_VSOCK_TX_H_

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/flow.h"
+
+#include <utility>
+
+namespace kinsock {
+namespace {
+
+constexpr uint32_t kBothWays = VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN_SEND;
+
+FlowInfo::End Describe(const Flow::End& end) {
+  return {.device = end.port->device(), .cid = end.port->cid(), .port = end.vsock_port};
+}
+
+}  // namespace
+
+Flow::Flow(uint64_t id, const VsockHeader& request, End initiator, End target)
+    : id_(id),
+      type_(request.type),
+      ends_{std::move(initiator), std::move(target)},
+      start_time_(std::chrono::system_clock::now()) {
+  sent_[0].packets.Add();
+  sent_[0].buf_alloc.store(request.buf_alloc, std::memory_order_relaxed);
+  sent_[0].fwd_cnt.store(request.fwd_cnt, std::memory_order_relaxed);
+  CountTransient(+1);
+}
+
+Flow::Verdict Flow::Accept(const VsockHeader& header, Side from) {
+  const State state = this->state();
+  if (state == State::kClosed) return Verdict::kOver;
+  if (header.type != type_) return Verdict::kViolation;
+  Sent& sent = sent_[Index(from)];
+  sent.packets.Add();
+  if (header.op == VIRTIO_VSOCK_OP_RST) {
+    return Close(CloseReason::kGuestReset) ? Verdict::kForwardAndClose : Verdict::kOver;
+  }
+  sent.buf_alloc.store(header.buf_alloc, std::memory_order_relaxed);
+  sent.fwd_cnt.store(header.fwd_cnt, std::memory_order_relaxed);
+
+  if (state == State::kConnecting) return AcceptWhileConnecting(header, from);
+  switch (header.op) {
+    case VIRTIO_VSOCK_OP_RW:
+      if (sent.shutdown.load(std::memory_order_relaxed) & VIRTIO_VSOCK_SHUTDOWN_SEND) {
+        return Verdict::kViolation;
+      }
+      // An empty packet moves nothing on a stream, but would cost a buffer that no credit pays for.
+      if (header.len == 0 && type_ == VIRTIO_VSOCK_TYPE_STREAM) return Verdict::kIgnore;
+      return Verdict::kForward;
+    case VIRTIO_VSOCK_OP_CREDIT_UPDATE:
+    case VIRTIO_VSOCK_OP_CREDIT_REQUEST:
+      return Verdict::kForward;
+    case VIRTIO_VSOCK_OP_SHUTDOWN:
+      return AcceptShutdown(header, from);
+    default:  // REQUEST or RESPONSE on a connection that has both
+      return Verdict::kViolation;
+  }
+}
+
+Flow::Verdict Flow::AcceptWhileConnecting(const VsockHeader& header, Side from) {
+  if (header.op == VIRTIO_VSOCK_OP_RESPONSE && from == Side::kTarget) {
+    State expected = State::kConnecting;
+    if (!state_.compare_exchange_strong(expected, State::kEstablished, std::memory_order_acq_rel)) {
+      return Verdict::kOver;
+    }
+    CountTransient(-1);
+    return Verdict::kForward;
+  }
+  // Linux sends this when a program sets its buffer size while it connects.
+  if (header.op == VIRTIO_VSOCK_OP_CREDIT_UPDATE) return Verdict::kIgnore;
+  return Verdict::kViolation;
+}
+
+Flow::Verdict Flow::AcceptShutdown(const VsockHeader& header, Side from) {
+  const uint32_t flags = header.flags & kBothWays;
+  const uint32_t before = sent_[Index(from)].shutdown.fetch_or(flags, std::memory_order_relaxed);
+  if ((before | flags) == before) return Verdict::kIgnore;
+  if (IsFinishing() && !finishing_.exchange(true, std::memory_order_relaxed)) CountTransient(+1);
+  return Verdict::kForward;
+}
+
+bool Flow::Close(CloseReason reason) {
+  State state = this->state();
+  do {
+    if (state == State::kClosed) return false;
+  } while (!state_.compare_exchange_weak(state, State::kClosed, std::memory_order_acq_rel));
+  close_reason_.store(reason, std::memory_order_relaxed);
+  if (state == State::kConnecting || finishing_.load(std::memory_order_relaxed)) CountTransient(-1);
+  return true;
+}
+
+bool Flow::IsFinishing() const {
+  const uint32_t initiator = shutdown(Side::kInitiator);
+  const uint32_t target = shutdown(Side::kTarget);
+  return initiator == kBothWays || target == kBothWays ||
+         (initiator & target & VIRTIO_VSOCK_SHUTDOWN_SEND) != 0;
+}
+
+VsockHeader Flow::ResetTo(Side to) const {
+  const End& receiver = end(to);
+  const End& sender = other_end(to);
+  return {.src_cid = sender.port->cid(),
+          .dst_cid = receiver.port->cid(),
+          .src_port = sender.vsock_port,
+          .dst_port = receiver.vsock_port,
+          .type = type_,
+          .op = VIRTIO_VSOCK_OP_RST};
+}
+
+FlowInfo Flow::Info() const {
+  FlowInfo info;
+  info.id = id_;
+  info.close_reason = close_reason_.load(std::memory_order_relaxed);
+  info.initiator = Describe(ends_[0]);
+  info.target = Describe(ends_[1]);
+  info.start_time = start_time_;
+  switch (state()) {
+    case State::kConnecting:
+      info.state = FlowInfo::State::kConnecting;
+      break;
+    case State::kEstablished:
+      info.state = IsFinishing() ? FlowInfo::State::kClosing
+                   : shutdown(Side::kInitiator) | shutdown(Side::kTarget) ? FlowInfo::State::kHalfClosed
+                                                                          : FlowInfo::State::kEstablished;
+      break;
+    case State::kClosed:
+      info.state = FlowInfo::State::kClosed;
+      break;
+  }
+  const auto direction = [](const Sent& sent, const Sent& granted) {
+    return FlowInfo::Direction{.bytes = sent.bytes.value(),
+                               .packets = sent.packets.value(),
+                               .buf_alloc = granted.buf_alloc.load(std::memory_order_relaxed),
+                               .fwd_cnt = granted.fwd_cnt.load(std::memory_order_relaxed)};
+  };
+  info.to_target = direction(sent_[0], sent_[1]);
+  info.to_initiator = direction(sent_[1], sent_[0]);
+  return info;
+}
+
+}  // namespace kinsock

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_ROUTER_FLOW_H_
+#define KINSOCK_ROUTER_FLOW_H_
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "base/counter.h"
+#include "router/close_reason.h"
+#include "router/flow_info.h"
+#include "router/port.h"
+#include "router/vsock_header.h"
+
+namespace kinsock {
+
+// One connection, from the REQUEST that asks for it to the RST that ends it (virtio 1.3, 5.10.6.5):
+//
+//      REQUEST                  RESPONSE of the target
+//     ---------> kConnecting ---------------------------> kEstablished
+//                     |                                        |
+//                     | RST, timeout, quota, an end gone       | RST, violation, an end gone,
+//                     v                                        v shut down and silent
+//                  kClosed <-----------------------------------+
+//
+// A half-close (SHUTDOWN) changes no state: each end's flags say what it has given up, and the other
+// direction goes on.
+//
+// Threads: both ends look a flow up in a table of their own (flow_table.h), so two reactors may work on one
+// flow at the same time. What the initiator sent is written by whoever delivers to the target, under the
+// target's lock, and the other way round; the state is atomic, and Close() succeeds once.
+class Flow {
+ public:
+  enum class Side : uint8_t { kInitiator = 0, kTarget = 1 };
+  enum class State : uint8_t { kConnecting, kEstablished, kClosed };
+
+  // What a packet means to the flow.
+  enum class Verdict : uint8_t {
+    kForward,          // pass it on
+    kForwardAndClose,  // pass it on, then the flow is over (it is closed already)
+    kIgnore,           // legal, without effect for the other end
+    kViolation,        // not allowed in this state: reset both ends
+    kOver,             // the flow was closed by someone else
+  };
+
+  struct End {
+    std::shared_ptr<Port> port;
+    uint32_t vsock_port = 0;
+  };
+
+  // `request`: the REQUEST that asks for it.
+  Flow(uint64_t id, const VsockHeader& request, End initiator, End target);
+  Flow(const Flow&) = delete;
+  Flow& operator=(const Flow&) = delete;
+
+  // Judges a packet that `from` sent after the REQUEST and takes over what it says. Under the lock of the
+  // receiving end.
+  Verdict Accept(const VsockHeader& header, Side from);
+
+  // Notes payload that the receiving end now has. Under the lock of the receiving end.
+  void CountDelivered(Side from, uint32_t bytes) { sent_[Index(from)].bytes.Add(bytes); }
+
+  // Ends the flow. False if it was closed before: somebody else is telling the ends. Any thread.
+  bool Close(CloseReason reason);
+
+  uint64_t id() const { return id_; }
+  uint16_t type() const { return type_; }
+  State state() const { return state_.load(std::memory_order_acquire); }
+  const End& end(Side side) const { return ends_[Index(side)]; }
+  const End& other_end(Side side) const { return ends_[1 - Index(side)]; }
+
+  // Which side `port` is on. The two ends are never the same port.
+  Side SideOf(const Port& port) const {
+    return ends_[0].port.get() == &port ? Side::kInitiator : Side::kTarget;
+  }
+
+  // The SHUTDOWN flags that `side` has sent so far (VIRTIO_VSOCK_SHUTDOWN_*).
+  uint32_t shutdown(Side side) const {
+    return sent_[Index(side)].shutdown.load(std::memory_order_relaxed);
+  }
+  // Whether nothing but an RST can follow: one end has given up both directions, or both ends sending.
+  bool IsFinishing() const;
+
+  // Waits for a packet that must come: an answer to the request, or the RST that confirms a shutdown.
+  bool IsTransient() const { return state() == State::kConnecting || IsFinishing(); }
+
+  // For the periodic search for transient flows that stay so: true from the second call on. By the reactor
+  // of the initiator.
+  bool MarkStale() { return std::exchange(marked_stale_, true); }
+  void ClearStale() { marked_stale_ = false; }
+
+  // The RST that tells `to` that the flow is over.
+  VsockHeader ResetTo(Side to) const;
+
+  // Any thread.
+  FlowInfo Info() const;
+
+ private:
+  // What one end has sent: payload, and what it grants to the other.
+  struct Sent {
+    Counter bytes;
+    Counter packets;
+    std::atomic<uint32_t> buf_alloc{0};
+    std::atomic<uint32_t> fwd_cnt{0};
+    std::atomic<uint32_t> shutdown{0};
+  };
+
+  static size_t Index(Side side) { return static_cast<size_t>(side); }
+  Verdict AcceptWhileConnecting(const VsockHeader& header, Side from);
+  Verdict AcceptShutdown(const VsockHeader& header, Side from);
+  void CountTransient(int change) { ends_[0].port->CountTransient(change); }
+
+  const uint64_t id_;
+  const uint16_t type_;
+  std::atomic<State> state_{State::kConnecting};
+  std::atomic<CloseReason> close_reason_{CloseReason::kNone};
+  const std::array<End, 2> ends_;
+  std::array<Sent, 2> sent_;
+  const std::chrono::system_clock::time_point start_time_;
+  std::atomic<bool> finishing_{false};  // counted in the initiator's transient flows
+  bool marked_stale_ = false;
+};
+
+inline Flow::Side Opposite(Flow::Side side) {
+  return side == Flow::Side::kInitiator ? Flow::Side::kTarget : Flow::Side::kInitiator;
+}
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_ROUTER_FLOW_H_

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_ROUTER_FLOW_INFO_H_
+#define KINSOCK_ROUTER_FLOW_INFO_H_
+
+#include <chrono>
+#include <cstdint>
+#include <vector>
+
+#include "router/cid.h"
+#include "router/close_reason.h"
+
+namespace kinsock {
+
+// What can be told of one connection at a moment: plain values for reports, a copy that nobody updates.
+struct FlowInfo {
+  enum class State : uint8_t { kConnecting, kEstablished, kHalfClosed, kClosing, kClosed };
+
+  struct End {
+    uint64_t device = 0;  // DeviceSpec::id of the guest; for the host end, of the VM whose host side it is
+    Cid cid = 0;          // kHostCid: the host end
+    uint32_t port = 0;
+    int64_t host_pid = 0;  // the host program, where the kernel told; else 0
+    int64_t host_uid = -1;
+  };
+
+  struct Direction {
+    uint64_t bytes = 0;         // payload delivered
+    uint64_t packets = 0;       // packets of any operation
+    uint32_t buf_alloc = 0;     // what the receiver granted last (bytes)
+    uint32_t fwd_cnt = 0;       // what the receiver had consumed by then (modulo 2^32)
+    uint64_t queued_bytes = 0;  // taken from the sender, not yet with the receiver
+  };
+
+  uint64_t id = 0;  // never reused while the daemon runs
+  State state = State::kConnecting;
+  CloseReason close_reason = CloseReason::kNone;
+  End initiator;
+  End target;
+  std::chrono::system_clock::time_point start_time;
+  Direction to_target;
+  Direction to_initiator;
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_ROUTER_FLOW_INFO_H_

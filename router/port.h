@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_ROUTER_PORT_H_
+#define KINSOCK_ROUTER_PORT_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "router/cid.h"
+#include "router/packet.h"
+#include "router/policy.h"
+
+namespace kinsock {
+
+class Wakeup;
+
+// The packets of one sender for one port, in order. Belongs to the thread of the sender's reactor.
+struct Lane {
+  PacketQueue waiting;  // offered, oldest first
+  PacketQueue done;     // taken or refused by the port; the sender takes them out
+
+  // Notified by the port when it can take more after it said kBlocked. Runs on the sender's thread.
+  std::shared_ptr<Wakeup> resume;
+};
+
+// What the router needs of an endpoint: a guest's receive side, or a VM's host side.
+class Port : public std::enable_shared_from_this<Port> {
+ public:
+  enum class Progress : uint8_t {
+    kDrained,  // lane.waiting is empty
+    kBudget,   // the budget is used up; more would have been taken
+    kBlocked,  // no room now; lane.resume will be notified
+  };
+
+  // `device`: the VM behind the port (DeviceSpec::id). `max_buffered_bytes`: see ChargeBuffered().
+  Port(uint64_t device, Cid cid, GroupSet groups, uint64_t max_buffered_bytes)
+      : device_(device), cid_(cid), groups_(std::move(groups)), max_buffered_bytes_(max_buffered_bytes) {}
+  virtual ~Port() = default;
+  Port(const Port&) = delete;
+  Port& operator=(const Port&) = delete;
+
+  // Moves packets from the front of `lane.waiting` to `lane.done`, each with its outcome, until `budget`
+  // bytes are spent. One that has an outcome already is only moved. Any thread, one at a time for a lane; never blocks for longer than another Deliver().
+  virtual Progress Deliver(Lane& lane, uint32_t budget) = 0;
+
+  // The other end of `flow`, which is closed, is gone: forgets the flow and resets this end of it. Any
+  // thread for a guest's port; a host side is called by the reactor of its VM alone.
+  virtual void ResetFlow(const std::shared_ptr<Flow>& flow) = 0;
+
+  uint64_t device() const { return device_; }
+  Cid cid() const { return cid_; }
+  const GroupSet& groups() const { return groups_; }
+
+  // What waits for this port outside of any guest's memory. Takes `bytes` into account, unless the port's
+  // limit would be exceeded. Any thread.
+  bool ChargeBuffered(uint64_t bytes) {
+    const uint64_t before = buffered_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+    if (before + bytes <= max_buffered_bytes_) return true;
+    buffered_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+    return false;
+  }
+  void ReleaseBuffered(uint64_t bytes) { buffered_bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
+  uint64_t buffered_bytes() const { return buffered_bytes_.load(std::memory_order_relaxed); }
+
+  // How many of the flows that this port initiated wait for an answer or for their end (Flow::IsTransient).
+  // Any thread.
+  void CountTransient(int change) { transient_flows_.fetch_add(change, std::memory_order_relaxed); }
+  int transient_flows() const { return transient_flows_.load(std::memory_order_relaxed); }
+
+ private:
+  const uint64_t device_;
+  const Cid cid_;
+  const GroupSet groups_;
+  const uint64_t max_buffered_bytes_;
+  std::atomic<uint64_t> buffered_bytes_{0};
+  std::atomic<int> transient_flows_{0};
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_ROUTER_PORT_H_

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/switch.h"
+
+namespace kinsock {
+namespace {
+
+Decision Drop(DropReason reason) { return {.action = Decision::Action::kDrop, .drop = reason}; }
+
+// An RST that goes nowhere is not answered.
+Decision Refuse(const VsockHeader& header, CloseReason reason) {
+  if (header.op == VIRTIO_VSOCK_OP_RST) return Drop(DropReason::kResetOfReset);
+  return {.action = Decision::Action::kReset, .reason = reason};
+}
+
+bool IsKnownOp(uint16_t op) {
+  return op >= VIRTIO_VSOCK_OP_REQUEST && op <= VIRTIO_VSOCK_OP_CREDIT_REQUEST;
+}
+
+bool IsWellFormed(const VsockHeader& header, uint64_t payload_bytes) {
+  if (header.type != VIRTIO_VSOCK_TYPE_STREAM || !IsKnownOp(header.op)) return false;
+  if (header.len > payload_bytes || header.len > kMaxPayloadBytes) return false;
+  return header.len == 0 || header.op == VIRTIO_VSOCK_OP_RW;
+}
+
+}  // namespace
+
+Decision DecideRoute(const VsockHeader& header, uint64_t payload_bytes, const Port& sender, Port* host,
+                     const RouteTable& routes) {
+  if ((header.src_cid >> 32) != 0 || (header.dst_cid >> 32) != 0) return Drop(DropReason::kReservedBits);
+  if (header.src_cid != sender.cid()) return Drop(DropReason::kSpoofedSource);
+  if (!IsWellFormed(header, payload_bytes)) return Refuse(header, CloseReason::kMalformed);
+
+  if (header.dst_cid == kHostCid) {
+    if (host == nullptr) return Refuse(header, CloseReason::kNoListener);
+    return {.action = Decision::Action::kDeliver, .port = host};
+  }
+  Port* port = routes.Find(header.dst_cid);
+  if (port == nullptr || port == &sender) return Refuse(header, CloseReason::kPeerGone);
+  if (header.op == VIRTIO_VSOCK_OP_REQUEST && !sender.groups().SharesOneWith(port->groups())) {
+    return Refuse(header, CloseReason::kPolicyDenied);
+  }
+  return {.action = Decision::Action::kDeliver, .port = port};
+}
+
+}  // namespace kinsock

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_ROUTER_SWITCH_H_
+#define KINSOCK_ROUTER_SWITCH_H_
+
+#include <cstdint>
+
+#include "router/close_reason.h"
+#include "router/port.h"
+#include "router/route_table.h"
+#include "router/vsock_header.h"
+
+namespace kinsock {
+
+// Why a packet was dropped without an answer: there is nobody to answer to.
+enum class DropReason : uint8_t {
+  kNone,
+  kSpoofedSource,  // src_cid is not the sender's own
+  kReservedBits,   // the upper half of a CID is not zero
+  kResetOfReset,   // an RST that would be answered with an RST
+};
+
+// Where a packet goes.
+struct Decision {
+  enum class Action : uint8_t { kDeliver, kReset, kDrop };
+  Action action;
+  Port* port = nullptr;                      // kDeliver: as long as the route table is unchanged
+  CloseReason reason = CloseReason::kNone;   // kReset
+  DropReason drop = DropReason::kNone;       // kDrop
+};
+
+// Decides about one packet of a guest by its header alone: is it the guest's to send, is it well formed, who
+// is it for. Connections are the receiving port's business. Pure; runs on the reactor of the sender.
+//
+// `payload_bytes`: what the sender's buffer holds behind the header. `host`: the sender's host side, null if
+// it has none.
+Decision DecideRoute(const VsockHeader& header, uint64_t payload_bytes, const Port& sender, Port* host,
+                     const RouteTable& routes);
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_ROUTER_SWITCH_H_

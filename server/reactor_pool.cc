@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/reactor_pool.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "device/guest_fault.h"
+#include "device/reactor.h"
+
+namespace kinsock {
+namespace {
+
+// Runs `done` on the main thread when as many parts as there are reactors have been reported to it.
+class Countdown {
+ public:
+  Countdown(size_t parts, EventLoop::Task done) : left_(parts), done_(std::move(done)) {}
+  // Main thread.
+  void Part() {
+    if (--left_ == 0) done_();
+  }
+
+ private:
+  size_t left_;
+  EventLoop::Task done_;
+};
+
+}  // namespace
+
+struct ReactorPool::State {
+  struct Placement {
+    size_t reactor;
+    Cid cid;
+  };
+
+  State(EventLoop& main_loop, StatusCallback callback) : main(main_loop), on_status(std::move(callback)) {}
+
+  // Posts `task` to every reactor and runs `done` on the main thread when all have run it.
+  void PostToAll(std::function<void(Reactor&)> task, EventLoop::Task done) {
+    auto countdown = std::make_shared<Countdown>(reactors.size(), std::move(done));
+    for (const std::unique_ptr<Reactor>& reactor : reactors) {
+      reactor->Post([this, task, countdown, reactor = reactor.get()] {
+        task(*reactor);
+        PostToMain([countdown] { countdown->Part(); });
+      });
+    }
+  }
+
+  // From a reactor: what arrives after the pool has gone is dropped.
+  void PostToMain(EventLoop::Task task) {
+    main.Post([alive = alive, task = std::move(task)]() mutable {
+      if (*alive) task();
+    });
+  }
+
+  EventLoop& main;
+  StatusCallback on_status;
+  std::shared_ptr<bool> alive = std::make_shared<bool>(true);  // main thread
+  absl::flat_hash_map<DeviceId, Placement> devices;
+  std::vector<size_t> load;  // devices of each reactor
+  std::vector<std::unique_ptr<Reactor>> reactors;
+};
+
+ReactorPool::ReactorPool(EventLoop& main, size_t reactors, StatusCallback on_status)
+    : state_(std::make_unique<State>(main, std::move(on_status))) {
+  GuestFaultGuard::Install();
+  State* state = state_.get();
+  for (size_t i = 0; i < reactors; ++i) {
+    Reactor::Callbacks callbacks;
+    callbacks.on_status = [state](DeviceId id, const DeviceStatus& status) {
+      state->PostToMain([state, id, status] {
+        if (state->devices.contains(id)) state->on_status(id, status);
+      });
+    };
+    // The mapping is released on the main thread, pool or no pool.
+    callbacks.discard = [state](std::shared_ptr<const GuestMemory> memory) {
+      state->main.Post([memory = std::move(memory)]() mutable { memory.reset(); });
+    };
+    state->reactors.push_back(std::make_unique<Reactor>(static_cast<uint16_t>(i), std::move(callbacks)));
+    state->load.push_back(0);
+  }
+}
+
+ReactorPool::~ReactorPool() {
+  *state_->alive = false;
+  for (const std::unique_ptr<Reactor>& reactor : state_->reactors) reactor->Stop();
+  state_->reactors.clear();
+}
+
+size_t ReactorPool::size() const { return state_->reactors.size(); }
+
+void ReactorPool::AddDevice(DeviceSpec spec, absl::AnyInvocable<void(absl::Status)> done) {
+  State* state = state_.get();
+  const size_t chosen = static_cast<size_t>(
+      std::min_element(state->load.begin(), state->load.end()) - state->load.begin());
+  const DeviceId id = spec.id;
+  state->devices[id] = {.reactor = chosen, .cid = spec.cid};
+  ++state->load[chosen];
+
+  Reactor* reactor = state->reactors[chosen].get();
+  reactor->Post([state, reactor, id, chosen, spec = std::move(spec), done = std::move(done)]() mutable {
+    absl::StatusOr<std::shared_ptr<Port>> port = reactor->AddDevice(std::move(spec));
+    state->PostToMain([state, id, chosen, port = std::move(port), done = std::move(done)]() mutable {
+      if (!port.ok()) {
+        state->devices.erase(id);
+        --state->load[chosen];
+        return done(port.status());
+      }
+      state->PostToAll([port = *port](Reactor& each) { each.AddRoute(port); },
+                       [done = std::move(done)]() mutable { done(absl::OkStatus()); });
+    });
+  });
+}
+
+void ReactorPool::RemoveDevice(DeviceId id, absl::AnyInvocable<void()> done) {
+  State* state = state_.get();
+  const auto it = state->devices.find(id);
+  if (it == state->devices.end()) return done();
+  const State::Placement placement = it->second;
+  state->devices.erase(it);
+  --state->load[placement.reactor];
+
+  // First nobody finds it any more, then it goes.
+  state->PostToAll(
+      [cid = placement.cid](Reactor& each) { each.RemoveRoute(cid); },
+      [state, id, placement, done = std::move(done)]() mutable {
+        Reactor* reactor = state->reactors[placement.reactor].get();
+        reactor->Post([state, reactor, id, done = std::move(done)]() mutable {
+          reactor->RemoveDevice(id);
+          state->PostToMain(std::move(done));
+        });
+      });
+}
+
+void ReactorPool::ListFlows(absl::AnyInvocable<void(std::vector<FlowInfo>)> done) {
+  State* state = state_.get();
+  // Each reactor fills a part of its own.
+  auto parts = std::make_shared<std::vector<std::vector<FlowInfo>>>(state->reactors.size());
+  auto countdown = std::make_shared<Countdown>(
+      state->reactors.size(), [parts, done = std::move(done)]() mutable {
+        std::vector<FlowInfo> flows;
+        for (std::vector<FlowInfo>& part : *parts) flows.insert(flows.end(), part.begin(), part.end());
+        done(std::move(flows));
+      });
+  for (size_t i = 0; i < state->reactors.size(); ++i) {
+    Reactor* reactor = state->reactors[i].get();
+    reactor->Post([state, reactor, parts, countdown, i] {
+      reactor->DescribeFlows((*parts)[i]);
+      state->PostToMain([countdown] { countdown->Part(); });
+    });
+  }
+}
+
+}  // namespace kinsock

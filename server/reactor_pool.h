@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_SERVER_REACTOR_POOL_H_
+#define KINSOCK_SERVER_REACTOR_POOL_H_
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "base/event_loop.h"
+#include "device/device_spec.h"
+#include "router/flow_info.h"
+
+namespace kinsock {
+
+// The data plane as the control plane sees it: a fixed number of reactor threads, and devices placed on them.
+// All methods are called on the thread of `main`, and all callbacks run there.
+class ReactorPool {
+ public:
+  // Called whenever the status of a device changes; not after RemoveDevice() completed.
+  using StatusCallback = std::function<void(DeviceId, const DeviceStatus&)>;
+
+  // Starts `reactors` (>= 1) threads. `main` outlives the pool.
+  ReactorPool(EventLoop& main, size_t reactors, StatusCallback on_status);
+
+  // Stops all devices and joins the threads. Guests and host programs see their connections closed.
+  ~ReactorPool();
+
+  // Places a device on the reactor that has the fewest, and makes its CID known to all. `done`: the device
+  // serves its sockets and every reactor routes to it. `spec.id` and `spec.cid` are not in use.
+  void AddDevice(DeviceSpec spec, absl::AnyInvocable<void(absl::Status)> done);
+
+  // Withdraws the CID from all reactors, resets the peers of its connections, closes its sockets and its
+  // front-end session, and unmaps the guest's memory. `done`: nothing of the device is left.
+  void RemoveDevice(DeviceId id, absl::AnyInvocable<void()> done);
+
+  // A snapshot of all open connections, each once, in no order.
+  void ListFlows(absl::AnyInvocable<void(std::vector<FlowInfo>)> done);
+
+  size_t size() const;  // number of reactors
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_SERVER_REACTOR_POOL_H_

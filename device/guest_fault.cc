@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <mutex>
 
 namespace kinsock {
 namespace {
@@ -50,14 +51,19 @@ void OnSigbus(int, siginfo_t* info, void*) {
   sigaction(SIGBUS, &previous_action, nullptr);
 }
 
-}  // namespace
-
-void GuestFaultGuard::Install() {
+void InstallHandler() {
   page_size = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   struct sigaction action {};
   action.sa_sigaction = OnSigbus;
   action.sa_flags = SA_SIGINFO | SA_NODEFER;
   sigaction(SIGBUS, &action, &previous_action);
+}
+
+}  // namespace
+
+void GuestFaultGuard::Install() {
+  static std::once_flag installed;
+  std::call_once(installed, InstallHandler);
 }
 
 bool GuestFaultGuard::Watch(void* begin, size_t size, std::atomic<bool>& faulted) {

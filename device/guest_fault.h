@@ -12,7 +12,7 @@ namespace kinsock {
 // flag, and the code that was interrupted goes on. A fault anywhere else ends the process as before.
 class GuestFaultGuard {
  public:
-  // Installs the SIGBUS handler. Once, before the first Watch(), while there is one thread.
+  // Installs the SIGBUS handler, the first time that it is called. Before the first Watch().
   static void Install();
 
   // Watches [begin, begin + size). `faulted` lives until Unwatch(). False when kMaxRanges are watched. Any

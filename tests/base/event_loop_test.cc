@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/event_loop.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include <memory>
+#include <thread>
+#include <vector>
+
+namespace kinsock {
+namespace {
+
+using ::testing::ElementsAre;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+class TurnedClock final : public Clock {
+ public:
+  MonotonicTime Now() const override { return now; }
+  MonotonicTime now{};
+};
+
+// Remembers what it was told, and does what the test says.
+class Recorder final : public FdHandler {
+ public:
+  void OnReady(uint32_t events) override {
+    seen.push_back(events);
+    if (then) then();
+  }
+  std::vector<uint32_t> seen;
+  std::function<void()> then;
+};
+
+TEST(EventLoopTest, TimersRunInTheirOrderAndNotEarly) {
+  TurnedClock clock;
+  EventLoop loop(clock);
+  std::vector<int> ran;
+  loop.RunAfter(seconds(2), [&] { ran.push_back(2); });
+  loop.RunAfter(seconds(1), [&] { ran.push_back(1); });
+  const EventLoop::TimerId cancelled = loop.RunAfter(seconds(1), [&] { ran.push_back(9); });
+  loop.Cancel(cancelled);
+
+  loop.RunOnce();
+  EXPECT_THAT(ran, ElementsAre());
+  clock.now += milliseconds(1500);
+  loop.RunOnce();
+  EXPECT_THAT(ran, ElementsAre(1));
+  clock.now += seconds(1);
+  loop.RunOnce();
+  EXPECT_THAT(ran, ElementsAre(1, 2));
+}
+
+TEST(EventLoopTest, PostedTasksRunInOrderOnTheLoopsThread) {
+  EventLoop loop;
+  std::vector<int> ran;
+  std::thread other([&] {
+    for (int i = 0; i < 3; ++i) loop.Post([&ran, i] { ran.push_back(i); });
+    loop.Post([&loop] { loop.Stop(); });
+  });
+  loop.Run();
+  other.join();
+  EXPECT_THAT(ran, ElementsAre(0, 1, 2));
+}
+
+TEST(EventLoopTest, AWakeupThatIsNotifiedOftenRunsOnce) {
+  EventLoop loop;
+  int ran = 0;
+  const auto wakeup = Wakeup::Create(loop, [&] { ++ran; });
+  for (int i = 0; i < 5; ++i) wakeup->Notify();
+  loop.RunOnce();
+  EXPECT_EQ(ran, 1);
+  wakeup->Notify();
+  loop.RunOnce();
+  EXPECT_EQ(ran, 2);
+}
+
+TEST(EventLoopTest, ADisarmedWakeupStaysSilentEvenIfItWasUnderWay) {
+  EventLoop loop;
+  int ran = 0;
+  auto wakeup = Wakeup::Create(loop, [&] { ++ran; });
+  wakeup->Notify();
+  wakeup->Disarm();
+  wakeup.reset();
+  loop.RunOnce();
+  EXPECT_EQ(ran, 0);
+}
+
+// Two loops hand a token back and forth: a lost wake-up would stop it for good.
+TEST(EventLoopTest, NoNotificationIsLostBetweenThreads) {
+  constexpr int kRounds = 20'000;
+  EventLoop here;
+  EventLoop there;
+  int rounds = 0;
+  std::shared_ptr<Wakeup> back;
+  const auto forth = Wakeup::Create(there, [&] { back->Notify(); });
+  back = Wakeup::Create(here, [&] {
+    if (++rounds < kRounds) return forth->Notify();
+    there.Stop();
+    here.Stop();
+  });
+  std::thread other([&] { there.Run(); });
+  forth->Notify();
+  here.Run();
+  other.join();
+  EXPECT_EQ(rounds, kRounds);
+}
+
+TEST(EventLoopTest, AForgottenDescriptorIsNotReportedEvenIfItWasReady) {
+  EventLoop loop;
+  const UniqueFd first(eventfd(1, EFD_NONBLOCK));
+  const UniqueFd second(eventfd(1, EFD_NONBLOCK));
+  Recorder one;
+  Recorder two;
+  ASSERT_TRUE(loop.Watch(first.get(), EPOLLIN, one).ok());
+  ASSERT_TRUE(loop.Watch(second.get(), EPOLLIN, two).ok());
+  // Both are ready in one batch; whoever comes first takes the other out.
+  one.then = [&] { loop.Forget(second.get(), two); };
+  two.then = [&] { loop.Forget(first.get(), one); };
+  loop.RunOnce();
+  EXPECT_EQ(one.seen.size() + two.seen.size(), 1u);
+}
+
+TEST(EventLoopTest, InterestCanBeChanged) {
+  EventLoop loop;
+  const UniqueFd fd(eventfd(1, EFD_NONBLOCK));
+  Recorder handler;
+  ASSERT_TRUE(loop.Watch(fd.get(), 0, handler).ok());
+  EXPECT_FALSE(loop.RunOnce());
+  loop.Rearm(fd.get(), EPOLLIN, handler);
+  EXPECT_TRUE(loop.RunOnce());
+  EXPECT_THAT(handler.seen, ElementsAre(static_cast<uint32_t>(EPOLLIN)));
+}
+
+TEST(EventLoopTest, ADescriptorThatCannotBeWatchedIsAnError) {
+  EventLoop loop;
+  Recorder handler;
+  EXPECT_FALSE(loop.Watch(-1, EPOLLIN, handler).ok());
+}
+
+TEST(EventLoopTest, WhatIsLeftIsDestroyedWithTheLoop) {
+  auto held = std::make_shared<int>(1);
+  {
+    EventLoop loop;
+    loop.Post([held] {});
+    Wakeup::Create(loop, [held] {})->Notify();
+    EXPECT_EQ(held.use_count(), 3);
+  }
+  EXPECT_EQ(held.use_count(), 1);
+}
+
+}  // namespace
+}  // namespace kinsock

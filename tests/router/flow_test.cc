@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/flow.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "tests/router/fake_port.h"
+
+namespace kinsock {
+namespace {
+
+constexpr auto kAsker = Flow::Side::kInitiator;
+constexpr auto kTeller = Flow::Side::kTarget;
+using Verdict = Flow::Verdict;
+using State = Flow::State;
+
+// Guest 3 asks guest 4, port 80, from port 1025.
+class FlowTest : public ::testing::Test {
+ protected:
+  VsockHeader Packet(uint16_t op, uint32_t flags = 0, uint32_t len = 0) const {
+    VsockHeader header;
+    header.op = op;
+    header.flags = flags;
+    header.len = len;
+    header.buf_alloc = 262144;
+    return header;
+  }
+  Verdict Send(Flow::Side from, uint16_t op, uint32_t flags = 0, uint32_t len = 0) {
+    return flow_.Accept(Packet(op, flags, len), from);
+  }
+  void Establish() { ASSERT_EQ(Send(kTeller, VIRTIO_VSOCK_OP_RESPONSE), Verdict::kForward); }
+
+  std::shared_ptr<FakePort> asker_ = std::make_shared<FakePort>(3);
+  std::shared_ptr<FakePort> teller_ = std::make_shared<FakePort>(4);
+  Flow flow_{7, Packet(VIRTIO_VSOCK_OP_REQUEST), {asker_, 1025}, {teller_, 80}};
+};
+
+TEST_F(FlowTest, ARequestThatIsAnsweredEstablishes) {
+  EXPECT_EQ(flow_.state(), State::kConnecting);
+  EXPECT_EQ(Send(kTeller, VIRTIO_VSOCK_OP_RESPONSE), Verdict::kForward);
+  EXPECT_EQ(flow_.state(), State::kEstablished);
+}
+
+TEST_F(FlowTest, ARequestThatIsRefusedCloses) {
+  EXPECT_EQ(Send(kTeller, VIRTIO_VSOCK_OP_RST), Verdict::kForwardAndClose);
+  EXPECT_EQ(flow_.state(), State::kClosed);
+  EXPECT_EQ(flow_.Info().close_reason, CloseReason::kGuestReset);
+}
+
+struct Illegal {
+  const char* what;
+  bool established;
+  Flow::Side from;
+  uint16_t op;
+};
+
+class FlowViolationTest : public FlowTest, public ::testing::WithParamInterface<Illegal> {};
+
+TEST_P(FlowViolationTest, IsNotForwarded) {
+  if (GetParam().established) Establish();
+  EXPECT_EQ(Send(GetParam().from, GetParam().op, 0, 1), Verdict::kViolation);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, FlowViolationTest,
+    ::testing::Values(Illegal{"AnswerByTheAsker", false, kAsker, VIRTIO_VSOCK_OP_RESPONSE},
+                      Illegal{"PayloadBeforeTheAnswer", false, kAsker, VIRTIO_VSOCK_OP_RW},
+                      Illegal{"PayloadInsteadOfTheAnswer", false, kTeller, VIRTIO_VSOCK_OP_RW},
+                      Illegal{"ShutdownBeforeTheAnswer", false, kAsker, VIRTIO_VSOCK_OP_SHUTDOWN},
+                      Illegal{"SecondRequest", false, kAsker, VIRTIO_VSOCK_OP_REQUEST},
+                      Illegal{"RequestOnAConnection", true, kAsker, VIRTIO_VSOCK_OP_REQUEST},
+                      Illegal{"SecondAnswer", true, kTeller, VIRTIO_VSOCK_OP_RESPONSE}),
+    [](const auto& info) { return info.param.what; });
+
+TEST_F(FlowTest, AHalfCloseEndsOneDirectionOnly) {
+  Establish();
+  EXPECT_EQ(Send(kAsker, VIRTIO_VSOCK_OP_SHUTDOWN, VIRTIO_VSOCK_SHUTDOWN_SEND), Verdict::kForward);
+  EXPECT_EQ(flow_.Info().state, FlowInfo::State::kHalfClosed);
+  EXPECT_EQ(Send(kTeller, VIRTIO_VSOCK_OP_RW, 0, 5), Verdict::kForward);
+  EXPECT_EQ(Send(kAsker, VIRTIO_VSOCK_OP_RW, 0, 5), Verdict::kViolation);
+}
+
+TEST_F(FlowTest, AShutdownThatSaysNothingNewIsNotRepeated) {
+  Establish();
+  EXPECT_EQ(Send(kAsker, VIRTIO_VSOCK_OP_SHUTDOWN, VIRTIO_VSOCK_SHUTDOWN_RCV), Verdict::kForward);
+  EXPECT_EQ(Send(kAsker, VIRTIO_VSOCK_OP_SHUTDOWN, VIRTIO_VSOCK_SHUTDOWN_RCV), Verdict::kIgnore);
+  EXPECT_EQ(Send(kAsker, VIRTIO_VSOCK_OP_SHUTDOWN, 0), Verdict::kIgnore);
+}
+
+TEST_F(FlowTest, EmptyPayloadIsIgnored) {
+  Establish();
+  EXPECT_EQ(Send(kAsker, VIRTIO_VSOCK_OP_RW, 0, 0), Verdict::kIgnore);
+}
+
+TEST_F(FlowTest, ABufferSizeThatIsSetWhileConnectingIsHarmless) {
+  EXPECT_EQ(Send(kAsker, VIRTIO_VSOCK_OP_CREDIT_UPDATE), Verdict::kIgnore);
+  Establish();
+}
+
+TEST_F(FlowTest, AnotherTypeIsAViolation) {
+  Establish();
+  VsockHeader header = Packet(VIRTIO_VSOCK_OP_RW, 0, 1);
+  header.type = 2;
+  EXPECT_EQ(flow_.Accept(header, kAsker), Verdict::kViolation);
+}
+
+TEST_F(FlowTest, NothingPassesAfterTheEnd) {
+  Establish();
+  ASSERT_TRUE(flow_.Close(CloseReason::kPeerGone));
+  EXPECT_EQ(Send(kAsker, VIRTIO_VSOCK_OP_RW, 0, 1), Verdict::kOver);
+  EXPECT_EQ(Send(kAsker, VIRTIO_VSOCK_OP_RST), Verdict::kOver);
+  EXPECT_EQ(flow_.Info().close_reason, CloseReason::kPeerGone);
+}
+
+TEST_F(FlowTest, TheResetNamesTheOtherEndAsItsSender) {
+  const VsockHeader reset = flow_.ResetTo(kAsker);
+  EXPECT_EQ(reset.op, VIRTIO_VSOCK_OP_RST);
+  EXPECT_EQ(reset.src_cid, 4u);
+  EXPECT_EQ(reset.src_port, 80u);
+  EXPECT_EQ(reset.dst_cid, 3u);
+  EXPECT_EQ(reset.dst_port, 1025u);
+}
+
+TEST_F(FlowTest, OnlyWaitingFlowsCountAsTransient) {
+  EXPECT_EQ(asker_->transient_flows(), 1);
+  Establish();
+  EXPECT_EQ(asker_->transient_flows(), 0);
+  Send(kTeller, VIRTIO_VSOCK_OP_SHUTDOWN, VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN_SEND);
+  EXPECT_EQ(asker_->transient_flows(), 1);
+  EXPECT_EQ(Send(kAsker, VIRTIO_VSOCK_OP_RST), Verdict::kForwardAndClose);
+  EXPECT_EQ(asker_->transient_flows(), 0);
+}
+
+TEST_F(FlowTest, TheReportTellsBothDirections) {
+  Establish();
+  flow_.CountDelivered(kAsker, 100);
+  flow_.CountDelivered(kTeller, 7);
+  const FlowInfo info = flow_.Info();
+  EXPECT_EQ(info.id, 7u);
+  EXPECT_EQ(info.initiator.cid, 3u);
+  EXPECT_EQ(info.target.port, 80u);
+  EXPECT_EQ(info.to_target.bytes, 100u);
+  EXPECT_EQ(info.to_initiator.bytes, 7u);
+  EXPECT_EQ(info.to_target.buf_alloc, 262144u);
+}
+
+TEST_F(FlowTest, OfManyWhoCloseItOneSucceeds) {
+  Establish();
+  std::atomic<int> succeeded{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] { succeeded += flow_.Close(CloseReason::kAdminReset); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(succeeded, 1);
+}
+
+}  // namespace
+}  // namespace kinsock

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/switch.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "tests/router/fake_port.h"
+
+namespace kinsock {
+namespace {
+
+using Action = Decision::Action;
+
+// Guests 3 and 4 share a group, 5 is in another one; nobody is 9.
+class SwitchTest : public ::testing::Test {
+ protected:
+  SwitchTest() {
+    for (const auto& port : {asker_, teller_, stranger_}) routes_.Add(port);
+  }
+  VsockHeader From3To(uint64_t dst, uint16_t op = VIRTIO_VSOCK_OP_REQUEST) const {
+    VsockHeader header;
+    header.src_cid = 3;
+    header.dst_cid = dst;
+    header.op = op;
+    return header;
+  }
+  Decision Decide(const VsockHeader& header, uint64_t payload = 0) {
+    return DecideRoute(header, payload, *asker_, host_.get(), routes_);
+  }
+
+  std::shared_ptr<FakePort> asker_ = std::make_shared<FakePort>(3, std::vector<std::string>{"a"});
+  std::shared_ptr<FakePort> teller_ = std::make_shared<FakePort>(4, std::vector<std::string>{"a", "b"});
+  std::shared_ptr<FakePort> stranger_ = std::make_shared<FakePort>(5, std::vector<std::string>{"b"});
+  std::shared_ptr<FakePort> host_ = std::make_shared<FakePort>(2);
+  RouteTable routes_;
+};
+
+TEST_F(SwitchTest, ASiblingOfTheSameGroupIsReached) {
+  const Decision decision = Decide(From3To(4));
+  EXPECT_EQ(decision.action, Action::kDeliver);
+  EXPECT_EQ(decision.port, teller_.get());
+}
+
+TEST_F(SwitchTest, TheHostIsReachedWithoutAGroup) { EXPECT_EQ(Decide(From3To(2)).port, host_.get()); }
+
+TEST_F(SwitchTest, AVmWithoutHostSideGetsAReset) {
+  host_.reset();
+  EXPECT_EQ(Decide(From3To(2)).action, Action::kReset);
+}
+
+TEST_F(SwitchTest, AStrangerIsDenied) {
+  const Decision decision = Decide(From3To(5));
+  EXPECT_EQ(decision.action, Action::kReset);
+  EXPECT_EQ(decision.reason, CloseReason::kPolicyDenied);
+}
+
+TEST_F(SwitchTest, GroupsConcernNewConnectionsOnly) {
+  EXPECT_EQ(Decide(From3To(5, VIRTIO_VSOCK_OP_CREDIT_UPDATE)).action, Action::kDeliver);
+}
+
+TEST_F(SwitchTest, NobodyIsAReset) {
+  for (const uint64_t cid : {0, 1, 3, 9}) {
+    const Decision decision = Decide(From3To(cid));
+    EXPECT_EQ(decision.action, Action::kReset) << cid;
+    EXPECT_EQ(decision.reason, CloseReason::kPeerGone) << cid;
+  }
+  EXPECT_EQ(Decide(From3To(kAnyCid)).action, Action::kReset);
+}
+
+TEST_F(SwitchTest, AResetToNobodyIsNotAnswered) {
+  const Decision decision = Decide(From3To(9, VIRTIO_VSOCK_OP_RST));
+  EXPECT_EQ(decision.action, Action::kDrop);
+  EXPECT_EQ(decision.drop, DropReason::kResetOfReset);
+}
+
+TEST_F(SwitchTest, AForgedSourceIsDropped) {
+  for (const uint64_t source : {0u, 1u, 2u, 4u, 0xffff'ffffu}) {
+    VsockHeader header = From3To(4);
+    header.src_cid = source;
+    EXPECT_EQ(Decide(header).drop, DropReason::kSpoofedSource) << source;
+  }
+}
+
+TEST_F(SwitchTest, ReservedBitsOfACidAreDropped) {
+  VsockHeader header = From3To((uint64_t{1} << 32) | 4);
+  EXPECT_EQ(Decide(header).drop, DropReason::kReservedBits);
+  header = From3To(4);
+  header.src_cid |= uint64_t{1} << 63;
+  EXPECT_EQ(Decide(header).drop, DropReason::kReservedBits);
+}
+
+TEST_F(SwitchTest, UnknownOperationsAndTypesAreReset) {
+  for (const uint16_t op : {0, 8, 0xffff}) EXPECT_EQ(Decide(From3To(4, op)).action, Action::kReset) << op;
+  VsockHeader header = From3To(4);
+  header.type = 0;
+  EXPECT_EQ(Decide(header).reason, CloseReason::kMalformed);
+}
+
+TEST_F(SwitchTest, ThePayloadMustBeThere) {
+  VsockHeader header = From3To(4, VIRTIO_VSOCK_OP_RW);
+  header.len = 100;
+  EXPECT_EQ(Decide(header, 99).reason, CloseReason::kMalformed);
+  EXPECT_EQ(Decide(header, 100).action, Action::kDeliver);
+  EXPECT_EQ(Decide(header, 101).action, Action::kDeliver);
+}
+
+TEST_F(SwitchTest, ThePayloadIsBounded) {
+  VsockHeader header = From3To(4, VIRTIO_VSOCK_OP_RW);
+  header.len = kMaxPayloadBytes;
+  EXPECT_EQ(Decide(header, 1 << 20).action, Action::kDeliver);
+  header.len = kMaxPayloadBytes + 1;
+  EXPECT_EQ(Decide(header, 1 << 20).reason, CloseReason::kMalformed);
+  header.len = 0xffff'ffff;
+  EXPECT_EQ(Decide(header, 0xffff'ffff).reason, CloseReason::kMalformed);
+}
+
+TEST_F(SwitchTest, OnlyPayloadPacketsCarryPayload) {
+  VsockHeader header = From3To(4, VIRTIO_VSOCK_OP_CREDIT_UPDATE);
+  header.len = 1;
+  EXPECT_EQ(Decide(header, 1).reason, CloseReason::kMalformed);
+}
+
+TEST_F(SwitchTest, AWithdrawnRouteIsForgotten) {
+  const uint64_t before = routes_.version();
+  routes_.Remove(4);
+  EXPECT_NE(routes_.version(), before);
+  EXPECT_EQ(Decide(From3To(4)).action, Action::kReset);
+}
+
+}  // namespace
+}  // namespace kinsock

@@ -91,8 +91,8 @@ size_t ReactorPool::size() const { return state_->reactors.size(); }
 
 void ReactorPool::AddDevice(DeviceSpec spec, absl::AnyInvocable<void(absl::Status)> done) {
   State* state = state_.get();
-  const size_t chosen = static_cast<size_t>(
-      std::min_element(state->load.begin(), state->load.end()) - state->load.begin());
+  const size_t chosen =
+      static_cast<size_t>(std::min_element(state->load.begin(), state->load.end()) - state->load.begin());
   const DeviceId id = spec.id;
   state->devices[id] = {.reactor = chosen, .cid = spec.cid};
   ++state->load[chosen];
@@ -121,27 +121,25 @@ void ReactorPool::RemoveDevice(DeviceId id, absl::AnyInvocable<void()> done) {
   --state->load[placement.reactor];
 
   // First nobody finds it any more, then it goes.
-  state->PostToAll(
-      [cid = placement.cid](Reactor& each) { each.RemoveRoute(cid); },
-      [state, id, placement, done = std::move(done)]() mutable {
-        Reactor* reactor = state->reactors[placement.reactor].get();
-        reactor->Post([state, reactor, id, done = std::move(done)]() mutable {
-          reactor->RemoveDevice(id);
-          state->PostToMain(std::move(done));
-        });
-      });
+  state->PostToAll([cid = placement.cid](Reactor& each) { each.RemoveRoute(cid); },
+                   [state, id, placement, done = std::move(done)]() mutable {
+                     Reactor* reactor = state->reactors[placement.reactor].get();
+                     reactor->Post([state, reactor, id, done = std::move(done)]() mutable {
+                       reactor->RemoveDevice(id);
+                       state->PostToMain(std::move(done));
+                     });
+                   });
 }
 
 void ReactorPool::ListFlows(absl::AnyInvocable<void(std::vector<FlowInfo>)> done) {
   State* state = state_.get();
   // Each reactor fills a part of its own.
   auto parts = std::make_shared<std::vector<std::vector<FlowInfo>>>(state->reactors.size());
-  auto countdown = std::make_shared<Countdown>(
-      state->reactors.size(), [parts, done = std::move(done)]() mutable {
-        std::vector<FlowInfo> flows;
-        for (std::vector<FlowInfo>& part : *parts) flows.insert(flows.end(), part.begin(), part.end());
-        done(std::move(flows));
-      });
+  auto countdown = std::make_shared<Countdown>(state->reactors.size(), [parts, done = std::move(done)]() mutable {
+    std::vector<FlowInfo> flows;
+    for (std::vector<FlowInfo>& part : *parts) flows.insert(flows.end(), part.begin(), part.end());
+    done(std::move(flows));
+  });
   for (size_t i = 0; i < state->reactors.size(); ++i) {
     Reactor* reactor = state->reactors[i].get();
     reactor->Post([state, reactor, parts, countdown, i] {

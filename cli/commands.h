@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_CLI_COMMANDS_H_
+#define KINSOCK_CLI_COMMANDS_H_
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+#include "cli/exit_code.h"
+#include "cli/options.h"
+
+namespace kinsock {
+
+// What the command line asks for; set while it is parsed, run after.
+using Command = std::function<ExitCode(const Options&)>;
+
+// Each declares its commands below `app` and sets `command` when one of them was given. Both outlive the parsing.
+void DeclareVmCommands(CLI::App& vm, Command& command);     // create, get, list, delete
+void DeclareWatchCommands(CLI::App& vm, Command& command);  // watch, wait
+void DeclareConnCommands(CLI::App& app, Command& command);  // conn list
+void DeclareVmmArgs(CLI::App& app, Command& command);       // vmm-args
+void DeclareInfo(CLI::App& app, Command& command);          // info
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_CLI_COMMANDS_H_

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/vm_view.h"
+
+namespace kinsock {
+namespace {
+
+// The sockets are made on the daemon's disk and its reactors acknowledge: far below, but not at once.
+constexpr std::chrono::seconds kChangeTimeout{30};
+constexpr int kPageSize = 1000;
+
+struct CreateFlags {
+  std::string name;
+  std::string cid = "auto";
+  std::string socket;
+  std::string uds_path;
+  std::vector<std::string> groups;
+  std::vector<std::string> labels;
+  uint32_t queue_size = 0;
+  uint32_t tx_buffer_size = 0;
+  bool validate_only = false;
+};
+
+// "42", "auto" or "100-200". False: none of these.
+bool ParseCid(const std::string& text, v1::CidRequest& out) {
+  if (text == "auto") {
+    out.set_automatic(true);
+    return true;
+  }
+  uint32_t first = 0, last = 0;
+  if (absl::SimpleAtoi(text, &first)) {
+    out.set_static_cid(first);
+    return true;
+  }
+  const std::vector<std::string> ends = absl::StrSplit(text, '-');
+  if (ends.size() != 2 || !absl::SimpleAtoi(ends[0], &first) || !absl::SimpleAtoi(ends[1], &last)) return false;
+  out.mutable_range()->set_first(first);
+  out.mutable_range()->set_last(last);
+  return true;
+}
+
+ExitCode Usage(const std::string& what) {
+  std::fprintf(stderr, "kinsockctl: %s\n  try: kinsockctl vm create --help\n", what.c_str());
+  return kExitUsage;
+}
+
+ExitCode Create(const CreateFlags& flags, const Options& options) {
+  v1::CreateVmRequest request;
+  request.set_vm_id(ShortVmName(flags.name));
+  request.set_validate_only(flags.validate_only);
+  v1::VmSpec& spec = *request.mutable_vm()->mutable_spec();
+  if (!ParseCid(flags.cid, *spec.mutable_cid())) {
+    return Usage(absl::StrCat("--cid: \"", flags.cid, "\" is not a number, a range FIRST-LAST, nor auto"));
+  }
+  spec.set_vhost_user_socket(flags.socket);
+  if (!flags.uds_path.empty()) spec.mutable_uds()->set_path(flags.uds_path);
+  for (const std::string& group : flags.groups) spec.add_groups(group);
+  spec.set_queue_size(flags.queue_size);
+  spec.set_tx_buffer_bytes(flags.tx_buffer_size);
+  for (const std::string& label : flags.labels) {
+    const std::vector<std::string> parts = absl::StrSplit(label, absl::MaxSplits('=', 1));
+    if (parts.size() != 2) return Usage(absl::StrCat("--labels: \"", label, "\" is not KEY=VALUE"));
+    (*request.mutable_vm()->mutable_labels())[parts[0]] = parts[1];
+  }
+  Client client(options);
+  grpc::ClientContext context;
+  client.SetDeadline(context, kChangeTimeout);
+  v1::Vm vm;
+  const grpc::Status status = client.vms().CreateVm(&context, request, &vm);
+  if (!status.ok()) return client.Report(status);
+  // What is needed next, the socket, is in the wide table.
+  Options shown = options;
+  if (shown.format == OutputFormat::kTable) shown.format = OutputFormat::kWide;
+  Print(RenderVm(vm, shown));
+  return kExitOk;
+}
+
+ExitCode Get(const std::string& name, const Options& options) {
+  Client client(options);
+  grpc::ClientContext context;
+  client.SetDeadline(context, kQuestionTimeout);
+  v1::GetVmRequest request;
+  request.set_name(FullVmName(name));
+  v1::Vm vm;
+  const grpc::Status status = client.vms().GetVm(&context, request, &vm);
+  if (!status.ok()) return client.Report(status);
+  Print(RenderVm(vm, options));
+  return kExitOk;
+}
+
+ExitCode List(const Options& options) {
+  Client client(options);
+  v1::ListVmsResponse all;
+  v1::ListVmsRequest request;
+  request.set_page_size(kPageSize);
+  do {
+    grpc::ClientContext context;
+    client.SetDeadline(context, kQuestionTimeout);
+    v1::ListVmsResponse page;
+    const grpc::Status status = client.vms().ListVms(&context, request, &page);
+    if (!status.ok()) return client.Report(status);
+    request.set_page_token(page.next_page_token());
+    page.clear_next_page_token();
+    all.MergeFrom(page);
+  } while (!request.page_token().empty());
+  Print(RenderVms(all, options));
+  return kExitOk;
+}
+
+struct DeleteFlags {
+  std::string name;
+  std::string uid;
+  bool force = false;
+  bool allow_missing = false;
+};
+
+ExitCode Delete(const DeleteFlags& flags, const Options& options) {
+  Client client(options);
+  grpc::ClientContext context;
+  client.SetDeadline(context, kChangeTimeout);
+  v1::DeleteVmRequest request;
+  request.set_name(FullVmName(flags.name));
+  request.set_uid(flags.uid);
+  request.set_force(flags.force);
+  request.set_allow_missing(flags.allow_missing);
+  v1::Vm vm;
+  const grpc::Status status = client.vms().DeleteVm(&context, request, &vm);
+  if (!status.ok()) return client.Report(status);
+  if (ShowsMessage(options.format)) {
+    Print(Render(vm, options.format));
+  } else if (options.format == OutputFormat::kName) {
+    if (!vm.name().empty()) Print(vm.name() + "\n");
+  } else {
+    Print(absl::StrCat(FullVmName(flags.name), vm.name().empty() ? " was not there\n" : " deleted\n"));
+  }
+  return kExitOk;
+}
+
+void DeclareCreate(CLI::App& vm, Command& command) {
+  CLI::App* create = vm.add_subcommand("create", "Make a VM's device; start its VMM on the socket that this names");
+  auto flags = std::make_shared<CreateFlags>();
+  create->add_option("NAME", flags->name, "1 to 63 lower-case letters, digits and hyphens")->required();
+  create->add_option("--cid", flags->cid, "Its vsock address: a number, a range, or auto")->option_text("N|A-B|auto");
+  create->add_option("--socket", flags->socket, "Where the VMM finds the device; by default in the runtime directory")
+      ->option_text("PATH");
+  create->add_option("--uds-path", flags->uds_path, "Where host programs find the guest; by default nowhere")
+      ->option_text("PATH");
+  create->add_option("--groups", flags->groups, "Siblings share at least one (default)")
+      ->delimiter(',')
+      ->option_text("A,B");
+  create->add_option("--queue-size", flags->queue_size, "Largest virtqueue (1024)")->option_text("N");
+  create->add_option("--tx-buffer-size", flags->tx_buffer_size, "Window of each connection to the host (65536)")
+      ->option_text("BYTES");
+  create->add_option("--labels", flags->labels, "For selecting")->delimiter(',')->option_text("K=V,K=V");
+  create->add_flag("--validate-only", flags->validate_only, "Check everything, make nothing");
+  create->callback(
+      [flags, &command] { command = [flags](const Options& options) { return Create(*flags, options); }; });
+}
+
+void DeclareDelete(CLI::App& vm, Command& command) {
+  CLI::App* remove = vm.add_subcommand("delete", "Take a VM's device apart");
+  auto flags = std::make_shared<DeleteFlags>();
+  remove->add_option("NAME", flags->name)->required();
+  remove->add_flag("--force", flags->force, "Even when its VMM is connected");
+  remove->add_flag("--allow-missing", flags->allow_missing, "It is no error when there is none");
+  remove->add_option("--uid", flags->uid, "Only if this is its uid")->option_text("UID");
+  remove->callback(
+      [flags, &command] { command = [flags](const Options& options) { return Delete(*flags, options); }; });
+}
+
+}  // namespace
+
+void DeclareVmCommands(CLI::App& vm, Command& command) {
+  DeclareCreate(vm, command);
+  CLI::App* get = vm.add_subcommand("get", "Show one VM");
+  auto name = std::make_shared<std::string>();
+  get->add_option("NAME", *name)->required();
+  get->callback([name, &command] { command = [name](const Options& options) { return Get(*name, options); }; });
+  vm.add_subcommand("list", "Show all VMs")->callback([&command] { command = List; });
+  DeclareDelete(vm, command);
+}
+
+}  // namespace kinsock

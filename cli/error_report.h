@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_CLI_ERROR_REPORT_H_
+#define KINSOCK_CLI_ERROR_REPORT_H_
+
+#include <grpcpp/support/status.h>
+
+#include <string>
+
+namespace kinsock {
+
+// What to tell a person about an error of the daemon: the reason, what was wrong, and the next command to try.
+//
+//     kinsockctl: CID_IN_USE: CID 3 belongs to vms/web-1; choose another, or leave it to the daemon
+//       try: kinsockctl vm get web-1
+std::string DescribeError(const grpc::Status& status);
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_CLI_ERROR_REPORT_H_

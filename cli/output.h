@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_CLI_OUTPUT_H_
+#define KINSOCK_CLI_OUTPUT_H_
+
+#include <google/protobuf/message.h>
+
+#include <string>
+
+#include "cli/options.h"
+
+namespace kinsock {
+
+// `message` as protobuf JSON: the field names of the API in lowerCamelCase, 64-bit numbers as strings.
+std::string ToJson(const google::protobuf::Message& message, bool pretty);
+
+// `message` in one of the formats that show the API's message as it is: kJson, kYaml, kJsonl. It ends with a newline.
+std::string Render(const google::protobuf::Message& message, OutputFormat format);
+
+// Whether `format` is one of those.
+bool ShowsMessage(OutputFormat format);
+
+// Writes to standard output at once.
+void Print(const std::string& text);
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_CLI_OUTPUT_H_

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/vm_view.h"
+
+#include <ctime>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "cli/duration.h"
+#include "cli/output.h"
+
+namespace kinsock {
+namespace {
+
+constexpr char kPrefix[] = "vms/";
+
+std::string Groups(const v1::Vm& vm) {
+  return vm.spec().groups().empty() ? "default" : absl::StrJoin(vm.spec().groups(), "+");
+}
+
+std::string Holds(const v1::Vm& vm, const std::string& type) {
+  for (const v1::Condition& condition : vm.status().conditions()) {
+    if (condition.type() == type) return condition.status() == v1::Condition::TRUE ? "yes" : "no";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string ShortVmName(const std::string& name) { return std::string(absl::StripPrefix(name, kPrefix)); }
+
+std::string FullVmName(const std::string& name) {
+  return absl::StartsWith(name, kPrefix) ? name : absl::StrCat(kPrefix, name);
+}
+
+Table MakeVmTable(OutputFormat format) {
+  std::vector<std::string> headers{"NAME", "STATE", "CID", "GROUPS", "READY", "AGE"};
+  if (format == OutputFormat::kWide) headers.insert(headers.end(), {"SOCKET", "UDS", "PID"});
+  return Table(std::move(headers));
+}
+
+void AddVm(const v1::Vm& vm, OutputFormat format, Table& table) {
+  const v1::VmStatus& status = vm.status();
+  const auto age = std::chrono::seconds(std::time(nullptr) - vm.create_time().seconds());
+  std::vector<std::string> row{
+      ShortVmName(vm.name()),
+      status.state() == v1::VmStatus::STATE_UNSPECIFIED ? std::string() : v1::VmStatus::State_Name(status.state()),
+      absl::StrCat(status.cid()),
+      Groups(vm),
+      Holds(vm, "DriverReady"),
+      vm.has_create_time() ? ShortAge(age) : std::string()};
+  if (format == OutputFormat::kWide) {
+    row.push_back(status.vhost_user_socket());
+    row.push_back(status.uds_path());
+    row.push_back(status.has_front_end() ? absl::StrCat(status.front_end().pid()) : std::string());
+  }
+  table.Add(std::move(row));
+}
+
+std::string RenderVm(const v1::Vm& vm, const Options& options) {
+  if (ShowsMessage(options.format)) return Render(vm, options.format);
+  if (options.format == OutputFormat::kName) return vm.name() + "\n";
+  Table table = MakeVmTable(options.format);
+  AddVm(vm, options.format, table);
+  return table.Render(options.headers);
+}
+
+std::string RenderVms(const v1::ListVmsResponse& list, const Options& options) {
+  std::string text;
+  switch (options.format) {
+    case OutputFormat::kJson:
+    case OutputFormat::kYaml:
+      return Render(list, options.format);
+    case OutputFormat::kJsonl:
+      for (const v1::Vm& vm : list.vms()) text += Render(vm, options.format);
+      return text;
+    case OutputFormat::kName:
+      for (const v1::Vm& vm : list.vms()) text += vm.name() + "\n";
+      return text;
+    default:
+      break;
+  }
+  Table table = MakeVmTable(options.format);
+  for (const v1::Vm& vm : list.vms()) AddVm(vm, options.format, table);
+  return table.Render(options.headers);
+}
+
+}  // namespace kinsock

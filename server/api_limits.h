@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_SERVER_API_LIMITS_H_
+#define KINSOCK_SERVER_API_LIMITS_H_
+
+#include <chrono>
+#include <cstddef>
+
+namespace kinsock {
+
+// What one API client, or all of them, may take.
+
+// Connections of one user id: each costs two descriptors and some 40 KiB. Programs need one; a person at a shell
+// opens one per command. Beyond: closed at once, and counted in the log.
+inline constexpr size_t kMaxApiConnectionsPerUid = 128;
+// Connections of all users, so that no crowd of them eats the descriptors of VMs. Beyond: as above.
+inline constexpr size_t kMaxApiConnections = 1024;
+// Calls at a time on one connection: an operator may watch a thousand things. Beyond: they queue at the client.
+inline constexpr int kMaxStreamsPerConnection = 1024;
+// The largest legal request, a VM with all its annotations, is far below. Beyond: RESOURCE_EXHAUSTED by gRPC.
+inline constexpr int kMaxRequestBytes = 4 << 20;
+// Headers of one call. Beyond: refused by gRPC.
+inline constexpr int kMaxMetadataBytes = 8 << 10;
+// Threads for reflection, the one service that blocks a thread per call. Beyond: RESOURCE_EXHAUSTED by gRPC.
+inline constexpr int kMaxReflectionThreads = 8;
+// A client that is gone without a word is found out after this and half of it again.
+inline constexpr std::chrono::seconds kKeepalive{60};
+// Clients may ping this often without being cut off.
+inline constexpr std::chrono::seconds kMinPingInterval{10};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_SERVER_API_LIMITS_H_

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/api_listener.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <utility>
+
+#include "server/log.h"
+
+namespace kinsock {
+namespace {
+
+// Connections taken in one go, before others on this thread have their turn.
+constexpr int kAcceptsPerTurn = 16;
+// How long to leave callers waiting when not even the spare descriptor helps.
+constexpr std::chrono::milliseconds kPause{100};
+// Looking which connections still live costs a system call for each; a flood must not make that the main thread's work.
+constexpr std::chrono::milliseconds kSweepInterval{100};
+
+bool OutOfDescriptors(int error) { return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM; }
+
+UniqueFd OpenSpare() { return UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+
+}  // namespace
+
+ApiListener::ApiListener(EventLoop& loop, BoundSocket socket, OnConnection on_connection, Limits limits)
+    : loop_(loop),
+      socket_(std::move(socket)),
+      on_connection_(std::move(on_connection)),
+      limits_(limits),
+      spare_(OpenSpare()) {}
+
+ApiListener::~ApiListener() { Stop(); }
+
+absl::Status ApiListener::Start() { return loop_.Watch(socket_.listener().get(), EPOLLIN, *this); }
+
+void ApiListener::Stop() {
+  if (resume_.has_value()) loop_.Cancel(*resume_);
+  resume_.reset();
+  if (!socket_.listener().valid()) return;
+  loop_.Forget(socket_.listener().get(), *this);
+  socket_.Remove();
+}
+
+void ApiListener::OnReady(uint32_t) {
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    if (!AcceptOne()) return;
+  }
+}
+
+// False: nobody else waits, or it is not the time.
+bool ApiListener::AcceptOne() {
+  UniqueFd connection(accept4(socket_.listener().get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  if (connection.valid()) {
+    Admit(std::move(connection));
+    return true;
+  }
+  const int error = errno;
+  if (error == EINTR || error == ECONNABORTED) return true;
+  if (OutOfDescriptors(error)) TurnOneAway();
+  return false;
+}
+
+void ApiListener::Admit(UniqueFd connection) {
+  ucred peer{};
+  socklen_t length = sizeof(peer);
+  struct stat socket;
+  if (getsockopt(connection.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 ||
+      fstat(connection.get(), &socket) != 0) {
+    return;
+  }
+  if (!HasRoom(peer.uid)) {
+    if (std::has_single_bit(++refused_)) {
+      Log(LogLevel::kWarning, "api.refused")
+          .With("uid", peer.uid)
+          .With("pid", peer.pid)
+          .With("times", static_cast<int64_t>(refused_));
+    }
+    return;
+  }
+  connections_.push_back({connection.get(), socket.st_ino, peer.uid});
+  on_connection_(std::move(connection));
+}
+
+bool ApiListener::HasRoom(uid_t uid) {
+  const auto room = [&] {
+    const auto of_uid = std::count_if(connections_.begin(), connections_.end(),
+                                      [&](const Connection& connection) { return connection.uid == uid; });
+    return static_cast<size_t>(of_uid) < limits_.per_uid && connections_.size() < limits_.total;
+  };
+  if (room()) return true;
+  if (loop_.now() - swept_ < kSweepInterval) return false;
+  ForgetClosed();
+  return room();
+}
+
+void ApiListener::TurnOneAway() {
+  spare_.reset();
+  UniqueFd unlucky(accept4(socket_.listener().get(), nullptr, nullptr, SOCK_CLOEXEC));
+  const bool helped = unlucky.valid();
+  unlucky.reset();
+  spare_ = OpenSpare();
+  if (std::has_single_bit(++refused_)) {
+    Log(LogLevel::kError, "api.no_descriptors").With("times", static_cast<int64_t>(refused_));
+  }
+  if (!helped || !spare_.valid()) Pause();
+}
+
+// The listener stays ready while callers wait; without this the loop would spin.
+void ApiListener::Pause() {
+  if (resume_.has_value()) return;
+  loop_.Rearm(socket_.listener().get(), 0, *this);
+  resume_ = loop_.RunAfter(kPause, [this] {
+    resume_.reset();
+    if (!spare_.valid()) spare_ = OpenSpare();
+    loop_.Rearm(socket_.listener().get(), EPOLLIN, *this);
+  });
+}
+
+size_t ApiListener::connections() {
+  ForgetClosed();
+  return connections_.size();
+}
+
+void ApiListener::ForgetClosed() {
+  swept_ = loop_.now();
+  const auto closed = [](const Connection& connection) {
+    struct stat found;
+    return fstat(connection.fd, &found) != 0 || !S_ISSOCK(found.st_mode) || found.st_ino != connection.inode;
+  };
+  connections_.erase(std::remove_if(connections_.begin(), connections_.end(), closed), connections_.end());
+}
+
+}  // namespace kinsock

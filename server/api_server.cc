@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/api_server.h"
+
+#include <grpc/support/log.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
+#include <grpcpp/server_builder.h>
+#include <grpcpp/server_posix.h>
+
+#include "grpc/health/v1/health.pb.h"
+#include "server/api_limits.h"
+#include "server/log.h"
+
+namespace kinsock {
+namespace {
+
+// What the library has to say goes into our log, which is bounded and never blocks; its own would do neither.
+void LogFromLibrary(gpr_log_func_args* args) {
+  Log(args->severity == GPR_LOG_SEVERITY_ERROR ? LogLevel::kError : LogLevel::kWarning, "grpc")
+      .With("message", args->message);
+}
+
+int Milliseconds(std::chrono::seconds time) {
+  return static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
+}
+
+void SetLimits(grpc::ServerBuilder& builder) {
+  builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsPerConnection);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(kKeepalive));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Milliseconds(kKeepalive) / 2);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, Milliseconds(kMinPingInterval));
+  // Reflection is the only service with the blocking interface.
+  grpc::ResourceQuota quota("kinsock.api");
+  quota.SetMaxThreads(kMaxReflectionThreads);
+  builder.SetResourceQuota(quota);
+  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MIN_POLLERS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, 2);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Start(const std::vector<grpc::Service*>& services) {
+  // The built-in health service answers without its description; naming the message here links that in, for without it
+  // a client that lists the services through reflection gets an error.
+  grpc::health::v1::HealthCheckRequest::descriptor();
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  gpr_set_log_function(LogFromLibrary);
+  grpc::ServerBuilder builder;
+  SetLimits(builder);
+  for (grpc::Service* service : services) builder.RegisterService(service);
+  std::unique_ptr<ApiServer> api(new ApiServer);
+  api->server_ = builder.BuildAndStart();
+  if (api->server_ == nullptr) return absl::InternalError("gRPC does not start its server; see its own messages");
+  return api;
+}
+
+void ApiServer::Serve(UniqueFd connection) { grpc::AddInsecureChannelFromFd(server_.get(), connection.release()); }
+
+void ApiServer::SetServing(bool serving) {
+  grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
+  health->SetServingStatus(serving);
+  for (const char* service : {"", "kinsock.v1.VmService", "kinsock.v1.ConnectionService", "kinsock.v1.AdminService"}) {
+    health->SetServingStatus(service, serving);
+  }
+}
+
+void ApiServer::Shutdown(std::chrono::milliseconds grace) {
+  server_->Shutdown(std::chrono::system_clock::now() + grace);
+}
+
+}  // namespace kinsock

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_SERVER_API_SERVER_H_
+#define KINSOCK_SERVER_API_SERVER_H_
+
+#include <grpcpp/server.h>
+
+#include <chrono>
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/unique_fd.h"
+
+namespace kinsock {
+
+// The gRPC server: our services, health and reflection, and the bounds of api_limits.h. It listens nowhere;
+// connections are given to it. The first one starts the library's threads.
+//
+// Thread: main, but for Shutdown().
+class ApiServer {
+ public:
+  // None of `services` is owned; they outlive the server. INTERNAL when the library refuses.
+  static absl::StatusOr<std::unique_ptr<ApiServer>> Start(const std::vector<grpc::Service*>& services);
+
+  // Serves HTTP/2 on a connected, non-blocking socket, and closes it in the end.
+  void Serve(UniqueFd connection);
+
+  // What the health service answers for "" and for each service.
+  void SetServing(bool serving);
+
+  // Any thread but main: no new calls; returns when those under way are finished, or cut off after `grace`. Main must
+  // go on running, for they are finished there.
+  void Shutdown(std::chrono::milliseconds grace);
+
+ private:
+  ApiServer() = default;
+
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_SERVER_API_SERVER_H_

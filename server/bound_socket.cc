@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/bound_socket.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/error.h"
+#include "server/socket_path.h"
+#include "server/text.h"
+
+namespace kinsock {
+namespace {
+
+// Holds the lock of a directory while a stale socket in it is replaced. Without it, of two daemons that start at one
+// moment the second could take the first's socket, bound but not listening yet, for a stale one. Best effort: the
+// directory may not be readable, and whoever can read it could hold the lock for ever.
+UniqueFd LockDirectory(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string directory = slash == 0 ? "/" : path.substr(0, slash);
+  UniqueFd fd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) return fd;
+  // What another daemon does under the lock takes microseconds.
+  constexpr int kAttempts = 20;
+  constexpr timespec kPause{0, 1'000'000};
+  for (int i = 0; i < kAttempts && flock(fd.get(), LOCK_EX | LOCK_NB) != 0; ++i) nanosleep(&kPause, nullptr);
+  return fd;
+}
+
+absl::Status Failed(const std::string& path, const char* what) {
+  const int error = errno;
+  if (error == EADDRINUSE) return SocketPathBusy(path, "was taken by another process at this moment");
+  const bool exhausted = error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
+  return Error(exhausted ? absl::StatusCode::kResourceExhausted : absl::StatusCode::kFailedPrecondition,
+               exhausted ? "QUOTA_EXCEEDED" : "SOCKET_FAILED",
+               absl::StrCat("socket ", Quoted(path), ": ", what, ": ", strerror(error)))
+      .With("path", path);
+}
+
+}  // namespace
+
+absl::Status SocketPathBusy(const std::string& path, const std::string& reason) {
+  return Error(absl::StatusCode::kAlreadyExists, "SOCKET_PATH_BUSY",
+               absl::StrCat("socket path ", Quoted(path), " ", reason))
+      .With("path", path);
+}
+
+absl::StatusOr<BoundSocket> BoundSocket::Listen(const std::string& path, int backlog, mode_t mode) {
+  const UniqueFd lock = LockDirectory(path);
+  const SocketPlace place = InspectSocketPlace(path, false);
+  if (place.kind == SocketPlace::Kind::kBusy) return SocketPathBusy(path, place.reason);
+  if (place.kind == SocketPlace::Kind::kRefused) {
+    return Error(absl::StatusCode::kFailedPrecondition, "SOCKET_FAILED",
+                 absl::StrCat("socket path ", Quoted(path), " ", place.reason))
+        .With("path", path);
+  }
+  if (place.kind == SocketPlace::Kind::kStale && unlink(path.c_str()) != 0 && errno != ENOENT) {
+    return Failed(path, "removing what a dead process left there");
+  }
+
+  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd.valid()) return Failed(path, "socket");
+  // On Linux, bind() makes the file with the mode of the socket: it never has another one.
+  if (fchmod(fd.get(), mode) != 0) return Failed(path, "setting its permissions");
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) {
+    errno = ENAMETOOLONG;
+    return Failed(path, "bind");
+  }
+  memcpy(address.sun_path, path.data(), path.size());
+  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) return Failed(path, "bind");
+
+  BoundSocket bound;
+  struct stat made;
+  if (lstat(path.c_str(), &made) != 0) return Failed(path, "it vanished");
+  bound.path_ = path;
+  bound.device_ = made.st_dev;
+  bound.inode_ = made.st_ino;
+  bound.listener_ = std::move(fd);
+  if (listen(bound.listener_.get(), backlog) != 0) return Failed(path, "listen");
+  return bound;
+}
+
+BoundSocket::BoundSocket(BoundSocket&& other) noexcept { *this = std::move(other); }
+
+BoundSocket& BoundSocket::operator=(BoundSocket&& other) noexcept {
+  if (this == &other) return *this;
+  Remove();
+  listener_ = std::move(other.listener_);
+  path_ = std::exchange(other.path_, std::string());
+  device_ = other.device_;
+  inode_ = other.inode_;
+  return *this;
+}
+
+void BoundSocket::Remove() {
+  if (!path_.empty()) {
+    struct stat found;
+    if (lstat(path_.c_str(), &found) == 0 && found.st_dev == device_ && found.st_ino == inode_) unlink(path_.c_str());
+    path_.clear();
+  }
+  listener_.reset();
+}
+
+}  // namespace kinsock

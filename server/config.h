@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_SERVER_CONFIG_H_
+#define KINSOCK_SERVER_CONFIG_H_
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "server/log.h"
+#include "server/vm_spec.h"
+
+namespace kinsock {
+
+// A VM that the command line or a file asks for.
+struct ConfiguredVm {
+  VmCreation creation;
+  std::string origin;  // where it says so, for messages: "kinsock.yaml:3:5", "--vm 2"
+};
+
+// Everything that a start of kinsockd depends on, checked as far as that can be done without the machine.
+struct Config {
+  std::vector<ConfiguredVm> vms;
+  std::vector<std::string> api_sockets;  // paths; none: no API
+  size_t reactors = 1;
+  LogFormat log_format = LogFormat::kKeyValue;
+};
+
+// What no two VMs may have both: name, CID, socket path. One line for each clash, which names both origins.
+std::vector<std::string> FindClashes(const std::vector<ConfiguredVm>& vms);
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_SERVER_CONFIG_H_

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/connection_service.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "server/connection_conversion.h"
+#include "server/error.h"
+#include "server/paging.h"
+#include "server/status_conversion.h"
+
+namespace kinsock {
+namespace {
+
+struct Request {
+  uint64_t after = 0;  // the id of the last connection of the page before
+  size_t size = 0;
+};
+
+absl::StatusOr<Request> Parse(const v1::ListConnectionsRequest& request, const std::string& instance) {
+  KINSOCK_ASSIGN_OR_RETURN(const Page page, ParsePage(request.page_size(), request.page_token()));
+  Request parsed;
+  parsed.size = page.size;
+  if (!page.token.has_value()) return parsed;
+  // Ids go on counting while the daemon runs: a token of this start never is too old.
+  if (page.token->version.epoch != instance || !absl::SimpleAtoi(page.token->after, &parsed.after)) {
+    return FieldsInvalid("", {{"page_token", "is not of this start of the daemon; list again from the first page"}});
+  }
+  return parsed;
+}
+
+}  // namespace
+
+ConnectionService::ConnectionService(EventLoop& main, VmManager& manager, FlowSnapshots& snapshots,
+                                     std::string instance)
+    : main_(main), manager_(manager), snapshots_(snapshots), instance_(std::move(instance)) {}
+
+grpc::ServerUnaryReactor* ConnectionService::ListConnections(grpc::CallbackServerContext* context,
+                                                             const v1::ListConnectionsRequest* request,
+                                                             v1::ListConnectionsResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const absl::StatusOr<Request> parsed = Parse(*request, instance_);
+  if (!parsed.ok()) {
+    reactor->Finish(ToGrpcStatus(parsed.status()));
+    return reactor;
+  }
+  // gRPC keeps the context, the reactor and the response until Finish().
+  main_.Post([this, context, reactor, response, page = *parsed] {
+    if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
+    snapshots_.Get([this, reactor, response, page](const FlowSnapshots::Flows& flows) {
+      FillPage(flows, page.after, page.size, *response);
+      reactor->Finish(grpc::Status::OK);
+    });
+  });
+  return reactor;
+}
+
+void ConnectionService::FillPage(const FlowSnapshots::Flows& flows, uint64_t after, size_t size,
+                                 v1::ListConnectionsResponse& response) {
+  auto flow = std::upper_bound(flows->begin(), flows->end(), after,
+                               [](uint64_t id, const FlowInfo& info) { return id < info.id; });
+  for (; flow != flows->end() && size > 0; ++flow, --size) {
+    const FlowVms vms{manager_.OfDevice(flow->initiator.device), manager_.OfDevice(flow->target.device)};
+    *response.add_connections() = ToProto(*flow, vms, instance_);
+    after = flow->id;
+  }
+  if (flow != flows->end()) response.set_next_page_token(PageToken{{instance_, 0}, absl::StrCat(after)}.ToString());
+}
+
+}  // namespace kinsock

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_SERVER_CONNECTION_SERVICE_H_
+#define KINSOCK_SERVER_CONNECTION_SERVICE_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "api/kinsock/v1/connection_service.grpc.pb.h"
+#include "base/event_loop.h"
+#include "server/flow_snapshots.h"
+#include "server/vm_manager.h"
+
+namespace kinsock {
+
+// kinsock.v1.ConnectionService: posts to main, which asks the reactors, and finishes from there.
+//
+// Thread: any (gRPC's). `main` and the others outlive the gRPC server, and main runs until it is shut down.
+class ConnectionService final : public v1::ConnectionService::CallbackService {
+ public:
+  // `instance`: of this start of the daemon; part of the connections' names.
+  ConnectionService(EventLoop& main, VmManager& manager, FlowSnapshots& snapshots, std::string instance);
+
+  grpc::ServerUnaryReactor* ListConnections(grpc::CallbackServerContext* context,
+                                            const v1::ListConnectionsRequest* request,
+                                            v1::ListConnectionsResponse* response) override;
+
+ private:
+  void FillPage(const FlowSnapshots::Flows& flows, uint64_t after, size_t size, v1::ListConnectionsResponse& response);
+
+  EventLoop& main_;
+  VmManager& manager_;        // main thread's
+  FlowSnapshots& snapshots_;  // main thread's
+  const std::string instance_;
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_SERVER_CONNECTION_SERVICE_H_

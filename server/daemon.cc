@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/daemon.h"
+
+#include <sys/stat.h>
+
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/status_macros.h"
+#include "server/error.h"
+#include "server/log.h"
+#include "server/runtime_dir.h"
+#include "server/socket_path.h"
+#include "server/unique_id.h"
+#include "server/vm_settings.h"
+
+namespace kinsock {
+namespace {
+
+constexpr int kApiBacklog = 128;
+// The daemon's user and group: who may write to the socket may do everything.
+constexpr mode_t kApiSocketMode = 0660;
+constexpr mode_t kRuntimeDirMode = 0750;
+// How long calls that are under way may take to finish when the daemon stops.
+constexpr std::chrono::milliseconds kGrace{2000};
+
+std::string DescribeFault(const ConfiguredVm& vm, const absl::Status& status) {
+  const std::vector<FieldViolation> fields = ErrorFields(status);
+  if (fields.empty()) return absl::StrCat(vm.origin, ": ", status.message());
+  return absl::StrJoin(fields, "\n", [&](std::string* out, const FieldViolation& field) {
+    absl::StrAppend(out, vm.origin, ": ", SettingOfField(field.field), ": ", field.description);
+  });
+}
+
+}  // namespace
+
+Daemon::Daemon(Config config)
+    : config_(std::move(config)),
+      instance_(RandomUuid()),
+      start_time_(std::chrono::system_clock::now()),
+      signals_(loop_, [this] { RequestStop(); }),
+      hub_(RandomEpoch()) {}
+
+// Against the order of construction where that matters: callers before what they call, and the reactors before the
+// manager, whose callbacks they hold.
+Daemon::~Daemon() {
+  listeners_.clear();
+  api_.reset();
+  snapshots_.reset();
+  pool_.reset();
+  manager_.reset();
+}
+
+absl::Status Daemon::Start() {
+  KINSOCK_RETURN_IF_ERROR(signals_.Start());
+  KINSOCK_RETURN_IF_ERROR(BindApi());
+  pool_ = std::make_unique<ReactorPool>(loop_, config_.reactors, [this](DeviceId device, const DeviceStatus& status) {
+    manager_->OnDeviceStatus(device, status);
+  });
+  manager_ = std::make_unique<VmManager>(loop_, Clock::Monotonic(), *pool_, hub_, sockets_, RuntimeDir());
+  snapshots_ = std::make_unique<FlowSnapshots>(*pool_);
+  KINSOCK_RETURN_IF_ERROR(CreateConfiguredVms());
+  KINSOCK_RETURN_IF_ERROR(StartApi());
+  Log(LogLevel::kInfo, "daemon.started")
+      .With("vms", static_cast<int64_t>(manager_->size()))
+      .With("api", absl::StrJoin(config_.api_sockets, ","))
+      .With("reactors", static_cast<int64_t>(pool_->size()))
+      .With("instance", instance_);
+  NotifyManager("READY=1");
+  return absl::OkStatus();
+}
+
+absl::Status Daemon::BindApi() {
+  for (const std::string& path : config_.api_sockets) {
+    // The default directory is the daemon's own; any other is its owner's to make.
+    if (path == DefaultApiSocket()) mkdir(RuntimeDir().c_str(), kRuntimeDirMode);
+    const std::string canonical = CanonicalSocketPath(path);
+    KINSOCK_RETURN_IF_ERROR(sockets_.CheckFree(canonical, false));
+    // First of all: the lock would be made beside a place that is no good.
+    const SocketPlace place = InspectSocketPlace(path, false);
+    if (place.kind == SocketPlace::Kind::kRefused) {
+      return Error(absl::StatusCode::kFailedPrecondition, "SOCKET_FAILED",
+                   absl::StrCat("--api: ", path, " ", place.reason));
+    }
+    KINSOCK_ASSIGN_OR_RETURN(LockFile lock, LockFile::Acquire(path + ".lock"));
+    KINSOCK_ASSIGN_OR_RETURN(BoundSocket socket, BoundSocket::Listen(path, kApiBacklog, kApiSocketMode));
+    sockets_.Take(canonical, false, "the API");
+    api_locks_.push_back(std::move(lock));
+    api_sockets_.push_back(std::move(socket));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Daemon::CreateConfiguredVms() {
+  size_t left = config_.vms.size();
+  std::vector<std::string> faults;
+  for (const ConfiguredVm& vm : config_.vms) {
+    manager_->Create(vm.creation, [&](absl::StatusOr<VmSnapshotPtr> result) {
+      --left;
+      if (!result.ok()) faults.push_back(DescribeFault(vm, result.status()));
+    });
+  }
+  while (left > 0) loop_.RunOnce(std::chrono::milliseconds(1000));
+  if (faults.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrJoin(faults, "\n"));
+}
+
+absl::Status Daemon::StartApi() {
+  if (api_sockets_.empty()) return absl::OkStatus();
+  // Part of connections' names, which should stay short; the whole id is in GetInfo.
+  const std::string short_instance = instance_.substr(0, 8);
+  vm_service_ = std::make_unique<VmService>(loop_, *manager_, hub_);
+  connection_service_ = std::make_unique<ConnectionService>(loop_, *manager_, *snapshots_, short_instance);
+  admin_service_ = std::make_unique<AdminService>(loop_, [this] { return Look(); });
+  KINSOCK_ASSIGN_OR_RETURN(api_,
+                           ApiServer::Start({vm_service_.get(), connection_service_.get(), admin_service_.get()}));
+  for (BoundSocket& socket : api_sockets_) {
+    listeners_.push_back(std::make_unique<ApiListener>(
+        loop_, std::move(socket), [this](UniqueFd connection) { api_->Serve(std::move(connection)); },
+        ApiListener::Limits()));
+    KINSOCK_RETURN_IF_ERROR(listeners_.back()->Start());
+  }
+  api_sockets_.clear();
+  api_->SetServing(true);
+  return absl::OkStatus();
+}
+
+DaemonInfo Daemon::Look() {
+  DaemonInfo info;
+  info.instance_id = instance_;
+  info.start_time = start_time_;
+  info.vms = static_cast<uint32_t>(manager_->size());
+  info.active_vms = static_cast<uint32_t>(manager_->active());
+  info.watches = static_cast<uint32_t>(hub_.subscribers());
+  for (const auto& listener : listeners_) info.api_connections += static_cast<uint32_t>(listener->connections());
+  info.quarantined_cids = static_cast<uint32_t>(manager_->resting_cids());
+  info.reactors = static_cast<uint32_t>(pool_->size());
+  return info;
+}
+
+void Daemon::Run() {
+  while (!stop_requested_) loop_.RunOnce(std::chrono::milliseconds::max());
+  Stop();
+}
+
+void Daemon::RequestStop() {
+  loop_.Post([this] { stop_requested_ = true; });
+}
+
+void Daemon::Stop() {
+  NotifyManager("STOPPING=1");
+  for (const auto& listener : listeners_) listener->Stop();
+  manager_->Close();
+  hub_.Close(
+      Error(absl::StatusCode::kUnavailable, "SHUTTING_DOWN", "the daemon is stopping; watch again when it is back")
+          .RetryAfter(std::chrono::seconds(1)));
+  if (api_ != nullptr) {
+    api_->SetServing(false);
+    // gRPC waits for calls that finish on this thread: so somebody else waits for gRPC.
+    std::thread waiter([this] {
+      api_->Shutdown(kGrace);
+      loop_.Post([this] { api_is_down_ = true; });
+    });
+    while (!api_is_down_) loop_.RunOnce(std::chrono::milliseconds(1000));
+    waiter.join();
+  }
+  Log(LogLevel::kInfo, "daemon.stopped").With("vms", static_cast<int64_t>(manager_->size()));
+}
+
+}  // namespace kinsock

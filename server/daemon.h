@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_SERVER_DAEMON_H_
+#define KINSOCK_SERVER_DAEMON_H_
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "base/event_loop.h"
+#include "server/admin_service.h"
+#include "server/api_listener.h"
+#include "server/api_server.h"
+#include "server/config.h"
+#include "server/connection_service.h"
+#include "server/event_hub.h"
+#include "server/flow_snapshots.h"
+#include "server/lock_file.h"
+#include "server/process.h"
+#include "server/reactor_pool.h"
+#include "server/socket_registry.h"
+#include "server/vm_manager.h"
+#include "server/vm_service.h"
+
+namespace kinsock {
+
+// All of kinsockd, put together and taken apart in the reverse order.
+//
+//     Start:  lock and bind the API sockets - reactors - VMs of the configuration - gRPC - accept - READY
+//     Stop:   no new API connections - watches end - calls finish - gRPC gone - sockets removed - reactors joined
+//
+// Nothing is made before the API sockets are ours: a second daemon is refused before it touches anything.
+//
+// Thread: main, which becomes the loop's.
+class Daemon {
+ public:
+  explicit Daemon(Config config);
+  ~Daemon();
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+  // Everything is served when this returns OK. Else: a line for each thing that is wrong, and nothing is left.
+  absl::Status Start();
+
+  // Serves until SIGTERM, SIGINT or RequestStop(), then stops.
+  void Run();
+
+  // Any thread.
+  void RequestStop();
+
+ private:
+  absl::Status BindApi();
+  absl::Status CreateConfiguredVms();
+  absl::Status StartApi();
+  DaemonInfo Look();
+  void Stop();
+
+  const Config config_;
+  const std::string instance_;  // id of this start
+  const std::chrono::system_clock::time_point start_time_;
+  bool stop_requested_ = false;
+  bool api_is_down_ = false;
+
+  // In the order of construction: who comes later uses who comes earlier.
+  EventLoop loop_;
+  SignalWatch signals_;
+  SocketRegistry sockets_;
+  std::vector<LockFile> api_locks_;
+  std::vector<BoundSocket> api_sockets_;
+  EventHub hub_;
+  std::unique_ptr<ReactorPool> pool_;
+  std::unique_ptr<VmManager> manager_;
+  std::unique_ptr<FlowSnapshots> snapshots_;
+  std::unique_ptr<VmService> vm_service_;
+  std::unique_ptr<ConnectionService> connection_service_;
+  std::unique_ptr<AdminService> admin_service_;
+  std::unique_ptr<ApiServer> api_;
+  std::vector<std::unique_ptr<ApiListener>> listeners_;
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_SERVER_DAEMON_H_

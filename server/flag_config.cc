@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/flag_config.h"
+
+#include <sched.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "base/status_macros.h"
+#include "server/error.h"
+#include "server/runtime_dir.h"
+#include "server/text.h"
+#include "server/version.h"
+#include "server/vm_settings.h"
+#include "server/vm_validation.h"
+#include "server/yaml_config.h"
+
+namespace kinsock {
+namespace {
+
+// More threads than this never helped a memory-bound copy, and each polls its own ring of sockets.
+constexpr size_t kMaxReactors = 64;
+constexpr size_t kMaxDefaultReactors = 4;
+
+// The flags as they were given.
+struct Flags {
+  std::string config_file;
+  std::vector<std::string> vms;
+  std::map<std::string, std::string> single_vm;  // setting -> value
+  std::vector<std::string> api;
+  std::string reactors = "auto";
+  std::string log_format = "kv";
+  bool check = false;
+  bool version = false;
+};
+
+void Declare(CLI::App& app, Flags& flags) {
+  app.add_option("--config", flags.config_file, "YAML file with VMs and settings")->option_text("FILE");
+  app.add_option("--vm", flags.vms,
+                 "A VM: guest-cid=..,socket=..,uds-path=..,groups=a+b,tx-buffer-size=..,queue-size=..,name=.. "
+                 "(may be repeated)")
+      ->option_text("KEY=VALUE,...")
+      ->allow_extra_args(false);
+  const auto single = [&](const char* flag, const char* value, const char* help) {
+    app.add_option_function<std::string>(
+           flag, [&flags, flag](const std::string& text) { flags.single_vm[NormalSettingKey(flag + 2)] = text; }, help)
+        ->option_text(value);
+  };
+  single("--guest-cid", "CID", "The VM's CID (3), or auto");
+  single("--socket", "PATH", "Its vhost-user socket, for the VMM");
+  single("--uds-path", "PATH", "Its UNIX socket for host programs");
+  single("--forward-cid", "CID", "Not available in this version");
+  single("--forward-listen", "PORTS", "Not available in this version");
+  single("--tx-buffer-size", "BYTES", "Window of each connection to the host (65536)");
+  single("--queue-size", "N", "Largest virtqueue (1024)");
+  single("--groups", "A+B", "Siblings share at least one (default)");
+  app.add_option("--api", flags.api,
+                 "Where to serve the gRPC API; the default, when no VM is given here, is unix:" + DefaultApiSocket())
+      ->option_text("unix:PATH")
+      ->allow_extra_args(false);
+  app.add_option("--reactors", flags.reactors, "Threads that move packets; auto: one per CPU, at most 4")
+      ->option_text("N|auto");
+  app.add_option("--log-format", flags.log_format, "Of the lines on standard error")->option_text("kv|json");
+  app.add_flag("--check", flags.check, "Say whether the configuration is good, and end");
+  app.add_flag("--version", flags.version, "Print the version");
+}
+
+size_t UsableCpus() {
+  cpu_set_t cpus;
+  if (sched_getaffinity(0, sizeof(cpus), &cpus) != 0) return 1;
+  return std::max<size_t>(1, static_cast<size_t>(CPU_COUNT(&cpus)));
+}
+
+// One line for each thing that is wrong with a VM of the command line.
+void FinishVm(ConfiguredVm vm, std::vector<ConfiguredVm>& vms, std::vector<std::string>& faults) {
+  NameVm(vm.creation);
+  if (vm.creation.id.empty()) {
+    faults.push_back(
+        absl::StrCat(vm.origin, ": has neither a name nor a fixed guest-cid to be named after; add name=.."));
+    return;
+  }
+  for (const FieldViolation& violation : CheckVm(vm.creation)) {
+    faults.push_back(absl::StrCat(vm.origin, ": ", SettingOfField(violation.field), ": ", violation.description));
+  }
+  vms.push_back(std::move(vm));
+}
+
+void ParseVmOption(const std::string& text, size_t index, std::vector<ConfiguredVm>& vms,
+                   std::vector<std::string>& faults) {
+  ConfiguredVm vm{DefaultVm(), absl::StrCat("--vm ", index + 1)};
+  const size_t before = faults.size();
+  for (const absl::string_view part : absl::StrSplit(text, ',')) {
+    const std::pair<std::string, std::string> setting = absl::StrSplit(part, absl::MaxSplits('=', 1));
+    const bool has_value = part.find('=') != absl::string_view::npos;
+    std::string fault = has_value ? ApplyVmSetting(setting.first, setting.second, vm.creation)
+                                  : std::string("has no value; write key=value,key=value");
+    if (!fault.empty()) faults.push_back(absl::StrCat(vm.origin, ": ", setting.first, ": ", fault));
+  }
+  if (faults.size() == before) FinishVm(std::move(vm), vms, faults);
+}
+
+void ParseSingleVm(const std::map<std::string, std::string>& settings, std::vector<ConfiguredVm>& vms,
+                   std::vector<std::string>& faults) {
+  if (settings.empty()) return;
+  ConfiguredVm vm{DefaultVm(), "command line"};
+  const size_t before = faults.size();
+  for (const auto& [key, value] : settings) {
+    const std::string fault = ApplyVmSetting(key, value, vm.creation);
+    if (!fault.empty()) faults.push_back(absl::StrCat("--", absl::StrReplaceAll(key, {{"_", "-"}}), ": ", fault));
+  }
+  if (faults.size() == before) FinishVm(std::move(vm), vms, faults);
+}
+
+void ParseReactors(const std::string& text, Config& config, std::vector<std::string>& faults) {
+  config.reactors = std::min(UsableCpus(), kMaxDefaultReactors);
+  if (text == "auto") return;
+  size_t reactors = 0;
+  if (absl::SimpleAtoi(text, &reactors) && reactors >= 1 && reactors <= kMaxReactors) {
+    config.reactors = reactors;
+  } else {
+    faults.push_back(
+        absl::StrCat("--reactors: ", Quoted(text), " is not a number from 1 to ", kMaxReactors, ", nor auto"));
+  }
+}
+
+void ParseApi(const Flags& flags, Config& config, std::vector<std::string>& faults) {
+  if (!flags.api.empty()) config.api_sockets.clear();  // what the command line says stands before the file
+  for (const std::string& endpoint : flags.api) {
+    absl::StatusOr<std::string> path = ParseUnixEndpoint(endpoint);
+    if (path.ok()) {
+      config.api_sockets.push_back(*std::move(path));
+    } else {
+      faults.push_back(absl::StrCat("--api: ", path.status().message()));
+    }
+  }
+  // Scripts written for the existing daemon must not find a socket they did not ask for.
+  const bool vms_given = !flags.vms.empty() || !flags.single_vm.empty() || !flags.config_file.empty();
+  if (flags.api.empty() && !vms_given) config.api_sockets.push_back(DefaultApiSocket());
+}
+
+absl::StatusOr<Config> Interpret(const Flags& flags) {
+  Config config;
+  std::vector<std::string> faults;
+  const int sources =
+      (flags.config_file.empty() ? 0 : 1) + (flags.vms.empty() ? 0 : 1) + (flags.single_vm.empty() ? 0 : 1);
+  if (sources > 1) {
+    faults.push_back(
+        "--config, --vm and the flags of a single VM (--guest-cid, --socket, ...) exclude each other; use one of the "
+        "three");
+  }
+  if (!flags.config_file.empty()) {
+    absl::StatusOr<YamlConfig> file = LoadYamlConfig(flags.config_file);
+    if (file.ok()) {
+      config.vms = std::move(file->vms);
+      config.api_sockets = std::move(file->api_sockets);
+    } else {
+      faults.emplace_back(file.status().message());
+    }
+  }
+  for (size_t i = 0; i < flags.vms.size(); ++i) ParseVmOption(flags.vms[i], i, config.vms, faults);
+  ParseSingleVm(flags.single_vm, config.vms, faults);
+  ParseReactors(flags.reactors, config, faults);
+  ParseApi(flags, config, faults);
+  if (flags.log_format == "json") {
+    config.log_format = LogFormat::kJson;
+  } else if (flags.log_format != "kv") {
+    faults.push_back(absl::StrCat("--log-format: ", Quoted(flags.log_format), " is neither kv nor json"));
+  }
+  if (faults.empty()) faults = FindClashes(config.vms);
+  if (!faults.empty()) return absl::InvalidArgumentError(absl::StrJoin(faults, "\n"));
+  return config;
+}
+
+}  // namespace
+
+absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv) {
+  CLI::App app("kinsockd: the vsock switch for virtual machines (vhost-user back-end)", "kinsockd");
+  Flags flags;
+  CommandLine line;
+  // The library reports by exceptions, --help included.
+  try {
+    Declare(app, flags);
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    line.action = CommandLine::Action::kPrint;
+    line.text = app.help();
+    return line;
+  } catch (const CLI::Error& error) {
+    return absl::InvalidArgumentError(absl::StrCat(error.what(), "; kinsockd --help lists all flags"));
+  }
+  if (flags.version) {
+    line.action = CommandLine::Action::kPrint;
+    line.text = absl::StrCat("kinsockd ", kVersion, "\n");
+    return line;
+  }
+  KINSOCK_ASSIGN_OR_RETURN(line.config, Interpret(flags));
+  if (flags.check) line.action = CommandLine::Action::kCheck;
+  return line;
+}
+
+}  // namespace kinsock

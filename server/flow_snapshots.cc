@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/flow_snapshots.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace kinsock {
+
+void FlowSnapshots::Get(Done done) {
+  waiting_.push_back(std::move(done));
+  if (asked_.empty()) Ask();
+}
+
+void FlowSnapshots::Ask() {
+  asked_ = std::exchange(waiting_, {});
+  pool_.ListFlows([this](std::vector<FlowInfo> flows) {
+    std::sort(flows.begin(), flows.end(), [](const FlowInfo& a, const FlowInfo& b) { return a.id < b.id; });
+    const Flows snapshot = std::make_shared<const std::vector<FlowInfo>>(std::move(flows));
+    for (Done& done : std::exchange(asked_, {})) done(snapshot);
+    if (asked_.empty() && !waiting_.empty()) Ask();
+  });
+}
+
+}  // namespace kinsock

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "server/daemon.h"
+#include "server/flag_config.h"
+#include "server/log.h"
+#include "server/process.h"
+
+namespace {
+
+// A line for a person before the log runs, or after.
+void Complain(const absl::Status& status) {
+  for (const absl::string_view line : absl::StrSplit(status.message(), '\n')) {
+    std::fprintf(stderr, "kinsockd: %.*s\n", static_cast<int>(line.size()), line.data());
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using Action = kinsock::CommandLine::Action;
+  absl::StatusOr<kinsock::CommandLine> line = kinsock::ParseCommandLine(argc, argv);
+  if (!line.ok()) {
+    Complain(line.status());
+    return 2;
+  }
+  if (line->action == Action::kPrint) {
+    std::fputs(line->text.c_str(), stdout);
+    return 0;
+  }
+  if (line->action == Action::kCheck) {
+    std::printf("the configuration is good: %zu VMs, %zu API sockets\n", line->config.vms.size(),
+                line->config.api_sockets.size());
+    return 0;
+  }
+
+  kinsock::PrepareProcess();
+  kinsock::StartLogging(line->config.log_format);
+  absl::Status started;
+  {
+    kinsock::Daemon daemon(std::move(line->config));
+    started = daemon.Start();
+    if (started.ok()) daemon.Run();
+  }
+  kinsock::StopLogging();
+  if (started.ok()) return 0;
+  Complain(started);
+  return 1;
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/process.h"
+
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "server/log.h"
+
+namespace kinsock {
+namespace {
+
+sigset_t WatchedSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  return signals;
+}
+
+}  // namespace
+
+void PrepareProcess() {
+  rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
+  umask(0007);
+  signal(SIGPIPE, SIG_IGN);
+  const sigset_t signals = WatchedSignals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
+void NotifyManager(const char* state) { sd_notify(0, state); }
+
+SignalWatch::SignalWatch(EventLoop& loop, std::function<void()> on_stop) : loop_(loop), on_stop_(std::move(on_stop)) {}
+
+SignalWatch::~SignalWatch() {
+  if (fd_.valid()) loop_.Forget(fd_.get(), *this);
+}
+
+absl::Status SignalWatch::Start() {
+  const sigset_t signals = WatchedSignals();
+  fd_.reset(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd_.valid()) return absl::ErrnoToStatus(errno, "signalfd");
+  return loop_.Watch(fd_.get(), EPOLLIN, *this);
+}
+
+void SignalWatch::OnReady(uint32_t) {
+  signalfd_siginfo info;
+  while (read(fd_.get(), &info, sizeof(info)) == sizeof(info)) {
+    if (info.ssi_signo == SIGHUP) {
+      Log(LogLevel::kWarning, "signal.ignored").With("signal", "SIGHUP").With("pid", info.ssi_pid);
+    } else {
+      Log(LogLevel::kInfo, "signal.stop")
+          .With("signal", strsignal(static_cast<int>(info.ssi_signo)))
+          .With("pid", info.ssi_pid);
+      on_stop_();
+    }
+  }
+}
+
+}  // namespace kinsock

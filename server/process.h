@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_SERVER_PROCESS_H_
+#define KINSOCK_SERVER_PROCESS_H_
+
+#include <signal.h>
+
+#include <functional>
+
+#include "absl/status/status.h"
+#include "base/event_loop.h"
+#include "base/unique_fd.h"
+
+namespace kinsock {
+
+// What the daemon arranges with the machine for its whole life, before it starts a thread: as many descriptors as
+// the hard limit allows, files that only its user and group can use, no death by SIGPIPE, and the signals that
+// SignalWatch takes blocked in all threads.
+void PrepareProcess();
+
+// Tells systemd, if it listens: "READY=1", "STOPPING=1".
+void NotifyManager(const char* state);
+
+// Signals as events of a loop: SIGTERM and SIGINT ask to stop; SIGHUP is written to the log. Thread: the loop's.
+class SignalWatch final : public FdHandler {
+ public:
+  // After PrepareProcess(). `on_stop` may be called more than once.
+  SignalWatch(EventLoop& loop, std::function<void()> on_stop);
+  ~SignalWatch();
+  SignalWatch(const SignalWatch&) = delete;
+  SignalWatch& operator=(const SignalWatch&) = delete;
+
+  absl::Status Start();
+
+  void OnReady(uint32_t events) override;
+
+ private:
+  EventLoop& loop_;
+  const std::function<void()> on_stop_;
+  UniqueFd fd_;
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_SERVER_PROCESS_H_

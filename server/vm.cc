@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/vm.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace kinsock {
+
+const char* VmStateName(VmState state) {
+  switch (state) {
+    case VmState::kUnspecified:
+      break;
+    case VmState::kProvisioning:
+      return "PROVISIONING";
+    case VmState::kListening:
+      return "LISTENING";
+    case VmState::kConnected:
+      return "CONNECTED";
+    case VmState::kActive:
+      return "ACTIVE";
+    case VmState::kSuspended:
+      return "SUSPENDED";
+    case VmState::kDeleting:
+      return "DELETING";
+  }
+  return "STATE_UNSPECIFIED";
+}
+
+std::string VmDefinition::etag() const {
+  if (uid.empty()) return "";
+  // Opaque to clients; both parts are known to them anyway, so there is nothing to hide behind a hash.
+  return absl::StrCat(uid.substr(0, 8), "-", generation);
+}
+
+size_t VmDefinition::approximate_size() const {
+  size_t bytes = sizeof(*this) + id.size() + uid.size() + spec.vhost_user_socket.size() + spec.uds_path.size();
+  constexpr size_t kNode = 80;  // of a map, besides the text
+  for (const auto& [key, value] : labels) bytes += kNode + key.size() + value.size();
+  for (const auto& [key, value] : annotations) bytes += kNode + key.size() + value.size();
+  for (const std::string& group : spec.groups) bytes += sizeof(group) + group.size();
+  return bytes;
+}
+
+}  // namespace kinsock

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/vm_conversion.h"
+
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "server/error.h"
+#include "server/proto_time.h"
+#include "server/resource_version.h"
+#include "server/text.h"
+#include "server/vm_validation.h"
+
+namespace kinsock {
+namespace {
+
+// Two requests that say the same have the same hash, whatever their request_id.
+uint64_t HashOf(v1::CreateVmRequest request) {
+  request.clear_request_id();
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream out(&stream);
+    out.SetSerializationDeterministic(true);  // maps in the order of their keys
+    request.SerializeToCodedStream(&out);
+  }
+  return std::hash<std::string>()(bytes);
+}
+
+CidRequest ToCidRequest(const v1::CidRequest& request, std::vector<FieldViolation>& violations) {
+  switch (request.request_case()) {
+    case v1::CidRequest::kStaticCid:
+      return CidRequest::Fixed(request.static_cid());
+    case v1::CidRequest::kRange:
+      return CidRequest::Range(request.range().first(), request.range().last());
+    case v1::CidRequest::kAutomatic:
+      if (!request.automatic()) {
+        violations.push_back({"vm.spec.cid.automatic", "is false; set it to true, or choose static_cid or range"});
+      }
+      break;
+    case v1::CidRequest::REQUEST_NOT_SET:
+      break;
+  }
+  return CidRequest::Automatic();
+}
+
+void SetCid(const CidRequest& cid, v1::CidRequest& out) {
+  switch (cid.kind) {
+    case CidRequest::Kind::kAutomatic:
+      out.set_automatic(true);
+      break;
+    case CidRequest::Kind::kFixed:
+      out.set_static_cid(cid.first);
+      break;
+    case CidRequest::Kind::kRange:
+      out.mutable_range()->set_first(cid.first);
+      out.mutable_range()->set_last(cid.last);
+      break;
+  }
+}
+
+v1::VmSpec SpecToProto(const VmSpec& spec) {
+  v1::VmSpec out;
+  SetCid(spec.cid, *out.mutable_cid());
+  out.set_vhost_user_socket(spec.vhost_user_socket);
+  if (spec.has_uds) out.mutable_uds()->set_path(spec.uds_path);
+  for (const std::string& group : spec.groups) out.add_groups(group);
+  out.set_queue_size(spec.queue_size);
+  out.set_tx_buffer_bytes(spec.tx_buffer_bytes);
+  return out;
+}
+
+v1::VmStatus::State StateToProto(VmState state) {
+  switch (state) {
+    case VmState::kUnspecified:
+      break;
+    case VmState::kProvisioning:
+      return v1::VmStatus::PROVISIONING;
+    case VmState::kListening:
+      return v1::VmStatus::LISTENING;
+    case VmState::kConnected:
+      return v1::VmStatus::CONNECTED;
+    case VmState::kActive:
+      return v1::VmStatus::ACTIVE;
+    case VmState::kSuspended:
+      return v1::VmStatus::SUSPENDED;
+    case VmState::kDeleting:
+      return v1::VmStatus::DELETING;
+  }
+  return v1::VmStatus::STATE_UNSPECIFIED;
+}
+
+void SetStatus(const VmSnapshot& vm, v1::VmStatus& out) {
+  const VmStatus& status = vm.status;
+  out.set_state(StateToProto(status.state));
+  out.set_cid(status.cid);
+  out.set_vhost_user_socket(status.vhost_user_socket);
+  out.set_uds_path(status.uds_path);
+  if (status.state == VmState::kUnspecified) return;  // only validated: there is nothing to observe
+  out.set_observed_generation(vm.definition->generation);
+  if (status.front_end.has_value()) {
+    v1::FrontEnd& front_end = *out.mutable_front_end();
+    front_end.set_pid(status.front_end->pid);
+    front_end.set_uid(status.front_end->uid);
+    front_end.set_gid(status.front_end->gid);
+    front_end.set_features(status.front_end->features);
+    front_end.set_protocol_features(status.front_end->protocol_features);
+    front_end.set_memory_regions(status.front_end->memory_regions);
+    SetTimestamp(*front_end.mutable_since(), status.front_end->since);
+  }
+  for (const Condition& condition : status.conditions) {
+    v1::Condition& into = *out.add_conditions();
+    into.set_type(condition.type);
+    into.set_status(condition.holds ? v1::Condition::TRUE : v1::Condition::FALSE);
+    into.set_observed_generation(vm.definition->generation);
+    SetTimestamp(*into.mutable_last_transition_time(), condition.last_transition);
+    into.set_reason(condition.reason);
+    into.set_message(condition.message);
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<VmCreation> ToVmCreation(const v1::CreateVmRequest& request) {
+  std::vector<FieldViolation> violations;
+  VmCreation creation;
+  creation.id = request.vm_id();
+  creation.request_id = request.request_id();
+  creation.validate_only = request.validate_only();
+  if (!creation.request_id.empty()) creation.request_hash = HashOf(request);
+  creation.labels = {request.vm().labels().begin(), request.vm().labels().end()};
+  creation.annotations = {request.vm().annotations().begin(), request.vm().annotations().end()};
+  const v1::VmSpec& spec = request.vm().spec();
+  creation.spec.cid = ToCidRequest(spec.cid(), violations);
+  creation.spec.vhost_user_socket = spec.vhost_user_socket();
+  creation.spec.has_uds = spec.has_uds();
+  creation.spec.uds_path = spec.uds().path();
+  creation.spec.groups = {spec.groups().begin(), spec.groups().end()};
+  creation.spec.queue_size = spec.queue_size();
+  creation.spec.tx_buffer_bytes = spec.tx_buffer_bytes();
+  if (violations.empty()) return creation;
+  // One of its kind was found here; the client is to see it together with all others.
+  for (FieldViolation& other : CheckVm(creation)) violations.push_back(std::move(other));
+  return FieldsInvalid("vm " + Quoted(creation.id), violations);
+}
+
+absl::StatusOr<std::string> ToVmId(std::string_view name) {
+  constexpr std::string_view kPrefix = "vms/";
+  if (absl::StartsWith(AbslView(name), AbslView(kPrefix)) && IsVmId(name.substr(kPrefix.size()))) {
+    return std::string(name.substr(kPrefix.size()));
+  }
+  return FieldsInvalid("", {{"name", absl::StrCat(Quoted(name), " is not the name of a VM; give \"vms/{vm_id}\"")}});
+}
+
+v1::Vm ToProto(const VmSnapshot& vm, const std::string& epoch) {
+  v1::Vm out;
+  out.set_name(vm.definition->name());
+  *out.mutable_spec() = SpecToProto(vm.definition->spec);
+  out.mutable_labels()->insert(vm.definition->labels.begin(), vm.definition->labels.end());
+  out.mutable_annotations()->insert(vm.definition->annotations.begin(), vm.definition->annotations.end());
+  SetStatus(vm, *out.mutable_status());
+  if (vm.definition->uid.empty()) return out;
+  out.set_uid(vm.definition->uid);
+  out.set_generation(vm.definition->generation);
+  out.set_resource_version(ResourceVersion{epoch, vm.version}.ToString());
+  out.set_etag(vm.definition->etag());
+  SetTimestamp(*out.mutable_create_time(), vm.definition->create_time);
+  return out;
+}
+
+v1::WatchVmsResponse ToProto(const VmEvent& event, const std::string& epoch) {
+  v1::WatchVmsResponse out;
+  switch (event.type) {
+    case VmEvent::Type::kAdded:
+      out.set_type(v1::WatchVmsResponse::ADDED);
+      break;
+    case VmEvent::Type::kModified:
+      out.set_type(v1::WatchVmsResponse::MODIFIED);
+      break;
+    case VmEvent::Type::kDeleted:
+      out.set_type(v1::WatchVmsResponse::DELETED);
+      break;
+  }
+  *out.mutable_vm() = ToProto(*event.vm, epoch);
+  out.set_resource_version(out.vm().resource_version());
+  return out;
+}
+
+}  // namespace kinsock

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/vm_lifecycle.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace kinsock {
+namespace {
+
+enum ConditionIndex { kFrontEndConnected, kDriverReady };
+
+void SetCondition(Condition& condition, bool holds, const char* reason, std::string message, WallTime now) {
+  if (condition.holds != holds || condition.last_transition == WallTime()) condition.last_transition = now;
+  condition.holds = holds;
+  condition.reason = reason;
+  condition.message = std::move(message);
+}
+
+VmState StateOf(DeviceState state) {
+  switch (state) {
+    case DeviceState::kListening:
+      return VmState::kListening;
+    case DeviceState::kConnected:
+      return VmState::kConnected;
+    case DeviceState::kActive:
+      return VmState::kActive;
+    case DeviceState::kSuspended:
+      return VmState::kSuspended;
+  }
+  return VmState::kUnspecified;
+}
+
+void NobodyConnected(VmStatus& status, const char* reason, const std::string& message, WallTime now) {
+  status.front_end.reset();
+  SetCondition(status.conditions[kFrontEndConnected], false, reason, message, now);
+  SetCondition(status.conditions[kDriverReady], false, "NoFrontEnd", "no VMM is connected", now);
+}
+
+}  // namespace
+
+void BeginProvisioning(VmStatus& status, WallTime now) {
+  status.state = VmState::kProvisioning;
+  status.conditions[kFrontEndConnected].type = "FrontEndConnected";
+  status.conditions[kDriverReady].type = "DriverReady";
+  NobodyConnected(status, "Provisioning", "the device is being made", now);
+}
+
+void ApplyDeviceStatus(VmStatus& status, const DeviceStatus& device, WallTime now) {
+  status.state = StateOf(device.state);
+  if (device.state == DeviceState::kListening) {
+    if (device.last_error.empty()) {
+      NobodyConnected(status, "NoFrontEnd", "no VMM is connected", now);
+    } else {
+      NobodyConnected(status, "SessionFailed", "the last session ended: " + device.last_error, now);
+    }
+    return;
+  }
+  status.front_end = device.front_end;
+  SetCondition(status.conditions[kFrontEndConnected], true, "Attached",
+               absl::StrCat("pid ", device.front_end.pid, " of uid ", device.front_end.uid), now);
+  Condition& driver = status.conditions[kDriverReady];
+  switch (device.state) {
+    case DeviceState::kActive:
+      SetCondition(driver, true, "DriverOk", "the guest's driver runs", now);
+      break;
+    case DeviceState::kSuspended:
+      SetCondition(driver, false, "RingsStopped", "the VMM stopped the virtqueues", now);
+      break;
+    default:
+      SetCondition(driver, false, "DriverNotReady", "the guest's driver has not set up the device", now);
+  }
+}
+
+void BeginDeleting(VmStatus& status, WallTime now) {
+  status.state = VmState::kDeleting;
+  NobodyConnected(status, "Deleting", "the VM is being deleted", now);
+}
+
+}  // namespace kinsock

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_SERVER_VM_LIFECYCLE_H_
+#define KINSOCK_SERVER_VM_LIFECYCLE_H_
+
+#include "device/device_spec.h"
+#include "server/vm.h"
+
+namespace kinsock {
+
+// The states of a VM (docs/life_of_a_vm.md):
+//
+//     PROVISIONING --served--> LISTENING --front-end--> CONNECTED --driver ready--> ACTIVE <--rings--> SUSPENDED
+//          |                       ^                        |                         |                   |
+//          |                       '------- the front-end went away, for whatever reason -----------------'
+//          '------ DeleteVm, from any state ------> DELETING, then the VM is gone
+//
+// PROVISIONING: the sockets exist, the reactors do not all know the CID yet.  LISTENING .. SUSPENDED: what the device
+// reports.  DELETING: the sockets are gone, connections are being reset.
+//
+// Pure functions; they fill `state`, `front_end` and `conditions` and leave the rest of `status` as it is.
+
+// Just made: nothing is known of the device yet.
+void BeginProvisioning(VmStatus& status, WallTime now);
+
+// What the device says of itself, once it is served.
+void ApplyDeviceStatus(VmStatus& status, const DeviceStatus& device, WallTime now);
+
+// The device is being taken apart; what it says from here on does not matter.
+void BeginDeleting(VmStatus& status, WallTime now);
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_SERVER_VM_LIFECYCLE_H_

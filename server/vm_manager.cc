@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/vm_manager.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "server/error.h"
+#include "server/log.h"
+#include "server/text.h"
+#include "server/unique_id.h"
+#include "server/vm_lifecycle.h"
+#include "server/vm_validation.h"
+
+namespace kinsock {
+namespace {
+
+constexpr char kVmType[] = "kinsock.v1.Vm";
+
+absl::Status VmNotFound(const std::string& id) {
+  const std::string name = "vms/" + id;
+  return Error(absl::StatusCode::kNotFound, "VM_NOT_FOUND", absl::StrCat("there is no ", name))
+      .With("vm", name)
+      .Resource(kVmType, name);
+}
+
+absl::Status VmExists(const VmSnapshot& vm) {
+  const std::string name = vm.definition->name();
+  return Error(absl::StatusCode::kAlreadyExists, "VM_EXISTS",
+               vm.status.state == VmState::kDeleting
+                   ? absl::StrCat(name, " is being deleted; try again when that is done")
+                   : absl::StrCat(name, " exists; delete it first, or choose another id"))
+      .With("vm", name)
+      .Resource(kVmType, name);
+}
+
+absl::Status ShuttingDown() {
+  return Error(absl::StatusCode::kUnavailable, "SHUTTING_DOWN", "the daemon is stopping")
+      .RetryAfter(std::chrono::seconds(1));
+}
+
+std::shared_ptr<const VmDefinition> Define(VmCreation& creation, bool real) {
+  auto definition = std::make_shared<VmDefinition>();
+  definition->id = std::move(creation.id);
+  if (real) definition->uid = RandomUuid();
+  definition->create_time = std::chrono::system_clock::now();
+  definition->labels = std::move(creation.labels);
+  definition->annotations = std::move(creation.annotations);
+  definition->spec = std::move(creation.spec);
+  return definition;
+}
+
+DeviceSpec MakeDeviceSpec(DeviceId device, const VmSnapshot& vm, VmSockets& sockets) {
+  const VmSpec& spec = vm.definition->spec;
+  DeviceSpec out;
+  out.id = device;
+  out.name = vm.definition->name();
+  out.cid = vm.status.cid;
+  out.groups = spec.groups;
+  if (out.groups.empty()) out.groups.push_back(VmSpec::kDefaultGroup);
+  out.vhost_user_listener = sockets.TakeVhostUserListener();
+  out.host_listener = sockets.TakeHostListener();
+  out.uds_path = vm.status.uds_path;
+  out.queue_size = spec.queue_size != 0 ? spec.queue_size : VmSpec::kDefaultQueueSize;
+  out.tx_buffer_bytes = spec.tx_buffer_bytes != 0 ? spec.tx_buffer_bytes : VmSpec::kDefaultTxBufferBytes;
+  return out;
+}
+
+}  // namespace
+
+struct VmManager::Vm {
+  Vm(DeviceId device_id, VmSockets made) : device(device_id), sockets(std::move(made)) {}
+
+  const DeviceId device;
+  VmSockets sockets;
+  VmSnapshotPtr now;
+  bool served = false;
+  DeviceStatus device_status;  // as last reported
+  std::string request_id;
+  uint64_t request_hash = 0;
+  std::vector<Done> creators;  // wait until it is served
+  std::vector<Done> deleters;  // wait until it is gone
+  // The second in which status events are counted, and the timer that publishes at its end what was held back.
+  MonotonicTime second;
+  int events_in_second = 0;
+  std::optional<EventLoop::TimerId> held_back;
+};
+
+VmManager::VmManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, EventHub& hub, SocketRegistry& sockets,
+                     std::string runtime_dir)
+    : loop_(loop),
+      clock_(clock),
+      pool_(pool),
+      hub_(hub),
+      sockets_(sockets),
+      runtime_dir_(std::move(runtime_dir)),
+      cids_(clock),
+      requests_(clock) {}
+
+VmManager::~VmManager() {
+  for (const auto& [id, vm] : vms_) {
+    if (vm->held_back.has_value()) loop_.Cancel(*vm->held_back);
+  }
+}
+
+void VmManager::Create(VmCreation creation, Done done) {
+  loop_.thread().AssertHeld();
+  if (closed_) return done(ShuttingDown());
+  absl::StatusOr<VmSnapshotPtr> earlier = FindRequest(creation, done);
+  if (!earlier.ok() || *earlier != nullptr) return done(std::move(earlier));
+  if (!done) return;  // waits with the one that is under way
+
+  const VmSocketPaths paths = VmSocketPaths::Resolve(creation, runtime_dir_);
+  VmStatus status;
+  if (absl::Status fault = CheckCreation(creation, paths, status.cid); !fault.ok()) return done(std::move(fault));
+  status.vhost_user_socket = paths.vhost_user;
+  status.uds_path = paths.uds;
+  if (creation.validate_only) {
+    auto would_be = std::make_shared<VmSnapshot>();
+    would_be->definition = Define(creation, false);
+    would_be->status = std::move(status);
+    return done(VmSnapshotPtr(std::move(would_be)));
+  }
+
+  const std::string name = "vms/" + creation.id;
+  absl::StatusOr<VmSockets> sockets = VmSockets::Make(paths, name, sockets_);
+  if (!sockets.ok()) return done(sockets.status());
+  if (absl::StatusOr<Cid> cid = cids_.Allocate(creation.spec.cid, name); !cid.ok()) return done(cid.status());
+
+  auto vm = std::make_unique<Vm>(next_device_++, *std::move(sockets));
+  vm->request_id = creation.request_id;
+  vm->request_hash = creation.request_hash;
+  vm->creators.push_back(std::move(done));
+  auto first = std::make_shared<VmSnapshot>();
+  first->definition = Define(creation, true);
+  first->status = status;
+  vm->now = std::move(first);
+  BeginProvisioning(status, std::chrono::system_clock::now());
+
+  Vm& entry = *vm;
+  device_ids_[entry.device] = entry.now->definition->id;
+  vms_[entry.now->definition->id] = std::move(vm);
+  Publish(entry, VmEvent::Type::kAdded, std::move(status));
+  DeviceSpec spec = MakeDeviceSpec(entry.device, *entry.now, entry.sockets);
+  pool_.AddDevice(std::move(spec),
+                  [this, device = entry.device](absl::Status served) { OnServed(device, std::move(served)); });
+}
+
+// The result of an earlier request with the same id, or null. Takes `done` when that request is still under way.
+absl::StatusOr<VmSnapshotPtr> VmManager::FindRequest(const VmCreation& creation, Done& done) {
+  if (creation.request_id.empty() || creation.validate_only) return VmSnapshotPtr();
+  KINSOCK_ASSIGN_OR_RETURN(VmSnapshotPtr result, requests_.Find(creation.request_id, creation.request_hash));
+  if (result != nullptr) return result;
+  const auto same = vms_.find(creation.id);
+  if (same != vms_.end() && !same->second->served && same->second->request_id == creation.request_id &&
+      same->second->request_hash == creation.request_hash) {
+    same->second->creators.push_back(std::move(done));
+    done = nullptr;
+  }
+  return VmSnapshotPtr();
+}
+
+// Everything that can be known before anything is made; finds out the CID.
+absl::Status VmManager::CheckCreation(const VmCreation& creation, const VmSocketPaths& paths, Cid& cid) {
+  std::vector<FieldViolation> violations = CheckVm(creation);
+  const absl::Status busy = paths.Check(sockets_, violations);
+  if (!violations.empty()) return FieldsInvalid("vm " + Quoted(creation.id), violations);
+  if (const auto same = vms_.find(creation.id); same != vms_.end()) return VmExists(*same->second->now);
+  if (vms_.size() >= kMaxVms) return QuotaExceeded("VMs", kMaxVms, "delete some, or run another daemon");
+  KINSOCK_RETURN_IF_ERROR(busy);
+  KINSOCK_ASSIGN_OR_RETURN(cid, cids_.Peek(creation.spec.cid, "vms/" + creation.id));
+  return absl::OkStatus();
+}
+
+void VmManager::OnServed(DeviceId device, absl::Status status) {
+  Vm* vm = Find(device);
+  if (vm == nullptr) return;
+  if (!status.ok()) return OnRemoved(device, status);
+  vm->served = true;
+  PublishStatus(*vm);
+  Log(LogLevel::kInfo, "vm.created")
+      .With("vm", vm->now->definition->name())
+      .With("cid", vm->now->status.cid)
+      .With("socket", vm->now->status.vhost_user_socket)
+      .With("uds", vm->now->status.uds_path);
+  if (!vm->request_id.empty()) requests_.Remember(vm->request_id, vm->request_hash, vm->now);
+  const VmSnapshotPtr made = vm->now;
+  std::vector<Done> creators = std::exchange(vm->creators, {});
+  if (!vm->deleters.empty()) StartDeleting(*vm);
+  for (Done& done : creators) done(made);
+}
+
+void VmManager::Delete(const VmDeletion& deletion, Done done) {
+  loop_.thread().AssertHeld();
+  const auto found = vms_.find(deletion.id);
+  if (found == vms_.end()) {
+    if (deletion.allow_missing) return done(VmSnapshotPtr());
+    return done(VmNotFound(deletion.id));
+  }
+  Vm& vm = *found->second;
+  if (absl::Status fault = CheckDeletion(deletion, vm); !fault.ok()) return done(std::move(fault));
+  if (deletion.validate_only) return done(vm.now);
+  vm.deleters.push_back(std::move(done));
+  // While it is being made, its removal waits for that; while it is being removed, there is nothing to add.
+  if (vm.served && vm.now->status.state != VmState::kDeleting) StartDeleting(vm);
+}
+
+absl::Status VmManager::CheckDeletion(const VmDeletion& deletion, const Vm& vm) const {
+  const std::string name = vm.now->definition->name();
+  const std::string uid = vm.now->definition->uid;
+  const std::string etag = vm.now->definition->etag();
+  if (!deletion.uid.empty() && deletion.uid != uid) {
+    return Error(absl::StatusCode::kAborted, "UID_MISMATCH",
+                 absl::StrCat(name, " has uid ", uid, ", not ", Quoted(deletion.uid),
+                              "; it is another VM of the same name"))
+        .With("current", uid)
+        .Resource(kVmType, name);
+  }
+  if (!deletion.etag.empty() && deletion.etag != etag) {
+    return Error(absl::StatusCode::kAborted, "ETAG_MISMATCH",
+                 absl::StrCat(name, " has etag ", etag, ", not ", Quoted(deletion.etag),
+                              "; it changed since it was read: read it again"))
+        .With("current", etag)
+        .Resource(kVmType, name);
+  }
+  // As the device says now: what was published may be a second old.
+  const bool attached = vm.device_status.state != DeviceState::kListening;
+  if (attached && !deletion.force && vm.now->status.state != VmState::kDeleting) {
+    const std::string pid = std::to_string(vm.device_status.front_end.pid);
+    return Error(absl::StatusCode::kFailedPrecondition, "VM_ATTACHED",
+                 absl::StrCat(name, " is in use by the VMM with pid ", pid, "; stop it first, or delete with force"))
+        .With("pid", pid)
+        .Resource(kVmType, name)
+        .Precondition("VM_ATTACHED", name, absl::StrCat("stop the VMM with pid ", pid, ", or set force"));
+  }
+  return absl::OkStatus();
+}
+
+void VmManager::StartDeleting(Vm& vm) {
+  vm.sockets.RemoveFiles();
+  VmStatus status = vm.now->status;
+  BeginDeleting(status, std::chrono::system_clock::now());
+  Publish(vm, VmEvent::Type::kModified, std::move(status));
+  pool_.RemoveDevice(vm.device, [this, device = vm.device] { OnRemoved(device, absl::OkStatus()); });
+}
+
+// The device is gone: for that it was to be deleted, or - `reason` - because it could not be served.
+void VmManager::OnRemoved(DeviceId device, const absl::Status& reason) {
+  Vm* found = Find(device);
+  if (found == nullptr) return;
+  const std::string id = found->now->definition->id;
+  VmStatus status = found->now->status;
+  BeginDeleting(status, std::chrono::system_clock::now());
+  Publish(*found, VmEvent::Type::kDeleted, std::move(status));
+  cids_.Release(found->now->status.cid);
+  const std::unique_ptr<Vm> vm = std::move(vms_.at(id));
+  vms_.erase(id);
+  device_ids_.erase(device);
+  if (vm->held_back.has_value()) loop_.Cancel(*vm->held_back);
+  Log(reason.ok() ? LogLevel::kInfo : LogLevel::kError, reason.ok() ? "vm.deleted" : "vm.failed")
+      .With("vm", vm->now->definition->name())
+      .With("cid", vm->now->status.cid)
+      .With("reason", reason.message());
+  for (Done& done : vm->creators) done(reason);
+  for (Done& done : vm->deleters) done(vm->now);
+}
+
+absl::StatusOr<VmSnapshotPtr> VmManager::Get(const std::string& id) const {
+  const auto found = vms_.find(id);
+  if (found == vms_.end()) return VmNotFound(id);
+  return found->second->now;
+}
+
+std::vector<VmSnapshotPtr> VmManager::List(const std::string& after, size_t max) const {
+  std::vector<VmSnapshotPtr> list;
+  for (auto vm = vms_.upper_bound(after); vm != vms_.end() && list.size() < max; ++vm) list.push_back(vm->second->now);
+  return list;
+}
+
+VmManager::SnapshotList VmManager::Snapshot() {
+  if (snapshot_ == nullptr) snapshot_ = std::make_shared<const std::vector<VmSnapshotPtr>>(List("", vms_.size()));
+  return snapshot_;
+}
+
+VmSnapshotPtr VmManager::OfDevice(DeviceId device) const {
+  const auto id = device_ids_.find(device);
+  return id == device_ids_.end() ? nullptr : vms_.at(id->second)->now;
+}
+
+size_t VmManager::active() const {
+  size_t count = 0;
+  for (const auto& [id, vm] : vms_) count += vm->now->status.state == VmState::kActive ? 1 : 0;
+  return count;
+}
+
+void VmManager::OnDeviceStatus(DeviceId device, const DeviceStatus& status) {
+  loop_.thread().AssertHeld();
+  Vm* vm = Find(device);
+  if (vm == nullptr) return;
+  vm->device_status = status;
+  if (!vm->served || vm->held_back.has_value() || vm->now->status.state == VmState::kDeleting) return;
+  if (clock_.Now() - vm->second >= std::chrono::seconds(1)) {
+    vm->second = clock_.Now();
+    vm->events_in_second = 0;
+  }
+  if (++vm->events_in_second <= kStatusEventsPerSecond) return PublishStatus(*vm);
+  // The VM outlives the timer, which goes with it.
+  vm->held_back = loop_.RunAfter(vm->second + std::chrono::seconds(1) - clock_.Now(), [this, vm] {
+    vm->held_back.reset();
+    if (vm->now->status.state != VmState::kDeleting) PublishStatus(*vm);
+  });
+}
+
+void VmManager::PublishStatus(Vm& vm) {
+  const VmState before = vm.now->status.state;
+  VmStatus status = vm.now->status;
+  ApplyDeviceStatus(status, vm.device_status, std::chrono::system_clock::now());
+  Publish(vm, VmEvent::Type::kModified, std::move(status));
+  const VmStatus& now = vm.now->status;
+  if (now.state == before || before == VmState::kProvisioning) return;  // the latter is said by vm.created
+  Log(LogLevel::kInfo, "vm.state")
+      .With("vm", vm.now->definition->name())
+      .With("state", VmStateName(now.state))
+      .With("pid", now.front_end.has_value() ? now.front_end->pid : 0)
+      .With("reason", vm.device_status.last_error);
+}
+
+void VmManager::Publish(Vm& vm, VmEvent::Type type, VmStatus status) {
+  auto next = std::make_shared<VmSnapshot>();
+  next->definition = vm.now->definition;
+  next->status = std::move(status);
+  next->version = hub_.next_version();
+  vm.now = std::move(next);
+  snapshot_ = nullptr;
+  hub_.Publish({type, vm.now});
+}
+
+VmManager::Vm* VmManager::Find(DeviceId device) {
+  const auto id = device_ids_.find(device);
+  return id == device_ids_.end() ? nullptr : vms_.at(id->second).get();
+}
+
+}  // namespace kinsock

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_SERVER_VM_MANAGER_H_
+#define KINSOCK_SERVER_VM_MANAGER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "device/device_spec.h"
+#include "server/cid_allocator.h"
+#include "server/event_hub.h"
+#include "server/reactor_pool.h"
+#include "server/request_table.h"
+#include "server/socket_registry.h"
+#include "server/vm.h"
+#include "server/vm_sockets.h"
+#include "server/vm_spec.h"
+
+namespace kinsock {
+
+// What to delete. Plain value.
+struct VmDeletion {
+  std::string id;
+  std::string etag;  // empty: whatever it is
+  std::string uid;   // empty: whatever it is
+  bool force = false;
+  bool allow_missing = false;
+  bool validate_only = false;
+};
+
+// The VMs of the daemon, and the one place where they change. It decides, remembers and tells (through the event
+// hub); the reactor pool does. The states are drawn in vm_lifecycle.h.
+//
+// Thread: main. Callbacks run there, some before the call that takes them returns. The pool must be gone, or have no
+// callback under way, when the manager goes.
+class VmManager {
+ public:
+  // VMs in the daemon: each holds some fifteen descriptors and a device in a reactor. Beyond: QUOTA_EXCEEDED.
+  static constexpr size_t kMaxVms = 16384;
+
+  // A VMM that reconnects or remaps without end is reported this often a second, then once at the second's end: its
+  // changes must not push those of others out of the event ring.
+  static constexpr int kStatusEventsPerSecond = 20;
+
+  using Done = absl::AnyInvocable<void(absl::StatusOr<VmSnapshotPtr>)>;
+  using SnapshotList = std::shared_ptr<const std::vector<VmSnapshotPtr>>;
+
+  // None is owned; all outlive the manager. `runtime_dir`: where sockets without a path go, "/run/kinsock".
+  VmManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, EventHub& hub, SocketRegistry& sockets,
+            std::string runtime_dir);
+  ~VmManager();
+  VmManager(const VmManager&) = delete;
+  VmManager& operator=(const VmManager&) = delete;
+
+  // Makes a VM. `done`: it is served and all reactors know its CID, or it was not made and nothing is left of it.
+  void Create(VmCreation creation, Done done);
+
+  // Takes a VM apart. `done`: nothing is left of it; its last state, or null if there was none and that is allowed.
+  void Delete(const VmDeletion& deletion, Done done);
+
+  absl::StatusOr<VmSnapshotPtr> Get(const std::string& id) const;
+
+  // VMs in the order of their ids, from the first after `after` on, at most `max`.
+  std::vector<VmSnapshotPtr> List(const std::string& after, size_t max) const;
+
+  // All VMs, in the order of their ids; shared by all who ask before the next change.
+  SnapshotList Snapshot();
+
+  // The VM of a device; null if it is gone.
+  VmSnapshotPtr OfDevice(DeviceId device) const;
+
+  // For ReactorPool's callback.
+  void OnDeviceStatus(DeviceId device, const DeviceStatus& status);
+
+  // From here on nothing is created; what exists stays until the manager goes.
+  void Close() { closed_ = true; }
+
+  size_t size() const { return vms_.size(); }
+  size_t active() const;
+  size_t resting_cids() { return cids_.resting(); }
+
+ private:
+  struct Vm;
+
+  absl::Status CheckCreation(const VmCreation& creation, const VmSocketPaths& paths, Cid& cid);
+  absl::StatusOr<VmSnapshotPtr> FindRequest(const VmCreation& creation, Done& done);
+  void OnServed(DeviceId device, absl::Status status);
+  absl::Status CheckDeletion(const VmDeletion& deletion, const Vm& vm) const;
+  void StartDeleting(Vm& vm);
+  void OnRemoved(DeviceId device, const absl::Status& reason);
+  void PublishStatus(Vm& vm);
+  void Publish(Vm& vm, VmEvent::Type type, VmStatus status);
+  Vm* Find(DeviceId device);
+
+  EventLoop& loop_;
+  const Clock& clock_;
+  ReactorPool& pool_;
+  EventHub& hub_;
+  SocketRegistry& sockets_;
+  const std::string runtime_dir_;
+  bool closed_ = false;
+
+  CidAllocator cids_;
+  RequestTable requests_;
+  DeviceId next_device_ = 1;
+  std::map<std::string, std::unique_ptr<Vm>> vms_;        // by id
+  std::unordered_map<DeviceId, std::string> device_ids_;  // device -> id
+  SnapshotList snapshot_;                                 // null: out of date
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_SERVER_VM_MANAGER_H_

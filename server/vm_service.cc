@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/vm_service.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/status_macros.h"
+#include "server/error.h"
+#include "server/paging.h"
+#include "server/resource_version.h"
+#include "server/status_conversion.h"
+#include "server/vm_conversion.h"
+#include "server/vm_watch.h"
+
+namespace kinsock {
+
+grpc::Status VmService::Answer(const absl::StatusOr<VmSnapshotPtr>& result, v1::Vm& response) const {
+  if (!result.ok()) return ToGrpcStatus(result.status());
+  if (*result != nullptr) response = ToProto(**result, hub_.epoch());
+  return grpc::Status::OK;
+}
+
+grpc::ServerUnaryReactor* VmService::CreateVm(grpc::CallbackServerContext* context, const v1::CreateVmRequest* request,
+                                              v1::Vm* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  absl::StatusOr<VmCreation> creation = ToVmCreation(*request);
+  if (!creation.ok()) {
+    reactor->Finish(ToGrpcStatus(creation.status()));
+    return reactor;
+  }
+  // gRPC keeps the context, the reactor and the response until Finish().
+  main_.Post([this, context, reactor, response, creation = *std::move(creation)]() mutable {
+    if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
+    manager_.Create(std::move(creation), [this, reactor, response](absl::StatusOr<VmSnapshotPtr> result) {
+      reactor->Finish(Answer(result, *response));
+    });
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* VmService::GetVm(grpc::CallbackServerContext* context, const v1::GetVmRequest* request,
+                                           v1::Vm* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  absl::StatusOr<std::string> id = ToVmId(request->name());
+  if (!id.ok()) {
+    reactor->Finish(ToGrpcStatus(id.status()));
+    return reactor;
+  }
+  main_.Post([this, reactor, response, id = *std::move(id)] { reactor->Finish(Answer(manager_.Get(id), *response)); });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* VmService::ListVms(grpc::CallbackServerContext* context, const v1::ListVmsRequest* request,
+                                             v1::ListVmsResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  main_.Post([this, context, reactor, request, response] {
+    if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
+    reactor->Finish(ToGrpcStatus(FillPage(*request, *response)));
+  });
+  return reactor;
+}
+
+absl::Status VmService::FillPage(const v1::ListVmsRequest& request, v1::ListVmsResponse& response) {
+  KINSOCK_ASSIGN_OR_RETURN(const Page page, ParsePage(request.page_size(), request.page_token()));
+  PageToken token = page.token.value_or(PageToken{{hub_.epoch(), hub_.head()}, ""});
+  // The listing promises that a watch from its version misses nothing: only as long as that can be watched.
+  if (token.version.epoch != hub_.epoch() || token.version.n < hub_.oldest() || token.version.n > hub_.head()) {
+    return Error(absl::StatusCode::kOutOfRange, "RESOURCE_VERSION_EXPIRED",
+                 "the page token is too old, or of an earlier start of the daemon; list again from the first page")
+        .With("oldest", ResourceVersion{hub_.epoch(), hub_.oldest()}.ToString());
+  }
+  response.set_resource_version(token.version.ToString());
+  const std::vector<VmSnapshotPtr> vms = manager_.List(token.after, page.size + 1);
+  size_t bytes = 0;
+  for (const VmSnapshotPtr& vm : vms) {
+    v1::Vm proto = ToProto(*vm, hub_.epoch());
+    bytes += proto.ByteSizeLong();
+    const auto listed = static_cast<size_t>(response.vms_size());
+    if (listed == page.size || (listed > 0 && bytes > kMaxPageBytes)) {
+      response.set_next_page_token(token.ToString());
+      break;
+    }
+    token.after = vm->definition->id;
+    *response.add_vms() = std::move(proto);
+  }
+  return absl::OkStatus();
+}
+
+grpc::ServerUnaryReactor* VmService::DeleteVm(grpc::CallbackServerContext* context, const v1::DeleteVmRequest* request,
+                                              v1::Vm* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  absl::StatusOr<std::string> id = ToVmId(request->name());
+  if (!id.ok()) {
+    reactor->Finish(ToGrpcStatus(id.status()));
+    return reactor;
+  }
+  VmDeletion deletion{*std::move(id),   request->etag(),          request->uid(),
+                      request->force(), request->allow_missing(), request->validate_only()};
+  main_.Post([this, context, reactor, response, deletion = std::move(deletion)] {
+    if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
+    manager_.Delete(deletion, [this, reactor, response](absl::StatusOr<VmSnapshotPtr> result) {
+      reactor->Finish(Answer(result, *response));
+    });
+  });
+  return reactor;
+}
+
+grpc::ServerWriteReactor<v1::WatchVmsResponse>* VmService::WatchVms(grpc::CallbackServerContext*,
+                                                                    const v1::WatchRequest* request) {
+  return VmWatch::Start(main_, manager_, hub_, *request);
+}
+
+}  // namespace kinsock

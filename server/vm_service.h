@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_SERVER_VM_SERVICE_H_
+#define KINSOCK_SERVER_VM_SERVICE_H_
+
+#include <string>
+
+#include "api/kinsock/v1/vm_service.grpc.pb.h"
+#include "base/event_loop.h"
+#include "server/event_hub.h"
+#include "server/vm_manager.h"
+
+namespace kinsock {
+
+// kinsock.v1.VmService: converts on gRPC's threads, posts to main, where the manager decides, and finishes from there.
+// Nothing waits in between, so no thread is held, and a client that cancels merely is not answered.
+//
+// Thread: any (gRPC's). `main`, `manager` and `hub` outlive the gRPC server, and main runs until it is shut down.
+class VmService final : public v1::VmService::CallbackService {
+ public:
+  // gRPC clients refuse messages above 4 MiB; a VM has at most some 30 KiB.
+  static constexpr size_t kMaxPageBytes = 3u << 20;
+
+  VmService(EventLoop& main, VmManager& manager, EventHub& hub) : main_(main), manager_(manager), hub_(hub) {}
+
+  grpc::ServerUnaryReactor* CreateVm(grpc::CallbackServerContext* context, const v1::CreateVmRequest* request,
+                                     v1::Vm* response) override;
+  grpc::ServerUnaryReactor* GetVm(grpc::CallbackServerContext* context, const v1::GetVmRequest* request,
+                                  v1::Vm* response) override;
+  grpc::ServerUnaryReactor* ListVms(grpc::CallbackServerContext* context, const v1::ListVmsRequest* request,
+                                    v1::ListVmsResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteVm(grpc::CallbackServerContext* context, const v1::DeleteVmRequest* request,
+                                     v1::Vm* response) override;
+  grpc::ServerWriteReactor<v1::WatchVmsResponse>* WatchVms(grpc::CallbackServerContext* context,
+                                                           const v1::WatchRequest* request) override;
+
+ private:
+  absl::Status FillPage(const v1::ListVmsRequest& request, v1::ListVmsResponse& response);
+  grpc::Status Answer(const absl::StatusOr<VmSnapshotPtr>& result, v1::Vm& response) const;
+
+  EventLoop& main_;
+  VmManager& manager_;  // main thread's
+  EventHub& hub_;       // main thread's, but for its epoch
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_SERVER_VM_SERVICE_H_

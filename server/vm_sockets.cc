@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/vm_sockets.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "server/socket_path.h"
+#include "server/text.h"
+
+namespace kinsock {
+namespace {
+
+// A VM has one VMM; a few more may knock or wait while a dead one's session ends.
+constexpr int kVhostUserBacklog = 16;
+// What Firecracker's and the existing daemon's sockets have.
+constexpr int kHybridBacklog = 128;
+// The daemon's user and group. VMMs and host programs run as one of them, or are let in through the directory.
+constexpr mode_t kSocketMode = 0660;
+constexpr mode_t kDirectoryMode = 0750;
+
+absl::Status MakeDirectory(const std::string& directory) {
+  if (mkdir(directory.c_str(), kDirectoryMode) == 0 || errno == EEXIST) return absl::OkStatus();
+  return Error(absl::StatusCode::kFailedPrecondition, "SOCKET_FAILED",
+               absl::StrCat("directory ", Quoted(directory), " cannot be made: ", strerror(errno), "; make it for uid ",
+                            geteuid(), ", or give the sockets another path"))
+      .With("path", directory);
+}
+
+// `directory` is "<runtime dir>/vms/<id>"; the parent of the runtime directory exists, or the machine is not set up.
+absl::Status MakeDefaultDirectory(const std::string& directory) {
+  const std::string vms = directory.substr(0, directory.rfind('/'));
+  const std::string runtime = vms.substr(0, vms.rfind('/'));
+  KINSOCK_RETURN_IF_ERROR(MakeDirectory(runtime));
+  KINSOCK_RETURN_IF_ERROR(MakeDirectory(vms));
+  return MakeDirectory(directory);
+}
+
+absl::Status CheckPlace(const std::string& field, const std::string& path, bool directory_may_be_missing,
+                        std::vector<FieldViolation>& violations) {
+  const SocketPlace place = InspectSocketPlace(path, directory_may_be_missing);
+  if (place.kind == SocketPlace::Kind::kBusy) return SocketPathBusy(path, place.reason);
+  if (place.kind == SocketPlace::Kind::kRefused) {
+    violations.push_back({field, absl::StrCat(Quoted(path), " ", place.reason)});
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+VmSocketPaths VmSocketPaths::Resolve(const VmCreation& creation, const std::string& runtime_dir) {
+  VmSocketPaths paths;
+  paths.vhost_user = creation.spec.vhost_user_socket;
+  if (creation.spec.has_uds) paths.uds = creation.spec.uds_path;
+  if (paths.vhost_user.empty()) {
+    paths.default_directory = absl::StrCat(runtime_dir, "/vms/", creation.id);
+    paths.vhost_user = paths.default_directory + "/vhost.sock";
+  }
+  return paths;
+}
+
+absl::Status VmSocketPaths::Check(const SocketRegistry& registry, std::vector<FieldViolation>& violations) const {
+  const bool in_default = !default_directory.empty();
+  // A path that is no path at all was found fault with already, unless nobody but us chose it.
+  const std::string fault = SocketPathFault(vhost_user, kMaxSocketPathBytes);
+  absl::Status busy;
+  if (fault.empty()) {
+    busy = registry.CheckFree(CanonicalSocketPath(vhost_user), false);
+    if (busy.ok()) busy = CheckPlace("vm.spec.vhost_user_socket", vhost_user, in_default, violations);
+  } else if (in_default) {
+    violations.push_back({"vm.spec.vhost_user_socket", "by default " + fault});
+  }
+  if (uds.empty() || !SocketPathFault(uds, kMaxHybridPathBytes).empty()) return busy;
+  // The host's socket may lie in the default directory too, which is made by then.
+  const bool beside = in_default && uds.substr(0, uds.rfind('/')) == default_directory;
+  if (busy.ok()) busy = registry.CheckFree(CanonicalSocketPath(uds), true);
+  if (busy.ok()) busy = CheckPlace("vm.spec.uds.path", uds, beside, violations);
+  return busy;
+}
+
+absl::StatusOr<VmSockets> VmSockets::Make(const VmSocketPaths& paths, const std::string& vm_name,
+                                          SocketRegistry& registry) {
+  VmSockets sockets(registry);
+  if (!paths.default_directory.empty()) {
+    KINSOCK_RETURN_IF_ERROR(MakeDefaultDirectory(paths.default_directory));
+    sockets.default_directory_ = paths.default_directory;
+  }
+  // Registered one by one: the second is then checked against the first, too.
+  const auto listen = [&](const std::string& path, int backlog, bool hybrid) -> absl::StatusOr<BoundSocket> {
+    const std::string canonical = CanonicalSocketPath(path);
+    KINSOCK_RETURN_IF_ERROR(registry.CheckFree(canonical, hybrid));
+    registry.Take(canonical, hybrid, vm_name);
+    sockets.registered_.push_back(canonical);
+    return BoundSocket::Listen(path, backlog, kSocketMode);
+  };
+  KINSOCK_ASSIGN_OR_RETURN(sockets.vhost_user_, listen(paths.vhost_user, kVhostUserBacklog, false));
+  if (!paths.uds.empty()) {
+    KINSOCK_ASSIGN_OR_RETURN(sockets.uds_, listen(paths.uds, kHybridBacklog, true));
+  }
+  return sockets;
+}
+
+VmSockets::~VmSockets() {
+  RemoveFiles();
+  if (!default_directory_.empty()) rmdir(default_directory_.c_str());
+  for (const std::string& path : registered_) registry_->Release(path);
+}
+
+void VmSockets::RemoveFiles() {
+  vhost_user_.Remove();
+  uds_.Remove();
+}
+
+}  // namespace kinsock

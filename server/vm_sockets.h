@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_SERVER_VM_SOCKETS_H_
+#define KINSOCK_SERVER_VM_SOCKETS_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/unique_fd.h"
+#include "server/bound_socket.h"
+#include "server/error.h"
+#include "server/socket_registry.h"
+#include "server/vm_spec.h"
+
+namespace kinsock {
+
+// Where the sockets of a VM are, once the defaults are filled in.
+struct VmSocketPaths {
+  std::string vhost_user;
+  std::string uds;                // empty: no host side
+  std::string default_directory;  // "<runtime dir>/vms/<id>" when `vhost_user` lies there: made when missing
+
+  static VmSocketPaths Resolve(const VmCreation& creation, const std::string& runtime_dir);
+
+  // Looks whether both sockets can be made; makes nothing. What the file system refuses is added to `violations`
+  // (what CheckVm() says of the paths is not said again); what somebody else has is returned: SOCKET_PATH_BUSY.
+  absl::Status Check(const SocketRegistry& registry, std::vector<FieldViolation>& violations) const;
+};
+
+// The two listening sockets of a VM. With this object go their files, their places in the registry, and the default
+// directory if it is empty.
+//
+// Thread: main.
+class VmSockets {
+ public:
+  // Makes both or none. `registry` outlives the sockets. Errors: as BoundSocket::Listen().
+  static absl::StatusOr<VmSockets> Make(const VmSocketPaths& paths, const std::string& vm_name,
+                                        SocketRegistry& registry);
+
+  VmSockets(VmSockets&& other) noexcept = default;
+  VmSockets& operator=(VmSockets&& other) = delete;
+  ~VmSockets();
+
+  UniqueFd TakeVhostUserListener() { return vhost_user_.TakeListener(); }
+  UniqueFd TakeHostListener() { return uds_.TakeListener(); }  // invalid: no host side
+
+  // Takes the files away, so that nobody new connects; the paths stay reserved.
+  void RemoveFiles();
+
+ private:
+  explicit VmSockets(SocketRegistry& registry) : registry_(&registry) {}
+
+  SocketRegistry* registry_;             // not owned
+  std::vector<std::string> registered_;  // canonical paths
+  BoundSocket vhost_user_;
+  BoundSocket uds_;
+  std::string default_directory_;
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_SERVER_VM_SOCKETS_H_

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_SERVER_VM_SPEC_H_
+#define KINSOCK_SERVER_VM_SPEC_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "router/cid.h"
+
+namespace kinsock {
+
+// Which CID a VM wants. Plain value.
+struct CidRequest {
+  enum class Kind : uint8_t { kAutomatic, kFixed, kRange };
+  Kind kind = Kind::kAutomatic;
+  Cid first = 0;  // kFixed: the CID; kRange: the lowest
+  Cid last = 0;   // kRange: the highest, included
+
+  static CidRequest Automatic() { return {}; }
+  static CidRequest Fixed(Cid cid) { return {Kind::kFixed, cid, cid}; }
+  static CidRequest Range(Cid first, Cid last) { return {Kind::kRange, first, last}; }
+  friend bool operator==(const CidRequest&, const CidRequest&) = default;
+};
+
+// What is wanted of a VM: what a client or a configuration file may say. Plain value; checked by vm_validation.
+struct VmSpec {
+  static constexpr uint32_t kDefaultQueueSize = 1024;
+  static constexpr uint32_t kDefaultTxBufferBytes = 65536;
+  static constexpr char kDefaultGroup[] = "default";
+
+  CidRequest cid;
+  std::string vhost_user_socket;  // empty: "<runtime dir>/vms/<id>/vhost.sock"
+  bool has_uds = false;           // a host side was asked for
+  std::string uds_path;
+  std::vector<std::string> groups;  // empty: kDefaultGroup
+  uint32_t queue_size = 0;          // 0: kDefaultQueueSize
+  uint32_t tx_buffer_bytes = 0;     // 0: kDefaultTxBufferBytes
+  friend bool operator==(const VmSpec&, const VmSpec&) = default;
+};
+
+// All that creating a VM takes. Plain value.
+struct VmCreation {
+  std::string id;
+  VmSpec spec;
+  std::map<std::string, std::string> labels;
+  std::map<std::string, std::string> annotations;
+  std::string request_id;     // empty: not repeatable
+  uint64_t request_hash = 0;  // of the request as it came, to tell a repetition from a reuse of the id
+  bool validate_only = false;
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_SERVER_VM_SPEC_H_

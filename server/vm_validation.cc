@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/vm_validation.h"
+
+#include <algorithm>
+#include <bit>
+#include <string>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "server/socket_path.h"
+#include "server/text.h"
+
+namespace kinsock {
+namespace {
+
+using Violations = std::vector<FieldViolation>;
+
+bool IsOneOf(std::string_view text, std::string_view others) {
+  return std::all_of(text.begin(), text.end(), [&](unsigned char c) {
+    return absl::ascii_isalnum(c) || others.find(static_cast<char>(c)) != std::string_view::npos;
+  });
+}
+
+void CheckCid(const CidRequest& cid, Violations& violations) {
+  const auto reserved = [](Cid value) {
+    return absl::StrCat(value, " is reserved; choose one from ", kFirstGuestCid, " to ", kLastGuestCid);
+  };
+  if (cid.kind == CidRequest::Kind::kFixed && !IsGuestCid(cid.first)) {
+    violations.push_back({"vm.spec.cid.static_cid", reserved(cid.first)});
+  }
+  if (cid.kind != CidRequest::Kind::kRange) return;
+  if (!IsGuestCid(cid.first)) violations.push_back({"vm.spec.cid.range.first", reserved(cid.first)});
+  if (!IsGuestCid(cid.last)) violations.push_back({"vm.spec.cid.range.last", reserved(cid.last)});
+  if (cid.first > cid.last) {
+    violations.push_back({"vm.spec.cid.range", absl::StrCat("begins at ", cid.first, " and ends before, at ", cid.last,
+                                                            "; exchange the two")});
+  }
+}
+
+void CheckSockets(const VmSpec& spec, Violations& violations) {
+  if (!spec.vhost_user_socket.empty()) {
+    std::string fault = SocketPathFault(spec.vhost_user_socket, kMaxSocketPathBytes);
+    if (!fault.empty()) violations.push_back({"vm.spec.vhost_user_socket", std::move(fault)});
+  }
+  if (!spec.has_uds) return;
+  std::string fault = SocketPathFault(spec.uds_path, kMaxHybridPathBytes);
+  if (fault.empty() && spec.uds_path == spec.vhost_user_socket) {
+    fault = "is the same as vhost_user_socket; the VMM and host programs need a socket each";
+  }
+  if (!fault.empty()) violations.push_back({"vm.spec.uds.path", std::move(fault)});
+}
+
+// Wide, because the existing daemon takes any text; "+" and "," separate groups on command lines.
+bool IsGroup(std::string_view group) {
+  return !group.empty() && group.size() <= kMaxGroupBytes && IsUtf8(group) &&
+         std::none_of(group.begin(), group.end(),
+                      [](unsigned char c) { return absl::ascii_iscntrl(c) || c == '+' || c == ','; });
+}
+
+void CheckGroups(const std::vector<std::string>& groups, Violations& violations) {
+  if (groups.size() > kMaxGroups) {
+    violations.push_back(
+        {"vm.spec.groups", absl::StrCat("has ", groups.size(), " groups, at most ", kMaxGroups, " are allowed")});
+    return;
+  }
+  for (size_t i = 0; i < groups.size(); ++i) {
+    if (IsGroup(groups[i])) continue;
+    violations.push_back({absl::StrCat("vm.spec.groups[", i, "]"),
+                          absl::StrCat(Quoted(groups[i]), " is not a group; use 1 to ", kMaxGroupBytes,
+                                       " bytes of UTF-8 without control characters, \"+\" and \",\"")});
+  }
+}
+
+void CheckSizes(const VmSpec& spec, Violations& violations) {
+  const uint32_t queue = spec.queue_size;
+  if (queue != 0 && (queue < kMinQueueSize || queue > kMaxQueueSize || !std::has_single_bit(queue))) {
+    violations.push_back({"vm.spec.queue_size",
+                          absl::StrCat(queue, " is not a power of two from ", kMinQueueSize, " to ", kMaxQueueSize)});
+  }
+  const uint32_t buffer = spec.tx_buffer_bytes;
+  if (buffer != 0 && (buffer < kMinTxBufferBytes || buffer > kMaxTxBufferBytes)) {
+    violations.push_back({"vm.spec.tx_buffer_bytes",
+                          absl::StrCat(buffer, " is not from ", kMinTxBufferBytes, " to ", kMaxTxBufferBytes)});
+  }
+}
+
+void CheckLabels(const std::map<std::string, std::string>& labels, Violations& violations) {
+  if (labels.size() > kMaxLabels) {
+    violations.push_back(
+        {"vm.labels", absl::StrCat("has ", labels.size(), " labels, at most ", kMaxLabels, " are allowed")});
+    return;
+  }
+  for (const auto& [key, value] : labels) {
+    if (key.empty() || key.size() > kMaxLabelBytes || !IsOneOf(key, "-_./")) {
+      violations.push_back({"vm.labels", absl::StrCat("key ", Quoted(key), " is not 1 to ", kMaxLabelBytes,
+                                                      " letters, digits, \"-\", \"_\", \".\" and \"/\"")});
+    }
+    if (value.size() > kMaxLabelBytes || !IsOneOf(value, "-_.")) {
+      violations.push_back({"vm.labels", absl::StrCat("value ", Quoted(value), " of ", Quoted(key), " is not up to ",
+                                                      kMaxLabelBytes, " letters, digits, \"-\", \"_\" and \".\"")});
+    }
+  }
+}
+
+void CheckAnnotations(const std::map<std::string, std::string>& annotations, Violations& violations) {
+  if (annotations.size() > kMaxAnnotations) {
+    violations.push_back({"vm.annotations", absl::StrCat("has ", annotations.size(), " annotations, at most ",
+                                                         kMaxAnnotations, " are allowed")});
+    return;
+  }
+  size_t bytes = 0;
+  for (const auto& [key, value] : annotations) {
+    bytes += key.size() + value.size();
+    if (key.empty() || !IsUtf8(key) || !IsUtf8(value)) {
+      violations.push_back(
+          {"vm.annotations", absl::StrCat("the one with key ", Quoted(key), " has no key or is not UTF-8")});
+    }
+  }
+  if (bytes > kMaxAnnotationBytes) {
+    violations.push_back(
+        {"vm.annotations", absl::StrCat("has ", bytes, " bytes, at most ", kMaxAnnotationBytes, " are allowed")});
+  }
+}
+
+}  // namespace
+
+bool IsVmId(std::string_view id) {
+  if (id.empty() || id.size() > kMaxIdBytes || !absl::ascii_islower(static_cast<unsigned char>(id.front())) ||
+      id.back() == '-') {
+    return false;
+  }
+  return std::all_of(id.begin(), id.end(),
+                     [](unsigned char c) { return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-'; });
+}
+
+std::vector<FieldViolation> CheckVm(const VmCreation& creation) {
+  Violations violations;
+  if (!IsVmId(creation.id)) {
+    violations.push_back({"vm_id", absl::StrCat(Quoted(creation.id), " is not a VM id; use 1 to ", kMaxIdBytes,
+                                                " lower-case letters, digits and hyphens, begin with a letter and "
+                                                "do not end with a hyphen")});
+  }
+  if (creation.request_id.size() > kMaxRequestIdBytes || !IsOneOf(creation.request_id, "-_.:")) {
+    violations.push_back({"request_id", absl::StrCat(Quoted(creation.request_id), " is not up to ", kMaxRequestIdBytes,
+                                                     " letters, digits, \"-\", \"_\", \".\" and \":\"; use a UUID")});
+  }
+  CheckLabels(creation.labels, violations);
+  CheckAnnotations(creation.annotations, violations);
+  CheckCid(creation.spec.cid, violations);
+  CheckSockets(creation.spec, violations);
+  CheckGroups(creation.spec.groups, violations);
+  CheckSizes(creation.spec, violations);
+  return violations;
+}
+
+}  // namespace kinsock

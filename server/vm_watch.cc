@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/vm_watch.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "server/error.h"
+#include "server/log.h"
+#include "server/resource_version.h"
+#include "server/status_conversion.h"
+#include "server/text.h"
+#include "server/vm_conversion.h"
+
+namespace kinsock {
+namespace {
+
+// Events handed over at a time: enough to spare the main thread a message per event, few enough to be nothing.
+constexpr size_t kBatch = 64;
+
+constexpr std::chrono::seconds kDefaultBookmarkInterval{30};
+constexpr std::chrono::seconds kMinBookmarkInterval{1};
+constexpr std::chrono::seconds kMaxBookmarkInterval{3600};
+
+absl::StatusOr<std::chrono::nanoseconds> BookmarkInterval(const v1::WatchRequest& request) {
+  if (!request.has_bookmark_interval()) return kDefaultBookmarkInterval;
+  const google::protobuf::Duration& wanted = request.bookmark_interval();
+  const bool sane = wanted.seconds() >= 0 && wanted.seconds() <= kMaxBookmarkInterval.count() && wanted.nanos() >= 0 &&
+                    wanted.nanos() < 1'000'000'000;
+  const auto interval = std::chrono::seconds(sane ? wanted.seconds() : -1) + std::chrono::nanoseconds(wanted.nanos());
+  if (sane && interval >= kMinBookmarkInterval && interval <= kMaxBookmarkInterval) return interval;
+  return FieldsInvalid("", {{"bookmark_interval", "is not from 1 s to 1 h"}});
+}
+
+}  // namespace
+
+VmWatch* VmWatch::Start(EventLoop& main, VmManager& manager, EventHub& hub, const v1::WatchRequest& request) {
+  const std::shared_ptr<VmWatch> watch(new VmWatch(main, manager, hub, request));
+  {
+    MutexLock lock(watch->mutex_);
+    watch->keep_alive_ = watch;
+  }
+  main.Post([watch] { watch->Begin(); });
+  return watch.get();
+}
+
+VmWatch::VmWatch(EventLoop& main, VmManager& manager, EventHub& hub, const v1::WatchRequest& request)
+    : main_(main), manager_(manager), hub_(hub), epoch_(hub.epoch()), request_(request) {}
+
+void VmWatch::Begin() {
+  main_.thread().AssertHeld();
+  {
+    MutexLock lock(mutex_);
+    if (finished_) return;  // cancelled before it began
+  }
+  if (absl::Status status = Subscribe(); !status.ok()) return End(status);
+  ArmBookmark();
+  Pump();
+}
+
+absl::Status VmWatch::Subscribe() {
+  KINSOCK_ASSIGN_OR_RETURN(bookmark_interval_, BookmarkInterval(request_));
+  uint64_t after = hub_.head();
+  if (request_.resource_version().empty()) {
+    initial_ = manager_.Snapshot();
+  } else {
+    const std::optional<ResourceVersion> wanted = ResourceVersion::Parse(request_.resource_version());
+    if (!wanted.has_value()) {
+      return FieldsInvalid("", {{"resource_version", absl::StrCat(Quoted(request_.resource_version()),
+                                                                  " is not a version; leave it empty, or take one that "
+                                                                  "this daemon has sent")}});
+    }
+    if (wanted->epoch != epoch_) {
+      const std::string oldest = ResourceVersion{epoch_, hub_.oldest()}.ToString();
+      return Error(absl::StatusCode::kOutOfRange, "RESOURCE_VERSION_EXPIRED",
+                   absl::StrCat("version ", Quoted(request_.resource_version()),
+                                " is of an earlier start of the daemon; watch again without a version"))
+          .With("oldest", oldest);
+    }
+    after = wanted->n;
+  }
+  // The hub forgets the subscription in Stop(), before this object goes.
+  KINSOCK_ASSIGN_OR_RETURN(subscription_, hub_.Subscribe(after, [this] {
+    // Not from within the hub: what it does may publish.
+    main_.Post([self = shared_from_this()] { self->Pump(); });
+  }));
+  return absl::OkStatus();
+}
+
+void VmWatch::Pump() {
+  if (subscription_ == nullptr) return;
+  absl::Status status = subscription_->status();
+  if (status.ok() && writing_) return;
+  std::vector<Item> batch;
+  if (status.ok()) status = Collect(batch);
+  if (!status.ok()) {
+    Stop();
+    return End(status);
+  }
+  if (batch.empty()) return;
+  writing_ = true;
+  Send(std::move(batch));
+}
+
+absl::Status VmWatch::Collect(std::vector<Item>& batch) {
+  if (initial_ != nullptr) {
+    while (next_initial_ < initial_->size() && batch.size() < kBatch) {
+      batch.push_back({VmEvent{VmEvent::Type::kAdded, (*initial_)[next_initial_++]},
+                       v1::WatchVmsResponse::TYPE_UNSPECIFIED, 0, true});
+    }
+    if (next_initial_ < initial_->size()) return absl::OkStatus();
+    initial_ = nullptr;
+    batch.push_back({std::nullopt, v1::WatchVmsResponse::SYNCED, subscription_->cursor(), false});
+    return absl::OkStatus();
+  }
+  KINSOCK_ASSIGN_OR_RETURN(std::vector<VmEvent> events, subscription_->Take(kBatch));
+  for (VmEvent& event : events) {
+    const uint64_t version = event.vm->version;
+    batch.push_back({std::move(event), v1::WatchVmsResponse::TYPE_UNSPECIFIED, version, false});
+  }
+  if (std::exchange(bookmark_due_, false) && batch.empty()) {
+    batch.push_back({std::nullopt, v1::WatchVmsResponse::BOOKMARK, subscription_->cursor(), false});
+  }
+  return absl::OkStatus();
+}
+
+void VmWatch::ArmBookmark() {
+  bookmark_timer_ = main_.RunAfter(bookmark_interval_, [this] {
+    // The timer goes in Stop(), before this object does.
+    bookmark_due_ = true;
+    ArmBookmark();
+    Pump();  // may stop the watch and take this timer with it
+  });
+}
+
+void VmWatch::Stop() {
+  subscription_ = nullptr;
+  initial_ = nullptr;
+  if (bookmark_timer_.has_value()) main_.Cancel(*bookmark_timer_);
+  bookmark_timer_.reset();
+}
+
+void VmWatch::Send(std::vector<Item> batch) {
+  MutexLock lock(mutex_);
+  if (finished_) return;
+  batch_ = std::move(batch);
+  next_in_batch_ = 0;
+  WriteNext();
+}
+
+void VmWatch::WriteNext() {
+  const Item& item = batch_[next_in_batch_++];
+  response_.Clear();
+  if (item.event.has_value()) {
+    response_ = ToProto(*item.event, epoch_);
+    if (item.initial) response_.clear_resource_version();
+  } else {
+    response_.set_type(item.mark);
+    response_.set_resource_version(ResourceVersion{epoch_, item.version}.ToString());
+  }
+  // gRPC never calls back from within; so the lock may be held, and must be: no write may follow a Finish().
+  StartWrite(&response_);
+}
+
+void VmWatch::OnWriteDone(bool ok) {
+  if (!ok) return End(absl::CancelledError("the client went away"));
+  MutexLock lock(mutex_);
+  if (finished_) return;
+  if (next_in_batch_ < batch_.size()) return WriteNext();
+  batch_.clear();
+  main_.Post([self = shared_from_this()] {
+    self->writing_ = false;
+    self->Pump();
+  });
+}
+
+void VmWatch::OnCancel() { End(absl::CancelledError("the client went away")); }
+
+void VmWatch::End(const absl::Status& status) {
+  MutexLock lock(mutex_);
+  if (std::exchange(finished_, true)) return;
+  if (!absl::IsCancelled(status)) {
+    Log(LogLevel::kInfo, "watch.ended").With("reason", ErrorReason(status));
+  }
+  Finish(ToGrpcStatus(status));
+}
+
+void VmWatch::OnDone() {
+  std::shared_ptr<VmWatch> self;
+  {
+    MutexLock lock(mutex_);
+    self = std::move(keep_alive_);
+  }
+  // Main lets go of it last, for what is main's must go there.
+  EventLoop& main = main_;
+  main.Post([self = std::move(self)] { self->Stop(); });
+}
+
+}  // namespace kinsock

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/yaml_config.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/status_macros.h"
+#include "server/error.h"
+#include "server/runtime_dir.h"
+#include "server/text.h"
+#include "server/vm_settings.h"
+#include "server/vm_validation.h"
+
+namespace kinsock {
+namespace {
+
+// A file of 16,384 VMs has some 3 MiB; what is larger was given by mistake (a disk image, a log).
+constexpr std::streamoff kMaxFileBytes = 16 << 20;
+
+// Walks the document and collects every fault with its place. yaml-cpp reports by exceptions; none leaves this file.
+class Reader {
+ public:
+  explicit Reader(std::string file) : file_(std::move(file)) {}
+
+  void Read(const YAML::Node& root);
+
+  YamlConfig config;
+  std::vector<std::string> faults;
+
+ private:
+  using OnEntry = std::function<void(const YAML::Node& key, const YAML::Node& value)>;
+
+  void ForEachEntry(const YAML::Node& map, const std::string& field, const OnEntry& on_entry);
+  void ReadApi(const YAML::Node& api);
+  void ReadVm(const YAML::Node& node, const std::string& field);
+  std::string SettingText(const std::string& key, const YAML::Node& value, const std::string& field);
+
+  std::string At(const YAML::Mark& mark) const { return absl::StrCat(file_, ":", mark.line + 1, ":", mark.column + 1); }
+  void Fault(const YAML::Mark& mark, const std::string& field, const std::string& what) {
+    faults.push_back(absl::StrCat(At(mark), ": ", field, field.empty() ? "" : ": ", what));
+  }
+
+  const std::string file_;
+};
+
+void Reader::ForEachEntry(const YAML::Node& map, const std::string& field, const OnEntry& on_entry) {
+  std::map<std::string, YAML::Mark> seen;
+  for (const auto& entry : map) {
+    if (!entry.first.IsScalar()) {
+      Fault(entry.first.Mark(), field, "a key is not a word");
+      continue;
+    }
+    const std::string key = NormalSettingKey(entry.first.Scalar());
+    const auto [first, is_new] = seen.emplace(key, entry.first.Mark());
+    if (is_new) {
+      on_entry(entry.first, entry.second);
+    } else {
+      Fault(entry.first.Mark(), absl::StrCat(field, field.empty() ? "" : ".", key),
+            absl::StrCat("was said already in line ", first->second.line + 1, "; keep one of them"));
+    }
+  }
+}
+
+void Reader::Read(const YAML::Node& root) {
+  if (root.IsNull()) return;  // an empty file asks for nothing
+  if (!root.IsMap())
+    return Fault(root.Mark(), "", "the file is not a list of \"key: value\" pairs; begin with \"vms:\"");
+  ForEachEntry(root, "", [this](const YAML::Node& key, const YAML::Node& value) {
+    const std::string& name = key.Scalar();
+    if (name == "api") return ReadApi(value);
+    if (name != "vms")
+      return Fault(key.Mark(), name, absl::StrCat("is not a setting", DidYouMean(name, {"vms", "api"})));
+    if (value.IsNull()) return;
+    if (!value.IsSequence()) return Fault(value.Mark(), "vms", "is not a list; begin each VM with \"- \"");
+    for (size_t i = 0; i < value.size(); ++i) ReadVm(value[i], absl::StrCat("vms[", i, "]"));
+  });
+}
+
+void Reader::ReadApi(const YAML::Node& api) {
+  if (!api.IsMap()) return Fault(api.Mark(), "api", "is not a map; write \"api: {listen: [...]}\"");
+  ForEachEntry(api, "api", [this](const YAML::Node& key, const YAML::Node& value) {
+    if (key.Scalar() != "listen") {
+      return Fault(key.Mark(), "api." + key.Scalar(),
+                   absl::StrCat("is not a setting", DidYouMean(key.Scalar(), {"listen"})));
+    }
+    if (!value.IsSequence()) return Fault(value.Mark(), "api.listen", "is not a list; write [\"unix:PATH\"]");
+    for (const YAML::Node& endpoint : value) {
+      if (!endpoint.IsScalar()) {
+        Fault(endpoint.Mark(), "api.listen", "has an entry that is not text; write [\"unix:PATH\"]");
+        continue;
+      }
+      absl::StatusOr<std::string> path = ParseUnixEndpoint(endpoint.Scalar());
+      if (!path.ok()) {
+        Fault(endpoint.Mark(), "api.listen", std::string(path.status().message()));
+        continue;
+      }
+      config.api_sockets.push_back(*std::move(path));
+    }
+  });
+}
+
+// The value of a VM's setting as it would stand on a command line; `groups` may be a list.
+std::string Reader::SettingText(const std::string& key, const YAML::Node& value, const std::string& field) {
+  if (value.IsScalar()) return value.Scalar();
+  std::vector<std::string> items;
+  const bool list = key == "groups" && value.IsSequence();
+  for (size_t i = 0; list && i < value.size(); ++i) {
+    if (value[i].IsScalar()) items.push_back(value[i].Scalar());
+  }
+  if (list && items.size() == value.size()) return absl::StrJoin(items, "+");
+  Fault(value.Mark(), field, list ? "has an entry that is not text" : "is not a single value");
+  return "";
+}
+
+void Reader::ReadVm(const YAML::Node& node, const std::string& field) {
+  if (!node.IsMap()) return Fault(node.Mark(), field, "is not a VM; write \"- guest_cid: 3\" and so on");
+  const size_t faults_before = faults.size();
+  ConfiguredVm vm{DefaultVm(), At(node.Mark())};
+  std::map<std::string, YAML::Mark> places;
+  ForEachEntry(node, field, [&](const YAML::Node& key, const YAML::Node& value) {
+    const std::string name = NormalSettingKey(key.Scalar());
+    const std::string full = absl::StrCat(field, ".", key.Scalar());
+    const size_t before = faults.size();
+    const std::string text = SettingText(name, value, full);
+    if (faults.size() > before) return;
+    places[name] = value.Mark();
+    const std::string fault = ApplyVmSetting(name, text, vm.creation);
+    const auto& keys = VmSettingKeys();
+    const bool known = std::find(keys.begin(), keys.end(), name) != keys.end();
+    if (!fault.empty()) Fault(known ? value.Mark() : key.Mark(), full, fault);
+  });
+  if (faults.size() > faults_before) return;
+  NameVm(vm.creation);
+  if (vm.creation.id.empty()) {
+    return Fault(node.Mark(), field, "has neither a name nor a fixed guest_cid to be named after; give it a name");
+  }
+  for (const FieldViolation& violation : CheckVm(vm.creation)) {
+    const std::string setting = SettingOfField(violation.field);
+    const auto place = places.find(setting);
+    Fault(place != places.end() ? place->second : node.Mark(), absl::StrCat(field, ".", setting),
+          violation.description);
+  }
+  config.vms.push_back(std::move(vm));
+}
+
+}  // namespace
+
+absl::StatusOr<YamlConfig> ParseYamlConfig(const std::string& yaml, const std::string& file) {
+  Reader reader(file);
+  try {
+    reader.Read(YAML::Load(yaml));
+  } catch (const YAML::Exception& error) {
+    reader.faults.push_back(
+        absl::StrCat(file, ":", error.mark.line + 1, ":", error.mark.column + 1, ": is not YAML: ", error.msg));
+  }
+  if (reader.faults.empty()) reader.faults = FindClashes(reader.config.vms);
+  if (!reader.faults.empty()) return absl::InvalidArgumentError(absl::StrJoin(reader.faults, "\n"));
+  return std::move(reader.config);
+}
+
+absl::StatusOr<YamlConfig> LoadYamlConfig(const std::string& path) {
+  errno = 0;
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  const std::streamoff size = file.tellg();
+  if (!file || size < 0) {
+    return absl::ErrnoToStatus(errno != 0 ? errno : EIO, absl::StrCat(path, ": the configuration file cannot be read"));
+  }
+  if (size > kMaxFileBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": has ", size, " bytes, a configuration file at most ", kMaxFileBytes));
+  }
+  std::string text(static_cast<size_t>(size), '\0');
+  file.seekg(0);
+  if (!file.read(text.data(), size)) {
+    return absl::ErrnoToStatus(errno != 0 ? errno : EIO, absl::StrCat(path, ": the configuration file cannot be read"));
+  }
+  return ParseYamlConfig(text, path);
+}
+
+}  // namespace kinsock

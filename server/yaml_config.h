@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_SERVER_YAML_CONFIG_H_
+#define KINSOCK_SERVER_YAML_CONFIG_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/config.h"
+
+namespace kinsock {
+
+// What a configuration file says.
+struct YamlConfig {
+  std::vector<ConfiguredVm> vms;
+  std::vector<std::string> api_sockets;
+};
+
+// Reads the YAML text `yaml`. `file` is its name, for messages.
+//
+//     api: {listen: ["unix:%t/kinsock/api.sock"]}
+//     vms: [{name: web-1, guest_cid: 42, socket: /run/web-1.sock, uds_path: /run/web-1.uds, groups: "web+db"}]
+//
+// A file of the existing daemon has only `vms` and loads unchanged; `groups` may be a list, too. INVALID_ARGUMENT: a
+// line for each thing that is wrong, "file:line:column: field: what". Any thread.
+absl::StatusOr<YamlConfig> ParseYamlConfig(const std::string& yaml, const std::string& file);
+
+// The same of the file at `path`. NOT_FOUND and the like when it cannot be read.
+absl::StatusOr<YamlConfig> LoadYamlConfig(const std::string& path);
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_SERVER_YAML_CONFIG_H_

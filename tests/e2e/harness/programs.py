@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the programs under test are.
+
+Each can be named by an environment variable (KINSOCKD, KINSOCKCTL, VSOCKTOOL, GRPCURL); else it is the one that Bazel
+built, as a test's runfile or in bazel-bin.
+"""
+
+import os
+import pathlib
+import pwd
+import shutil
+
+_ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+
+class Missing(AssertionError):
+    """A program is not there. The message says how to get it."""
+
+
+def kinsockd() -> pathlib.Path:
+    return _built("KINSOCKD", "server/kinsockd", "bazel build //server:kinsockd")
+
+
+def kinsockctl() -> pathlib.Path:
+    return _built("KINSOCKCTL", "cli/kinsockctl", "bazel build //cli:kinsockctl")
+
+
+def vsocktool() -> pathlib.Path:
+    return _built("VSOCKTOOL", "tests/e2e/guest/vsocktool", "bazel build //tests/e2e/guest:vsocktool")
+
+
+
+def qemu() -> pathlib.Path:
+    return _installed("qemu-system-x86_64", None)
+
+
+def grpcurl() -> pathlib.Path:
+    return _installed("grpcurl", os.environ.get("GRPCURL"), cache_directory() / "bin/grpcurl")
+
+
+def cache_directory() -> pathlib.Path:
+    """What is kept from run to run. Bazel gives tests a HOME of their own, so that is not asked."""
+    base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path(pwd.getpwuid(os.getuid()).pw_dir) / ".cache"
+    return pathlib.Path(base) / "kinsock"
+
+
+def _built(variable: str, path: str, how: str) -> pathlib.Path:
+    for candidate in (os.environ.get(variable), _ROOT / path, _ROOT / "bazel-bin" / path):
+        if candidate and pathlib.Path(candidate).is_file():
+            return pathlib.Path(candidate).resolve()
+    raise Missing(f"{path} is not built: set {variable}, or run: {how}")
+
+
+def _installed(name: str, *candidates: str | pathlib.Path | None) -> pathlib.Path:
+    for candidate in (*candidates, shutil.which(name)):
+        if candidate and pathlib.Path(candidate).is_file():
+            return pathlib.Path(candidate)
+    raise Missing(f"{name} is not installed; run tools/setup")

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/pool_backend.h"
+
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "tests/support/require.h"
+#include "tests/support/unix_socket.h"
+
+namespace kinsock::testing {
+namespace {
+
+constexpr std::chrono::seconds kPatience{60};
+constexpr std::chrono::milliseconds kTurn{100};
+
+}  // namespace
+
+PoolBackend::PoolBackend(size_t reactors)
+    : pool_(std::make_unique<ReactorPool>(
+          loop_, reactors, [this](DeviceId id, const DeviceStatus& status) { history_[id].push_back(status); })) {}
+
+PoolBackend::~PoolBackend() { ShutDown(); }
+
+void PoolBackend::ShutDown() {
+  pool_.reset();
+  while (loop_.RunOnce()) {
+  }
+}
+
+void PoolBackend::Await(const bool& done) {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (!done) {
+    Require(std::chrono::steady_clock::now() < deadline, "the reactor pool does not answer");
+    loop_.RunOnce(kTurn);
+  }
+}
+
+absl::StatusOr<Backend::Vm> PoolBackend::AddVm(uint64_t cid, const VmOptions& options) {
+  Vm vm;
+  vm.id = next_id_++;
+  const std::string name = "vm" + std::to_string(vm.id);
+  vm.vhost_user_socket = dir_ / (name + ".vhost");
+
+  DeviceSpec spec;
+  spec.id = vm.id;
+  spec.name = name;
+  spec.cid = static_cast<Cid>(cid);
+  spec.groups = options.groups;
+  spec.vhost_user_listener = ListenAt(vm.vhost_user_socket);
+  spec.queue_size = options.queue_size;
+  spec.tx_buffer_bytes = options.tx_buffer_bytes;
+  spec.limits = options.limits;
+  if (options.host_side) {
+    vm.uds_path = dir_ / (name + ".vsock");
+    spec.host_listener = ListenAt(vm.uds_path);
+    spec.uds_path = vm.uds_path;
+  }
+
+  bool done = false;
+  absl::Status result;
+  pool_->AddDevice(std::move(spec), [&](absl::Status status) {
+    result = std::move(status);
+    done = true;
+  });
+  Await(done);
+  if (!result.ok()) return result;
+  return vm;
+}
+
+void PoolBackend::RemoveVm(const Vm& vm) {
+  bool done = false;
+  pool_->RemoveDevice(vm.id, [&] { done = true; });
+  Await(done);
+}
+
+std::vector<FlowInfo> PoolBackend::Flows() {
+  if (pool_ == nullptr) return {};
+  bool done = false;
+  std::vector<FlowInfo> flows;
+  pool_->ListFlows([&](std::vector<FlowInfo> list) {
+    flows = std::move(list);
+    done = true;
+  });
+  Await(done);
+  return flows;
+}
+
+DeviceStatus PoolBackend::Status(const Vm& vm) {
+  const std::vector<DeviceStatus>& history = history_[vm.id];
+  return history.empty() ? DeviceStatus() : history.back();
+}
+
+}  // namespace kinsock::testing

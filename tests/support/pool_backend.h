@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_TESTS_SUPPORT_POOL_BACKEND_H_
+#define KINSOCK_TESTS_SUPPORT_POOL_BACKEND_H_
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "base/event_loop.h"
+#include "server/reactor_pool.h"
+#include "tests/support/backend.h"
+#include "tests/support/temp_dir.h"
+
+namespace kinsock::testing {
+
+// The real data plane in the test's process: reactors on their own threads, the main loop on the stage's.
+class PoolBackend final : public Backend {
+ public:
+  explicit PoolBackend(size_t reactors);
+  ~PoolBackend() override;
+
+  absl::StatusOr<Vm> AddVm(uint64_t cid, const VmOptions& options) override;
+  void RemoveVm(const Vm& vm) override;
+  std::vector<FlowInfo> Flows() override;
+  DeviceStatus Status(const Vm& vm) override;
+  void Settle() override { Flows(); }
+
+  // The pool goes, whatever is under way.
+  void ShutDown();
+
+  // Every status a device had, in order.
+  const std::vector<DeviceStatus>& History(const Vm& vm) { return history_[vm.id]; }
+
+  bool Poll() override { return loop_.RunOnce(); }
+
+ private:
+  void Await(const bool& done);
+
+  EventLoop loop_;
+  TempDir dir_;
+  std::map<DeviceId, std::vector<DeviceStatus>> history_;
+  std::unique_ptr<ReactorPool> pool_;
+  DeviceId next_id_ = 1;
+};
+
+}  // namespace kinsock::testing
+
+#endif  // KINSOCK_TESTS_SUPPORT_POOL_BACKEND_H_

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/unix_socket.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "tests/support/require.h"
+
+namespace kinsock::testing {
+namespace {
+
+// Ten seconds of milliseconds.
+constexpr int kConnectTries = 10'000;
+
+sockaddr_un AddressOf(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  Require(path.size() < sizeof(address.sun_path), "the path of a socket is too long");
+  std::memcpy(address.sun_path, path.c_str(), path.size());
+  return address;
+}
+
+}  // namespace
+
+UniqueFd NewUnixSocket() {
+  UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  Require(socket.valid(), "no socket");
+  return socket;
+}
+
+bool TryConnect(const UniqueFd& socket, const std::string& path) {
+  const sockaddr_un address = AddressOf(path);
+  return connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+}
+
+UniqueFd ListenAt(const std::string& path, int backlog) {
+  UniqueFd socket = NewUnixSocket();
+  const sockaddr_un address = AddressOf(path);
+  Require(bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0, "bind failed");
+  Require(listen(socket.get(), backlog) == 0, "listen failed");
+  return socket;
+}
+
+UniqueFd ConnectTo(const std::string& path) {
+  UniqueFd socket = NewUnixSocket();
+  for (int tries = 0; !TryConnect(socket, path); ++tries) {
+    // EAGAIN: the backlog is full (unix(7)).
+    Require(errno == EAGAIN && tries < kConnectTries, "nobody listens");
+    poll(nullptr, 0, 1);
+  }
+  return socket;
+}
+
+}  // namespace kinsock::testing

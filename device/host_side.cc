@@ -30,7 +30,13 @@ HostSide::HostSide(DeviceId device, GroupSet groups, Environment environment)
 HostSide::~HostSide() {
   resume_->Disarm();
   reap_->Disarm();
-  for (auto& [key, socket] : sockets_) CancelTimer(*socket);
+}
+
+// Sockets hold flows, and flows hold this: it has to be taken apart while somebody else holds it too.
+void HostSide::Close() {
+  while (!sockets_.empty()) End(*sockets_.begin()->second, CloseReason::kPeerGone);
+  lingering_.clear();
+  dead_.clear();
 }
 
 // --- From the guest ---
@@ -216,8 +222,6 @@ void HostSide::Finished(HostSocket& socket) {
   lingering_.erase(it);
   reap_->Notify();
 }
-
-void HostSide::DropLingering() { lingering_.clear(); }
 
 void HostSide::CancelTimer(HostSocket& socket) {
   if (std::exchange(socket.timer_armed, false)) env_.loop.Cancel(socket.timer);

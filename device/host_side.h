@@ -56,8 +56,8 @@ class HostSide final : public Port {
   // otherwise.
   void Connect(UniqueFd socket, uint32_t guest_port);
 
-  // Closes what is still being written for connections that are over.
-  void DropLingering();
+  // Closes all sockets, at once. The owner calls it before it lets go.
+  void Close();
 
   // Adds what is known of the host end of `info`.
   void Describe(FlowInfo& info) const;

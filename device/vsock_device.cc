@@ -50,7 +50,7 @@ VsockDevice::~VsockDevice() {
   ended_session_.reset();
   session_.reset();  // stops the rings
   ResetDevice();
-  if (host_ != nullptr) host_->DropLingering();
+  if (host_ != nullptr) host_->Close();
 }
 
 absl::Status VsockDevice::Start() {

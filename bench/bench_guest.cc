@@ -63,6 +63,8 @@ BenchGuest::BenchGuest(const std::string& socket, const BenchGuestOptions& optio
   const uint16_t bases[] = {0, 0};
   const uint64_t features = front_end_->offered_features() & (kEventIdx | kIndirect | kVersion1);
   OrDie(front_end_->DriverOk(memory_, rings, bases, features), "driver");
+  // An answer means that all that was said before has been done.
+  OrDie(front_end_->GetU64(testing::VHOST_USER_GET_FEATURES).status(), "driver");
   rx_->Kick();
 }
 

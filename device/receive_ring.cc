@@ -54,20 +54,46 @@ bool ReceiveRing::PopBuffer(DescriptorChain& chain, bool stop_at_unusable) {
 }
 
 std::optional<uint32_t> ReceiveRing::Put(VsockHeader header, const ScatterList& payload, uint32_t offset) {
-  DescriptorChain chain;
-  if (!PopBuffer(chain, /*stop_at_unusable=*/false)) return std::nullopt;
-  const size_t room = chain.writable.size() - kVsockHeaderBytes;
-  const size_t n = std::min(room, payload.size() - offset);
-  header.len = static_cast<uint32_t>(n);
-  WriteHeader(header, chain.writable);
-  if (n > 0) CopyBytes(payload, offset, chain.writable, kVsockHeaderBytes, n);
-  queue_.Return(chain, kVsockHeaderBytes + header.len);
+  if (ContinuesOpenBuffer(header)) {
+    open_header_.buf_alloc = header.buf_alloc;
+    open_header_.fwd_cnt = header.fwd_cnt;
+    return Fill(payload, offset);
+  }
+  SealOpenBuffer();
+  if (!PopBuffer(open_, /*stop_at_unusable=*/false)) return std::nullopt;
+  open_header_ = header;
+  open_header_.len = 0;
+  return Fill(payload, offset);
+}
+
+// Only the payload of a stream has no boundaries that the receiver could notice (5.10.6.6).
+bool ReceiveRing::ContinuesOpenBuffer(const VsockHeader& header) const {
+  return open_.owed() && header.op == VIRTIO_VSOCK_OP_RW && open_header_.op == VIRTIO_VSOCK_OP_RW &&
+         header.type == VIRTIO_VSOCK_TYPE_STREAM && open_header_.type == VIRTIO_VSOCK_TYPE_STREAM &&
+         open_header_.src_port == header.src_port && open_header_.dst_port == header.dst_port &&
+         open_header_.src_cid == header.src_cid &&
+         open_.writable.size() > kVsockHeaderBytes + open_header_.len;
+}
+
+// Payload from `offset` into the rest of the open buffer; returns how much there was room for.
+uint32_t ReceiveRing::Fill(const ScatterList& payload, uint32_t offset) {
+  const size_t filled = kVsockHeaderBytes + open_header_.len;
+  const size_t n = std::min(open_.writable.size() - filled, payload.size() - offset);
+  if (n > 0) CopyBytes(payload, offset, open_.writable, filled, n);
+  open_header_.len += static_cast<uint32_t>(n);
+  return static_cast<uint32_t>(n);
+}
+
+void ReceiveRing::SealOpenBuffer() {
+  if (!open_.owed()) return;
+  WriteHeader(open_header_, open_.writable);
+  queue_.Return(open_, kVsockHeaderBytes + open_header_.len);
   stats_.to_guest_packets.Add();
-  stats_.to_guest_bytes.Add(n);
-  return header.len;
+  stats_.to_guest_bytes.Add(open_header_.len);
 }
 
 ReceiveRing::ReadResult ReceiveRing::ReadFrom(int fd, const VsockHeader& header, uint32_t limit) {
+  SealOpenBuffer();
   std::array<DescriptorChain, kBuffersPerRead> chains;
   std::array<iovec, kPiecesPerRead> pieces;
   size_t used_chains = 0;
@@ -111,6 +137,7 @@ ReceiveRing::ReadResult ReceiveRing::ReadFrom(int fd, const VsockHeader& header,
 }
 
 void ReceiveRing::Flush() {
+  SealOpenBuffer();
   if (!queue_.Publish()) return;
   stats_.to_guest_interrupts.Add();
   if (call_ != nullptr) eventfd_write(call_->get(), 1);

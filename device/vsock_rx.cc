@@ -292,7 +292,9 @@ bool VsockRx::TrySend(const VsockHeader& header, const std::shared_ptr<Wakeup>& 
   static const ScatterList kNoPayload;
   MutexLock lock(mutex_);
   while (mode_ != Mode::kRunning || !FlushReplies() || !ring_->Put(header, kNoPayload, 0).has_value()) {
-    if (WaitForBuffers(resume)) return false;
+    if (!WaitForBuffers(resume)) continue;
+    Finish();
+    return false;
   }
   Finish();
   return true;

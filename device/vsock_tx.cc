@@ -24,6 +24,13 @@ constexpr int kRoundsPerRun = 8;
 // Lanes that are kept although nothing waits in them.
 constexpr size_t kIdleLanes = 64;
 
+// A guest rests for a receiver that is busy for this long at most, and only as long as the receiver has earned by
+// what it took before: at a gigabyte or a million packets per second. A slower one would hold up the guest's
+// other traffic for more than it is worth.
+constexpr std::chrono::milliseconds kMaxPatience{2};
+constexpr std::chrono::nanoseconds kPatiencePerByte{1};
+constexpr std::chrono::nanoseconds kPatiencePerPacket{1000};
+
 }  // namespace
 
 VsockTx::VsockTx(Environment environment)
@@ -31,6 +38,7 @@ VsockTx::VsockTx(Environment environment)
 
 VsockTx::~VsockTx() {
   queue_.reset();
+  EndRest();
   DropPackets();
   run_->Disarm();
 }
@@ -44,7 +52,8 @@ void VsockTx::Start(Virtqueue queue, std::shared_ptr<const UniqueFd> call) {
 
 uint16_t VsockTx::Stop() {
   if (!queue_.has_value()) return 0;
-  FreeRing();
+  EndRest();
+  FreeRing(kMaxPatience);
   Publish();
   const uint16_t next_avail = queue_->next_avail();
   queue_.reset();
@@ -68,7 +77,7 @@ void VsockTx::DropPackets() {
 
 absl::Status VsockTx::Relocate(std::shared_ptr<const GuestMemory> memory) {
   if (!queue_.has_value()) return absl::OkStatus();
-  FreeRing();  // payloads of waiting packets lie in the old mapping
+  FreeRing(kMaxPatience);  // payloads of waiting packets lie in the old mapping
   Publish();
   return queue_->Relocate(std::move(memory));
 }
@@ -90,6 +99,7 @@ void VsockTx::Run() {
       return;
     }
     if (fetched || more) continue;
+    if (resting_) return;
     if (may_fetch && queue_->EnableKicks()) continue;  // one came in this moment
     return;
   }
@@ -100,10 +110,7 @@ void VsockTx::Run() {
 bool VsockTx::Fetch() {
   int taken = 0;
   for (; taken < kFetchBatch; ++taken) {
-    if (queue_->in_flight() >= std::max(queue_->size() / 2, 1u)) {
-      if (!active_.empty()) break;  // there is enough to deliver
-      FreeRing();  // receivers that have stalled must not occupy the ring that all others need too
-    }
+    if (!MayFetch()) break;
     TxPacket& packet = pool_.Take();
     const Virtqueue::PopResult result = queue_->Pop(packet.chain);
     if (result == Virtqueue::PopResult::kChain) {
@@ -156,6 +163,7 @@ void VsockTx::Dispatch(TxPacket& packet) {
   }
   TxLane& lane = LaneFor(*decision.port);
   lane.waiting.PushBack(packet);
+  if (lane.in_ring == nullptr) lane.in_ring = &packet;
   if (!lane.blocked) Activate(lane);
 }
 
@@ -203,9 +211,12 @@ bool VsockTx::ServeLanes() {
 }
 
 void VsockTx::Settle(TxLane& lane) {
+  const auto* next = static_cast<TxPacket*>(lane.waiting.front());
+  if (next == nullptr || next->chain.owed()) lane.in_ring = static_cast<TxPacket*>(lane.waiting.front());
   while (!lane.done.empty()) {
     auto& packet = static_cast<TxPacket&>(lane.done.PopFront());
     backlog_.Release(packet, *lane.port);
+    lane.patience += kPatiencePerPacket + packet.header.len * kPatiencePerByte;
     if (packet.outcome == Packet::Outcome::kClosed) env_.rx.Forget(*packet.flow);
     if (packet.outcome == Packet::Outcome::kRefused) SettleRefused(packet);
     Recycle(packet);
@@ -224,6 +235,41 @@ void VsockTx::SettleRefused(const TxPacket& packet) {
   if (packet.header.op != VIRTIO_VSOCK_OP_RST) env_.rx.SendReply(ResetFor(packet.header));
 }
 
+// Whether another chain may be taken: not while half of the ring's waits for receivers.
+bool VsockTx::MayFetch() {
+  const uint32_t enough = std::max(queue_->size() / 2, 1u);
+  if (queue_->in_flight() < enough) {
+    EndRest();
+    return true;
+  }
+  if (!active_.empty()) return false;  // there is something to deliver first
+  const auto rested = resting_ ? env_.loop.now() - rest_began_ : MonotonicTime::duration::zero();
+  FreeRing(rested);
+  if (queue_->in_flight() < enough) {
+    EndRest();
+    return true;
+  }
+  Rest();
+  return false;
+}
+
+// Comes back when a receiver has room, or when patience has run out.
+void VsockTx::Rest() {
+  if (resting_) return;
+  resting_ = true;
+  rest_began_ = env_.loop.now();
+  rest_timer_ = env_.loop.RunAfter(kMaxPatience, [this] { Run(); });
+}
+
+void VsockTx::EndRest() {
+  if (!std::exchange(resting_, false)) return;
+  env_.loop.Cancel(rest_timer_);
+  const auto rested = env_.loop.now() - rest_began_;
+  for (auto& [port, lane] : lanes_) {
+    if (lane->blocked) lane->patience -= std::min<std::chrono::nanoseconds>(lane->patience, rested);
+  }
+}
+
 void VsockTx::ResetFlow(const std::shared_ptr<Flow>& flow, CloseReason reason) {
   if (!flow->Close(reason)) return;
   flow->other_end(flow->SideOf(env_.rx)).port->ResetFlow(flow);
@@ -235,12 +281,15 @@ void VsockTx::Recycle(TxPacket& packet) {
   pool_.Put(packet);
 }
 
-// Copies aside what waits in the guest's ring.
-void VsockTx::FreeRing() {
+// Copies aside what waits in the guest's ring for receivers that are not worth the rest that the guest has had.
+void VsockTx::FreeRing(std::chrono::nanoseconds rested) {
   for (auto& [port, lane] : lanes_) {
-    for (Packet* packet = lane->waiting.front(); packet != nullptr; packet = packet->next) {
+    lane->patience = std::min<std::chrono::nanoseconds>(lane->patience, kMaxPatience);
+    if (lane->patience > rested) continue;
+    for (Packet* packet = lane->in_ring; packet != nullptr; packet = packet->next) {
       SetAside(static_cast<TxPacket&>(*packet), *lane);
     }
+    lane->in_ring = nullptr;
   }
 }
 

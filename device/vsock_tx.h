@@ -2,6 +2,7 @@
 #ifndef KINSOCK_DEVICE_VSOCK_TX_H_
 #define KINSOCK_DEVICE_VSOCK_TX_H_
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -26,8 +27,9 @@ namespace kinsock {
 
 // The transmit side of one guest: takes packets off its transmit queue, decides where they go, and offers them
 // to the ports there. Packets for one port form a lane, in order; lanes take turns. A lane whose port has no
-// room waits without holding up the others: its packets keep their place in the guest's ring for a while, and
-// are copied aside when they take up half of it.
+// room waits without holding up the others. Its packets keep their place in the guest's ring for a while. When
+// such packets take up half of the ring, the guest is given a short rest if their receivers are merely busy, and
+// the packets are copied aside if they are not (docs/adr/0002-waiting-packets.md).
 //
 // Thread: the device's reactor.
 class VsockTx {
@@ -68,8 +70,10 @@ class VsockTx {
  private:
   struct TxLane : Lane {
     std::shared_ptr<Port> port;
-    bool active = false;   // in active_
-    bool blocked = false;  // waits for `resume`
+    bool active = false;           // in active_
+    bool blocked = false;          // waits for `resume`
+    TxPacket* in_ring = nullptr;   // first of the waiting packets whose chain is owed; all behind it are, too
+    std::chrono::nanoseconds patience{0};  // how long the guest may rest for this receiver
   };
 
   void Run();
@@ -81,7 +85,10 @@ class VsockTx {
   void Settle(TxLane& lane);
   void SettleRefused(const TxPacket& packet);
   void Recycle(TxPacket& packet);
-  void FreeRing();
+  bool MayFetch();
+  void Rest();
+  void EndRest();
+  void FreeRing(std::chrono::nanoseconds rested);
   void SetAside(TxPacket& packet, TxLane& lane);
   void CountDrop(const Decision& decision);
   TxLane& LaneFor(Port& port);
@@ -100,6 +107,11 @@ class VsockTx {
   absl::flat_hash_map<const Port*, std::unique_ptr<TxLane>> lanes_;
   std::vector<TxLane*> active_;  // have packets, are not blocked; in the order of their turns
   std::vector<TxLane*> turn_;    // those whose turn it is
+
+  // The guest rests: its ring is not served, although it may hold packets for others.
+  bool resting_ = false;
+  MonotonicTime rest_began_;
+  EventLoop::TimerId rest_timer_{};
 };
 
 }  // namespace kinsock

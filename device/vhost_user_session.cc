@@ -311,7 +311,8 @@ absl::Status VhostUserSession::SetVringNum(const VhostUserMessage& message) {
   if (ring->running) return absl::FailedPreconditionError("the ring is running");
   if (!std::has_single_bit(state.num) || state.num > options_.max_ring_size) {
     return absl::InvalidArgumentError(
-        absl::StrCat("ring size ", state.num, ", not a power of two up to ", options_.max_ring_size));
+        absl::StrCat("ring size ", state.num, ": not a power of two up to the VM's queue_size of ",
+                     options_.max_ring_size));
   }
   ring->layout.size = state.num;
   return StartIfReady(*ring);

@@ -75,14 +75,21 @@ void HostSide::Take(Packet& packet) {
       Settle(packet, Packet::Outcome::kClosed);
       return Discard(*socket);
     case Flow::Verdict::kViolation:
-      flow->Close(CloseReason::kMalformed);
-      packet.flow = flow;
-      Settle(packet, Packet::Outcome::kRefused, CloseReason::kMalformed);
-      return Discard(*socket);
+      return EndFor(packet, *socket, CloseReason::kMalformed);
+    case Flow::Verdict::kOverCredit:
+      return EndFor(packet, *socket, CloseReason::kCreditViolation);
     case Flow::Verdict::kIgnore:
     case Flow::Verdict::kOver:
       return Settle(packet, Packet::Outcome::kDropped);
   }
+}
+
+// Ends the flow because of what the guest sent, which is told when its transmit side settles the packet.
+void HostSide::EndFor(Packet& packet, HostSocket& socket, CloseReason reason) {
+  packet.flow = socket.flow();
+  packet.flow->Close(reason);
+  Settle(packet, Packet::Outcome::kRefused, reason);
+  Discard(socket);
 }
 
 void HostSide::TakeAccepted(HostSocket& socket, Packet& packet) {

@@ -80,6 +80,7 @@ class HostSide final : public Port {
 
   void Take(Packet& packet);
   void TakeRequest(Packet& packet);
+  void EndFor(Packet& packet, HostSocket& socket, CloseReason reason);
   void TakeAccepted(HostSocket& socket, Packet& packet);
   HostSocket* Find(uint32_t guest_port, uint32_t host_port) const;
   HostSocket& Add(std::shared_ptr<Flow> flow, Flow::Side host_end, UniqueFd socket);

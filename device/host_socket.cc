@@ -115,7 +115,6 @@ void HostSocket::Write(absl::Span<const iovec> pieces, size_t bytes) {
 // Copies what the socket did not take: `bytes` of `pieces` behind the first `skip`. False if that broke a limit.
 bool HostSocket::Keep(absl::Span<const iovec> pieces, size_t skip, size_t bytes) {
   if (backlog_.size() + bytes > side_.env().window) {
-    side_.env().stats.from_guest_credit_violations.Add();
     side_.End(*this, CloseReason::kCreditViolation);
     return false;
   }
@@ -223,7 +222,7 @@ void HostSocket::ReadSome() {
     switch (result.status) {
       case ReceiveRing::ReadResult::Status::kOk:
         credit_.Spend(result.bytes);
-        advertised_fwd_cnt_ = fwd_cnt_;
+        Granted();
         flow_->CountDelivered(host_end_, result.bytes);
         break;
       case ReceiveRing::ReadResult::Status::kEndOfFile:
@@ -275,10 +274,16 @@ bool HostSocket::SendOne(Owed packet, uint16_t op, uint32_t flags) {
   header.flags = flags;
   if (!side_.env().rx.TrySend(header, side_.resume())) return false;
   owed_ &= static_cast<uint8_t>(~packet);
-  advertised_fwd_cnt_ = fwd_cnt_;
   if (packet == kResponse) established_ = true;
   if (packet != kRequest) flow_->Accept(header, host_end_);
+  Granted();
   return true;
+}
+
+// The guest has been told of the present window.
+void HostSocket::Granted() {
+  advertised_fwd_cnt_ = fwd_cnt_;
+  flow_->Grant(host_end_, side_.env().window, fwd_cnt_);
 }
 
 // Watches the socket for what can be acted on, and for nothing else: readiness that nobody uses would spin.

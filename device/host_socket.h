@@ -100,6 +100,7 @@ class HostSocket final : public FdHandler {
   void WriteBacklog();
   void OnWritten();
   void Consumed(size_t bytes);
+  void Granted();
   void UpdateInterest();
   void LearnPeer();
 

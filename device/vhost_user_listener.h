@@ -17,8 +17,9 @@ namespace kinsock {
 // front-end. So a probe that only connects does not use up the device. Thread: that of the loop.
 class VhostUserListener {
  public:
-  // Silent connections that are kept: a monitoring tool or two.
-  static constexpr size_t kMaxCandidates = 8;
+  // Silent connections that are kept; the oldest gives way. More than a careless monitor leaves behind before
+  // the VMM, which speaks at once, has been heard.
+  static constexpr size_t kMaxCandidates = 64;
 
   // `front_end` gets the connection, nothing read from it; it may close it, if there is a session already.
   VhostUserListener(EventLoop& loop, UniqueFd socket, std::function<void(UniqueFd)> front_end);

@@ -2,6 +2,7 @@
 #include "device/vhost_user_session.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
@@ -66,6 +67,11 @@ absl::Status VhostUserSession::Start() {
   KINSOCK_RETURN_IF_ERROR(loop_.Watch(channel_.fd(), EPOLLIN, *this));
   watching_ = true;
   return absl::OkStatus();
+}
+
+bool VhostUserSession::HungUp() const {
+  pollfd state{.fd = channel_.fd(), .events = POLLRDHUP, .revents = 0};
+  return poll(&state, 1, 0) > 0 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
 void VhostUserSession::SignalRingErrors() {

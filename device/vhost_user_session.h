@@ -82,6 +82,9 @@ class VhostUserSession final : public FdHandler {
   // FdHandler.
   void OnReady(uint32_t events) override;
 
+  // Whether the front-end has closed its end.
+  bool HungUp() const;
+
   // Tells the front-end that the rings are no longer served, if it gave descriptors for that.
   void SignalRingErrors();
 

@@ -74,6 +74,11 @@ absl::Status VsockDevice::Start() {
 // --- Front-ends ---
 
 void VsockDevice::OnFrontEnd(UniqueFd connection) {
+  // One that has hung up is over, even if its last messages have not been read yet.
+  if (session_ != nullptr && session_->HungUp()) {
+    session_.reset();
+    AfterSession(absl::OkStatus());
+  }
   if (session_ != nullptr) {  // one at a time; this one sees end of file
     stats_->front_end_errors.Add();
     return;
@@ -96,12 +101,16 @@ void VsockDevice::OnFrontEnd(UniqueFd connection) {
 }
 
 void VsockDevice::OnSessionEnded(absl::Status status) {
+  ended_session_ = std::move(session_);  // it is the caller
+  reap_session_->Notify();
+  AfterSession(std::move(status));
+}
+
+void VsockDevice::AfterSession(absl::Status status) {
   if (!status.ok()) {
     stats_->front_end_errors.Add();
     status_.last_error = std::string(status.message());
   }
-  ended_session_ = std::move(session_);  // it is the caller
-  reap_session_->Notify();
   ResetDevice();
   SetState(DeviceState::kListening);
 }

@@ -82,6 +82,7 @@ class VsockDevice final : private VhostUserDevice {
 
   void OnFrontEnd(UniqueFd connection);
   void OnSessionEnded(absl::Status status);
+  void AfterSession(absl::Status status);
   void ForgetDriver();
   void EndFlows();
   void OnTransmitKick();

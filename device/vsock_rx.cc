@@ -86,11 +86,10 @@ Flow* VsockRx::Accept(Packet& packet) {
       flows_.Erase(key, flow);
       return packet.flow.get();
     case Flow::Verdict::kViolation:
-      if (!flow.Close(CloseReason::kMalformed)) break;
-      packet.flow = *found;
-      replies_.push_back(flow.ResetTo(me));
-      Settle(packet, Packet::Outcome::kRefused, CloseReason::kMalformed);
-      flows_.Erase(key, flow);
+      EndFor(packet, *found, CloseReason::kMalformed);
+      return nullptr;
+    case Flow::Verdict::kOverCredit:
+      EndFor(packet, *found, CloseReason::kCreditViolation);
       return nullptr;
     case Flow::Verdict::kIgnore:
     case Flow::Verdict::kOver:
@@ -98,6 +97,16 @@ Flow* VsockRx::Accept(Packet& packet) {
   }
   Settle(packet, Packet::Outcome::kDropped);
   return nullptr;
+}
+
+// Ends the flow because of what its other end sent, and tells this end; the sender is told when it settles.
+void VsockRx::EndFor(Packet& packet, std::shared_ptr<Flow> flow, CloseReason reason) {
+  if (!flow->Close(reason)) return Settle(packet, Packet::Outcome::kDropped);
+  const Flow::Side me = flow->SideOf(*this);
+  replies_.push_back(flow->ResetTo(me));
+  flows_.Erase(FlowKey::Of(*flow, me), *flow);
+  packet.flow = std::move(flow);
+  Settle(packet, Packet::Outcome::kRefused, reason);
 }
 
 Flow* VsockRx::AcceptRequest(Packet& packet) {
@@ -162,11 +171,13 @@ bool VsockRx::DrainReplies() {
   return true;
 }
 
-// The end of every batch: what was put becomes visible.
-void VsockRx::Finish() {
-  if (mode_ != Mode::kRunning) return;
+// The end of every batch: replies follow what was put, and all of it becomes visible. True if no reply is left.
+bool VsockRx::Finish() {
+  const bool drained = DrainReplies();
+  if (mode_ != Mode::kRunning) return drained;
   ring_->Flush();
   if (ring_->broken()) broken_->Notify();
+  return drained;
 }
 
 // True if `resume` will be notified; false if there are buffers after all.
@@ -186,7 +197,6 @@ void VsockRx::ResetFlow(const std::shared_ptr<Flow>& flow) {
   const Flow::Side me = flow->SideOf(*this);
   if (!flows_.Erase(FlowKey::Of(*flow, me), *flow) || mode_ == Mode::kClosed) return;
   replies_.push_back(flow->ResetTo(me));
-  DrainReplies();
   Finish();
 }
 
@@ -194,7 +204,6 @@ void VsockRx::Start(ReceiveRing ring) {
   MutexLock lock(mutex_);
   ring_.emplace(std::move(ring));
   mode_ = Mode::kRunning;
-  DrainReplies();
   Finish();
   WakeWaiters();
 }
@@ -233,9 +242,7 @@ absl::Status VsockRx::Relocate(std::shared_ptr<const GuestMemory> memory) {
 void VsockRx::OnKick() {
   MutexLock lock(mutex_);
   if (mode_ != Mode::kRunning) return;
-  const bool drained = DrainReplies();
-  Finish();
-  if (drained) WakeWaiters();
+  if (Finish()) WakeWaiters();
 }
 
 bool VsockRx::broken() {
@@ -279,7 +286,6 @@ void VsockRx::SendReply(const VsockHeader& header) {
   MutexLock lock(mutex_);
   if (mode_ == Mode::kClosed) return;
   replies_.push_back(header);
-  DrainReplies();
   Finish();
 }
 

@@ -82,11 +82,13 @@ class VsockRx final : public Port {
   Step Offer(Packet& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Flow* Accept(Packet& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Flow* AcceptRequest(Packet& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void EndFor(Packet& packet, std::shared_ptr<Flow> flow, CloseReason reason)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Flow* FindAgain(Packet& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Put(Packet& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool FlushReplies() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool DrainReplies() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Finish() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool Finish() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool WaitForBuffers(const std::shared_ptr<Wakeup>& resume) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WakeWaiters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -226,7 +226,7 @@ void VsockTx::Settle(TxLane& lane) {
 // The packet is answered with an RST, and its flow, if it has one, ends for both sides.
 void VsockTx::SettleRefused(const TxPacket& packet) {
   env_.stats.from_guest_refused.Add();
-  if (packet.reason == CloseReason::kQuota) env_.stats.from_guest_over_quota.Add();
+  CountLimit(packet.reason);
   if (packet.flow != nullptr) {
     const bool ours_to_end = packet.flow->Close(packet.reason);
     env_.rx.Forget(*packet.flow);
@@ -305,8 +305,7 @@ void VsockTx::SetAside(TxPacket& packet, TxLane& lane) {
   }
   if (result == TxBacklog::Result::kKept) env_.stats.from_guest_copied_bytes.Add(packet.payload.size());
   if (result == TxBacklog::Result::kRefused) {
-    if (reason == CloseReason::kCreditViolation) env_.stats.from_guest_credit_violations.Add();
-    if (reason == CloseReason::kQuota) env_.stats.from_guest_over_quota.Add();
+    CountLimit(reason);
     if (flow != nullptr) {
       ResetFlow(flow, reason);
     } else if (packet.header.op != VIRTIO_VSOCK_OP_RST) {
@@ -318,6 +317,11 @@ void VsockTx::SetAside(TxPacket& packet, TxLane& lane) {
     packet.outcome = Packet::Outcome::kDropped;  // keeps its place in the lane, as a shell
   }
   queue_->Return(packet.chain, 0);
+}
+
+void VsockTx::CountLimit(CloseReason reason) {
+  if (reason == CloseReason::kCreditViolation) env_.stats.from_guest_credit_violations.Add();
+  if (reason == CloseReason::kQuota) env_.stats.from_guest_over_quota.Add();
 }
 
 void VsockTx::CountDrop(const Decision& decision) {

@@ -90,6 +90,7 @@ class VsockTx {
   void EndRest();
   void FreeRing(std::chrono::nanoseconds rested);
   void SetAside(TxPacket& packet, TxLane& lane);
+  void CountLimit(CloseReason reason);
   void CountDrop(const Decision& decision);
   TxLane& LaneFor(Port& port);
   void Activate(TxLane& lane);

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/flow.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "router/credit.h"
 
 namespace kinsock {
 namespace {
@@ -20,8 +23,7 @@ Flow::Flow(uint64_t id, const VsockHeader& request, End initiator, End target)
       ends_{std::move(initiator), std::move(target)},
       start_time_(std::chrono::system_clock::now()) {
   sent_[0].packets.Add();
-  sent_[0].buf_alloc.store(request.buf_alloc, std::memory_order_relaxed);
-  sent_[0].fwd_cnt.store(request.fwd_cnt, std::memory_order_relaxed);
+  Grant(Side::kInitiator, std::min(request.buf_alloc, kMaxWindow), request.fwd_cnt);
   CountTransient(+1);
 }
 
@@ -34,18 +36,12 @@ Flow::Verdict Flow::Accept(const VsockHeader& header, Side from) {
   if (header.op == VIRTIO_VSOCK_OP_RST) {
     return Close(CloseReason::kGuestReset) ? Verdict::kForwardAndClose : Verdict::kOver;
   }
-  sent.buf_alloc.store(header.buf_alloc, std::memory_order_relaxed);
-  sent.fwd_cnt.store(header.fwd_cnt, std::memory_order_relaxed);
+  Grant(from, std::min(header.buf_alloc, kMaxWindow), header.fwd_cnt);
 
   if (state == State::kConnecting) return AcceptWhileConnecting(header, from);
   switch (header.op) {
     case VIRTIO_VSOCK_OP_RW:
-      if (sent.shutdown.load(std::memory_order_relaxed) & VIRTIO_VSOCK_SHUTDOWN_SEND) {
-        return Verdict::kViolation;
-      }
-      // An empty packet moves nothing on a stream, but would cost a buffer that no credit pays for.
-      if (header.len == 0 && type_ == VIRTIO_VSOCK_TYPE_STREAM) return Verdict::kIgnore;
-      return Verdict::kForward;
+      return AcceptPayload(header, from);
     case VIRTIO_VSOCK_OP_CREDIT_UPDATE:
     case VIRTIO_VSOCK_OP_CREDIT_REQUEST:
       return Verdict::kForward;
@@ -68,6 +64,28 @@ Flow::Verdict Flow::AcceptWhileConnecting(const VsockHeader& header, Side from) 
   // Linux sends this when a program sets its buffer size while it connects.
   if (header.op == VIRTIO_VSOCK_OP_CREDIT_UPDATE) return Verdict::kIgnore;
   return Verdict::kViolation;
+}
+
+Flow::Verdict Flow::AcceptPayload(const VsockHeader& header, Side from) {
+  Sent& sent = sent_[Index(from)];
+  if (sent.shutdown.load(std::memory_order_relaxed) & VIRTIO_VSOCK_SHUTDOWN_SEND) return Verdict::kViolation;
+  // An empty packet moves nothing on a stream, but would cost a buffer that no credit pays for.
+  if (header.len == 0 && type_ == VIRTIO_VSOCK_TYPE_STREAM) return Verdict::kIgnore;
+  // The sender cannot know of a grant that has not passed through here.
+  const Sent& granted = sent_[1 - Index(from)];
+  const uint32_t under_way = sent.tx_cnt + header.len - granted.fwd_cnt.load(std::memory_order_relaxed);
+  if (under_way > granted.largest_buf_alloc.load(std::memory_order_relaxed)) return Verdict::kOverCredit;
+  sent.tx_cnt += header.len;
+  return Verdict::kForward;
+}
+
+void Flow::Grant(Side side, uint32_t buf_alloc, uint32_t fwd_cnt) {
+  Sent& sent = sent_[Index(side)];
+  sent.buf_alloc.store(buf_alloc, std::memory_order_relaxed);
+  sent.fwd_cnt.store(fwd_cnt, std::memory_order_relaxed);
+  if (buf_alloc > sent.largest_buf_alloc.load(std::memory_order_relaxed)) {
+    sent.largest_buf_alloc.store(buf_alloc, std::memory_order_relaxed);
+  }
 }
 
 Flow::Verdict Flow::AcceptShutdown(const VsockHeader& header, Side from) {

@@ -43,6 +43,7 @@ class Flow {
     kForwardAndClose,  // pass it on, then the flow is over (it is closed already)
     kIgnore,           // legal, without effect for the other end
     kViolation,        // not allowed in this state: reset both ends
+    kOverCredit,       // more than the receiver has ever granted: reset both ends
     kOver,             // the flow was closed by someone else
   };
 
@@ -59,6 +60,9 @@ class Flow {
   // Judges a packet that `from` sent after the REQUEST and takes over what it says. Under the lock of the
   // receiving end.
   Verdict Accept(const VsockHeader& header, Side from);
+
+  // What `side` grants to the other end from now on. Part of Accept() for packets that go through it. Any thread.
+  void Grant(Side side, uint32_t buf_alloc, uint32_t fwd_cnt);
 
   // Notes payload that the receiving end now has. Under the lock of the receiving end.
   void CountDelivered(Side from, uint32_t bytes) { sent_[Index(from)].bytes.Add(bytes); }
@@ -103,13 +107,16 @@ class Flow {
   struct Sent {
     Counter bytes;
     Counter packets;
+    uint32_t tx_cnt = 0;  // payload accepted, modulo 2^32
     std::atomic<uint32_t> buf_alloc{0};
+    std::atomic<uint32_t> largest_buf_alloc{0};  // a window that shrinks does not undo what was sent before
     std::atomic<uint32_t> fwd_cnt{0};
     std::atomic<uint32_t> shutdown{0};
   };
 
   static size_t Index(Side side) { return static_cast<size_t>(side); }
   Verdict AcceptWhileConnecting(const VsockHeader& header, Side from);
+  Verdict AcceptPayload(const VsockHeader& header, Side from);
   Verdict AcceptShutdown(const VsockHeader& header, Side from);
   void CountTransient(int change) { ends_[0].port->CountTransient(change); }
 

@@ -63,8 +63,12 @@ def test_a_guest_port_on_which_nobody_listens_closes_the_socket(vm: Vm) -> None:
         vm.hybrid.dial(_UNUSED_PORT)
 
 
-@pytest.mark.parametrize("nonsense", [b"HELLO 5000\n", b"CONNECT\n", b"CONNECT -1\n", b"CONNECT 4294967296\n",
-                                      b"CONNECT 0x10\n", b"\n", bytes(64)])
+_NONSENSE = {"another-verb": b"HELLO 5000\n", "no-port": b"CONNECT\n", "negative": b"CONNECT -1\n",
+             "too-large": b"CONNECT 4294967296\n", "hexadecimal": b"CONNECT 0x10\n", "empty-line": b"\n",
+             "zeros": bytes(64), "no-end": b"CONNECT 5000" + b" " * 64}
+
+
+@pytest.mark.parametrize("nonsense", _NONSENSE.values(), ids=_NONSENSE.keys())
 def test_what_is_no_command_closes_the_socket(vm: Vm, nonsense: bytes) -> None:
     vm.guest.serve(f"vsocktool echo --listen {_PORT}")
     with vm.hybrid.open() as connection:

@@ -68,7 +68,7 @@ uint32_t GuestConnection::credit() const {
 
 void GuestConnection::Receive(const VsockPacket& packet) {
   if (state_ == State::kClosed) return;
-  TakeCredit(packet);
+  if (packet.op != VIRTIO_VSOCK_OP_RST) TakeCredit(packet);
   if (packet.op == VIRTIO_VSOCK_OP_RST) {
     // Linux answers a close of both ways with RST: that is an end in order.
     End(!closing_ && peer_shutdown_ != kBothWays);

@@ -22,7 +22,7 @@ enum class TxLayout : uint8_t {
 
 // How a simulated guest differs from a Linux one under QEMU. Plain value.
 struct GuestOptions {
-  uint64_t memory_bytes = 16u << 20;
+  uint64_t memory_bytes = 32u << 20;
   std::vector<SharedMemory::Region> memory_layout;  // empty: memory_bytes around the VGA hole, as q35
   bool allow_sealing = true;
 

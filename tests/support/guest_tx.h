@@ -42,7 +42,7 @@ class GuestTx {
  private:
   static constexpr size_t kQueued = 4;
   // Memory for packets under way: so many of each size.
-  static constexpr size_t kBigSlots = 32;
+  static constexpr size_t kBigSlots = 128;
   static constexpr size_t kSmallSlots = 256;
   static constexpr uint32_t kSmallBytes = 4096;
 

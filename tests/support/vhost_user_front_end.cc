@@ -103,27 +103,25 @@ absl::Status VhostUserFrontEnd::AgreeOnProtocol() {
 }
 
 absl::Status VhostUserFrontEnd::Realize(size_t call_rings) {
-  if (!options_.mid_protocol) {
-    KINSOCK_RETURN_IF_ERROR(AgreeOnProtocol());
-    if (Agreed(VHOST_USER_PROTOCOL_F_MQ)) {
-      KINSOCK_ASSIGN_OR_RETURN(const uint64_t queues, GetU64(VHOST_USER_GET_QUEUE_NUM));
-      if (queues < call_rings) return absl::InternalError(absl::StrCat("only ", queues, " queues"));
-    }
-    if (Agreed(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS)) {
-      KINSOCK_ASSIGN_OR_RETURN(const uint64_t slots, GetU64(VHOST_USER_GET_MAX_MEM_SLOTS));
-      if (slots == 0) return absl::InternalError("no memory slots");
-    }
-    if (Agreed(VHOST_USER_PROTOCOL_F_BACKEND_REQ)) {
-      int ends[2];
-      Require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0, "no socket pair");
-      back_channel_.reset(ends[0]);
-      const UniqueFd theirs(ends[1]);
-      const int fd = theirs.get();
-      KINSOCK_RETURN_IF_ERROR(SendAcknowledged(VHOST_USER_SET_SLAVE_REQ_FD, {}, {&fd, 1}));
-    }
-    KINSOCK_RETURN_IF_ERROR(SetOwner());
-    KINSOCK_ASSIGN_OR_RETURN(offered_features_, GetU64(VHOST_USER_GET_FEATURES));
+  KINSOCK_RETURN_IF_ERROR(AgreeOnProtocol());
+  if (Agreed(VHOST_USER_PROTOCOL_F_MQ)) {
+    KINSOCK_ASSIGN_OR_RETURN(const uint64_t queues, GetU64(VHOST_USER_GET_QUEUE_NUM));
+    if (queues < call_rings) return absl::InternalError(absl::StrCat("only ", queues, " queues"));
   }
+  if (Agreed(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS)) {
+    KINSOCK_ASSIGN_OR_RETURN(const uint64_t slots, GetU64(VHOST_USER_GET_MAX_MEM_SLOTS));
+    if (slots == 0) return absl::InternalError("no memory slots");
+  }
+  if (Agreed(VHOST_USER_PROTOCOL_F_BACKEND_REQ)) {
+    int ends[2];
+    Require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0, "no socket pair");
+    back_channel_.reset(ends[0]);
+    const UniqueFd theirs(ends[1]);
+    const int fd = theirs.get();
+    KINSOCK_RETURN_IF_ERROR(SendAcknowledged(VHOST_USER_SET_SLAVE_REQ_FD, {}, {&fd, 1}));
+  }
+  KINSOCK_RETURN_IF_ERROR(SetOwner());
+  KINSOCK_ASSIGN_OR_RETURN(offered_features_, GetU64(VHOST_USER_GET_FEATURES));
   for (uint32_t i = 0; i < call_rings; ++i) {
     for (const uint32_t request : {VHOST_USER_SET_VRING_CALL, VHOST_USER_SET_VRING_ERR}) {
       early_fds_.push_back(UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));

@@ -52,7 +52,11 @@ absl::Status VirtualMachine::StartVmm(const std::string& path, VhostUserConnecti
   const uint64_t features = had_one ? front_end_->offered_features() : 0;
   const uint64_t protocol_features = had_one ? front_end_->protocol_features() : 0;
   front_end_ = std::make_unique<VhostUserFrontEnd>(std::move(connection), options_.front_end);
-  if (options_.front_end.mid_protocol) front_end_->AssumeAgreed(features, protocol_features);
+  if (options_.front_end.mid_protocol) {
+    // Says nothing before its rings start or stop again.
+    front_end_->AssumeAgreed(features, protocol_features);
+    return absl::OkStatus();
+  }
   KINSOCK_RETURN_IF_ERROR(front_end_->Realize(options_.queues));
   cid_ = front_end_->cid();
   return absl::OkStatus();

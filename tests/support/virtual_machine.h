@@ -50,6 +50,9 @@ class VirtualMachine {
   // The memory table is told again, as at a hot-plug.
   absl::Status TellMemoryAgain() { return front_end_->SetMemTable(memory_); }
 
+  // For the next StartVmm().
+  FrontEndOptions& front_end_options() { return options_.front_end; }
+
   bool on() const { return state_ == State::kOn; }
   bool vmm_lives() const { return front_end_ != nullptr; }
   uint64_t cid() const { return cid_; }
@@ -70,7 +73,7 @@ class VirtualMachine {
   absl::Status StopRings();
   uint64_t AcceptedFeatures() const;
 
-  const GuestOptions options_;
+  GuestOptions options_;
   Violations violations_;
   SharedMemory memory_;
   GuestRx rx_;

@@ -45,6 +45,8 @@ VringDriver::VringDriver(SharedMemory& memory, uint16_t entries, std::string nam
 }
 
 void VringDriver::RenewEventFds() {
+  // An interrupt that was raised before the pause is still pending after it.
+  called_ = TakeInterrupt();
   kick_ = NewEventFd();
   call_ = NewEventFd();
   former_call_.reset();
@@ -65,6 +67,7 @@ void VringDriver::Reset(bool event_idx) {
   for (uint32_t i = entries_; i > 0; --i) free_.push_back(static_cast<uint16_t>(i - 1));
   outstanding_ = 0;
   reaped_ = 0;
+  called_ = false;
   added_idx_ = avail_idx_ = kicked_idx_ = last_used_ = 0;
 }
 
@@ -224,7 +227,8 @@ void VringDriver::DisableInterrupts() {
 
 bool VringDriver::TakeInterrupt() {
   const bool former = Drain(former_call_);
-  return Drain(call_) || former;
+  const bool current = Drain(call_);
+  return std::exchange(called_, false) || former || current;
 }
 
 }  // namespace kinsock::testing

@@ -104,6 +104,7 @@ class VringDriver {
   UniqueFd kick_;
   UniqueFd call_;
   UniqueFd former_call_;
+  bool called_ = false;  // by an eventfd of the session's earlier life
   bool event_idx_ = false;
   KickRule kick_rule_ = KickRule::kAsSpecified;
 

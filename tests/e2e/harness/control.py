@@ -122,9 +122,9 @@ class Control:
         with self._changed:
             while not ready():
                 if self._closed:
-                    raise deadline.overdue("the guest is gone")
+                    raise deadline.hopeless("the guest is gone")
                 if process is not None and process.lost:
-                    raise deadline.overdue(process.describe())
+                    raise deadline.hopeless(process.describe())
                 self._wait_for_change(deadline, process)
 
     def close(self) -> None:

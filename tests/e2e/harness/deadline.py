@@ -32,6 +32,10 @@ class Deadline:
         seen = f"; instead: {observed}" if observed else ""
         return Overdue(f"waited {self._seconds:g} s for {self._awaited}{seen}")
 
+    def hopeless(self, reason: str) -> Overdue:
+        """For when it cannot happen any more, however long one waits."""
+        return Overdue(f"waited for {self._awaited}, but {reason}")
+
 
 def wait_until(awaited: str, condition: typing.Callable[[], T], seconds: float) -> T:
     """Polls until `condition` returns something true, and returns that."""

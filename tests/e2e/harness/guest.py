@@ -33,6 +33,7 @@ class Guest:
 
     def __init__(self, name: str, scratch: Scratch, vsock_arguments: typing.Sequence[str]) -> None:
         self.name = name
+        self._closed = False
         self._console = scratch / f"{name}.console"
         control, control_of_qemu = socket.socketpair()
         monitor, monitor_of_qemu = socket.socketpair()
@@ -112,7 +113,11 @@ class Guest:
         self._qemu.kill()
 
     def close(self) -> None:
+        """Ends it; once is enough."""
         self._qemu.kill()
+        if self._closed:
+            return
+        self._closed = True
         self.qmp.close()
         self.control.close()
         logbook.forget(self._console)

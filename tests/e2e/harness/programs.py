@@ -39,9 +39,10 @@ def grpcurl() -> pathlib.Path:
 
 
 def cache_directory() -> pathlib.Path:
-    """What is kept from run to run. Bazel gives tests a HOME of their own, so that is not asked."""
-    base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path(pwd.getpwuid(os.getuid()).pw_dir) / ".cache"
-    return pathlib.Path(base) / "kinsock"
+    """What is kept from run to run, where tools/setup keeps it too. Under Bazel, tests have no HOME to go by."""
+    own_home = None if "TEST_TMPDIR" in os.environ else os.environ.get("HOME")
+    home = own_home or pwd.getpwuid(os.getuid()).pw_dir
+    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or f"{home}/.cache") / "kinsock"
 
 
 def _built(variable: str, path: str, how: str) -> pathlib.Path:

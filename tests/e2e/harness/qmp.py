@@ -55,5 +55,5 @@ class Qmp:
         except TimeoutError:
             raise deadline.overdue() from None
         if not data:
-            raise deadline.overdue("QEMU has gone")
+            raise deadline.hopeless("QEMU is gone")
         self._received += data

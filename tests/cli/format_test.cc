@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How kinsockctl reads and writes small things: duration, table, yaml_text, vmm_args, error_report, exit_code.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "cli/duration.h"
+#include "cli/error_report.h"
+#include "cli/exit_code.h"
+#include "cli/table.h"
+#include "cli/vm_view.h"
+#include "cli/vmm_args.h"
+#include "cli/yaml_text.h"
+#include "server/error.h"
+#include "server/status_conversion.h"
+
+namespace kinsock {
+namespace {
+
+using std::chrono::milliseconds;
+using ::testing::HasSubstr;
+
+TEST(DurationTest, ReadsWhatPeopleWrite) {
+  EXPECT_EQ(*ParseDuration("30s"), milliseconds(30'000));
+  EXPECT_EQ(*ParseDuration("500ms"), milliseconds(500));
+  EXPECT_EQ(*ParseDuration("1m30s"), milliseconds(90'000));
+  EXPECT_EQ(*ParseDuration("5"), milliseconds(5'000));
+  for (const char* text : {"", "x", "-5s", "5 s", "inf", "999999h"})
+    EXPECT_FALSE(ParseDuration(text).has_value()) << text;
+}
+
+TEST(DurationTest, AgesAreShort) {
+  EXPECT_EQ(ShortAge(std::chrono::seconds(-3)), "0s");
+  EXPECT_EQ(ShortAge(std::chrono::seconds(119)), "119s");
+  EXPECT_EQ(ShortAge(std::chrono::seconds(120)), "2m");
+  EXPECT_EQ(ShortAge(std::chrono::hours(3)), "3h");
+  EXPECT_EQ(ShortAge(std::chrono::hours(72)), "3d");
+}
+
+TEST(TableTest, ColumnsAreAlignedAndEmptyCellsCanBeCounted) {
+  Table table({"NAME", "CID"});
+  table.Add({"größe", "3"});
+  table.Add({"", "42"});
+  EXPECT_EQ(table.Render(true), "NAME   CID\ngröße  3\n-      42\n");
+  EXPECT_EQ(table.Render(false), "größe  3\n-      42\n");
+}
+
+TEST(YamlTextTest, StringsStayStrings) {
+  EXPECT_EQ(JsonToYaml(R"({"name":"vms/a","cid":42,"big":"18446744073709551615","flag":true,"word":"true","no":"no",)"
+                       R"("date":"2026-01-01T00:00:00Z","empty":"","list":["a","b: c"],"none":[]})"),
+            "name: vms/a\ncid: 42\nbig: \"18446744073709551615\"\nflag: true\nword: \"true\"\nno: \"no\"\n"
+            "date: \"2026-01-01T00:00:00Z\"\nempty: \"\"\nlist:\n  - a\n  - \"b: c\"\nnone:\n  []\n");
+}
+
+TEST(VmmArgsTest, AreWordsForAShellAndForQemu) {
+  v1::Vm vm;
+  vm.mutable_status()->set_vhost_user_socket("/run/kinsock/vms/a/vhost.sock");
+  EXPECT_EQ(QemuArguments(vm, "4G"),
+            "-object memory-backend-memfd,id=mem0,size=4G,share=on -machine memory-backend=mem0 "
+            "-chardev socket,id=kinsock0,path=/run/kinsock/vms/a/vhost.sock "
+            "-device vhost-user-vsock-pci,chardev=kinsock0\n");
+  vm.mutable_status()->set_vhost_user_socket("/tmp/it's, here");
+  EXPECT_THAT(QemuArguments(vm, "4G"), HasSubstr("-chardev 'socket,id=kinsock0,path=/tmp/it'\\''s,, here' "));
+}
+
+TEST(VmmArgsTest, MemorySizes) {
+  for (const char* good : {"256M", "4G", "1048576", "1t"}) EXPECT_TRUE(IsMemorySize(good)) << good;
+  for (const char* bad : {"", "M", "0", "4GB", "-1G", "4G,share=off", "1;rm"}) EXPECT_FALSE(IsMemorySize(bad)) << bad;
+}
+
+TEST(VmNameTest, BothSpellingsAreOne) {
+  EXPECT_EQ(FullVmName("a"), "vms/a");
+  EXPECT_EQ(FullVmName("vms/a"), "vms/a");
+  EXPECT_EQ(ShortVmName("vms/a"), "a");
+}
+
+TEST(ErrorReportTest, NamesReasonAndNextCommand) {
+  const absl::Status attached = Error(absl::StatusCode::kFailedPrecondition, "VM_ATTACHED", "vms/a is in use by pid 7")
+                                    .With("pid", "7")
+                                    .Resource("kinsock.v1.Vm", "vms/a");
+  EXPECT_EQ(DescribeError(ToGrpcStatus(attached)),
+            "kinsockctl: VM_ATTACHED: vms/a is in use by pid 7\n  try: kinsockctl vm delete a --force\n");
+}
+
+TEST(ErrorReportTest, NamesFlagsNotFields) {
+  const std::string text = DescribeError(
+      ToGrpcStatus(FieldsInvalid("", {{"vm.spec.uds.path", "is bad"}, {"vm.spec.cid.static_cid", "is worse"}})));
+  EXPECT_THAT(text, HasSubstr("  --uds-path is bad\n"));
+  EXPECT_THAT(text, HasSubstr("  --cid is worse\n"));
+}
+
+TEST(ErrorReportTest, AnErrorWithoutDetailsIsStillSaid) {
+  EXPECT_EQ(DescribeError(grpc::Status(grpc::StatusCode::INTERNAL, "boom")), "kinsockctl: boom\n");
+}
+
+TEST(ExitCodeTest, TellsScriptsWhatKindOfErrorItWas) {
+  EXPECT_EQ(ExitCodeOf(grpc::StatusCode::OK), 0);
+  EXPECT_EQ(ExitCodeOf(grpc::StatusCode::INVALID_ARGUMENT), 1);
+  EXPECT_EQ(ExitCodeOf(grpc::StatusCode::NOT_FOUND), 3);
+  EXPECT_EQ(ExitCodeOf(grpc::StatusCode::ALREADY_EXISTS), 4);
+  EXPECT_EQ(ExitCodeOf(grpc::StatusCode::PERMISSION_DENIED), 5);
+  EXPECT_EQ(ExitCodeOf(grpc::StatusCode::UNAVAILABLE), 6);
+  EXPECT_EQ(ExitCodeOf(grpc::StatusCode::DEADLINE_EXCEEDED), 124);
+}
+
+}  // namespace
+}  // namespace kinsock

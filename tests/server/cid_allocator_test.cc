@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/cid_allocator.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+#include "server/error.h"
+#include "tests/support/simulated_clock.h"
+
+namespace kinsock {
+namespace {
+
+using testing::SimulatedClock;
+
+class CidAllocatorTest : public ::testing::Test {
+ protected:
+  Cid Take(const CidRequest& request, const std::string& holder = "vms/a") {
+    const absl::StatusOr<Cid> cid = cids_.Allocate(request, holder);
+    EXPECT_TRUE(cid.ok()) << cid.status();
+    return cid.value_or(0);
+  }
+
+  std::string Refusal(const CidRequest& request, const std::string& holder) {
+    return ErrorReason(cids_.Allocate(request, holder).status());
+  }
+
+  SimulatedClock clock_;
+  CidAllocator cids_{clock_};
+};
+
+TEST_F(CidAllocatorTest, AutomaticCidsComeOneAfterTheOther) {
+  EXPECT_EQ(Take(CidRequest::Automatic()), CidAllocator::kFirstAutomatic);
+  EXPECT_EQ(Take(CidRequest::Automatic()), CidAllocator::kFirstAutomatic + 1);
+}
+
+TEST_F(CidAllocatorTest, AFreedCidIsNotTheNextOneEvenWhenRested) {
+  const Cid first = Take(CidRequest::Automatic());
+  cids_.Release(first);
+  clock_.Advance(CidAllocator::kRest);
+  EXPECT_EQ(Take(CidRequest::Automatic()), first + 1);
+}
+
+TEST_F(CidAllocatorTest, TwoVmsNeverHaveOneCid) {
+  EXPECT_EQ(Take(CidRequest::Fixed(42), "vms/a"), 42u);
+  const absl::Status refused = cids_.Allocate(CidRequest::Fixed(42), "vms/b").status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(ErrorReason(refused), "CID_IN_USE");
+  EXPECT_THAT(std::string(refused.message()), ::testing::HasSubstr("vms/a"));
+}
+
+TEST_F(CidAllocatorTest, AutomaticSkipsWhatWasTakenByHand) {
+  Take(CidRequest::Fixed(CidAllocator::kFirstAutomatic));
+  Take(CidRequest::Fixed(CidAllocator::kFirstAutomatic + 1));
+  EXPECT_EQ(Take(CidRequest::Automatic()), CidAllocator::kFirstAutomatic + 2);
+}
+
+TEST_F(CidAllocatorTest, AFreedCidRestsForAMinuteBeforeAnotherVmHasIt) {
+  Take(CidRequest::Fixed(42), "vms/a");
+  cids_.Release(42);
+  EXPECT_EQ(cids_.resting(), 1u);
+  const absl::Status refused = cids_.Allocate(CidRequest::Fixed(42), "vms/b").status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ErrorReason(refused), "CID_QUARANTINED");
+
+  clock_.Advance(CidAllocator::kRest - std::chrono::milliseconds(1));
+  EXPECT_EQ(Refusal(CidRequest::Fixed(42), "vms/b"), "CID_QUARANTINED");
+  clock_.Advance(std::chrono::milliseconds(1));
+  EXPECT_EQ(Take(CidRequest::Fixed(42), "vms/b"), 42u);
+  EXPECT_EQ(cids_.resting(), 0u);
+}
+
+TEST_F(CidAllocatorTest, TheVmThatHadItMayComeBackAtOnce) {
+  Take(CidRequest::Fixed(42), "vms/a");
+  cids_.Release(42);
+  EXPECT_EQ(Take(CidRequest::Fixed(42), "vms/a"), 42u);
+  EXPECT_EQ(cids_.resting(), 0u);
+  // It is a's again: the old rest does not free it under its feet.
+  clock_.Advance(CidAllocator::kRest * 2);
+  EXPECT_EQ(Refusal(CidRequest::Fixed(42), "vms/b"), "CID_IN_USE");
+}
+
+TEST_F(CidAllocatorTest, ARangeIsUsedUpRoundAndRound) {
+  const CidRequest range = CidRequest::Range(100, 102);
+  EXPECT_EQ(Take(range), 100u);
+  EXPECT_EQ(Take(range), 101u);
+  cids_.Release(100);
+  clock_.Advance(CidAllocator::kRest);
+  EXPECT_EQ(Take(range), 102u);
+  EXPECT_EQ(Take(range), 100u);
+  const absl::Status refused = cids_.Allocate(range, "vms/b").status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ErrorReason(refused), "CID_RANGE_EXHAUSTED");
+}
+
+TEST_F(CidAllocatorTest, TheHighestRangeEndsWithoutWrapping) {
+  const CidRequest top = CidRequest::Range(kLastGuestCid - 1, kLastGuestCid);
+  EXPECT_EQ(Take(top), kLastGuestCid - 1);
+  EXPECT_EQ(Take(top), kLastGuestCid);
+  EXPECT_EQ(Refusal(top, "vms/b"), "CID_RANGE_EXHAUSTED");
+}
+
+TEST_F(CidAllocatorTest, ARangeOfAllCidsCostsNoMoreThanASmallOne) {
+  const CidRequest all = CidRequest::Range(kFirstGuestCid, kLastGuestCid);
+  std::set<Cid> seen;
+  for (int i = 0; i < 10'000; ++i) seen.insert(Take(all));
+  EXPECT_EQ(seen.size(), 10'000u);
+}
+
+TEST_F(CidAllocatorTest, PeekTakesNothing) {
+  EXPECT_EQ(*cids_.Peek(CidRequest::Automatic(), "vms/a"), CidAllocator::kFirstAutomatic);
+  EXPECT_EQ(*cids_.Peek(CidRequest::Automatic(), "vms/a"), CidAllocator::kFirstAutomatic);
+}
+
+TEST_F(CidAllocatorTest, CreatingAndDeletingWithoutEndIsRefusedUntilSomeAreFree) {
+  for (size_t i = 0; i < CidAllocator::kMaxResting; ++i) cids_.Release(Take(CidRequest::Automatic()));
+  EXPECT_EQ(Refusal(CidRequest::Automatic(), "vms/b"), "QUOTA_EXCEEDED");
+  clock_.Advance(CidAllocator::kRest);
+  Take(CidRequest::Automatic());
+}
+
+}  // namespace
+}  // namespace kinsock

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Command lines and files: flag_config, yaml_config, vm_settings.
+#include "server/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "server/flag_config.h"
+#include "server/runtime_dir.h"
+#include "server/yaml_config.h"
+#include "tests/support/temp_dir.h"
+
+namespace kinsock {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+absl::StatusOr<CommandLine> Parse(std::vector<std::string> arguments) {
+  std::vector<const char*> argv{"kinsockd"};
+  for (const std::string& argument : arguments) argv.push_back(argument.c_str());
+  return ParseCommandLine(static_cast<int>(argv.size()), argv.data());
+}
+
+Config Good(const std::vector<std::string>& arguments) {
+  absl::StatusOr<CommandLine> line = Parse(arguments);
+  EXPECT_TRUE(line.ok()) << line.status();
+  return line.ok() ? line->config : Config();
+}
+
+std::string Fault(const std::vector<std::string>& arguments) {
+  return std::string(Parse(arguments).status().message());
+}
+
+// ---- The existing daemon's command lines, from its README.
+
+TEST(ExistingFlagsTest, OneVm) {
+  const Config config = Good({"--guest-cid=4", "--uds-path=/tmp/vm4.vsock", "--socket=/tmp/vhost4.socket",
+                              "--tx-buffer-size=32768", "--queue-size", "256", "--groups=group1+groupA"});
+  ASSERT_EQ(config.vms.size(), 1u);
+  const VmCreation& vm = config.vms[0].creation;
+  EXPECT_EQ(vm.id, "vm-4");
+  EXPECT_EQ(vm.spec.cid, CidRequest::Fixed(4));
+  EXPECT_EQ(vm.spec.vhost_user_socket, "/tmp/vhost4.socket");
+  EXPECT_EQ(vm.spec.uds_path, "/tmp/vm4.vsock");
+  EXPECT_EQ(vm.spec.tx_buffer_bytes, 32768u);
+  EXPECT_EQ(vm.spec.queue_size, 256u);
+  EXPECT_THAT(vm.spec.groups, ElementsAre("group1", "groupA"));
+  EXPECT_THAT(config.api_sockets, IsEmpty()) << "scripts do not find a socket they did not ask for";
+}
+
+TEST(ExistingFlagsTest, DefaultsAreTheSame) {
+  const Config config = Good({"--socket=/tmp/vhost.socket"});
+  ASSERT_EQ(config.vms.size(), 1u);
+  const VmSpec& spec = config.vms[0].creation.spec;
+  EXPECT_EQ(spec.cid, CidRequest::Fixed(3));
+  EXPECT_EQ(spec.queue_size, 0u) << "left to VmSpec::kDefaultQueueSize";
+  EXPECT_EQ(VmSpec::kDefaultQueueSize, 1024u);
+  EXPECT_EQ(VmSpec::kDefaultTxBufferBytes, 65536u);
+  EXPECT_STREQ(VmSpec::kDefaultGroup, "default");
+}
+
+TEST(ExistingFlagsTest, SeveralVms) {
+  const Config config =
+      Good({"--vm", "guest-cid=3,socket=/tmp/vhost3.socket,uds-path=/tmp/vm3.vsock,groups=group1+groupA", "--vm",
+            "guest_cid=4,uds_path=/tmp/vm4.vsock,socket=/tmp/vhost4.socket,tx_buffer_size=65536,queue_size=1024"});
+  ASSERT_EQ(config.vms.size(), 2u);
+  EXPECT_EQ(config.vms[0].creation.id, "vm-3");
+  EXPECT_THAT(config.vms[0].creation.spec.groups, ElementsAre("group1", "groupA"));
+  EXPECT_EQ(config.vms[1].creation.spec.queue_size, 1024u);
+}
+
+TEST(ExistingFlagsTest, ForwardingIsRefusedInWords) {
+  EXPECT_THAT(Fault({"--socket=/tmp/s", "--forward-cid=1", "--forward-listen=9001+9002"}),
+              HasSubstr("AF_VSOCK forwarding, which is not available in this version"));
+}
+
+TEST(ExistingFlagsTest, RelativePathsBeginHere) {
+  const Config config = Good({"--socket=vm.sock", "--uds-path=./x/../vm.uds"});
+  ASSERT_EQ(config.vms.size(), 1u);
+  EXPECT_EQ(config.vms[0].creation.spec.vhost_user_socket, UserPath("vm.sock"));
+  EXPECT_EQ(config.vms[0].creation.spec.vhost_user_socket.front(), '/');
+  EXPECT_THAT(config.vms[0].creation.spec.uds_path, ::testing::EndsWith("/vm.uds"));
+}
+
+// ---- Our own.
+
+TEST(FlagsTest, WithoutVmsTheApiIsServed) {
+  setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
+  EXPECT_THAT(Good({}).api_sockets, ElementsAre("/run/user/7/kinsock/api.sock"));
+  unsetenv("XDG_RUNTIME_DIR");
+  EXPECT_THAT(Good({}).api_sockets, ElementsAre("/run/kinsock/api.sock"));
+  EXPECT_THAT(Good({"--api", "unix:%t/x.sock", "--api=unix:///y"}).api_sockets, ElementsAre("/run/x.sock", "/y"));
+  EXPECT_THAT(Good({"--socket=/a", "--api=unix:/x"}).api_sockets, ElementsAre("/x"));
+}
+
+TEST(FlagsTest, ReactorsAndLogFormat) {
+  EXPECT_EQ(Good({"--reactors=7"}).reactors, 7u);
+  EXPECT_GE(Good({}).reactors, 1u);
+  EXPECT_LE(Good({}).reactors, 4u);
+  EXPECT_EQ(Good({"--log-format=json"}).log_format, LogFormat::kJson);
+}
+
+TEST(FlagsTest, ActionsThatServeNothing) {
+  EXPECT_EQ(Parse({"--check"})->action, CommandLine::Action::kCheck);
+  EXPECT_EQ(Parse({"--version"})->action, CommandLine::Action::kPrint);
+  EXPECT_THAT(Parse({"--help"})->text, HasSubstr("--guest-cid"));
+}
+
+TEST(FlagsTest, FaultsNameFlagValueAndRemedy) {
+  EXPECT_THAT(Fault({"--nosuch"}), HasSubstr("--nosuch"));
+  EXPECT_THAT(Fault({"--reactors=0"}), HasSubstr("--reactors: \"0\" is not a number from 1 to 64"));
+  EXPECT_THAT(Fault({"--log-format=xml"}), HasSubstr("\"xml\" is neither kv nor json"));
+  EXPECT_THAT(Fault({"--api=tcp:1"}), HasSubstr("give unix:PATH"));
+  EXPECT_THAT(Fault({"--guest-cid=2"}), HasSubstr("guest_cid: 2 is reserved"));
+  EXPECT_THAT(Fault({"--guest-cid=x"}), HasSubstr("--guest-cid: \"x\" is not a number"));
+  EXPECT_THAT(Fault({"--queue-size=0"}), HasSubstr("--queue-size: 0 is too small"));
+  EXPECT_THAT(Fault({"--vm", "guest-cid=3,grups=a"}), HasSubstr("did you mean \"groups\""));
+  EXPECT_THAT(Fault({"--vm", "guest-cid"}), HasSubstr("has no value"));
+  EXPECT_THAT(Fault({"--vm", "guest-cid=auto,socket=/a"}), HasSubstr("add name="));
+  EXPECT_THAT(Fault({"--vm", "guest-cid=3", "--socket=/a"}), HasSubstr("exclude each other"));
+  EXPECT_THAT(Fault({"--config=/no/such/file"}), HasSubstr("/no/such/file: the configuration file cannot be read"));
+}
+
+TEST(FlagsTest, ClashesBetweenVmsAreFoundBeforeAnythingIsMade) {
+  EXPECT_THAT(Fault({"--vm", "guest-cid=3,socket=/a", "--vm", "guest-cid=3,socket=/b,name=x"}),
+              HasSubstr("--vm 2: guest_cid \"3\" is already that of the VM at --vm 1"));
+  EXPECT_THAT(Fault({"--vm", "guest-cid=3,socket=/a", "--vm", "guest-cid=4,uds-path=/a"}), HasSubstr("path \"/a\""));
+}
+
+// ---- Files.
+
+TEST(YamlTest, AFileOfTheExistingDaemonLoadsUnchanged) {
+  const absl::StatusOr<YamlConfig> config = ParseYamlConfig(R"(
+vms:
+    - guest_cid: 3
+      socket: /tmp/vhost3.socket
+      uds_path: /tmp/vm3.sock
+      tx_buffer_size: 65536
+      queue_size: 1024
+      groups: group1+groupA
+    - guest-cid: 4
+      socket: "/tmp/vhost4.socket"
+      uds-path: /tmp/vm4.sock
+      tx-buffer-size: 65536
+      queue-size: 1024
+      groups: group2+groupB
+)",
+                                                            "old.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  ASSERT_EQ(config->vms.size(), 2u);
+  EXPECT_EQ(config->vms[0].origin, "old.yaml:3:7");
+  EXPECT_EQ(config->vms[1].creation.spec.cid, CidRequest::Fixed(4));
+  EXPECT_THAT(config->vms[1].creation.spec.groups, ElementsAre("group2", "groupB"));
+  EXPECT_THAT(config->api_sockets, IsEmpty());
+}
+
+TEST(YamlTest, OurOwnKeys) {
+  unsetenv("XDG_RUNTIME_DIR");
+  const absl::StatusOr<YamlConfig> config = ParseYamlConfig(
+      "api: {listen: ['unix:%t/kinsock/api.sock']}\n"
+      "vms: [{name: web-1, guest_cid: auto, socket: '%t/kinsock/web-1.sock', groups: [web, db]}]\n",
+      "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_THAT(config->api_sockets, ElementsAre("/run/kinsock/api.sock"));
+  const VmCreation& vm = config->vms[0].creation;
+  EXPECT_EQ(vm.id, "web-1");
+  EXPECT_EQ(vm.spec.cid, CidRequest::Automatic());
+  EXPECT_EQ(vm.spec.vhost_user_socket, "/run/kinsock/web-1.sock");
+  EXPECT_THAT(vm.spec.groups, ElementsAre("web", "db"));
+}
+
+TEST(YamlTest, AnEmptyFileAsksForNothing) {
+  EXPECT_TRUE(ParseYamlConfig("", "f").ok());
+  EXPECT_TRUE(ParseYamlConfig("vms:\n", "f").ok());
+}
+
+struct BadYaml {
+  const char* yaml;
+  const char* says;
+};
+
+TEST(YamlTest, FaultsNameLineColumnAndField) {
+  const std::vector<BadYaml> cases = {
+      {"vms:\n  - guest_cid: 2\n", "f:2:16: vms[0].guest_cid: 2 is reserved"},
+      {"vms:\n  - guest_cid: 3\n    queue_sze: 1\n",
+       "f:3:5: vms[0].queue_sze: is not a setting of a VM (did you mean \"queue_size\"?)"},
+      {"vms:\n  - guest_cid: three\n", "f:2:16: vms[0].guest_cid: \"three\" is not a number"},
+      {"vms:\n  - guest_cid: [3]\n", "f:2:16: vms[0].guest_cid: is not a single value"},
+      {"vms:\n  - guest_cid: 3\n    guest-cid: 4\n", "f:3:5: vms[0].guest_cid: was said already in line 2"},
+      {"vms:\n  - guest_cid: auto\n", "f:2:5: vms[0]: has neither a name nor a fixed guest_cid"},
+      {"vms:\n  - guest_cid: 3\n    forward_cid: 1\n", "f:3:18: vms[0].forward_cid: asks for AF_VSOCK forwarding"},
+      {"vms:\n  - guest_cid: 3\n    groups: [a, [b]]\n", "f:3:13: vms[0].groups: has an entry that is not text"},
+      {"vms:\n  - just text\n", "f:2:5: vms[0]: is not a VM"},
+      {"vms: 3\n", "f:1:6: vms: is not a list"},
+      {"vmss: []\n", "f:1:1: vmss: is not a setting (did you mean \"vms\"?)"},
+      {"api: {listen: unix:/x}\n", "f:1:15: api.listen: is not a list"},
+      {"api: {listen: [/x]}\n", "f:1:16: api.listen: \"/x\" is not a UNIX socket; give unix:PATH"},
+      {"- a\n", "f:1:1: the file is not a list of \"key: value\" pairs"},
+      {"vms: [\n", "is not YAML"},
+      {"? [a]\n: b\n", "a key is not a word"},
+  };
+  for (const BadYaml& test : cases) {
+    const absl::Status refused = ParseYamlConfig(test.yaml, "f").status();
+    EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument) << test.yaml;
+    EXPECT_THAT(std::string(refused.message()), HasSubstr(test.says)) << test.yaml;
+  }
+}
+
+TEST(YamlTest, AllFaultsAreSaidAtOnce) {
+  const absl::Status refused =
+      ParseYamlConfig("vms:\n  - guest_cid: 2\n  - guest_cid: 3\n    queue_size: 5\nnosuch: 1\n", "f").status();
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("f:2:16"));
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("f:4:17"));
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("f:5:1"));
+}
+
+TEST(YamlTest, DeepNestingIsNoCrash) { EXPECT_FALSE(ParseYamlConfig("vms: " + std::string(100'000, '['), "f").ok()); }
+
+TEST(YamlTest, TheFileIsTakenThroughTheCommandLine) {
+  testing::TempDir dir;
+  std::ofstream(dir / "k.yaml") << "vms:\n  - guest_cid: 9\n    socket: /tmp/s\n";
+  const Config config = Good({"--config", dir / "k.yaml"});
+  ASSERT_EQ(config.vms.size(), 1u);
+  EXPECT_EQ(config.vms[0].creation.id, "vm-9");
+  EXPECT_THAT(config.api_sockets, IsEmpty());
+}
+
+}  // namespace
+}  // namespace kinsock

@@ -20,8 +20,6 @@ inline constexpr int kMaxStreamsPerConnection = 1024;
 inline constexpr int kMaxRequestBytes = 4 << 20;
 // Headers of one call. Beyond: refused by gRPC.
 inline constexpr int kMaxMetadataBytes = 8 << 10;
-// Threads for reflection, the one service that blocks a thread per call. Beyond: RESOURCE_EXHAUSTED by gRPC.
-inline constexpr int kMaxReflectionThreads = 8;
 // A client that is gone without a word is found out after this and half of it again.
 inline constexpr std::chrono::seconds kKeepalive{60};
 // Clients may ping this often without being cut off.

@@ -2,15 +2,13 @@
 #include "server/api_server.h"
 
 #include <grpc/support/log.h>
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
-#include <grpcpp/resource_quota.h>
 #include <grpcpp/server_builder.h>
 #include <grpcpp/server_posix.h>
 
-#include "grpc/health/v1/health.pb.h"
 #include "server/api_limits.h"
 #include "server/log.h"
+#include "server/reflection_service.h"
 
 namespace kinsock {
 namespace {
@@ -33,28 +31,19 @@ void SetLimits(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Milliseconds(kKeepalive) / 2);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, Milliseconds(kMinPingInterval));
-  // Reflection is the only service with the blocking interface.
-  grpc::ResourceQuota quota("kinsock.api");
-  quota.SetMaxThreads(kMaxReflectionThreads);
-  builder.SetResourceQuota(quota);
-  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, 1);
-  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MIN_POLLERS, 1);
-  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, 2);
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Start(const std::vector<grpc::Service*>& services) {
-  // The built-in health service answers without its description; naming the message here links that in, for without it
-  // a client that lists the services through reflection gets an error.
-  grpc::health::v1::HealthCheckRequest::descriptor();
   grpc::EnableDefaultHealthCheckService(true);
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   gpr_set_log_function(LogFromLibrary);
   grpc::ServerBuilder builder;
   SetLimits(builder);
-  for (grpc::Service* service : services) builder.RegisterService(service);
   std::unique_ptr<ApiServer> api(new ApiServer);
+  api->reflection_ = MakeReflectionServices();
+  for (grpc::Service* service : services) builder.RegisterService(service);
+  for (const auto& service : api->reflection_) builder.RegisterService(service.get());
   api->server_ = builder.BuildAndStart();
   if (api->server_ == nullptr) return absl::InternalError("gRPC does not start its server; see its own messages");
   return api;

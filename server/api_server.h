@@ -35,6 +35,7 @@ class ApiServer {
  private:
   ApiServer() = default;
 
+  std::vector<std::unique_ptr<grpc::Service>> reflection_;
   std::unique_ptr<grpc::Server> server_;
 };
 

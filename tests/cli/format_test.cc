@@ -50,7 +50,7 @@ TEST(TableTest, ColumnsAreAlignedAndEmptyCellsCanBeCounted) {
 TEST(YamlTextTest, StringsStayStrings) {
   EXPECT_EQ(JsonToYaml(R"({"name":"vms/a","cid":42,"big":"18446744073709551615","flag":true,"word":"true","no":"no",)"
                        R"("date":"2026-01-01T00:00:00Z","empty":"","list":["a","b: c"],"none":[]})"),
-            "name: vms/a\ncid: 42\nbig: \"18446744073709551615\"\nflag: true\nword: \"true\"\nno: \"no\"\n"
+            "name: vms/a\ncid: 42\nbig: \"18446744073709551615\"\nflag: true\nword: \"true\"\n\"no\": \"no\"\n"
             "date: \"2026-01-01T00:00:00Z\"\nempty: \"\"\nlist:\n  - a\n  - \"b: c\"\nnone:\n  []\n");
 }
 

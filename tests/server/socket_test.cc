@@ -59,7 +59,7 @@ TEST_F(SocketTest, WhatIsNoPlaceForASocketIsSaidInWords) {
   const SocketPlace file = InspectSocketPlace(dir_ / "file", false);
   EXPECT_EQ(file.kind, Kind::kRefused);
   EXPECT_THAT(file.reason, HasSubstr("a regular file"));
-  EXPECT_THAT(InspectSocketPlace(dir_ / "file/a", false).reason, HasSubstr("Not a directory"));
+  EXPECT_THAT(InspectSocketPlace(dir_ / "file/a", false).reason, HasSubstr("is not a directory"));
 
   ASSERT_EQ(symlink("/etc/passwd", (dir_ / "link").c_str()), 0);
   EXPECT_THAT(InspectSocketPlace(dir_ / "link", false).reason, HasSubstr("symbolic link"));

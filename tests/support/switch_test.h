@@ -75,7 +75,7 @@ class SwitchTest : public ::testing::Test {
 
 // Descriptors that this process has open.
 size_t OpenDescriptors();
-// Mappings that this process has.
+// Mappings that this process has; 0 where a sanitizer's own would be counted.
 size_t Mappings();
 
 }  // namespace kinsock::testing

@@ -33,9 +33,7 @@ void CheckEcho(Stream& stream, uint32_t seed, uint64_t bytes) {
   const Received received = ReceivePattern(stream, seed, bytes, no_digest);
   sender.join();
   if (received.error != 0 || received.verdict != "exact") {
-    Fail("echo", {{"seed", std::to_string(seed)},
-                  {"errno", ErrnoName(received.error)},
-                  {"verdict", received.verdict}});
+    Fail("echo", {{"seed", std::to_string(seed)}, {"errno", ErrnoName(received.error)}, {"verdict", received.verdict}});
   }
 }
 

@@ -15,16 +15,14 @@ namespace {
 
 constexpr size_t kSha256Bytes = 32;
 
-[[noreturn]] void FailHere(const char* step) {
-  Fail("sha256", {{"step", step}, {"errno", ErrnoName(errno)}});
-}
+[[noreturn]] void FailHere(const char* step) { Fail("sha256", {{"step", step}, {"errno", ErrnoName(errno)}}); }
 
 }  // namespace
 
 Digest::Digest(bool wanted) {
   if (!wanted) return;
-  const sockaddr_alg algorithm = {.salg_family = AF_ALG, .salg_type = "hash", .salg_feat = 0, .salg_mask = 0,
-                                  .salg_name = "sha256"};
+  const sockaddr_alg algorithm = {
+      .salg_family = AF_ALG, .salg_type = "hash", .salg_feat = 0, .salg_mask = 0, .salg_name = "sha256"};
   const int factory = socket(AF_ALG, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
   if (factory < 0) FailHere("socket");
   if (bind(factory, reinterpret_cast<const sockaddr*>(&algorithm), sizeof(algorithm)) != 0) FailHere("bind");

@@ -38,14 +38,29 @@ Address ParseAddress(std::string_view text) {
 
 void Take(int option, std::string_view value, Options& options) {
   switch (option) {
-    case 'l': options.listen_port = Number32(value); break;
-    case 'c': options.connect_to = ParseAddress(value); break;
-    case 's': options.seed = Number32(value); break;
-    case 'b': options.bytes = Number(value, std::numeric_limits<int64_t>::max()); break;
-    case 'n': options.count = Number32(value); break;
-    case 'h': options.sha256 = true; break;
-    case 'p': options.path = value; break;
-    default: Fail("usage", {{"option", "unknown"}});
+    case 'l':
+      options.listen_port = Number32(value);
+      break;
+    case 'c':
+      options.connect_to = ParseAddress(value);
+      break;
+    case 's':
+      options.seed = Number32(value);
+      break;
+    case 'b':
+      options.bytes = Number(value, std::numeric_limits<int64_t>::max());
+      break;
+    case 'n':
+      options.count = Number32(value);
+      break;
+    case 'h':
+      options.sha256 = true;
+      break;
+    case 'p':
+      options.path = value;
+      break;
+    default:
+      Fail("usage", {{"option", "unknown"}});
   }
 }
 

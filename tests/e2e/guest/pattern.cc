@@ -140,8 +140,8 @@ void PatternChecker::Resynchronise() {
     if (!place) {
       alien_ = "corrupt bytes at offset " + Number(expected);
     } else if (place->seed != seed_) {
-      alien_ = "bytes of stream " + Number(place->seed) + " (offset " + Number(place->offset) +
-               ") came at offset " + Number(expected) + " of stream " + Number(seed_);
+      alien_ = "bytes of stream " + Number(place->seed) + " (offset " + Number(place->offset) + ") came at offset " +
+               Number(expected) + " of stream " + Number(seed_);
     } else if (runs_.size() == kMaxRuns) {
       alien_ = "nothing fits any more at offset " + Number(expected);
     } else {
@@ -194,7 +194,8 @@ std::string PatternChecker::DescribeRuns() const {
   }
   uint64_t whole_until = 0;
   for (const Run& run : Sorted(std::span(runs_))) {
-    if (run.begin > whole_until) add("lost " + Number(run.begin - whole_until) + " bytes at offset " + Number(whole_until));
+    if (run.begin > whole_until)
+      add("lost " + Number(run.begin - whole_until) + " bytes at offset " + Number(whole_until));
     whole_until = std::max(whole_until, run.end);
   }
   return text;

@@ -57,7 +57,7 @@ class PatternChecker {
   std::vector<std::byte> stray_;  // bytes that do not continue the last run and are not recognised yet
   uint64_t corrupt_bytes_ = 0;
   uint64_t first_corrupt_ = 0;
-  std::string alien_;             // what the bytes are that belong nowhere in this stream; the end of checking
+  std::string alien_;  // what the bytes are that belong nowhere in this stream; the end of checking
 };
 
 }  // namespace kinsock::guest

@@ -76,9 +76,7 @@ TEST(PatternTest, AFlippedBitInTheLastByteIsCorruption) {
   EXPECT_EQ(VerdictOn({stream}, 1000), "1 corrupt bytes at offset 999");
 }
 
-TEST(PatternTest, AShortStreamIsNotExact) {
-  EXPECT_EQ(VerdictOn({Piece(0, 999)}, 1000), "received 999 of 1000 bytes");
-}
+TEST(PatternTest, AShortStreamIsNotExact) { EXPECT_EQ(VerdictOn({Piece(0, 999)}, 1000), "received 999 of 1000 bytes"); }
 
 TEST(PatternTest, WhereAnyLengthWillDoABrokenOffStreamIsExact) {
   EXPECT_EQ(VerdictOn({Piece(0, 999)}, PatternChecker::kAnyLength), "exact");

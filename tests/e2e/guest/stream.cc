@@ -87,9 +87,8 @@ ConnectResult TryConnect(Address to) {
 Stream Connect(Address to) {
   ConnectResult result = TryConnect(to);
   if (result.error != 0) {
-    Fail("connect", {{"errno", ErrnoName(result.error)},
-                     {"cid", std::to_string(to.cid)},
-                     {"port", std::to_string(to.port)}});
+    Fail("connect",
+         {{"errno", ErrnoName(result.error)}, {"cid", std::to_string(to.cid)}, {"port", std::to_string(to.port)}});
   }
   return std::move(result.stream);
 }

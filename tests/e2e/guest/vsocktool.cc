@@ -49,8 +49,8 @@ int Usage() {
 
 int main(int argc, char** argv) {
   if (argc < 2) return Usage();
-  const auto command = std::find_if(kCommands.begin(), kCommands.end(),
-                                    [&](const Command& known) { return known.name == argv[1]; });
+  const auto command =
+      std::find_if(kCommands.begin(), kCommands.end(), [&](const Command& known) { return known.name == argv[1]; });
   if (command == kCommands.end()) return Usage();
   return command->run(kinsock::guest::ParseOptions(argc - 1, argv + 1));
 }

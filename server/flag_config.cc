@@ -68,7 +68,7 @@ void Declare(CLI::App& app, Flags& flags) {
                  "Where to serve the gRPC API; the default, when no VM is given here, is unix:" + DefaultApiSocket())
       ->option_text("unix:PATH")
       ->allow_extra_args(false);
-  app.add_option("--reactors", flags.reactors, "Threads that move packets; auto: one per CPU, at most 4")
+  app.add_option("--reactors", flags.reactors, "Threads that move packets; auto: one for two CPUs, at most 4")
       ->option_text("N|auto");
   app.add_option("--log-format", flags.log_format, "Of the lines on standard error")->option_text("kv|json");
   app.add_flag("--check", flags.check, "Say whether the configuration is good, and end");
@@ -122,7 +122,7 @@ void ParseSingleVm(const std::map<std::string, std::string>& settings, std::vect
 }
 
 void ParseReactors(const std::string& text, Config& config, std::vector<std::string>& faults) {
-  config.reactors = std::min(UsableCpus(), kMaxDefaultReactors);
+  config.reactors = std::clamp<size_t>(UsableCpus() / 2, 1, kMaxDefaultReactors);  // docs/adr/0005-reactors.md
   if (text == "auto") return;
   size_t reactors = 0;
   if (absl::SimpleAtoi(text, &reactors) && reactors >= 1 && reactors <= kMaxReactors) {

@@ -253,16 +253,19 @@ void VmManager::OnRemoved(DeviceId device, const absl::Status& reason) {
   BeginDeleting(status, std::chrono::system_clock::now());
   Publish(*found, VmEvent::Type::kDeleted, std::move(status));
   cids_.Release(found->now->status.cid);
-  const std::unique_ptr<Vm> vm = std::move(vms_.at(id));
+  const VmSnapshotPtr last = found->now;
+  std::vector<Done> creators = std::move(found->creators);
+  std::vector<Done> deleters = std::move(found->deleters);
+  if (found->held_back.has_value()) loop_.Cancel(*found->held_back);
+  // With it go the sockets' places and directory: before anybody is told that nothing is left.
   vms_.erase(id);
   device_ids_.erase(device);
-  if (vm->held_back.has_value()) loop_.Cancel(*vm->held_back);
   Log(reason.ok() ? LogLevel::kInfo : LogLevel::kError, reason.ok() ? "vm.deleted" : "vm.failed")
-      .With("vm", vm->now->definition->name())
-      .With("cid", vm->now->status.cid)
+      .With("vm", last->definition->name())
+      .With("cid", last->status.cid)
       .With("reason", reason.message());
-  for (Done& done : vm->creators) done(reason);
-  for (Done& done : vm->deleters) done(vm->now);
+  for (Done& done : creators) done(reason);
+  for (Done& done : deleters) done(last);
 }
 
 absl::StatusOr<VmSnapshotPtr> VmManager::Get(const std::string& id) const {

@@ -189,8 +189,9 @@ TEST_F(HostileFrontEndTest, ARingWithoutAKickIsServedOrNot) {
   Attacker attacker = NewAttacker();
   ASSERT_TRUE(attacker.front_end.Realize().ok());
   ASSERT_TRUE(attacker.DriverOk().ok());
-  ASSERT_TRUE(attacker.front_end.SetVringFd(VHOST_USER_SET_VRING_KICK, 1, -1).ok());
-  ASSERT_TRUE(attacker.front_end.SetVringFd(VHOST_USER_SET_VRING_CALL, 1, -1).ok());
+  // The specification means polling by it, which a back-end need not do: the session may end here.
+  (void)attacker.front_end.SetVringFd(VHOST_USER_SET_VRING_KICK, 1, -1);
+  (void)attacker.front_end.SetVringFd(VHOST_USER_SET_VRING_CALL, 1, -1);
   (void)attacker.front_end.GetVringBase(1);
   attacker.wire().Close();
   RunUntilIdle();

@@ -36,7 +36,8 @@ class ApiTest : public ::testing::Test {
 
   static std::vector<std::string> Fields(const grpc::Status& status) {
     std::vector<std::string> fields;
-    for (const auto& violation : BadFields(status).field_violations()) fields.push_back(violation.field());
+    const google::rpc::BadRequest bad = BadFields(status);
+    for (const auto& violation : bad.field_violations()) fields.push_back(violation.field());
     return fields;
   }
 

@@ -125,6 +125,7 @@ TEST_F(WatchTest, VersionsThatMeanNothingAreRefused) {
   EXPECT_EQ(old.error_code(), grpc::StatusCode::OUT_OF_RANGE);
   EXPECT_EQ(Reason(old), "RESOURCE_VERSION_EXPIRED");
   EXPECT_EQ(Reason(Watch(daemon_.vms(), "garbage").End()), "FIELD_INVALID");
+  ASSERT_TRUE(daemon_.Create("a").ok());
   v1::ListVmsResponse list;
   ASSERT_TRUE(daemon_.List(v1::ListVmsRequest(), &list).ok());
   EXPECT_EQ(Reason(Watch(daemon_.vms(), list.resource_version() + "000").End()), "FIELD_INVALID") << "of the future";

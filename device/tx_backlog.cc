@@ -12,6 +12,7 @@ bool IsCredit(const TxPacket& packet) {
          packet.header.op == VIRTIO_VSOCK_OP_CREDIT_REQUEST;
 }
 
+// Only what is left of it: the receiver may have taken the beginning.
 void CopyPayload(TxPacket& packet) {
   const size_t bytes = packet.payload.size();
   if (bytes == 0) return;
@@ -28,6 +29,9 @@ uint64_t TxBacklog::Cost(const TxPacket& packet) { return sizeof(TxPacket) + pac
 
 TxBacklog::Result TxBacklog::Keep(TxPacket& packet, const std::shared_ptr<Flow>& flow, Port& receiver,
                                   CloseReason& reason) {
+  packet.payload.RemovePrefix(packet.taken);
+  packet.header.len -= packet.taken;
+  packet.taken = 0;
   Account& account = accounts_[flow.get()];
   if (IsCredit(packet)) {
     TxPacket*& earlier = packet.header.op == VIRTIO_VSOCK_OP_CREDIT_UPDATE ? account.credit_update

@@ -58,9 +58,7 @@ VsockRx::Step VsockRx::Offer(Packet& packet) {
   Flow* flow = packet.accepted ? FindAgain(packet) : Accept(packet);
   if (flow == nullptr) return Step::kDone;
   packet.accepted = true;
-  if (!FlushReplies() || !Put(packet)) return Step::kNoBuffer;
-
-  flow->CountDelivered(Opposite(flow->SideOf(*this)), packet.header.len);
+  if (!FlushReplies() || !Put(packet, *flow)) return Step::kNoBuffer;
   const bool closed = packet.header.op == VIRTIO_VSOCK_OP_RST;
   Settle(packet, closed ? Packet::Outcome::kClosed : Packet::Outcome::kDelivered);
   return Step::kDone;
@@ -135,13 +133,12 @@ Flow* VsockRx::FindAgain(Packet& packet) {
 }
 
 // False if buffers ran out before the end of the packet.
-bool VsockRx::Put(Packet& packet) {
+bool VsockRx::Put(Packet& packet, Flow& flow) {
   if (mode_ != Mode::kRunning) return false;
+  const Flow::Side from = Opposite(flow.SideOf(*this));
+  if (packet.header.buf_alloc > kMaxWindow) stats_->to_guest_credit_clamped.Add();
   VsockHeader header = packet.header;
-  if (header.buf_alloc > kMaxWindow) {
-    header.buf_alloc = kMaxWindow;
-    stats_->to_guest_credit_clamped.Add();
-  }
+  if (header.op != VIRTIO_VSOCK_OP_RST) flow.StampGrant(from, header);
   do {
     const std::optional<uint32_t> put = ring_->Put(header, packet.payload, packet.taken);
     if (!put.has_value()) {
@@ -149,6 +146,7 @@ bool VsockRx::Put(Packet& packet) {
       return false;
     }
     packet.taken += *put;
+    flow.CountDelivered(from, *put);
   } while (packet.taken < packet.header.len);
   return true;
 }

@@ -85,7 +85,7 @@ class VsockRx final : public Port {
   void EndFor(Packet& packet, std::shared_ptr<Flow> flow, CloseReason reason)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Flow* FindAgain(Packet& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool Put(Packet& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool Put(Packet& packet, Flow& flow) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool FlushReplies() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool DrainReplies() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Finish() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -81,11 +81,20 @@ Flow::Verdict Flow::AcceptPayload(const VsockHeader& header, Side from) {
 
 void Flow::Grant(Side side, uint32_t buf_alloc, uint32_t fwd_cnt) {
   Sent& sent = sent_[Index(side)];
+  const bool first = sent.largest_buf_alloc.load(std::memory_order_relaxed) == 0;
+  const auto ahead = static_cast<int32_t>(fwd_cnt - sent.fwd_cnt.load(std::memory_order_relaxed));
+  if (!first && ahead < 0) return;
   sent.buf_alloc.store(buf_alloc, std::memory_order_relaxed);
   sent.fwd_cnt.store(fwd_cnt, std::memory_order_relaxed);
   if (buf_alloc > sent.largest_buf_alloc.load(std::memory_order_relaxed)) {
     sent.largest_buf_alloc.store(buf_alloc, std::memory_order_relaxed);
   }
+}
+
+void Flow::StampGrant(Side side, VsockHeader& header) const {
+  const Sent& sent = sent_[Index(side)];
+  header.buf_alloc = sent.buf_alloc.load(std::memory_order_relaxed);
+  header.fwd_cnt = sent.fwd_cnt.load(std::memory_order_relaxed);
 }
 
 Flow::Verdict Flow::AcceptShutdown(const VsockHeader& header, Side from) {

@@ -61,8 +61,13 @@ class Flow {
   // receiving end.
   Verdict Accept(const VsockHeader& header, Side from);
 
-  // What `side` grants to the other end from now on. Part of Accept() for packets that go through it. Any thread.
+  // What `side` grants to the other end from now on; an older word than the last one has no effect. Part of Accept()
+  // for packets that go through it. Under the lock of the other end.
   void Grant(Side side, uint32_t buf_alloc, uint32_t fwd_cnt);
+
+  // Puts the newest grant of `side` into a packet of its own: one that has waited may carry an older one, which
+  // would take credit back.
+  void StampGrant(Side side, VsockHeader& header) const;
 
   // Notes payload that the receiving end now has. Under the lock of the receiving end.
   void CountDelivered(Side from, uint32_t bytes) { sent_[Index(from)].bytes.Add(bytes); }

@@ -87,6 +87,37 @@ TEST_F(CreditTest, AShrunkWindowMeansNoRoom) {
   EXPECT_EQ(server.Verdict(kBytes), "exact");
 }
 
+// What waits for a guest is delivered later than it was said; a newer grant must not overtake an older one, or the
+// older one takes the credit back.
+TEST_F(CreditTest, CreditNeverGoesBackwards) {
+  GuestOptions few;
+  few.rx_buffers = 4;
+  SimulatedGuest& talker = Boot(Cid(3));
+  SimulatedGuest& sleeper = Boot(Cid(4), few);
+  auto [client, server] = Connect(talker, sleeper);
+  sleeper.StopPosting();
+  client.SendPattern(1, 20'000);  // more than the four buffers hold
+  server.ExpectPattern(1);
+  RunUntilIdle();
+
+  client.connection().SendCreditUpdate();
+  RunUntilIdle();
+  server.Send(std::string(1000, 'x'));
+  RunUntil([&, c = client] { return c.received_bytes() == 1000; });
+  client.SendPattern(1, 1);  // grants 1000
+  RunUntilIdle();
+  server.Send(std::string(1000, 'y'));
+  RunUntil([&, c = client] { return c.received_bytes() == 2000; });
+  client.connection().SendCreditUpdate();  // grants 2000
+  RunUntilIdle();
+
+  sleeper.ResumePosting();
+  RunUntil([&, s = server] { return s.received_bytes() == 20'001; });
+  RunUntilIdle();
+  EXPECT_EQ(server.Verdict(20'001), "exact");
+  EXPECT_EQ(server.connection().credit(), kLargestWindow);
+}
+
 TEST_F(CreditTest, CountersMayBeAnything) {
   SimulatedGuest& honest = Boot(Cid(3));
   SimulatedGuest& liar = Boot(Cid(4));

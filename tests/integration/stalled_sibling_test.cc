@@ -81,6 +81,30 @@ TEST_P(StalledSiblingTest, ASmallRingIsNotParked) {
   Transfer(Connect(sender, awake), 2, 1u << 20);
 }
 
+// Of a packet that went into the last buffers in part, only the rest still waits: the receiver's grant for what it has
+// read may be used in full.
+TEST_P(StalledSiblingTest, APacketHalfDeliveredWaitsForItsRestOnly) {
+  constexpr uint64_t kWindow = 256 * 1024;
+  GuestOptions few;
+  few.rx_buffers = 60;  // three packets of 64 KiB and some of the fourth
+  GuestOptions small_ring;
+  small_ring.ring_entries = 4;  // what waits is copied aside at once
+  SimulatedGuest& sender = Boot(Cid(3), small_ring);
+  SimulatedGuest& sleeper = Boot(Cid(4), few);
+  Pair pair = Connect(sender, sleeper);
+  pair.server.ExpectPattern(1);
+  sleeper.StopPosting();
+  pair.client.SendPattern(1, 2 * kWindow);
+  RunUntilIdle();
+  EXPECT_GT(pair.server.received_bytes(), 3 * 65536u);
+  // All that is known to have been read, and one packet that Linux would not tell of yet.
+  EXPECT_GT(pair.client.sent_bytes(), pair.server.received_bytes() + kWindow - 65536);
+
+  sleeper.ResumePosting();
+  RunUntil([&] { return pair.server.received_bytes() >= 2 * kWindow; });
+  EXPECT_EQ(pair.server.Verdict(2 * kWindow), "exact");
+}
+
 TEST_P(StalledSiblingTest, WhatItMayHoldIsBounded) {
   Backend::VmOptions small;
   small.limits.max_buffered_bytes = 1u << 20;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "device/tx_backlog.h"
 
+#include <algorithm>
+
 #include "router/credit.h"
 
 namespace kinsock {
@@ -37,8 +39,9 @@ TxBacklog::Result TxBacklog::Keep(TxPacket& packet, const std::shared_ptr<Flow>&
     TxPacket*& earlier = packet.header.op == VIRTIO_VSOCK_OP_CREDIT_UPDATE ? account.credit_update
                                                                            : account.credit_request;
     if (earlier != nullptr) {
-      earlier->header.buf_alloc = packet.header.buf_alloc;
-      earlier->header.fwd_cnt = packet.header.fwd_cnt;
+      // Said through the flow, whose newest grant the earlier packet will carry (Flow::StampGrant).
+      const Flow::Side from = Opposite(flow->SideOf(receiver));
+      flow->Grant(from, std::min(packet.header.buf_alloc, kMaxWindow), packet.header.fwd_cnt);
       return Result::kMerged;
     }
     earlier = &packet;

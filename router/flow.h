@@ -62,7 +62,7 @@ class Flow {
   Verdict Accept(const VsockHeader& header, Side from);
 
   // What `side` grants to the other end from now on; an older word than the last one has no effect. Part of Accept()
-  // for packets that go through it. Under the lock of the other end.
+  // for packets that go through it. On the reactor of `side`.
   void Grant(Side side, uint32_t buf_alloc, uint32_t fwd_cnt);
 
   // Puts the newest grant of `side` into a packet of its own: one that has waited may carry an older one, which

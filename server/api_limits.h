@@ -18,6 +18,9 @@ inline constexpr size_t kMaxApiConnections = 1024;
 inline constexpr int kMaxStreamsPerConnection = 1024;
 // The largest legal request, a VM with all its annotations, is far below. Beyond: RESOURCE_EXHAUSTED by gRPC.
 inline constexpr int kMaxRequestBytes = 4 << 20;
+// What gRPC may hold for all clients together, as far as it counts that: a thousand watches of large VMs need a tenth.
+// Beyond: it reads no more until it holds less, and hangs up on the largest.
+inline constexpr size_t kMaxApiBytes = 256u << 20;
 // Headers of one call. Beyond: refused by gRPC.
 inline constexpr int kMaxMetadataBytes = 8 << 10;
 // A client that is gone without a word is found out after this and half of it again.

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/api_server.h"
 
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
 #include <grpcpp/server_builder.h>
 #include <grpcpp/server_posix.h>
+
+#include <string>
 
 #include "server/api_limits.h"
 #include "server/log.h"
@@ -13,8 +17,14 @@
 namespace kinsock {
 namespace {
 
-// What the library has to say goes into our log, which is bounded and never blocks; its own would do neither.
-void LogFromLibrary(gpr_log_func_args* args) {
+// What the libraries have to say goes into our log, which is bounded and never blocks; theirs are neither. Clients make
+// them talk: text that is not UTF-8 is one line each.
+void LogFromProtobuf(google::protobuf::LogLevel level, const char*, int, const std::string& message) {
+  Log(level >= google::protobuf::LOGLEVEL_ERROR ? LogLevel::kError : LogLevel::kWarning, "protobuf")
+      .With("message", message);
+}
+
+void LogFromGrpc(gpr_log_func_args* args) {
   Log(args->severity == GPR_LOG_SEVERITY_ERROR ? LogLevel::kError : LogLevel::kWarning, "grpc")
       .With("message", args->message);
 }
@@ -25,6 +35,9 @@ int Milliseconds(std::chrono::seconds time) {
 
 void SetLimits(grpc::ServerBuilder& builder) {
   builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
+  grpc::ResourceQuota quota("kinsock.api");
+  quota.Resize(kMaxApiBytes);
+  builder.SetResourceQuota(quota);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsPerConnection);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(kKeepalive));
@@ -37,7 +50,8 @@ void SetLimits(grpc::ServerBuilder& builder) {
 
 absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Start(const std::vector<grpc::Service*>& services) {
   grpc::EnableDefaultHealthCheckService(true);
-  gpr_set_log_function(LogFromLibrary);
+  gpr_set_log_function(LogFromGrpc);
+  google::protobuf::SetLogHandler(LogFromProtobuf);
   grpc::ServerBuilder builder;
   SetLimits(builder);
   std::unique_ptr<ApiServer> api(new ApiServer);

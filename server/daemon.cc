@@ -25,6 +25,8 @@ constexpr mode_t kApiSocketMode = 0660;
 constexpr mode_t kRuntimeDirMode = 0750;
 // How long calls that are under way may take to finish when the daemon stops.
 constexpr std::chrono::milliseconds kGrace{2000};
+// How long the memory of a flood of calls may stay with the allocator.
+constexpr std::chrono::seconds kMemoryInterval{10};
 
 std::string DescribeFault(const ConfiguredVm& vm, const absl::Status& status) {
   const std::vector<FieldViolation> fields = ErrorFields(status);
@@ -124,7 +126,15 @@ absl::Status Daemon::StartApi() {
   }
   api_sockets_.clear();
   api_->SetServing(true);
+  ReturnMemoryFromTimeToTime();
   return absl::OkStatus();
+}
+
+void Daemon::ReturnMemoryFromTimeToTime() {
+  loop_.RunAfter(kMemoryInterval, [this] {
+    ReturnFreeMemory();
+    ReturnMemoryFromTimeToTime();
+  });
 }
 
 DaemonInfo Daemon::Look() {

@@ -53,6 +53,7 @@ class Daemon {
   absl::Status BindApi();
   absl::Status CreateConfiguredVms();
   absl::Status StartApi();
+  void ReturnMemoryFromTimeToTime();
   DaemonInfo Look();
   void Stop();
 

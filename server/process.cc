@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/process.h"
 
+#include <malloc.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -35,6 +36,12 @@ void PrepareProcess() {
   signal(SIGPIPE, SIG_IGN);
   const sigset_t signals = WatchedSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
+void ReturnFreeMemory() {
+  // Less than this is what the next burst of calls takes anyway.
+  constexpr size_t kWorthWhile = 64u << 20;
+  if (mallinfo2().fordblks > kWorthWhile) malloc_trim(0);
 }
 
 void NotifyManager(const char* state) { sd_notify(0, state); }

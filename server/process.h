@@ -17,6 +17,10 @@ namespace kinsock {
 // SignalWatch takes blocked in all threads.
 void PrepareProcess();
 
+// Gives memory that is free, but that the allocator keeps, back to the machine when it is a lot: after a flood of calls
+// that is gigabytes. Takes milliseconds then. Any thread.
+void ReturnFreeMemory();
+
 // Tells systemd, if it listens: "READY=1", "STOPPING=1".
 void NotifyManager(const char* state);
 

@@ -90,9 +90,10 @@ TEST_F(CreditTest, AShrunkWindowMeansNoRoom) {
 // What waits for a guest is delivered later than it was said; a newer grant must not overtake an older one, or the
 // older one takes the credit back.
 TEST_F(CreditTest, CreditNeverGoesBackwards) {
-  GuestOptions few;
+  GuestOptions few, small;
   few.rx_buffers = 4;
-  SimulatedGuest& talker = Boot(Cid(3));
+  small.ring_entries = 2;  // what waits does not stay in the ring
+  SimulatedGuest& talker = Boot(Cid(3), small);
   SimulatedGuest& sleeper = Boot(Cid(4), few);
   auto [client, server] = Connect(talker, sleeper);
   sleeper.StopPosting();
@@ -116,6 +117,29 @@ TEST_F(CreditTest, CreditNeverGoesBackwards) {
   RunUntilIdle();
   EXPECT_EQ(server.Verdict(20'001), "exact");
   EXPECT_EQ(server.connection().credit(), kLargestWindow);
+}
+
+// Credit updates that wait for a guest become one. The guest may use all that it grants.
+TEST_F(CreditTest, AGrantThatWaitedMayBeUsedInFull) {
+  constexpr uint64_t kBytes = 1u << 20;
+  GuestOptions few;
+  few.rx_buffers = 1;
+  GuestOptions small_ring;
+  small_ring.ring_entries = 4;  // what waits is copied aside at once
+  SimulatedGuest& sender = Boot(Cid(3), few);
+  SimulatedGuest& reader = Boot(Cid(4), small_ring);
+  auto [client, server] = Connect(sender, reader);
+  server.ExpectPattern(1);
+  sender.StopPosting();
+  client.SendPattern(1, kBytes);
+  RunUntilIdle();
+  for (int i = 0; i < 8; ++i) {
+    server.connection().SendCreditUpdate();
+    RunUntilIdle();
+  }
+  sender.ResumePosting();
+  RunUntil([&, s = server] { return s.received_bytes() >= kBytes; });
+  EXPECT_EQ(server.Verdict(kBytes), "exact");
 }
 
 TEST_F(CreditTest, CountersMayBeAnything) {

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The program kinsockctl, in a process of its own, and a daemon in this one.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "google/protobuf/util/json_util.h"
+#include "tests/server/running_daemon.h"
+#include "tests/support/simulated_guest.h"
+#include "tests/support/stage.h"
+#include "tests/support/temp_dir.h"
+
+namespace kinsock {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using testing::RunningDaemon;
+using ::testing::StartsWith;
+
+// What a command said and how it ended.
+struct Outcome {
+  int code = -1;
+  std::string out;
+  std::string error;
+};
+
+std::string ContentsOf(const UniqueFd& file) {
+  struct stat found;
+  if (fstat(file.get(), &found) != 0) return "";
+  std::string text(static_cast<size_t>(found.st_size), '\0');
+  return pread(file.get(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()) ? text : "";
+}
+
+Outcome RunCtl(const std::vector<std::string>& arguments, const std::map<std::string, std::string>& environment) {
+  const UniqueFd out(memfd_create("out", MFD_CLOEXEC)), error(memfd_create("error", MFD_CLOEXEC));
+  posix_spawn_file_actions_t files;
+  posix_spawn_file_actions_init(&files);
+  posix_spawn_file_actions_adddup2(&files, out.get(), STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&files, error.get(), STDERR_FILENO);
+  std::string program = "cli/kinsockctl";
+  std::vector<std::string> words{program}, settings;
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  for (const auto& [name, value] : environment) settings.push_back(name + "=" + value);
+  std::vector<char*> argv, envp;
+  for (std::string& word : words) argv.push_back(word.data());
+  for (std::string& setting : settings) envp.push_back(setting.data());
+  argv.push_back(nullptr);
+  envp.push_back(nullptr);
+  pid_t pid = -1;
+  int status = -1;
+  Outcome outcome;
+  if (posix_spawn(&pid, program.c_str(), &files, nullptr, argv.data(), envp.data()) == 0) waitpid(pid, &status, 0);
+  posix_spawn_file_actions_destroy(&files);
+  outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : -status;
+  outcome.out = ContentsOf(out);
+  outcome.error = ContentsOf(error);
+  return outcome;
+}
+
+class KinsockctlTest : public ::testing::Test {
+ protected:
+  Outcome Ctl(std::vector<std::string> arguments) {
+    return RunCtl(arguments, {{"KINSOCK_ENDPOINT", "unix:" + daemon_.api_socket()}});
+  }
+
+  RunningDaemon daemon_;
+};
+
+TEST_F(KinsockctlTest, AVmFromItsCreationToItsEnd) {
+  const Outcome created = Ctl({"vm", "create", "web", "--cid", "42", "--uds-path", daemon_ / "web.uds", "--groups",
+                               "a,b", "--labels", "tier=web,zone=1"});
+  EXPECT_EQ(created.code, 0) << created.error;
+  EXPECT_THAT(created.out, AllOf(HasSubstr("web   LISTENING  42   a+b"), HasSubstr(daemon_ / "web.uds")));
+
+  EXPECT_THAT(Ctl({"vm", "list"}).out,
+              AllOf(StartsWith("NAME  STATE      CID  GROUPS  READY  AGE\n"), HasSubstr("web ")));
+  EXPECT_EQ(Ctl({"vm", "list", "-o", "name"}).out, "vms/web\n");
+  EXPECT_THAT(Ctl({"vm", "list", "--no-headers"}).out, StartsWith("web "));
+  EXPECT_THAT(Ctl({"vm", "get", "vms/web", "-o", "yaml"}).out,
+              AllOf(HasSubstr("name: vms/web\n"), HasSubstr("  tier: web\n")));
+
+  const Outcome deleted = Ctl({"vm", "delete", "web"});
+  EXPECT_EQ(deleted.code, 0);
+  EXPECT_EQ(deleted.out, "vms/web deleted\n");
+  EXPECT_EQ(Ctl({"vm", "delete", "web"}).code, 3);
+  EXPECT_EQ(Ctl({"vm", "delete", "web", "--allow-missing"}).out, "vms/web was not there\n");
+}
+
+TEST_F(KinsockctlTest, JsonIsThatOfTheApi) {
+  ASSERT_EQ(Ctl({"vm", "create", "a", "--cid", "auto"}).code, 0);
+  v1::Vm vm;
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(Ctl({"vm", "get", "a", "-o", "json"}).out, &vm).ok());
+  EXPECT_EQ(vm.status().cid(), 1024u);
+  v1::ListVmsResponse list;
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(Ctl({"vm", "list", "-o", "json"}).out, &list).ok());
+  EXPECT_EQ(list.vms_size(), 1);
+  EXPECT_EQ(list.next_page_token(), "");
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(Ctl({"vm", "list", "-o", "jsonl"}).out, &vm).ok());
+  v1::Info info;
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(Ctl({"info", "-o", "json"}).out, &info).ok());
+  EXPECT_EQ(info.counts().vms(), 1u);
+  v1::ListConnectionsResponse connections;
+  EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(Ctl({"conn", "list", "-o", "json"}).out, &connections).ok());
+}
+
+TEST_F(KinsockctlTest, ErrorsSayWhatToDoNextAndHaveTheirExitCode) {
+  ASSERT_EQ(Ctl({"vm", "create", "a", "--cid", "42"}).code, 0);
+  const Outcome taken = Ctl({"vm", "create", "b", "--cid", "42"});
+  EXPECT_EQ(taken.code, 4);
+  EXPECT_EQ(taken.out, "");
+  EXPECT_THAT(taken.error, AllOf(StartsWith("kinsockctl: CID_IN_USE: "), HasSubstr("  try: kinsockctl vm get a\n")));
+
+  const Outcome bad = Ctl({"vm", "create", "B", "--cid", "2", "--socket", "x"});
+  EXPECT_EQ(bad.code, 1);
+  EXPECT_THAT(bad.error, AllOf(HasSubstr("  NAME \"B\" is not"), HasSubstr("  --cid 2 is reserved"),
+                               HasSubstr("  --socket \"x\"")));
+
+  const Outcome absent = Ctl({"vm", "get", "nope"});
+  EXPECT_EQ(absent.code, 3);
+  EXPECT_THAT(absent.error, HasSubstr("  try: kinsockctl vm list\n"));
+  EXPECT_EQ(Ctl({"conn", "list", "--vm", "nope"}).code, 3);
+  EXPECT_EQ(Ctl({"vmm-args", "nope"}).code, 3);
+}
+
+TEST_F(KinsockctlTest, ACommandLineThatIsNotUnderstoodAsksTheDaemonNothing) {
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{{},
+                                             {"vm"},
+                                             {"nosuch"},
+                                             {"vm", "create"},
+                                             {"vm", "list", "-o", "xml"},
+                                             {"vm", "create", "a", "--cid", "x"},
+                                             {"vm", "create", "a", "--labels", "x"},
+                                             {"vm", "wait", "a", "--for", "HAPPY"},
+                                             {"vm", "list", "--timeout", "soon"},
+                                             {"vmm-args", "a", "--vmm", "none"},
+                                             {"vmm-args", "a", "--mem", "much"},
+                                             {"info", "--endpoint", "tcp:x"}}) {
+    const Outcome outcome = Ctl(arguments);
+    EXPECT_EQ(outcome.code, 2) << outcome.error;
+    EXPECT_THAT(outcome.error, StartsWith("kinsockctl: "));
+  }
+  EXPECT_EQ(daemon_.Info().counts().vms(), 0u);
+}
+
+TEST_F(KinsockctlTest, HelpAndVersion) {
+  EXPECT_THAT(Ctl({"--help"}).out, HasSubstr("vmm-args"));
+  EXPECT_EQ(Ctl({"--help"}).code, 0);
+  EXPECT_EQ(Ctl({"--version"}).out, "kinsockctl 0.1.0\n");
+  EXPECT_THAT(Ctl({"vm", "create", "--help"}).out, HasSubstr("--uds-path"));
+}
+
+TEST_F(KinsockctlTest, WaitsUntilTheGuestIsReady) {
+  testing::Stage stage;
+  testing::SimulatedGuest guest(stage);
+  ASSERT_EQ(Ctl({"vm", "create", "a"}).code, 0);
+  const Outcome early = Ctl({"vm", "wait", "a", "--for=ACTIVE", "--timeout", "100ms"});
+  EXPECT_EQ(early.code, 124);
+  EXPECT_THAT(early.error, HasSubstr("vms/a is LISTENING, not yet ACTIVE"));
+  v1::Vm vm;
+  ASSERT_TRUE(daemon_.Get("vms/a", &vm).ok());
+  ASSERT_TRUE(guest.PowerOn(vm.status().vhost_user_socket()).ok());
+  EXPECT_THAT(Ctl({"vm", "wait", "a", "--for=ACTIVE"}).out, HasSubstr("ACTIVE"));
+  EXPECT_EQ(Ctl({"vm", "wait", "a", "--for=DriverReady", "-o", "name"}).out, "vms/a\n");
+  const Outcome attached = Ctl({"vm", "delete", "a"});
+  EXPECT_EQ(attached.code, 4);
+  EXPECT_THAT(attached.error, HasSubstr("  try: kinsockctl vm delete a --force\n"));
+  EXPECT_EQ(Ctl({"vm", "delete", "a", "--force"}).code, 0);
+  EXPECT_EQ(Ctl({"vm", "wait", "a", "--for=deleted"}).code, 0);
+  EXPECT_EQ(Ctl({"vm", "wait", "a", "--for=ACTIVE"}).code, 3);
+}
+
+TEST_F(KinsockctlTest, WatchShowsWhatIsThere) {
+  ASSERT_EQ(Ctl({"vm", "create", "a"}).code, 0);
+  const Outcome watched = Ctl({"vm", "watch", "--timeout", "300ms"});
+  EXPECT_EQ(watched.code, 124);
+  EXPECT_THAT(watched.out, StartsWith("ADDED  a  LISTENING"));
+}
+
+TEST_F(KinsockctlTest, ArgumentsForQemu) {
+  ASSERT_EQ(Ctl({"vm", "create", "a"}).code, 0);
+  EXPECT_EQ(Ctl({"vmm-args", "a", "--vmm", "qemu", "--mem", "1G"}).out,
+            "-object memory-backend-memfd,id=mem0,size=1G,share=on -machine memory-backend=mem0 -chardev "
+            "socket,id=kinsock0,path=" +
+                (daemon_ / "kinsock/vms/a/vhost.sock") + " -device vhost-user-vsock-pci,chardev=kinsock0\n");
+}
+
+TEST(KinsockctlAloneTest, SaysWhyThereIsNoDaemon) {
+  const Outcome outcome = RunCtl({"vm", "list", "--endpoint", "unix:/no/such/socket"}, {});
+  EXPECT_EQ(outcome.code, 6);
+  EXPECT_THAT(outcome.error, AllOf(HasSubstr("no kinsockd answers at unix:/no/such/socket: No such file"),
+                                   HasSubstr("  try: kinsockd --api unix:/no/such/socket")));
+}
+
+TEST(KinsockctlAloneTest, LooksForTheUsersOwnDaemonFirst) {
+  const testing::TempDir runtime;
+  ASSERT_EQ(mkdir((runtime / "kinsock").c_str(), 0700), 0);
+  std::ofstream(runtime / "kinsock/api.sock") << "left behind";
+  const Outcome outcome = RunCtl({"info"}, {{"XDG_RUNTIME_DIR", runtime.path()}});
+  EXPECT_EQ(outcome.code, 6);
+  EXPECT_THAT(outcome.error, HasSubstr("no kinsockd answers at unix:" + runtime.path() + "/kinsock/api.sock"));
+}
+
+}  // namespace
+}  // namespace kinsock

@@ -14,6 +14,7 @@
 #include "server/runtime_dir.h"
 #include "server/socket_path.h"
 #include "server/unique_id.h"
+#include "server/vm_refusals.h"
 #include "server/vm_settings.h"
 
 namespace kinsock {
@@ -163,9 +164,7 @@ void Daemon::Stop() {
   NotifyManager("STOPPING=1");
   for (const auto& listener : listeners_) listener->Stop();
   manager_->Close();
-  hub_.Close(
-      Error(absl::StatusCode::kUnavailable, "SHUTTING_DOWN", "the daemon is stopping; watch again when it is back")
-          .RetryAfter(std::chrono::seconds(1)));
+  hub_.Close(ShuttingDown());
   if (api_ != nullptr) {
     api_->SetServing(false);
     // gRPC waits for calls that finish on this thread: so somebody else waits for gRPC.

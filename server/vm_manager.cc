@@ -10,34 +10,11 @@
 #include "server/text.h"
 #include "server/unique_id.h"
 #include "server/vm_lifecycle.h"
+#include "server/vm_refusals.h"
 #include "server/vm_validation.h"
 
 namespace kinsock {
 namespace {
-
-constexpr char kVmType[] = "kinsock.v1.Vm";
-
-absl::Status VmNotFound(const std::string& id) {
-  const std::string name = "vms/" + id;
-  return Error(absl::StatusCode::kNotFound, "VM_NOT_FOUND", absl::StrCat("there is no ", name))
-      .With("vm", name)
-      .Resource(kVmType, name);
-}
-
-absl::Status VmExists(const VmSnapshot& vm) {
-  const std::string name = vm.definition->name();
-  return Error(absl::StatusCode::kAlreadyExists, "VM_EXISTS",
-               vm.status.state == VmState::kDeleting
-                   ? absl::StrCat(name, " is being deleted; try again when that is done")
-                   : absl::StrCat(name, " exists; delete it first, or choose another id"))
-      .With("vm", name)
-      .Resource(kVmType, name);
-}
-
-absl::Status ShuttingDown() {
-  return Error(absl::StatusCode::kUnavailable, "SHUTTING_DOWN", "the daemon is stopping")
-      .RetryAfter(std::chrono::seconds(1));
-}
 
 std::shared_ptr<const VmDefinition> Define(VmCreation& creation, bool real) {
   auto definition = std::make_shared<VmDefinition>();
@@ -206,32 +183,13 @@ void VmManager::Delete(const VmDeletion& deletion, Done done) {
 }
 
 absl::Status VmManager::CheckDeletion(const VmDeletion& deletion, const Vm& vm) const {
-  const std::string name = vm.now->definition->name();
-  const std::string uid = vm.now->definition->uid;
-  const std::string etag = vm.now->definition->etag();
-  if (!deletion.uid.empty() && deletion.uid != uid) {
-    return Error(absl::StatusCode::kAborted, "UID_MISMATCH",
-                 absl::StrCat(name, " has uid ", uid, ", not ", Quoted(deletion.uid),
-                              "; it is another VM of the same name"))
-        .With("current", uid)
-        .Resource(kVmType, name);
-  }
-  if (!deletion.etag.empty() && deletion.etag != etag) {
-    return Error(absl::StatusCode::kAborted, "ETAG_MISMATCH",
-                 absl::StrCat(name, " has etag ", etag, ", not ", Quoted(deletion.etag),
-                              "; it changed since it was read: read it again"))
-        .With("current", etag)
-        .Resource(kVmType, name);
-  }
+  const VmDefinition& definition = *vm.now->definition;
+  if (!deletion.uid.empty() && deletion.uid != definition.uid) return UidMismatch(definition, deletion.uid);
+  if (!deletion.etag.empty() && deletion.etag != definition.etag()) return EtagMismatch(definition, deletion.etag);
   // As the device says now: what was published may be a second old.
   const bool attached = vm.device_status.state != DeviceState::kListening;
   if (attached && !deletion.force && vm.now->status.state != VmState::kDeleting) {
-    const std::string pid = std::to_string(vm.device_status.front_end.pid);
-    return Error(absl::StatusCode::kFailedPrecondition, "VM_ATTACHED",
-                 absl::StrCat(name, " is in use by the VMM with pid ", pid, "; stop it first, or delete with force"))
-        .With("pid", pid)
-        .Resource(kVmType, name)
-        .Precondition("VM_ATTACHED", name, absl::StrCat("stop the VMM with pid ", pid, ", or set force"));
+    return VmAttached(definition, vm.device_status.front_end.pid);
   }
   return absl::OkStatus();
 }

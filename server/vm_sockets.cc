@@ -12,6 +12,7 @@
 #include "base/status_macros.h"
 #include "server/socket_path.h"
 #include "server/text.h"
+#include "server/vm_validation.h"
 
 namespace kinsock {
 namespace {
@@ -57,7 +58,7 @@ VmSocketPaths VmSocketPaths::Resolve(const VmCreation& creation, const std::stri
   VmSocketPaths paths;
   paths.vhost_user = creation.spec.vhost_user_socket;
   if (creation.spec.has_uds) paths.uds = creation.spec.uds_path;
-  if (paths.vhost_user.empty()) {
+  if (paths.vhost_user.empty() && IsVmId(creation.id)) {
     paths.default_directory = absl::StrCat(runtime_dir, "/vms/", creation.id);
     paths.vhost_user = paths.default_directory + "/vhost.sock";
   }

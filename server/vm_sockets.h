@@ -17,7 +17,7 @@ namespace kinsock {
 
 // Where the sockets of a VM are, once the defaults are filled in.
 struct VmSocketPaths {
-  std::string vhost_user;
+  std::string vhost_user;         // empty: the VM's id is none, so there is no default
   std::string uds;                // empty: no host side
   std::string default_directory;  // "<runtime dir>/vms/<id>" when `vhost_user` lies there: made when missing
 

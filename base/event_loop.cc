@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/event_loop.h"
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
@@ -17,6 +18,14 @@ namespace {
 // Descriptors served between two looks at timers and messages: enough to amortise the system call, few enough
 // that a message waits no longer than a handful of handlers.
 constexpr int kBatch = 64;
+
+// The first look after a sleep that was too short to have been worth it. A ring is refilled in a few microseconds.
+constexpr std::chrono::nanoseconds kFirstSpin{8'000};
+
+// Between two looks at the descriptors while spinning: a look costs a system call, the pollers only a load each.
+constexpr std::chrono::nanoseconds kDescriptorLook{2'000};
+
+MonotonicTime RealTime() { return Clock::Monotonic().Now(); }
 
 epoll_event Interest(uint32_t events, FdHandler& handler) {
   epoll_event event{};
@@ -97,6 +106,7 @@ void EventLoop::Post(Task task) {
   {
     MutexLock lock(tasks_mutex_);
     tasks_.push_back(std::move(task));
+    has_tasks_.store(true, std::memory_order_seq_cst);
   }
   WakeIfAsleep();
 }
@@ -106,8 +116,7 @@ void EventLoop::Enqueue(Wakeup& wakeup) {
   Wakeup* head = wakeups_.load(std::memory_order_relaxed);
   do {
     wakeup.next_ = head;
-  } while (!wakeups_.compare_exchange_weak(head, &wakeup, std::memory_order_seq_cst,
-                                           std::memory_order_relaxed));
+  } while (!wakeups_.compare_exchange_weak(head, &wakeup, std::memory_order_seq_cst, std::memory_order_relaxed));
   WakeIfAsleep();
 }
 
@@ -120,10 +129,8 @@ void EventLoop::WakeIfAsleep() {
   }
 }
 
-bool EventLoop::HasMessages() {
-  if (wakeups_.load(std::memory_order_seq_cst) != nullptr) return true;
-  MutexLock lock(tasks_mutex_);
-  return !tasks_.empty();
+bool EventLoop::HasMessages() const {
+  return wakeups_.load(std::memory_order_seq_cst) != nullptr || has_tasks_.load(std::memory_order_seq_cst);
 }
 
 absl::Status EventLoop::Watch(int fd, uint32_t events, FdHandler& handler) {
@@ -156,22 +163,76 @@ int EventLoop::WaitMillis(std::chrono::milliseconds patience) const {
   if (!timers_.empty()) {
     const auto left = timers_.begin()->first.first - clock_.Now();
     // Rounded up: woken a moment early, the loop would spin until the timer is due.
-    patience = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(left),
-                          std::chrono::milliseconds(0), patience);
+    patience = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(left), std::chrono::milliseconds(0), patience);
   }
   if (patience == std::chrono::milliseconds::max()) return -1;
   return static_cast<int>(std::min<int64_t>(patience.count(), 1 << 30));
 }
 
+bool EventLoop::Poll(Poller& poller) {
+  if (spin_.count() == 0) return false;
+  if (std::find(pollers_.begin(), pollers_.end(), &poller) == pollers_.end()) pollers_.push_back(&poller);
+  return true;
+}
+
+void EventLoop::Unpoll(Poller& poller) {
+  const auto it = std::find(pollers_.begin(), pollers_.end(), &poller);
+  if (it == pollers_.end()) return;
+  std::swap(*it, pollers_.back());
+  pollers_.pop_back();
+}
+
+// Looks for work for as long as the last sleeps have taught. True if there was some: it has been done, or is to be
+// found in the descriptors or messages.
+bool EventLoop::Spin() {
+  if (spin_.count() == 0) return false;
+  MonotonicTime now = RealTime();
+  MonotonicTime worked_at = now;
+  MonotonicTime looked_at = now;
+  while (now - worked_at < spin_) {
+    bool worked = false;
+    for (size_t i = 0; i < pollers_.size(); ++i) worked |= pollers_[i]->Poll();
+    if (HasMessages()) return true;
+    now = RealTime();
+    if (worked) worked_at = now;
+    if (now - looked_at < kDescriptorLook) continue;
+    looked_at = now;
+    // Whether epoll_wait() would find something; what it is stays there, edges included.
+    pollfd readable{.fd = epoll_.get(), .events = POLLIN, .revents = 0};
+    if (poll(&readable, 1, 0) > 0 || worked) return true;
+  }
+  return false;
+}
+
+bool EventLoop::RestPollers() {
+  bool worked = false;
+  for (Poller* poller : std::exchange(pollers_, {})) worked |= poller->Rest();
+  return worked;
+}
+
+// As a hypervisor polls before it halts a virtual CPU: a sleep that a longer look would have spared makes it longer,
+// one that no look could have spared ends the looking.
+void EventLoop::LearnFromSleep(std::chrono::nanoseconds slept) {
+  if (slept > max_spin_) {
+    spin_ = std::chrono::nanoseconds(0);
+  } else if (slept > spin_) {
+    spin_ = std::min(std::max(2 * spin_, kFirstSpin), max_spin_);
+  }
+}
+
 bool EventLoop::ServeDescriptors(std::chrono::milliseconds patience) {
   std::array<epoll_event, kBatch> events;
   int wait = WaitMillis(patience);
+  if (wait != 0 && (Spin() || RestPollers())) wait = 0;
   if (wait != 0) {
     asleep_.store(true, std::memory_order_seq_cst);
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (HasMessages() || stopping_.load(std::memory_order_acquire)) wait = 0;
   }
+  const bool sleeps = wait != 0 && max_spin_.count() > 0;
+  const MonotonicTime fell_asleep = sleeps ? RealTime() : MonotonicTime();
   const int ready = epoll_wait(epoll_.get(), events.data(), kBatch, wait);
+  if (sleeps) LearnFromSleep(RealTime() - fell_asleep);
   asleep_.store(false, std::memory_order_relaxed);
   now_ = clock_.Now();
   if (ready <= 0) return false;
@@ -217,10 +278,12 @@ bool EventLoop::ServeWakeups() {
 }
 
 bool EventLoop::ServeTasks() {
+  if (!has_tasks_.load(std::memory_order_seq_cst)) return false;
   std::vector<Task> tasks;
   {
     MutexLock lock(tasks_mutex_);
     tasks.swap(tasks_);
+    has_tasks_.store(false, std::memory_order_relaxed);
   }
   for (Task& task : tasks) task();
   return !tasks.empty();

@@ -61,8 +61,26 @@ class Wakeup : public std::enable_shared_from_this<Wakeup> {
   Wakeup* next_ = nullptr;
 };
 
+// A source of work that can be looked at instead of telling: memory that somebody else writes. The loop looks at it
+// while it spins, which is cheaper for both than to be told.
+class Poller {
+ public:
+  // Does what there is to do now. True if there was anything. On the loop's thread.
+  virtual bool Poll() = 0;
+  // The loop looks no more, and has forgotten the poller: asks to be told from now on. True if there is something to
+  // do after all, which has been seen to.
+  virtual bool Rest() = 0;
+
+ protected:
+  ~Poller() = default;
+};
+
 // An epoll loop: descriptors, timers, and messages from other threads. One thread runs it; unless a comment
 // says otherwise, that thread alone calls.
+//
+// Before it sleeps, the loop may look for work for a short while (set_max_spin). How long depends on what it has found
+// out: a sleep that ends soon makes the next look longer, one that lasts makes it end altogether, so that a loop with
+// nothing to do costs nothing.
 class EventLoop {
  public:
   using Task = absl::AnyInvocable<void()>;
@@ -93,6 +111,13 @@ class EventLoop {
   // Ends the interest: no call to `handler` for `fd` follows, even if it was ready already. Before close().
   void Forget(int fd, FdHandler& handler);
 
+  // The longest that the loop looks for work before it sleeps; zero, the default, is never.
+  void set_max_spin(std::chrono::nanoseconds max_spin) { max_spin_ = max_spin; }
+  // Has `poller` looked at until the loop sleeps the next time, when it gets Rest(). False: the loop does not spin at
+  // present, ask to be told. Not owned; Unpoll() before it goes.
+  bool Poll(Poller& poller);
+  void Unpoll(Poller& poller);
+
   // Runs `task` once, not before `delay` from now has passed.
   TimerId RunAfter(std::chrono::nanoseconds delay, Task task);
   // Drops a timer; harmless if it ran already.
@@ -110,27 +135,35 @@ class EventLoop {
   void Enqueue(Wakeup& wakeup);
   void WakeIfAsleep();
   int WaitMillis(std::chrono::milliseconds patience) const;
+  bool Spin();
+  bool RestPollers();
+  void LearnFromSleep(std::chrono::nanoseconds slept);
   bool ServeDescriptors(std::chrono::milliseconds patience);
   bool ServeTimers();
   bool ServeWakeups();
   bool ServeTasks();
-  bool HasMessages();
+  bool HasMessages() const;
 
   const Clock& clock_;
   ThreadAffinity thread_;
   UniqueFd epoll_;
-  UniqueFd wake_;                      // eventfd: a message came while the loop slept
+  UniqueFd wake_;  // eventfd: a message came while the loop slept
   std::unique_ptr<WakeFd> wake_handler_;
-  std::atomic<bool> asleep_{false};    // the loop is, or is about to be, in epoll_wait
+  std::atomic<bool> asleep_{false};  // the loop is, or is about to be, in epoll_wait
   std::atomic<bool> stopping_{false};
   MonotonicTime now_;
 
   std::atomic<Wakeup*> wakeups_{nullptr};  // newest first
   Mutex tasks_mutex_;
   std::vector<Task> tasks_ ABSL_GUARDED_BY(tasks_mutex_);
+  std::atomic<bool> has_tasks_{false};  // written under the lock
 
   std::map<TimerId, Task> timers_;
   uint64_t next_timer_ = 0;
+
+  std::chrono::nanoseconds max_spin_{0};
+  std::chrono::nanoseconds spin_{0};  // how long it looks at present
+  std::vector<Poller*> pollers_;
 
   epoll_event* batch_ = nullptr;  // the events being served, so that Forget() can strike them out
   int batch_size_ = 0;

@@ -60,6 +60,10 @@ void ScatterList::Truncate(size_t size) {
 }
 
 size_t ScatterList::CopyOut(size_t offset, void* out, size_t size) const {
+  if (!segments_.empty() && offset + size <= segments_.front().iov_len) {  // nearly always
+    std::memcpy(out, static_cast<const char*>(segments_.front().iov_base) + offset, size);
+    return size;
+  }
   char* next = static_cast<char*>(out);
   size_t left = size;
   for (Cursor from(segments_, offset); left > 0 && !from.AtEnd();) {
@@ -73,6 +77,10 @@ size_t ScatterList::CopyOut(size_t offset, void* out, size_t size) const {
 }
 
 size_t ScatterList::CopyIn(size_t offset, const void* in, size_t size) {
+  if (!segments_.empty() && offset + size <= segments_.front().iov_len) {
+    std::memcpy(static_cast<char*>(segments_.front().iov_base) + offset, in, size);
+    return size;
+  }
   const char* next = static_cast<const char*>(in);
   size_t left = size;
   for (Cursor to(segments_, offset); left > 0 && !to.AtEnd();) {
@@ -86,6 +94,14 @@ size_t ScatterList::CopyIn(size_t offset, const void* in, size_t size) {
 }
 
 void CopyBytes(const ScatterList& from, size_t from_offset, ScatterList& to, size_t to_offset, size_t size) {
+  if (size == 0) return;
+  const iovec& first_from = from.segments().front();
+  const iovec& first_to = to.segments().front();
+  if (from_offset + size <= first_from.iov_len && to_offset + size <= first_to.iov_len) {
+    std::memcpy(static_cast<char*>(first_to.iov_base) + to_offset,
+                static_cast<const char*>(first_from.iov_base) + from_offset, size);
+    return;
+  }
   Cursor source(from.segments(), from_offset);
   Cursor target(to.segments(), to_offset);
   while (size > 0) {

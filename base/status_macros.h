@@ -8,11 +8,11 @@
 #include "absl/status/statusor.h"
 
 // Leaves the function with the status of `expr` unless it is OK.
-#define KINSOCK_RETURN_IF_ERROR(expr)                        \
-  do {                                                       \
+#define KINSOCK_RETURN_IF_ERROR(expr)                                 \
+  do {                                                                \
     if (absl::Status kinsock_status = (expr); !kinsock_status.ok()) { \
-      return kinsock_status;                                 \
-    }                                                        \
+      return kinsock_status;                                          \
+    }                                                                 \
   } while (false)
 
 #define KINSOCK_STATUS_CONCAT_INNER(a, b) a##b

@@ -19,9 +19,7 @@ class ABSL_LOCKABLE ThreadAffinity {
   // The calling thread is the owner from now on. Call before another thread can look.
   void BindToCurrentThread() { owner_.store(std::this_thread::get_id(), std::memory_order_relaxed); }
 
-  bool IsCurrent() const {
-    return owner_.load(std::memory_order_relaxed) == std::this_thread::get_id();
-  }
+  bool IsCurrent() const { return owner_.load(std::memory_order_relaxed) == std::this_thread::get_id(); }
 
   void AssertHeld() const ABSL_ASSERT_EXCLUSIVE_LOCK() {
 #ifndef NDEBUG

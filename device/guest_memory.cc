@@ -119,6 +119,10 @@ absl::StatusOr<std::shared_ptr<const GuestMemory>> GuestMemory::FromRegions(std:
     }
   }
   auto memory = std::make_shared<GuestMemory>();
+  memory->spans_.reserve(regions.size());
+  for (const Region& region : regions) {
+    memory->spans_.push_back({region->guest_address(), region->size(), region->data()});
+  }
   memory->regions_ = std::move(regions);
   return memory;
 }
@@ -155,22 +159,22 @@ absl::StatusOr<std::shared_ptr<const GuestMemory>> GuestMemory::Without(uint64_t
 
 bool GuestMemory::Translate(uint64_t address, uint32_t size, ScatterList& out) const {
   uint64_t left = size;
-  for (const Region& region : regions_) {
-    if (left == 0) break;
-    const uint64_t offset = address - region->guest_address();  // wraps to a large number if in front
-    if (offset >= region->size()) continue;
-    const uint64_t n = std::min(left, region->size() - offset);
-    out.Append(region->data() + offset, n);
+  for (const Span& span : spans_) {
+    const uint64_t offset = address - span.guest_address;  // wraps to a large number if in front
+    if (offset >= span.size) continue;
+    const uint64_t n = std::min(left, span.size - offset);
+    out.Append(span.data + offset, n);
     address += n;
     left -= n;
+    if (left == 0) return true;
   }
   return left == 0;
 }
 
 std::byte* GuestMemory::Contiguous(uint64_t address, uint64_t size) const {
-  for (const Region& region : regions_) {
-    const uint64_t offset = address - region->guest_address();
-    if (offset < region->size()) return size <= region->size() - offset ? region->data() + offset : nullptr;
+  for (const Span& span : spans_) {
+    const uint64_t offset = address - span.guest_address;
+    if (offset < span.size) return size <= span.size - offset ? span.data + offset : nullptr;
   }
   return nullptr;
 }

@@ -89,7 +89,15 @@ class GuestMemory {
   using Region = std::shared_ptr<const MappedRegion>;
   static absl::StatusOr<std::shared_ptr<const GuestMemory>> FromRegions(std::vector<Region> regions);
 
+  // What Translate() needs of a region, side by side: it is asked for every descriptor.
+  struct Span {
+    uint64_t guest_address;
+    uint64_t size;
+    std::byte* data;
+  };
+
   std::vector<Region> regions_;  // by guest address
+  std::vector<Span> spans_;      // the same
 };
 
 }  // namespace kinsock

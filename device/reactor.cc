@@ -11,8 +11,10 @@
 
 namespace kinsock {
 
-Reactor::Reactor(uint16_t index, Callbacks callbacks)
-    : callbacks_(std::move(callbacks)), flow_ids_(index), thread_([this] { loop_.Run(); }) {
+Reactor::Reactor(uint16_t index, std::chrono::nanoseconds max_spin, Callbacks callbacks)
+    : callbacks_(std::move(callbacks)), flow_ids_(index) {
+  loop_.set_max_spin(max_spin);
+  thread_ = std::thread([this] { loop_.Run(); });
   pthread_setname_np(thread_.native_handle(), absl::StrCat("reactor-", index).c_str());
 }
 
@@ -28,12 +30,12 @@ void Reactor::Stop() {
 
 absl::StatusOr<std::shared_ptr<Port>> Reactor::AddDevice(DeviceSpec spec) {
   const DeviceId id = spec.id;
-  auto device = std::make_unique<VsockDevice>(std::move(spec),
-                                              VsockDevice::Environment{.loop = loop_,
-                                                                       .routes = routes_,
-                                                                       .flow_ids = flow_ids_,
-                                                                       .on_status = callbacks_.on_status,
-                                                                       .discard = callbacks_.discard});
+  auto device =
+      std::make_unique<VsockDevice>(std::move(spec), VsockDevice::Environment{.loop = loop_,
+                                                                              .routes = routes_,
+                                                                              .flow_ids = flow_ids_,
+                                                                              .on_status = callbacks_.on_status,
+                                                                              .discard = callbacks_.discard});
   KINSOCK_RETURN_IF_ERROR(device->Start());
   std::shared_ptr<Port> port = device->port();
   devices_[id] = std::move(device);

@@ -2,6 +2,7 @@
 #ifndef KINSOCK_DEVICE_REACTOR_H_
 #define KINSOCK_DEVICE_REACTOR_H_
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -29,8 +30,8 @@ class Reactor {
     std::function<void(std::shared_ptr<const GuestMemory>)> discard;
   };
 
-  // Starts the thread. `index` tells it apart from the others, from 0.
-  Reactor(uint16_t index, Callbacks callbacks);
+  // Starts the thread. `index` tells it apart from the others, from 0. `max_spin`: EventLoop::set_max_spin.
+  Reactor(uint16_t index, std::chrono::nanoseconds max_spin, Callbacks callbacks);
   // Ends all devices and the thread. Messages are still taken, and never served: other reactors may have some
   // to send until they have been stopped too.
   void Stop();

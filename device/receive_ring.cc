@@ -71,8 +71,7 @@ bool ReceiveRing::ContinuesOpenBuffer(const VsockHeader& header) const {
   return open_.owed() && header.op == VIRTIO_VSOCK_OP_RW && open_header_.op == VIRTIO_VSOCK_OP_RW &&
          header.type == VIRTIO_VSOCK_TYPE_STREAM && open_header_.type == VIRTIO_VSOCK_TYPE_STREAM &&
          open_header_.src_port == header.src_port && open_header_.dst_port == header.dst_port &&
-         open_header_.src_cid == header.src_cid &&
-         open_.writable.size() > kVsockHeaderBytes + open_header_.len;
+         open_header_.src_cid == header.src_cid && open_.writable.size() > kVsockHeaderBytes + open_header_.len;
 }
 
 // Payload from `offset` into the rest of the open buffer; returns how much there was room for.

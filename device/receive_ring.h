@@ -17,7 +17,7 @@ namespace kinsock {
 // Packets into the buffers that a guest has posted on its receive queue (virtio 1.3, 5.10.6.4): a header in
 // front of each piece, a packet split over as many buffers as it needs. Payload of one stream that comes in one
 // batch is packed: the next packet goes on in the buffer that the last one left half full, which saves a guest
-// that is sent many small packets most of its work. Nothing is seen by the guest before Flush(). Not
+// that is sent many small packets most of its work. Nothing is seen by the guest before Show() or Flush(). Not
 // thread-safe: guarded by the lock of the receive side.
 class ReceiveRing {
  public:
@@ -39,11 +39,18 @@ class ReceiveRing {
   // of each piece. One system call.
   ReadResult ReadFrom(int fd, const VsockHeader& header, uint32_t limit);
 
+  // Shows the guest the buffers that are full, for the case that it is looking; Flush() is still owed.
+  void Show() { queue_.Show(); }
   // Shows the guest what was put, with one interrupt if it wants one.
   void Flush();
 
   // Asks for a kick when buffers are posted. True if there are some already.
   bool AwaitBuffers() { return !broken_ && queue_.EnableKicks(); }
+
+  // The same without asking.
+  bool HasBuffers() { return !broken_ && queue_.HasAvailable(); }
+  // Whether there are enough for a batch that is worth its interrupt: a quarter of the ring.
+  bool HasManyBuffers() { return !broken_ && queue_.Available() >= (queue_.size() + 3) / 4; }
 
   void SetCall(std::shared_ptr<const UniqueFd> call) { call_ = std::move(call); }
   absl::Status Relocate(std::shared_ptr<const GuestMemory> memory) { return queue_.Relocate(std::move(memory)); }

@@ -40,12 +40,10 @@ VringDesc LoadDesc(const std::byte* table, uint32_t index) {
 
 absl::Status CheckAligned(absl::string_view part, uint64_t address, uint64_t alignment) {
   if (address % alignment == 0) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrFormat("%s ring at 0x%x is not aligned to %d", part, address, alignment));
+  return absl::InvalidArgumentError(absl::StrFormat("%s ring at 0x%x is not aligned to %d", part, address, alignment));
 }
 
-absl::StatusOr<std::byte*> Find(const GuestMemory& memory, absl::string_view part, uint64_t address,
-                                uint64_t bytes) {
+absl::StatusOr<std::byte*> Find(const GuestMemory& memory, absl::string_view part, uint64_t address, uint64_t bytes) {
   std::byte* at = memory.ContiguousUser(address, bytes);
   if (at != nullptr) return at;
   return absl::InvalidArgumentError(
@@ -62,8 +60,7 @@ bool Crossed(uint16_t event, uint16_t now, uint16_t before) {
 Virtqueue::Virtqueue(const VringLayout& layout, std::shared_ptr<const GuestMemory> memory)
     : layout_(layout), memory_(std::move(memory)), next_avail_(layout.base), seen_avail_(layout.base) {}
 
-absl::StatusOr<Virtqueue> Virtqueue::Create(const VringLayout& layout,
-                                            std::shared_ptr<const GuestMemory> memory) {
+absl::StatusOr<Virtqueue> Virtqueue::Create(const VringLayout& layout, std::shared_ptr<const GuestMemory> memory) {
   if (!std::has_single_bit(layout.size) || layout.size > kMaxVringSize) {
     return absl::InvalidArgumentError(absl::StrFormat("ring size %d is not a power of two", layout.size));
   }
@@ -74,17 +71,17 @@ absl::StatusOr<Virtqueue> Virtqueue::Create(const VringLayout& layout,
   KINSOCK_RETURN_IF_ERROR(queue.Locate());
   // What was returned before a stop is what the used ring says, whoever stopped it.
   queue.next_used_ = Load<uint16_t>(queue.used_ + 2, std::memory_order_relaxed);
-  queue.published_ = queue.next_used_;
+  queue.shown_ = queue.published_ = queue.next_used_;
   return queue;
 }
 
 absl::Status Virtqueue::Locate() {
-  KINSOCK_ASSIGN_OR_RETURN(std::byte * desc, Find(*memory_, "descriptor", layout_.desc_user_address,
-                                                  VringDescBytes(layout_.size)));
-  KINSOCK_ASSIGN_OR_RETURN(std::byte * avail, Find(*memory_, "available", layout_.avail_user_address,
-                                                   VringAvailBytes(layout_.size)));
-  KINSOCK_ASSIGN_OR_RETURN(
-      std::byte * used, Find(*memory_, "used", layout_.used_user_address, VringUsedBytes(layout_.size)));
+  KINSOCK_ASSIGN_OR_RETURN(std::byte * desc,
+                           Find(*memory_, "descriptor", layout_.desc_user_address, VringDescBytes(layout_.size)));
+  KINSOCK_ASSIGN_OR_RETURN(std::byte * avail,
+                           Find(*memory_, "available", layout_.avail_user_address, VringAvailBytes(layout_.size)));
+  KINSOCK_ASSIGN_OR_RETURN(std::byte * used,
+                           Find(*memory_, "used", layout_.used_user_address, VringUsedBytes(layout_.size)));
   desc_ = desc;
   avail_ = avail;
   used_ = used;
@@ -103,6 +100,11 @@ uint16_t Virtqueue::LoadAvailIndex() const { return Load<uint16_t>(avail_ + 2, s
 bool Virtqueue::HasAvailable() {
   if (seen_avail_ == next_avail_) seen_avail_ = LoadAvailIndex();
   return seen_avail_ != next_avail_;
+}
+
+uint16_t Virtqueue::Available() {
+  seen_avail_ = LoadAvailIndex();
+  return static_cast<uint16_t>(seen_avail_ - next_avail_);
 }
 
 Virtqueue::PopResult Virtqueue::Pop(DescriptorChain& chain) {
@@ -172,11 +174,17 @@ void Virtqueue::TakeBack(absl::Span<DescriptorChain> chains) {
   in_flight_ -= static_cast<uint32_t>(chains.size());
 }
 
+void Virtqueue::Show() {
+  if (shown_ == next_used_) return;
+  shown_ = next_used_;
+  Store<uint16_t>(used_ + 2, next_used_, std::memory_order_release);
+}
+
 bool Virtqueue::Publish() {
   if (published_ == next_used_) return false;
   const uint16_t before = published_;
   published_ = next_used_;
-  Store<uint16_t>(used_ + 2, next_used_, std::memory_order_release);
+  Show();
   // The driver writes its wish, then looks at the index; we write the index, then look at its wish. With full
   // barriers on both sides one of the two sees the other (2.7.7, 2.7.10).
   std::atomic_thread_fence(std::memory_order_seq_cst);

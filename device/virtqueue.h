@@ -38,14 +38,16 @@ class Virtqueue {
   };
 
   // INVALID_ARGUMENT if the ring is not wholly in memory, misaligned (2.7), or of an illegal size.
-  static absl::StatusOr<Virtqueue> Create(const VringLayout& layout,
-                                          std::shared_ptr<const GuestMemory> memory);
+  static absl::StatusOr<Virtqueue> Create(const VringLayout& layout, std::shared_ptr<const GuestMemory> memory);
 
   // Takes the next available chain. `chain` is not owed.
   PopResult Pop(DescriptorChain& chain);
 
   // Whether Pop() would find something. Does not tell a broken ring from a full one.
   bool HasAvailable();
+
+  // How many chains Pop() would find, as far as the driver's index can be believed.
+  uint16_t Available();
 
   // Puts `chain` into the used ring; `written` bytes of its writable part are valid. The driver sees it after
   // Publish().
@@ -55,8 +57,12 @@ class Virtqueue {
   // Pop() finds them again.
   void TakeBack(absl::Span<DescriptorChain> chains);
 
-  // Shows the driver all that was returned. True if it wants to be interrupted for it.
+  // Shows the driver all that was returned, for the case that it is looking. Publish() is still owed.
+  void Show();
+  // Shows the driver all that was returned. True if it wants to be interrupted for what came since the last Publish().
   bool Publish();
+  // Chains that were returned since the last Publish().
+  uint16_t unpublished() const { return static_cast<uint16_t>(next_used_ - published_); }
 
   // Asks the driver to kick when it adds a chain. True if it has added one already: look again.
   bool EnableKicks();
@@ -87,11 +93,12 @@ class Virtqueue {
   std::byte* avail_ = nullptr;
   std::byte* used_ = nullptr;
 
-  uint16_t next_avail_ = 0;   // next entry to take
-  uint16_t seen_avail_ = 0;   // the driver's index when last looked at
-  uint16_t next_used_ = 0;    // next entry to fill
-  uint16_t published_ = 0;    // the index that the driver sees
-  uint32_t in_flight_ = 0;    // taken and not returned
+  uint16_t next_avail_ = 0;  // next entry to take
+  uint16_t seen_avail_ = 0;  // the driver's index when last looked at
+  uint16_t next_used_ = 0;   // next entry to fill
+  uint16_t shown_ = 0;       // the index that the driver sees
+  uint16_t published_ = 0;   // the index for which it was asked whether it wants an interrupt
+  uint32_t in_flight_ = 0;   // taken and not returned
   bool kicks_enabled_ = true;
 };
 

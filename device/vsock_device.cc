@@ -21,7 +21,8 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
       env_(std::move(environment)),
       stats_(std::make_shared<DeviceStats>()),
       broken_(Wakeup::Create(env_.loop, [this] { CheckRings(); })),
-      rx_(std::make_shared<VsockRx>(spec_.id, spec_.cid, GroupSet(spec_.groups), spec_.limits, stats_, broken_)),
+      rx_(std::make_shared<VsockRx>(spec_.id, spec_.cid, GroupSet(spec_.groups), spec_.limits, stats_, env_.loop,
+                                    broken_)),
       reap_session_(Wakeup::Create(env_.loop, [this] { ended_session_.reset(); })) {
   if (!spec_.uds_path.empty()) {
     host_ = std::make_shared<HostSide>(spec_.id, GroupSet(),

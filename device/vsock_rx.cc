@@ -12,6 +12,9 @@ namespace {
 // What a packet costs of a batch's budget besides its payload: a run of empty packets ends the batch too.
 constexpr uint32_t kPacketCost = 256;
 
+// A guest that is awake consumes the beginning of a batch while the rest is being copied.
+constexpr uint32_t kShowBytes = 16 * 1024;
+
 void Spend(uint32_t& budget, uint32_t bytes) { budget -= std::min(budget, bytes + kPacketCost); }
 
 void Settle(Packet& packet, Packet::Outcome outcome, CloseReason reason = CloseReason::kNone) {
@@ -22,15 +25,18 @@ void Settle(Packet& packet, Packet::Outcome outcome, CloseReason reason = CloseR
 }  // namespace
 
 VsockRx::VsockRx(DeviceId device, Cid cid, GroupSet groups, const DeviceLimits& limits,
-                 std::shared_ptr<DeviceStats> stats, std::shared_ptr<Wakeup> broken)
+                 std::shared_ptr<DeviceStats> stats, EventLoop& loop, std::shared_ptr<Wakeup> broken)
     : Port(device, cid, std::move(groups), limits.max_buffered_bytes),
       limits_(limits),
       stats_(std::move(stats)),
+      loop_(loop),
       broken_(std::move(broken)) {}
 
 Port::Progress VsockRx::Deliver(Lane& lane, uint32_t budget) {
   MutexLock lock(mutex_);
   Progress progress = Progress::kDrained;
+  uint32_t unseen = 0;
+  bool woken = false;
   while (Packet* packet = lane.waiting.front()) {
     if (budget == 0) {
       progress = Progress::kBudget;
@@ -43,6 +49,11 @@ Port::Progress VsockRx::Deliver(Lane& lane, uint32_t budget) {
       break;
     }
     Spend(budget, packet->taken - before);
+    unseen += packet->taken - before;
+    if (unseen >= kShowBytes) {
+      std::exchange(woken, true) ? ring_->Show() : ring_->Flush();
+      unseen = 0;
+    }
     lane.done.PushBack(lane.waiting.PopFront());
   }
   Finish();
@@ -164,7 +175,7 @@ bool VsockRx::FlushReplies() {
 // The same, with a kick to follow if some have to wait.
 bool VsockRx::DrainReplies() {
   while (!FlushReplies()) {
-    if (mode_ != Mode::kRunning || !ring_->AwaitBuffers()) return false;
+    if (mode_ != Mode::kRunning || !HasOrAwaitsBuffers()) return false;
   }
   return true;
 }
@@ -180,9 +191,17 @@ bool VsockRx::Finish() {
 
 // True if `resume` will be notified; false if there are buffers after all.
 bool VsockRx::WaitForBuffers(const std::shared_ptr<Wakeup>& resume) {
-  if (mode_ == Mode::kRunning && ring_->AwaitBuffers()) return false;
+  if (mode_ == Mode::kRunning && HasOrAwaitsBuffers()) return false;
   if (std::find(waiters_.begin(), waiters_.end(), resume) == waiters_.end()) waiters_.push_back(resume);
   return true;
+}
+
+// True if there are buffers; else news of some will come, from the loop that looks or by a kick.
+bool VsockRx::HasOrAwaitsBuffers() { return polled_ ? ring_->HasBuffers() : ring_->AwaitBuffers(); }
+
+void VsockRx::StopPolling() {
+  loop_.Unpoll(*this);
+  polled_ = false;
 }
 
 void VsockRx::WakeWaiters() {
@@ -212,6 +231,7 @@ std::shared_ptr<const GuestMemory> VsockRx::Stop(uint16_t& next_avail) {
   next_avail = ring_->next_avail();
   std::shared_ptr<const GuestMemory> memory = ring_->shared_memory();
   ring_.reset();
+  StopPolling();
   mode_ = Mode::kStopped;
   return memory;
 }
@@ -221,6 +241,7 @@ std::shared_ptr<const GuestMemory> VsockRx::Close() {
   std::shared_ptr<const GuestMemory> memory;
   if (ring_.has_value()) memory = ring_->shared_memory();
   ring_.reset();
+  StopPolling();
   mode_ = Mode::kClosed;
   replies_.clear();
   WakeWaiters();
@@ -241,6 +262,22 @@ void VsockRx::OnKick() {
   MutexLock lock(mutex_);
   if (mode_ != Mode::kRunning) return;
   if (Finish()) WakeWaiters();
+  polled_ = loop_.Poll(*this);
+}
+
+bool VsockRx::Poll() {
+  MutexLock lock(mutex_);
+  if (mode_ != Mode::kRunning || (waiters_.empty() && replies_.empty()) || !ring_->HasManyBuffers()) return false;
+  if (Finish()) WakeWaiters();
+  return true;
+}
+
+bool VsockRx::Rest() {
+  MutexLock lock(mutex_);
+  polled_ = false;
+  if (mode_ != Mode::kRunning || (waiters_.empty() && replies_.empty()) || !ring_->AwaitBuffers()) return false;
+  if (Finish()) WakeWaiters();
+  return true;
 }
 
 bool VsockRx::broken() {
@@ -251,8 +288,7 @@ bool VsockRx::broken() {
 VsockRx::AdmitResult VsockRx::Admit(const std::shared_ptr<Flow>& flow) {
   MutexLock lock(mutex_);
   if (flows_.size() + replies_.size() >= limits_.max_connections) return AdmitResult::kFull;
-  return flows_.Insert(FlowKey::Of(*flow, flow->SideOf(*this)), flow) ? AdmitResult::kAdmitted
-                                                                      : AdmitResult::kTaken;
+  return flows_.Insert(FlowKey::Of(*flow, flow->SideOf(*this)), flow) ? AdmitResult::kAdmitted : AdmitResult::kTaken;
 }
 
 std::shared_ptr<Flow> VsockRx::Find(const FlowKey& key) {

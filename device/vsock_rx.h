@@ -25,15 +25,16 @@ namespace kinsock {
 // This is the one thing of a device that several threads share. Whoever has a packet for the guest delivers it
 // itself, so that the payload is copied once, from the sender's memory into the receiver's, whichever
 // reactors the two live on. A monitor: one lock, held for one bounded batch, and no lock is taken under it.
-class VsockRx final : public Port {
+class VsockRx final : public Port, private Poller {
  public:
   // RSTs that may wait for buffers because of what this guest itself has sent: two full rings of Linux. Beyond
   // it the guest's transmit ring is not served until it posts buffers (its own doing, nobody else's loss).
   static constexpr size_t kMaxQueuedReplies = 256;
 
-  // `stats` is not owned and outlives this. `broken`: notified when the ring has to be stopped.
-  VsockRx(DeviceId device, Cid cid, GroupSet groups, const DeviceLimits& limits,
-          std::shared_ptr<DeviceStats> stats, std::shared_ptr<Wakeup> broken);
+  // `loop`: of the device's own reactor; it is not used after Close(). `broken`: notified when the ring has to be
+  // stopped.
+  VsockRx(DeviceId device, Cid cid, GroupSet groups, const DeviceLimits& limits, std::shared_ptr<DeviceStats> stats,
+          EventLoop& loop, std::shared_ptr<Wakeup> broken);
 
   // Port. Any thread.
   Progress Deliver(Lane& lane, uint32_t budget) override ABSL_LOCKS_EXCLUDED(mutex_);
@@ -76,24 +77,30 @@ class VsockRx final : public Port {
                                    const std::shared_ptr<Wakeup>& resume) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
+  // Poller.
+  bool Poll() override ABSL_LOCKS_EXCLUDED(mutex_);
+  bool Rest() override ABSL_LOCKS_EXCLUDED(mutex_);
+
   enum class Mode : uint8_t { kClosed, kRunning, kStopped };
   enum class Step : uint8_t { kDone, kNoBuffer };
 
   Step Offer(Packet& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Flow* Accept(Packet& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Flow* AcceptRequest(Packet& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void EndFor(Packet& packet, std::shared_ptr<Flow> flow, CloseReason reason)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void EndFor(Packet& packet, std::shared_ptr<Flow> flow, CloseReason reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Flow* FindAgain(Packet& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Put(Packet& packet, Flow& flow) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool FlushReplies() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool DrainReplies() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Finish() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool WaitForBuffers(const std::shared_ptr<Wakeup>& resume) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool HasOrAwaitsBuffers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void StopPolling() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WakeWaiters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const DeviceLimits limits_;
   const std::shared_ptr<DeviceStats> stats_;
+  EventLoop& loop_;
   const std::shared_ptr<Wakeup> broken_;
 
   Mutex mutex_;
@@ -102,6 +109,7 @@ class VsockRx final : public Port {
   FlowTable flows_ ABSL_GUARDED_BY(mutex_);
   std::deque<VsockHeader> replies_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<Wakeup>> waiters_ ABSL_GUARDED_BY(mutex_);
+  bool polled_ ABSL_GUARDED_BY(mutex_) = false;  // the loop looks at the ring: the driver need not kick
 };
 
 }  // namespace kinsock

@@ -37,6 +37,7 @@ VsockTx::VsockTx(Environment environment)
     : env_(std::move(environment)), run_(Wakeup::Create(env_.loop, [this] { Run(); })) {}
 
 VsockTx::~VsockTx() {
+  env_.loop.Unpoll(*this);
   queue_.reset();
   EndRest();
   DropPackets();
@@ -52,6 +53,7 @@ void VsockTx::Start(Virtqueue queue, std::shared_ptr<const UniqueFd> call) {
 
 uint16_t VsockTx::Stop() {
   if (!queue_.has_value()) return 0;
+  env_.loop.Unpoll(*this);
   EndRest();
   FreeRing(kMaxPatience);
   Publish();
@@ -72,6 +74,7 @@ void VsockTx::DropPackets() {
   }
   active_.clear();
   turn_.clear();
+  last_lane_ = nullptr;
   lanes_.clear();
 }
 
@@ -93,17 +96,33 @@ void VsockTx::Run() {
     const bool may_fetch = queue_.has_value() && !broken_ && !env_.rx.RepliesBackedUp(run_);
     const bool fetched = may_fetch && Fetch();
     const bool more = ServeLanes();
-    Publish();
+    if (queue_.has_value()) queue_->Show();
     if (broken()) {
+      Publish();
       env_.broken->Notify();
       return;
     }
     if (fetched || more) continue;
-    if (resting_) return;
-    if (may_fetch && queue_->EnableKicks()) continue;  // one came in this moment
-    return;
+    const bool polled = may_fetch && !resting_ && env_.loop.Poll(*this);
+    // A driver that is looked at will be looked at again, or get Rest(): it is interrupted for many chains at once.
+    if (!polled || queue_->unpublished() >= queue_->size() / 4) Publish();
+    if (polled || resting_ || !may_fetch || !queue_->EnableKicks()) return;
   }
+  Publish();
   run_->Notify();
+}
+
+bool VsockTx::Poll() {
+  if (!queue_.has_value() || resting_ || !queue_->HasAvailable()) return false;
+  Run();
+  return true;
+}
+
+bool VsockTx::Rest() {
+  Publish();
+  if (!queue_.has_value() || resting_ || !queue_->EnableKicks()) return false;
+  Run();
+  return true;
 }
 
 // True if anything was taken.
@@ -143,8 +162,7 @@ bool VsockTx::TakePacket(TxPacket& packet) {
 
 void VsockTx::Dispatch(TxPacket& packet) {
   const VsockHeader& header = packet.header;
-  const Decision decision =
-      DecideRoute(header, packet.payload.size(), env_.rx, env_.host.get(), env_.routes);
+  const Decision decision = DecideRoute(header, packet.payload.size(), env_.rx, env_.host.get(), env_.routes);
   if (decision.action == Decision::Action::kDrop) {
     CountDrop(decision);
     return Recycle(packet);
@@ -175,9 +193,9 @@ bool VsockTx::Admit(TxPacket& packet, Port& port) {
     return false;
   }
   const VsockHeader& header = packet.header;
-  auto flow = std::make_shared<Flow>(env_.flow_ids.Next(), header,
-                                     Flow::End{env_.rx.shared_from_this(), header.src_port},
-                                     Flow::End{port.shared_from_this(), header.dst_port});
+  auto flow =
+      std::make_shared<Flow>(env_.flow_ids.Next(), header, Flow::End{env_.rx.shared_from_this(), header.src_port},
+                             Flow::End{port.shared_from_this(), header.dst_port});
   switch (env_.rx.Admit(flow)) {
     case VsockRx::AdmitResult::kAdmitted:
       packet.flow = std::move(flow);
@@ -249,12 +267,12 @@ bool VsockTx::MayFetch() {
     EndRest();
     return true;
   }
-  Rest();
+  StartResting();
   return false;
 }
 
 // Comes back when a receiver has room, or when patience has run out.
-void VsockTx::Rest() {
+void VsockTx::StartResting() {
   if (resting_) return;
   resting_ = true;
   rest_began_ = env_.loop.now();
@@ -338,6 +356,7 @@ void VsockTx::CountDrop(const Decision& decision) {
 }
 
 VsockTx::TxLane& VsockTx::LaneFor(Port& port) {
+  if (last_lane_ != nullptr && last_lane_->port.get() == &port) return *last_lane_;
   std::unique_ptr<TxLane>& lane = lanes_[&port];
   if (lane == nullptr) {
     lane = std::make_unique<TxLane>();
@@ -349,8 +368,10 @@ VsockTx::TxLane& VsockTx::LaneFor(Port& port) {
     });
     TxLane& created = *lane;
     if (lanes_.size() > kIdleLanes) ForgetIdleLanes(&created);
+    last_lane_ = &created;
     return created;
   }
+  last_lane_ = lane.get();
   return *lane;
 }
 
@@ -360,6 +381,7 @@ void VsockTx::Activate(TxLane& lane) {
 }
 
 void VsockTx::ForgetIdleLanes(const TxLane* keep) {
+  last_lane_ = nullptr;
   absl::erase_if(lanes_, [keep](auto& entry) {
     TxLane& lane = *entry.second;
     if (&lane == keep || lane.active || !lane.waiting.empty()) return false;

@@ -32,13 +32,13 @@ namespace kinsock {
 // the packets are copied aside if they are not (docs/adr/0002-waiting-packets.md).
 //
 // Thread: the device's reactor.
-class VsockTx {
+class VsockTx final : private Poller {
  public:
   // What a transmit side works with; none is owned, all outlive it.
   struct Environment {
     EventLoop& loop;
     const RouteTable& routes;
-    VsockRx& rx;              // of the same guest: for replies, and the table of its connections
+    VsockRx& rx;                 // of the same guest: for replies, and the table of its connections
     std::shared_ptr<Port> host;  // null: no host side
     DeviceStats& stats;
     const DeviceLimits& limits;
@@ -70,11 +70,15 @@ class VsockTx {
  private:
   struct TxLane : Lane {
     std::shared_ptr<Port> port;
-    bool active = false;           // in active_
-    bool blocked = false;          // waits for `resume`
-    TxPacket* in_ring = nullptr;   // first of the waiting packets whose chain is owed; all behind it are, too
+    bool active = false;                   // in active_
+    bool blocked = false;                  // waits for `resume`
+    TxPacket* in_ring = nullptr;           // first of the waiting packets whose chain is owed; all behind it are, too
     std::chrono::nanoseconds patience{0};  // how long the guest may rest for this receiver
   };
+
+  // Poller.
+  bool Poll() override;
+  bool Rest() override;
 
   void Run();
   bool Fetch();
@@ -86,7 +90,7 @@ class VsockTx {
   void SettleRefused(const TxPacket& packet);
   void Recycle(TxPacket& packet);
   bool MayFetch();
-  void Rest();
+  void StartResting();
   void EndRest();
   void FreeRing(std::chrono::nanoseconds rested);
   void SetAside(TxPacket& packet, TxLane& lane);
@@ -106,6 +110,7 @@ class VsockTx {
   TxPacketPool pool_;
   TxBacklog backlog_;
   absl::flat_hash_map<const Port*, std::unique_ptr<TxLane>> lanes_;
+  TxLane* last_lane_ = nullptr;  // what LaneFor() gave last: packets come in runs
   std::vector<TxLane*> active_;  // have packets, are not blocked; in the order of their turns
   std::vector<TxLane*> turn_;    // those whose turn it is
 

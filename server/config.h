@@ -2,6 +2,7 @@
 #ifndef KINSOCK_SERVER_CONFIG_H_
 #define KINSOCK_SERVER_CONFIG_H_
 
+#include <chrono>
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -22,6 +23,7 @@ struct Config {
   std::vector<ConfiguredVm> vms;
   std::vector<std::string> api_sockets;  // paths; none: no API
   size_t reactors = 1;
+  std::chrono::microseconds poll{0};  // how long a reactor looks for work before it sleeps; 0: not at all
   LogFormat log_format = LogFormat::kKeyValue;
 };
 

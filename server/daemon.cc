@@ -59,9 +59,9 @@ Daemon::~Daemon() {
 absl::Status Daemon::Start() {
   KINSOCK_RETURN_IF_ERROR(signals_.Start());
   KINSOCK_RETURN_IF_ERROR(BindApi());
-  pool_ = std::make_unique<ReactorPool>(loop_, config_.reactors, [this](DeviceId device, const DeviceStatus& status) {
-    manager_->OnDeviceStatus(device, status);
-  });
+  pool_ = std::make_unique<ReactorPool>(
+      loop_, ReactorPool::Options{.reactors = config_.reactors, .max_spin = config_.poll},
+      [this](DeviceId device, const DeviceStatus& status) { manager_->OnDeviceStatus(device, status); });
   manager_ = std::make_unique<VmManager>(loop_, Clock::Monotonic(), *pool_, hub_, sockets_, RuntimeDir());
   snapshots_ = std::make_unique<FlowSnapshots>(*pool_);
   KINSOCK_RETURN_IF_ERROR(CreateConfiguredVms());

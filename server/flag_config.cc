@@ -32,6 +32,9 @@ namespace {
 constexpr size_t kMaxReactors = 64;
 constexpr size_t kMaxDefaultReactors = 4;
 
+// Longer than a thousand sleeps cost; nobody waits for the next packet that long with a thread that has nothing to do.
+constexpr uint32_t kMaxPollUs = 10'000;
+
 // The flags as they were given.
 struct Flags {
   std::string config_file;
@@ -39,6 +42,7 @@ struct Flags {
   std::map<std::string, std::string> single_vm;  // setting -> value
   std::vector<std::string> api;
   std::string reactors = "auto";
+  uint32_t poll_us = 0;
   std::string log_format = "kv";
   bool check = false;
   bool version = false;
@@ -70,6 +74,12 @@ void Declare(CLI::App& app, Flags& flags) {
       ->allow_extra_args(false);
   app.add_option("--reactors", flags.reactors, "Threads that move packets; auto: one for two CPUs, at most 4")
       ->option_text("N|auto");
+  app.add_option("--poll-us", flags.poll_us,
+                 "Microseconds that such a thread looks for more packets before it sleeps, at most; it learns how long "
+                 "is worth it")
+      ->check(CLI::Range(uint32_t{0}, kMaxPollUs))
+      ->capture_default_str()
+      ->option_text("N");
   app.add_option("--log-format", flags.log_format, "Of the lines on standard error")->option_text("kv|json");
   app.add_flag("--check", flags.check, "Say whether the configuration is good, and end");
   app.add_flag("--version", flags.version, "Print the version");
@@ -170,6 +180,7 @@ absl::StatusOr<Config> Interpret(const Flags& flags) {
   for (size_t i = 0; i < flags.vms.size(); ++i) ParseVmOption(flags.vms[i], i, config.vms, faults);
   ParseSingleVm(flags.single_vm, config.vms, faults);
   ParseReactors(flags.reactors, config, faults);
+  config.poll = std::chrono::microseconds(flags.poll_us);
   ParseApi(flags, config, faults);
   if (flags.log_format == "json") {
     config.log_format = LogFormat::kJson;

@@ -61,11 +61,11 @@ struct ReactorPool::State {
   std::vector<std::unique_ptr<Reactor>> reactors;
 };
 
-ReactorPool::ReactorPool(EventLoop& main, size_t reactors, StatusCallback on_status)
+ReactorPool::ReactorPool(EventLoop& main, const Options& options, StatusCallback on_status)
     : state_(std::make_unique<State>(main, std::move(on_status))) {
   GuestFaultGuard::Install();
   State* state = state_.get();
-  for (size_t i = 0; i < reactors; ++i) {
+  for (size_t i = 0; i < options.reactors; ++i) {
     Reactor::Callbacks callbacks;
     callbacks.on_status = [state](DeviceId id, const DeviceStatus& status) {
       state->PostToMain([state, id, status] {
@@ -76,7 +76,8 @@ ReactorPool::ReactorPool(EventLoop& main, size_t reactors, StatusCallback on_sta
     callbacks.discard = [state](std::shared_ptr<const GuestMemory> memory) {
       state->main.Post([memory = std::move(memory)]() mutable { memory.reset(); });
     };
-    state->reactors.push_back(std::make_unique<Reactor>(static_cast<uint16_t>(i), std::move(callbacks)));
+    state->reactors.push_back(
+        std::make_unique<Reactor>(static_cast<uint16_t>(i), options.max_spin, std::move(callbacks)));
     state->load.push_back(0);
   }
 }

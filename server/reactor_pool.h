@@ -2,6 +2,7 @@
 #ifndef KINSOCK_SERVER_REACTOR_POOL_H_
 #define KINSOCK_SERVER_REACTOR_POOL_H_
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -22,8 +23,13 @@ class ReactorPool {
   // Called whenever the status of a device changes; not after RemoveDevice() completed.
   using StatusCallback = std::function<void(DeviceId, const DeviceStatus&)>;
 
-  // Starts `reactors` (>= 1) threads. `main` outlives the pool.
-  ReactorPool(EventLoop& main, size_t reactors, StatusCallback on_status);
+  struct Options {
+    size_t reactors = 1;                    // threads, >= 1
+    std::chrono::microseconds max_spin{0};  // EventLoop::set_max_spin
+  };
+
+  // Starts the threads. `main` outlives the pool.
+  ReactorPool(EventLoop& main, const Options& options, StatusCallback on_status);
 
   // Stops all devices and joins the threads. Guests and host programs see their connections closed.
   ~ReactorPool();

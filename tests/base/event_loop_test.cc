@@ -13,9 +13,9 @@
 namespace kinsock {
 namespace {
 
-using ::testing::ElementsAre;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using ::testing::ElementsAre;
 
 class TurnedClock final : public Clock {
  public:
@@ -138,6 +138,102 @@ TEST(EventLoopTest, ADescriptorThatCannotBeWatchedIsAnError) {
   EventLoop loop;
   Recorder handler;
   EXPECT_FALSE(loop.Watch(-1, EPOLLIN, handler).ok());
+}
+
+// Has work when the test says so.
+class PolledSource final : public Poller {
+ public:
+  bool Poll() override {
+    ++looks;
+    if (work == 0) return false;
+    --work;
+    ++done;
+    return true;
+  }
+  bool Rest() override {
+    ++rests;
+    return false;
+  }
+  int work = 0;
+  int looks = 0;
+  int done = 0;
+  int rests = 0;
+};
+
+// A loop that has just learnt that it sleeps for shorter than it may spin.
+void TeachToSpin(EventLoop& loop, std::chrono::nanoseconds max_spin) {
+  loop.set_max_spin(max_spin);
+  EventLoop* const sleeper = &loop;
+  PolledSource source;
+  while (!loop.Poll(source)) {
+    std::thread other([sleeper] { sleeper->Post([] {}); });
+    loop.RunOnce(seconds(60));
+    other.join();
+  }
+  loop.Unpoll(source);
+}
+
+TEST(EventLoopTest, ALoopThatWasNotToldToSpinIsToldOfWork) {
+  EventLoop loop;
+  PolledSource source;
+  EXPECT_FALSE(loop.Poll(source));
+  loop.RunOnce();
+  EXPECT_EQ(source.looks, 0);
+}
+
+TEST(EventLoopTest, WorkIsFoundByLookingForIt) {
+  EventLoop loop;
+  TeachToSpin(loop, seconds(60));
+  PolledSource source;
+  ASSERT_TRUE(loop.Poll(source));
+  source.work = 1;
+  loop.Post([] {});  // ends the look; without it the loop would look on for more
+  loop.RunOnce(seconds(60));
+  EXPECT_EQ(source.done, 1);
+  EXPECT_EQ(source.rests, 0);
+  loop.Unpoll(source);
+}
+
+TEST(EventLoopTest, AMessageOrADescriptorEndsTheLook) {
+  EventLoop loop;
+  TeachToSpin(loop, seconds(60));
+  PolledSource source;
+  ASSERT_TRUE(loop.Poll(source));
+  std::thread poster([&] { loop.Post([] {}); });
+  loop.RunOnce(seconds(60));
+  poster.join();
+
+  const UniqueFd fd(eventfd(0, EFD_NONBLOCK));
+  Recorder recorder;
+  ASSERT_TRUE(loop.Watch(fd.get(), EPOLLIN | EPOLLET, recorder).ok());
+  std::thread writer([&] { eventfd_write(fd.get(), 1); });
+  loop.RunOnce(seconds(60));
+  writer.join();
+  EXPECT_THAT(recorder.seen, ElementsAre(EPOLLIN));
+  EXPECT_EQ(source.rests, 0);
+  loop.Unpoll(source);
+}
+
+TEST(EventLoopTest, BeforeItSleepsEveryPollerGetsItsRestOnce) {
+  EventLoop loop;
+  TeachToSpin(loop, std::chrono::microseconds(100));
+  PolledSource one;
+  PolledSource other;
+  ASSERT_TRUE(loop.Poll(one));
+  ASSERT_TRUE(loop.Poll(other));
+  ASSERT_TRUE(loop.Poll(one));  // as often as it likes
+  loop.RunOnce(milliseconds(1));
+  loop.RunOnce(milliseconds(1));
+  EXPECT_EQ(one.rests, 1);
+  EXPECT_EQ(other.rests, 1);
+}
+
+TEST(EventLoopTest, ALongSleepEndsTheSpinning) {
+  EventLoop loop;
+  TeachToSpin(loop, std::chrono::microseconds(100));
+  loop.RunOnce(milliseconds(1));  // nothing comes
+  PolledSource source;
+  EXPECT_FALSE(loop.Poll(source));
 }
 
 TEST(EventLoopTest, WhatIsLeftIsDestroyedWithTheLoop) {

@@ -290,7 +290,7 @@ class SlowReaderTest : public ::testing::Test {
     return limits;
   }
 
-  SlowReaderTest() : hub_("e", Small()), pool_(main_, 1, [](DeviceId, const DeviceStatus&) {}) {
+  SlowReaderTest() : hub_("e", Small()), pool_(main_, ReactorPool::Options(), [](DeviceId, const DeviceStatus&) {}) {
     manager_ = std::make_unique<VmManager>(main_, Clock::Monotonic(), pool_, hub_, sockets_, dir_.path());
     service_ = std::make_unique<VmService>(main_, *manager_, hub_);
     api_ = *ApiServer::Start({service_.get()});

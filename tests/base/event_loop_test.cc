@@ -194,24 +194,21 @@ TEST(EventLoopTest, WorkIsFoundByLookingForIt) {
   loop.Unpoll(source);
 }
 
-TEST(EventLoopTest, AMessageOrADescriptorEndsTheLook) {
+TEST(EventLoopTest, MessagesAndDescriptorsAreServedWhereverTheyAreFound) {
   EventLoop loop;
   TeachToSpin(loop, seconds(60));
-  PolledSource source;
-  ASSERT_TRUE(loop.Poll(source));
-  std::thread poster([&] { loop.Post([] {}); });
-  loop.RunOnce(seconds(60));
+  int ran = 0;
+  std::thread poster([&] { loop.Post([&] { ++ran; }); });
+  while (ran == 0) loop.RunOnce(seconds(60));
   poster.join();
 
   const UniqueFd fd(eventfd(0, EFD_NONBLOCK));
   Recorder recorder;
   ASSERT_TRUE(loop.Watch(fd.get(), EPOLLIN | EPOLLET, recorder).ok());
   std::thread writer([&] { eventfd_write(fd.get(), 1); });
-  loop.RunOnce(seconds(60));
+  while (recorder.seen.empty()) loop.RunOnce(seconds(60));
   writer.join();
   EXPECT_THAT(recorder.seen, ElementsAre(EPOLLIN));
-  EXPECT_EQ(source.rests, 0);
-  loop.Unpoll(source);
 }
 
 TEST(EventLoopTest, BeforeItSleepsEveryPollerGetsItsRestOnce) {

@@ -31,7 +31,7 @@ class VsockRx final : public Port {
   // it the guest's transmit ring is not served until it posts buffers (its own doing, nobody else's loss).
   static constexpr size_t kMaxQueuedReplies = 256;
 
-  // `stats` is not owned and outlives this. `broken`: notified when the ring has to be stopped.
+  // `broken`: notified when the ring has to be stopped.
   VsockRx(DeviceId device, Cid cid, GroupSet groups, const DeviceLimits& limits,
           std::shared_ptr<DeviceStats> stats, std::shared_ptr<Wakeup> broken);
 

@@ -77,6 +77,7 @@ class VsockTx {
   };
 
   void Run();
+  bool HeldByReplies();
   bool Fetch();
   bool TakePacket(TxPacket& packet);
   void Dispatch(TxPacket& packet);
@@ -90,7 +91,8 @@ class VsockTx {
   void EndRest();
   void FreeRing(std::chrono::nanoseconds rested);
   void SetAside(TxPacket& packet, TxLane& lane);
-  void CountLimit(CloseReason reason);
+  void CountRefused(const TxPacket& packet);
+  void CountViolation(CloseReason reason);
   void CountDrop(const Decision& decision);
   TxLane& LaneFor(Port& port);
   void Activate(TxLane& lane);

@@ -17,6 +17,7 @@ using Command = std::function<ExitCode(const Options&)>;
 void DeclareVmCommands(CLI::App& vm, Command& command);     // create, get, list, delete
 void DeclareWatchCommands(CLI::App& vm, Command& command);  // watch, wait
 void DeclareConnCommands(CLI::App& app, Command& command);  // conn list
+void DeclareStats(CLI::App& app, Command& command);         // stats
 void DeclareVmmArgs(CLI::App& app, Command& command);       // vmm-args
 void DeclareInfo(CLI::App& app, Command& command);          // info
 

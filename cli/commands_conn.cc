@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <google/protobuf/util/time_util.h>
+
 #include <ctime>
 #include <memory>
 #include <string>
@@ -16,6 +18,8 @@
 namespace kinsock {
 namespace {
 
+using google::protobuf::util::TimeUtil;
+
 constexpr int kPageSize = 1000;
 
 // "web-1(42):1024" for a guest, "host:49152" for the host.
@@ -32,7 +36,7 @@ std::string HostPath(const v1::Connection& connection) {
 std::string RenderTable(const v1::ListConnectionsResponse& list, const Options& options) {
   const bool wide = options.format == OutputFormat::kWide;
   std::vector<std::string> headers{"FROM", "TO", "STATE", "SENT", "RECEIVED", "AGE"};
-  if (wide) headers.insert(headers.end(), {"QUEUED", "HOST-PATH", "NAME"});
+  if (wide) headers.insert(headers.end(), {"QUEUED", "CREDIT", "STALLS", "STALLED", "HOST-PATH", "NAME"});
   Table table(std::move(headers));
   for (const v1::Connection& connection : list.connections()) {
     const auto age = std::chrono::seconds(std::time(nullptr) - connection.start_time().seconds());
@@ -43,7 +47,12 @@ std::string RenderTable(const v1::ListConnectionsResponse& list, const Options& 
                                  absl::StrCat(connection.to_initiator().bytes()),
                                  ShortAge(age)};
     if (wide) {
-      row.push_back(absl::StrCat(connection.to_target().queued_bytes() + connection.to_initiator().queued_bytes()));
+      const v1::Flow& sent = connection.to_target();
+      const v1::Flow& received = connection.to_initiator();
+      row.push_back(absl::StrCat(sent.queued_bytes() + received.queued_bytes()));
+      row.push_back(absl::StrCat(sent.credit(), "/", received.credit()));
+      row.push_back(absl::StrCat(sent.credit_stalls(), "/", received.credit_stalls()));
+      row.push_back(absl::StrCat(TimeUtil::ToString(sent.stalled()), "/", TimeUtil::ToString(received.stalled())));
       row.push_back(HostPath(connection));
       row.push_back(connection.name());
     }

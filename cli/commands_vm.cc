@@ -11,6 +11,7 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/stats_view.h"
 #include "cli/vm_view.h"
 
 namespace kinsock {
@@ -86,16 +87,27 @@ ExitCode Create(const CreateFlags& flags, const Options& options) {
   return kExitOk;
 }
 
-ExitCode Get(const std::string& name, const Options& options) {
+struct GetFlags {
+  std::string name;
+  bool stats = false;
+};
+
+ExitCode Get(const GetFlags& flags, const Options& options) {
   Client client(options);
   grpc::ClientContext context;
   client.SetDeadline(context, kQuestionTimeout);
   v1::GetVmRequest request;
-  request.set_name(FullVmName(name));
+  request.set_name(FullVmName(flags.name));
+  if (flags.stats) request.set_view(v1::FULL);
   v1::Vm vm;
   const grpc::Status status = client.vms().GetVm(&context, request, &vm);
   if (!status.ok()) return client.Report(status);
   Print(RenderVm(vm, options));
+  const bool table = options.format == OutputFormat::kTable || options.format == OutputFormat::kWide;
+  if (flags.stats && table) {
+    const bool zeros = options.format == OutputFormat::kWide;
+    Print("\n" + MakeStatsTable(vm.status().stats(), zeros).Render(options.headers));
+  }
   return kExitOk;
 }
 
@@ -184,9 +196,10 @@ void DeclareDelete(CLI::App& vm, Command& command) {
 void DeclareVmCommands(CLI::App& vm, Command& command) {
   DeclareCreate(vm, command);
   CLI::App* get = vm.add_subcommand("get", "Show one VM");
-  auto name = std::make_shared<std::string>();
-  get->add_option("NAME", *name)->required();
-  get->callback([name, &command] { command = [name](const Options& options) { return Get(*name, options); }; });
+  auto flags = std::make_shared<GetFlags>();
+  get->add_option("NAME", flags->name)->required();
+  get->add_flag("--stats", flags->stats, "Also what went through its device");
+  get->callback([flags, &command] { command = [flags](const Options& options) { return Get(*flags, options); }; });
   vm.add_subcommand("list", "Show all VMs")->callback([&command] { command = List; });
   DeclareDelete(vm, command);
 }

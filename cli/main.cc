@@ -76,6 +76,7 @@ int main(int argc, char** argv) {
   kinsock::DeclareVmCommands(*vm, command);
   kinsock::DeclareWatchCommands(*vm, command);
   kinsock::DeclareConnCommands(app, command);
+  kinsock::DeclareStats(app, command);
   kinsock::DeclareVmmArgs(app, command);
   kinsock::DeclareInfo(app, command);
   // The library reports by exceptions, --help included.

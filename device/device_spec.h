@@ -6,10 +6,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "device/device_stats.h"
 #include "router/cid.h"
 
 namespace kinsock {
@@ -41,6 +43,8 @@ struct DeviceSpec {
   uint32_t queue_size = 1024;        // largest ring that the front-end may set; power of two, up to 32768
   uint32_t tx_buffer_bytes = 65536;  // window granted to the guest on each connection to the host
   DeviceLimits limits;
+  // What the device counts into, for whoever wants to read it; not null.
+  std::shared_ptr<DeviceStats> stats = std::make_shared<DeviceStats>();
 };
 
 // How far the VM's side of the device has come.

@@ -2,44 +2,78 @@
 #ifndef KINSOCK_DEVICE_DEVICE_STATS_H_
 #define KINSOCK_DEVICE_DEVICE_STATS_H_
 
-#include <cstdint>
-
 #include "base/counter.h"
+#include "router/port_stats.h"
 
 namespace kinsock {
 
-// Every statistic of a device: name, and what it counts. "From" and "to" are seen from the guest.
-// Those from the guest are written by the device's reactor, those to the guest under the lock of its receive
-// side; anyone may read.
-#define KINSOCK_DEVICE_STATS(X)                                                           \
-  X(from_guest_packets, "packets taken from the guest")                                   \
-  X(from_guest_bytes, "payload bytes taken from the guest")                               \
-  X(from_guest_kicks, "notifications received for the transmit ring")                     \
-  X(from_guest_interrupts, "interrupts sent for the transmit ring")                       \
-  X(from_guest_malformed_chains, "transmit chains without a usable packet")               \
-  X(from_guest_refused, "packets answered with an RST by the switch")                     \
-  X(from_guest_connects, "requests for a connection")                                     \
-  X(from_guest_spoofed_source, "packets dropped: src_cid is not the guest's own")         \
-  X(from_guest_reserved_bits, "packets dropped: upper half of a CID is not zero")         \
-  X(from_guest_reset_of_reset, "RSTs dropped: they concern no connection")                \
-  X(from_guest_copied_bytes, "payload copied aside because the receiver had no room")     \
-  X(from_guest_credit_violations, "connections reset: sent beyond the receiver's window") \
-  X(from_guest_over_quota, "connections refused or reset: a limit of the VM")             \
-  X(to_guest_packets, "packets put into receive buffers")                                 \
-  X(to_guest_bytes, "payload bytes put into receive buffers")                             \
-  X(to_guest_interrupts, "interrupts sent for the receive ring")                          \
-  X(to_guest_starved, "times that a packet found no receive buffer")                      \
-  X(to_guest_malformed_chains, "receive chains that could not be used")                   \
-  X(to_guest_credit_clamped, "packets whose granted window was cut to the limit")         \
-  X(timed_out_flows, "connections reset: no answer, or no end, in time")                  \
-  X(rings_broken, "rings stopped because they made no sense")                             \
-  X(front_end_connects, "sessions of a front-end")                                        \
-  X(front_end_errors, "sessions closed because of what the front-end sent")
+// Every statistic of a device: name, and what it counts. "From" and "to" are seen from the guest. The API has a field
+// of the same name for each (api/kinsock/v1/stats.proto), or the daemon does not compile.
 
-struct DeviceStats {
+// Written by the device's reactor: what the guest sends. Members are called from_guest_<name>.
+#define KINSOCK_FROM_GUEST_STATS(X)                                                  \
+  X(packets, "chains with a packet taken off the transmit ring")                     \
+  X(host_packets, "packets passed on to the host")                                   \
+  X(host_bytes, "payload bytes passed on to the host")                               \
+  X(sibling_packets, "packets passed on to other guests")                            \
+  X(sibling_bytes, "payload bytes passed on to other guests")                        \
+  X(refused, "packets answered with an RST by the switch")                           \
+  X(malformed_chains, "transmit chains without a usable packet")                     \
+  X(dropped_spoofed_source, "packets dropped: src_cid is not the guest's own")       \
+  X(dropped_reserved_bits, "packets dropped: upper half of a CID is not zero")       \
+  X(dropped_reset_of_reset, "RSTs dropped: they concern no connection")              \
+  X(credit_violations, "connections reset: sent beyond the receiver's window")       \
+  X(copied_bytes, "payload copied aside because the receiver had no room")           \
+  X(limited_connections, "connections refused: the guest has as many as it may")     \
+  X(limited_pending_connections, "connections refused: too many await their answer") \
+  X(limited_replies, "times the ring was left alone: too many RSTs await buffers")   \
+  X(kicks, "notifications received for the transmit ring")                           \
+  X(interrupts, "interrupts sent for the transmit ring")                             \
+  X(rests, "times the ring was left alone: half of it awaits busy receivers")        \
+  X(rested_nanoseconds, "time of these rests")
+
+// Written under the lock of the device's receive side: what the guest gets. Members are called to_guest_<name>.
+#define KINSOCK_TO_GUEST_STATS(X)                                                 \
+  X(host_packets, "packets from the host put into receive buffers")               \
+  X(host_bytes, "payload bytes from the host put into receive buffers")           \
+  X(sibling_packets, "packets from other guests put into receive buffers")        \
+  X(sibling_bytes, "payload bytes from other guests put into receive buffers")    \
+  X(malformed_chains, "receive chains that could not be used")                    \
+  X(credit_clamped, "packets whose granted window was cut to the limit")          \
+  X(limited_connections, "connections refused: the guest has as many as it may")  \
+  X(kicks, "notifications received for the receive ring")                         \
+  X(interrupts, "interrupts sent for the receive ring")                           \
+  X(starved, "times that a packet found no receive buffer")
+
+// Written by the device's reactor: its sessions, and what belongs to no direction.
+#define KINSOCK_DEVICE_STATS(X)                                                \
+  X(front_end_connects, "sessions of a front-end")                             \
+  X(front_end_errors, "sessions closed because of what the front-end sent")    \
+  X(front_end_messages, "vhost-user messages received")                        \
+  X(front_end_refused_messages, "vhost-user messages that could not be done")  \
+  X(broken_rings, "times that rings were stopped because they made no sense")  \
+  X(timed_out_flows, "connections reset: no answer, or no end, in time")
+
+struct alignas(kCacheLineBytes) ReactorStats {
+#define KINSOCK_DECLARE_STAT(name, help) Counter from_guest_##name;
+  KINSOCK_FROM_GUEST_STATS(KINSOCK_DECLARE_STAT)
+#undef KINSOCK_DECLARE_STAT
 #define KINSOCK_DECLARE_STAT(name, help) Counter name;
   KINSOCK_DEVICE_STATS(KINSOCK_DECLARE_STAT)
 #undef KINSOCK_DECLARE_STAT
+};
+
+struct alignas(kCacheLineBytes) ReceiveStats {
+#define KINSOCK_DECLARE_STAT(name, help) Counter to_guest_##name;
+  KINSOCK_TO_GUEST_STATS(KINSOCK_DECLARE_STAT)
+#undef KINSOCK_DECLARE_STAT
+};
+
+// The statistics of one device, from its making to its end: sessions come and go, these stay. Each part has cache
+// lines of its own. Anyone may read at any time, and disturbs nobody by it.
+struct DeviceStats : ReactorStats, ReceiveStats {
+  PortStats guest_port;
+  PortStats host_port;
 };
 
 }  // namespace kinsock

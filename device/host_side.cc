@@ -22,7 +22,7 @@ void Settle(Packet& packet, Packet::Outcome outcome, CloseReason reason = CloseR
 }  // namespace
 
 HostSide::HostSide(DeviceId device, GroupSet groups, Environment environment)
-    : Port(device, kHostCid, std::move(groups), environment.limits.max_buffered_bytes),
+    : Port(device, kHostCid, std::move(groups), environment.limits.max_buffered_bytes, environment.port_stats),
       env_(std::move(environment)),
       resume_(Wakeup::Create(env_.loop, [this] { OnBuffers(); })),
       reap_(Wakeup::Create(env_.loop, [this] { dead_.clear(); })) {}
@@ -148,7 +148,8 @@ void HostSide::RetryConnect(HostSocket& socket, MonotonicTime deadline) {
 
 void HostSide::Connect(UniqueFd program, uint32_t guest_port) {
   if (transient_flows() >= static_cast<int>(env_.limits.max_pending_connections)) {
-    env_.stats.from_guest_over_quota.Add();
+    env_.stats.from_guest_limited_pending_connections.Add();
+    env_.rx.port_stats().CountConnect(Direction::kIn, CloseReason::kQuota);
     return;
   }
   VsockHeader request{.src_cid = kHostCid, .dst_cid = env_.rx.cid(), .dst_port = guest_port};
@@ -173,7 +174,8 @@ void HostSide::Connect(UniqueFd program, uint32_t guest_port) {
     ports_.Release(request.src_port);
     if (admitted == VsockRx::AdmitResult::kFull) break;
   }
-  env_.stats.from_guest_over_quota.Add();
+  env_.stats.from_guest_limited_connections.Add();
+  env_.rx.port_stats().CountConnect(Direction::kIn, CloseReason::kQuota);
 }
 
 // --- Sockets ---

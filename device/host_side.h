@@ -28,11 +28,12 @@ namespace kinsock {
 // Thread: the device's reactor, the methods of Port included.
 class HostSide final : public Port {
  public:
-  // What a host side works with; nothing is owned, all outlive it.
+  // What a host side works with; what is a reference is not owned and outlives it.
   struct Environment {
     EventLoop& loop;
     VsockRx& rx;  // of the guest
     DeviceStats& stats;
+    std::shared_ptr<PortStats> port_stats;
     const DeviceLimits& limits;
     FlowIds& flow_ids;
     std::string uds_path;

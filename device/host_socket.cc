@@ -119,7 +119,6 @@ bool HostSocket::Keep(absl::Span<const iovec> pieces, size_t skip, size_t bytes)
     return false;
   }
   if (!side_.ChargeBuffered(bytes)) {
-    side_.env().stats.from_guest_over_quota.Add();
     side_.End(*this, CloseReason::kQuota);
     return false;
   }
@@ -214,6 +213,7 @@ void HostSocket::ReadSome() {
   for (int i = 0; i < kReadsPerWakeup && !end_of_file_; ++i) {
     if (credit_.room() == 0) {
       awaits_credit_ = true;
+      flow_->BeginStall(host_end_);
       return Owe(kCreditRequest);
     }
     if (!SendOwed()) return;  // a RESPONSE comes before the first payload
@@ -223,7 +223,7 @@ void HostSocket::ReadSome() {
       case ReceiveRing::ReadResult::Status::kOk:
         credit_.Spend(result.bytes);
         Granted();
-        flow_->CountDelivered(host_end_, result.bytes);
+        flow_->CountSent(host_end_, result.bytes, result.packets);
         break;
       case ReceiveRing::ReadResult::Status::kEndOfFile:
         return OnEndOfFile();

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "router/cid.h"
+
 namespace kinsock {
 namespace {
 
@@ -87,8 +89,9 @@ void ReceiveRing::SealOpenBuffer() {
   if (!open_.owed()) return;
   WriteHeader(open_header_, open_.writable);
   queue_.Return(open_, kVsockHeaderBytes + open_header_.len);
-  stats_.to_guest_packets.Add();
-  stats_.to_guest_bytes.Add(open_header_.len);
+  const bool from_host = open_header_.src_cid == kHostCid;
+  (from_host ? stats_.to_guest_host_packets : stats_.to_guest_sibling_packets).Add();
+  (from_host ? stats_.to_guest_host_bytes : stats_.to_guest_sibling_bytes).Add(open_header_.len);
 }
 
 ReceiveRing::ReadResult ReceiveRing::ReadFrom(int fd, const VsockHeader& header, uint32_t limit) {
@@ -124,12 +127,16 @@ ReceiveRing::ReadResult ReceiveRing::ReadFrom(int fd, const VsockHeader& header,
     piece.len = static_cast<uint32_t>(std::min(left, chain.writable.size() - kVsockHeaderBytes));
     WriteHeader(piece, chain.writable);
     queue_.Return(chain, kVsockHeaderBytes + piece.len);
-    stats_.to_guest_packets.Add();
-    stats_.to_guest_bytes.Add(piece.len);
+    stats_.to_guest_host_packets.Add();
+    stats_.to_guest_host_bytes.Add(piece.len);
     left -= piece.len;
   }
   queue_.TakeBack(absl::MakeSpan(chains).subspan(filled, used_chains - filled));
-  if (got > 0) return {.status = ReadResult::Status::kOk, .bytes = static_cast<uint32_t>(got)};
+  if (got > 0) {
+    return {.status = ReadResult::Status::kOk,
+            .bytes = static_cast<uint32_t>(got),
+            .packets = static_cast<uint32_t>(filled)};
+  }
   if (got == 0) return {.status = ReadResult::Status::kEndOfFile};
   if (error == EAGAIN || error == EINTR) return {.status = ReadResult::Status::kWouldBlock};
   return {.status = ReadResult::Status::kError};

@@ -25,7 +25,8 @@ class ReceiveRing {
   struct ReadResult {
     enum class Status : uint8_t { kOk, kEndOfFile, kWouldBlock, kNoBuffers, kError };
     Status status;
-    uint32_t bytes = 0;  // kOk: read, and on their way to the guest
+    uint32_t bytes = 0;    // kOk: read, and on their way to the guest
+    uint32_t packets = 0;  // kOk: in so many packets
   };
 
   // `call`: the eventfd that interrupts the driver; null: it polls. `stats` is not owned and outlives this.

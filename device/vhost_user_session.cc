@@ -122,6 +122,7 @@ void VhostUserSession::End(absl::Status status) {
 absl::Status VhostUserSession::Handle(VhostUserMessage& message) {
   const VhostUserMessageRule& rule = *FindVhostUserRule(message.header.request);
   const absl::Status status = Dispatch(message);
+  device_.OnMessage(!status.ok());
   const absl::Status annotated(status.code(), absl::StrCat(rule.name, ": ", status.message()));
   const bool acknowledge = message.needs_reply() && rule.reply == VhostUserMessageRule::Reply::kNone;
   if (!acknowledge) return status.ok() ? status : annotated;

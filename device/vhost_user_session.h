@@ -37,6 +37,8 @@ class VhostUserDevice {
   virtual void Discard(std::shared_ptr<const GuestMemory> memory) = 0;
   // Features or memory are other than before, for reports.
   virtual void OnSessionChanged() = 0;
+  // A message of the front-end has been handled, or could not be done. For statistics.
+  virtual void OnMessage(bool refused) = 0;
 
  protected:
   ~VhostUserDevice() = default;

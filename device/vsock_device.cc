@@ -19,7 +19,7 @@ constexpr size_t kTransmit = 1;
 VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
     : spec_(std::move(spec)),
       env_(std::move(environment)),
-      stats_(std::make_shared<DeviceStats>()),
+      stats_(spec_.stats),
       broken_(Wakeup::Create(env_.loop, [this] { CheckRings(); })),
       rx_(std::make_shared<VsockRx>(spec_.id, spec_.cid, GroupSet(spec_.groups), spec_.limits, stats_, env_.loop,
                                     broken_)),
@@ -29,6 +29,7 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
                                        HostSide::Environment{.loop = env_.loop,
                                                              .rx = *rx_,
                                                              .stats = *stats_,
+                                                             .port_stats = {stats_, &stats_->host_port},
                                                              .limits = spec_.limits,
                                                              .flow_ids = env_.flow_ids,
                                                              .uds_path = spec_.uds_path,
@@ -196,7 +197,7 @@ void VsockDevice::Discard(std::shared_ptr<const GuestMemory> memory) { env_.disc
 // anew. The guest's connections end; everything else goes on.
 void VsockDevice::CheckRings() {
   if (!tx_->broken() && !rx_->broken()) return;
-  stats_->rings_broken.Add();
+  stats_->broken_rings.Add();
   if (session_ != nullptr) session_->SignalRingErrors();
   status_.last_error = "the guest's rings or memory made no sense: the device is stopped until it is reset";
   ResetDevice();
@@ -242,6 +243,11 @@ void VsockDevice::SearchStaleFlows() {
 }
 
 // --- Status ---
+
+void VsockDevice::OnMessage(bool refused) {
+  stats_->front_end_messages.Add();
+  if (refused) stats_->front_end_refused_messages.Add();
+}
 
 void VsockDevice::OnSessionChanged() {
   if (session_ == nullptr) return;

@@ -79,6 +79,7 @@ class VsockDevice final : private VhostUserDevice {
   void ResetDevice() override;
   void Discard(std::shared_ptr<const GuestMemory> memory) override;
   void OnSessionChanged() override;
+  void OnMessage(bool refused) override;
 
   void OnFrontEnd(UniqueFd connection);
   void OnSessionEnded(absl::Status status);

@@ -26,7 +26,8 @@ void Settle(Packet& packet, Packet::Outcome outcome, CloseReason reason = CloseR
 
 VsockRx::VsockRx(DeviceId device, Cid cid, GroupSet groups, const DeviceLimits& limits,
                  std::shared_ptr<DeviceStats> stats, EventLoop& loop, std::shared_ptr<Wakeup> broken)
-    : Port(device, cid, std::move(groups), limits.max_buffered_bytes),
+    : Port(device, cid, std::move(groups), limits.max_buffered_bytes,
+           std::shared_ptr<PortStats>(stats, &stats->guest_port)),
       limits_(limits),
       stats_(std::move(stats)),
       loop_(loop),
@@ -63,6 +64,7 @@ Port::Progress VsockRx::Deliver(Lane& lane, uint32_t budget) {
 // Gives the packet to the guest, whole or as far as buffers go.
 VsockRx::Step VsockRx::Offer(Packet& packet) {
   if (mode_ == Mode::kClosed) {
+    if (packet.header.op == VIRTIO_VSOCK_OP_REQUEST) port_stats().CountConnect(Direction::kIn, CloseReason::kPeerGone);
     Settle(packet, Packet::Outcome::kRefused, CloseReason::kPeerGone);
     return Step::kDone;
   }
@@ -124,13 +126,17 @@ Flow* VsockRx::AcceptRequest(Packet& packet) {
   const std::shared_ptr<Flow>* old = flows_.Find(key);
   if (old != nullptr && (*old)->state() == Flow::State::kClosed) flows_.Erase(key, **old);
   if (flows_.size() + replies_.size() >= limits_.max_connections) {
+    stats_->to_guest_limited_connections.Add();
+    port_stats().CountConnect(Direction::kIn, CloseReason::kQuota);
     Settle(packet, Packet::Outcome::kRefused, CloseReason::kQuota);
     return nullptr;
   }
   if (!flows_.Insert(key, packet.flow)) {
+    port_stats().CountConnect(Direction::kIn, CloseReason::kMalformed);
     Settle(packet, Packet::Outcome::kRefused, CloseReason::kMalformed);
     return nullptr;
   }
+  packet.flow->CountFor(Flow::Side::kTarget);
   return packet.flow.get();
 }
 
@@ -260,6 +266,7 @@ absl::Status VsockRx::Relocate(std::shared_ptr<const GuestMemory> memory) {
 
 void VsockRx::OnKick() {
   MutexLock lock(mutex_);
+  stats_->to_guest_kicks.Add();
   if (mode_ != Mode::kRunning) return;
   if (Finish()) WakeWaiters();
   polled_ = loop_.Poll(*this);
@@ -288,7 +295,10 @@ bool VsockRx::broken() {
 VsockRx::AdmitResult VsockRx::Admit(const std::shared_ptr<Flow>& flow) {
   MutexLock lock(mutex_);
   if (flows_.size() + replies_.size() >= limits_.max_connections) return AdmitResult::kFull;
-  return flows_.Insert(FlowKey::Of(*flow, flow->SideOf(*this)), flow) ? AdmitResult::kAdmitted : AdmitResult::kTaken;
+  const Flow::Side me = flow->SideOf(*this);
+  if (!flows_.Insert(FlowKey::Of(*flow, me), flow)) return AdmitResult::kTaken;
+  flow->CountFor(me);
+  return AdmitResult::kAdmitted;
 }
 
 std::shared_ptr<Flow> VsockRx::Find(const FlowKey& key) {

@@ -93,7 +93,7 @@ void VsockTx::OnKick() {
 void VsockTx::Run() {
   if (queue_.has_value()) queue_->DisableKicks();
   for (int round = 0; round < kRoundsPerRun; ++round) {
-    const bool may_fetch = queue_.has_value() && !broken_ && !env_.rx.RepliesBackedUp(run_);
+    const bool may_fetch = queue_.has_value() && !broken_ && !HeldByReplies();
     const bool fetched = may_fetch && Fetch();
     const bool more = ServeLanes();
     if (queue_.has_value()) queue_->Show();
@@ -122,6 +122,13 @@ bool VsockTx::Rest() {
   Publish();
   if (!queue_.has_value() || resting_ || !queue_->EnableKicks()) return false;
   Run();
+  return true;
+}
+
+// Whether the guest has to post receive buffers first, for the RSTs that it has caused.
+bool VsockTx::HeldByReplies() {
+  if (!env_.rx.RepliesBackedUp(run_)) return false;
+  env_.stats.from_guest_limited_replies.Add();
   return true;
 }
 
@@ -170,12 +177,16 @@ void VsockTx::Dispatch(TxPacket& packet) {
   if (decision.action == Decision::Action::kReset) {
     packet.reason = decision.reason;
     packet.flow = env_.rx.Find(FlowKey::OfSender(header));
+    if (header.op == VIRTIO_VSOCK_OP_REQUEST) CountRefused(packet);
     SettleRefused(packet);
     return Recycle(packet);
   }
   packet.payload.Truncate(header.len);
-  env_.stats.from_guest_bytes.Add(header.len);
+  const bool to_host = decision.port == env_.host.get();
+  (to_host ? env_.stats.from_guest_host_packets : env_.stats.from_guest_sibling_packets).Add();
+  (to_host ? env_.stats.from_guest_host_bytes : env_.stats.from_guest_sibling_bytes).Add(header.len);
   if (header.op == VIRTIO_VSOCK_OP_REQUEST && !Admit(packet, *decision.port)) {
+    CountRefused(packet);
     SettleRefused(packet);
     return Recycle(packet);
   }
@@ -187,8 +198,8 @@ void VsockTx::Dispatch(TxPacket& packet) {
 
 // Gives a REQUEST its flow. False, with the reason, if the guest may not have one more.
 bool VsockTx::Admit(TxPacket& packet, Port& port) {
-  env_.stats.from_guest_connects.Add();
   if (env_.rx.transient_flows() >= static_cast<int>(env_.limits.max_pending_connections)) {
+    env_.stats.from_guest_limited_pending_connections.Add();
     packet.reason = CloseReason::kQuota;
     return false;
   }
@@ -201,6 +212,7 @@ bool VsockTx::Admit(TxPacket& packet, Port& port) {
       packet.flow = std::move(flow);
       return true;
     case VsockRx::AdmitResult::kFull:
+      env_.stats.from_guest_limited_connections.Add();
       flow->Close(CloseReason::kQuota);
       packet.reason = CloseReason::kQuota;
       return false;
@@ -244,7 +256,7 @@ void VsockTx::Settle(TxLane& lane) {
 // The packet is answered with an RST, and its flow, if it has one, ends for both sides.
 void VsockTx::SettleRefused(const TxPacket& packet) {
   env_.stats.from_guest_refused.Add();
-  CountLimit(packet.reason);
+  CountViolation(packet.reason);
   if (packet.flow != nullptr) {
     const bool ours_to_end = packet.flow->Close(packet.reason);
     env_.rx.Forget(*packet.flow);
@@ -275,6 +287,7 @@ bool VsockTx::MayFetch() {
 void VsockTx::StartResting() {
   if (resting_) return;
   resting_ = true;
+  env_.stats.from_guest_rests.Add();
   rest_began_ = env_.loop.now();
   rest_timer_ = env_.loop.RunAfter(kMaxPatience, [this] { Run(); });
 }
@@ -283,6 +296,7 @@ void VsockTx::EndRest() {
   if (!std::exchange(resting_, false)) return;
   env_.loop.Cancel(rest_timer_);
   const auto rested = env_.loop.now() - rest_began_;
+  env_.stats.from_guest_rested_nanoseconds.Add(static_cast<uint64_t>(std::chrono::nanoseconds(rested).count()));
   for (auto& [port, lane] : lanes_) {
     if (lane->blocked) lane->patience -= std::min<std::chrono::nanoseconds>(lane->patience, rested);
   }
@@ -323,7 +337,7 @@ void VsockTx::SetAside(TxPacket& packet, TxLane& lane) {
   }
   if (result == TxBacklog::Result::kKept) env_.stats.from_guest_copied_bytes.Add(packet.payload.size());
   if (result == TxBacklog::Result::kRefused) {
-    CountLimit(reason);
+    CountViolation(reason);
     if (flow != nullptr) {
       ResetFlow(flow, reason);
     } else if (packet.header.op != VIRTIO_VSOCK_OP_RST) {
@@ -337,19 +351,23 @@ void VsockTx::SetAside(TxPacket& packet, TxLane& lane) {
   queue_->Return(packet.chain, 0);
 }
 
-void VsockTx::CountLimit(CloseReason reason) {
+// A REQUEST that got no flow, which would count its own end.
+void VsockTx::CountRefused(const TxPacket& packet) {
+  env_.rx.port_stats().CountConnect(Direction::kOut, packet.reason);
+}
+
+void VsockTx::CountViolation(CloseReason reason) {
   if (reason == CloseReason::kCreditViolation) env_.stats.from_guest_credit_violations.Add();
-  if (reason == CloseReason::kQuota) env_.stats.from_guest_over_quota.Add();
 }
 
 void VsockTx::CountDrop(const Decision& decision) {
   switch (decision.drop) {
     case DropReason::kSpoofedSource:
-      return env_.stats.from_guest_spoofed_source.Add();
+      return env_.stats.from_guest_dropped_spoofed_source.Add();
     case DropReason::kReservedBits:
-      return env_.stats.from_guest_reserved_bits.Add();
+      return env_.stats.from_guest_dropped_reserved_bits.Add();
     case DropReason::kResetOfReset:
-      return env_.stats.from_guest_reset_of_reset.Add();
+      return env_.stats.from_guest_dropped_reset_of_reset.Add();
     case DropReason::kNone:
       return;
   }

@@ -81,6 +81,7 @@ class VsockTx final : private Poller {
   bool Rest() override;
 
   void Run();
+  bool HeldByReplies();
   bool Fetch();
   bool TakePacket(TxPacket& packet);
   void Dispatch(TxPacket& packet);
@@ -94,7 +95,8 @@ class VsockTx final : private Poller {
   void EndRest();
   void FreeRing(std::chrono::nanoseconds rested);
   void SetAside(TxPacket& packet, TxLane& lane);
-  void CountLimit(CloseReason reason);
+  void CountRefused(const TxPacket& packet);
+  void CountViolation(CloseReason reason);
   void CountDrop(const Decision& decision);
   TxLane& LaneFor(Port& port);
   void Activate(TxLane& lane);

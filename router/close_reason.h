@@ -2,6 +2,7 @@
 #ifndef KINSOCK_ROUTER_CLOSE_REASON_H_
 #define KINSOCK_ROUTER_CLOSE_REASON_H_
 
+#include <cstddef>
 #include <cstdint>
 
 namespace kinsock {
@@ -21,6 +22,9 @@ enum class CloseReason : uint8_t {
   kPeerGone,         // the VMM of the other end exited, its guest restarted, or the VM was deleted
   kAdminReset,       // by request through the API
 };
+
+// How many there are, kNone included: the last one and those before it.
+inline constexpr size_t kCloseReasons = static_cast<size_t>(CloseReason::kAdminReset) + 1;
 
 // How the reason is spelled in the API and in logs, for example "GUEST_RST". Static storage.
 const char* CloseReasonName(CloseReason reason);

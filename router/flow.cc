@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/clock.h"
 #include "router/credit.h"
 
 namespace kinsock {
@@ -34,7 +35,9 @@ Flow::Verdict Flow::Accept(const VsockHeader& header, Side from) {
   Sent& sent = sent_[Index(from)];
   sent.packets.Add();
   if (header.op == VIRTIO_VSOCK_OP_RST) {
-    return Close(CloseReason::kGuestReset) ? Verdict::kForwardAndClose : Verdict::kOver;
+    // After both ends have shut down it is the confirmation (virtio 1.3, 5.10.6.7).
+    const CloseReason reason = IsFinishing() ? CloseReason::kFinished : CloseReason::kGuestReset;
+    return Close(reason) ? Verdict::kForwardAndClose : Verdict::kOver;
   }
   Grant(from, std::min(header.buf_alloc, kMaxWindow), header.fwd_cnt);
 
@@ -59,6 +62,7 @@ Flow::Verdict Flow::AcceptWhileConnecting(const VsockHeader& header, Side from) 
       return Verdict::kOver;
     }
     CountTransient(-1);
+    CountResult(CloseReason::kNone);
     return Verdict::kForward;
   }
   // Linux sends this when a program sets its buffer size while it connects.
@@ -73,10 +77,41 @@ Flow::Verdict Flow::AcceptPayload(const VsockHeader& header, Side from) {
   if (header.len == 0 && type_ == VIRTIO_VSOCK_TYPE_STREAM) return Verdict::kIgnore;
   // The sender cannot know of a grant that has not passed through here.
   const Sent& granted = sent_[1 - Index(from)];
-  const uint32_t under_way = sent.tx_cnt + header.len - granted.fwd_cnt.load(std::memory_order_relaxed);
+  const uint32_t tx_cnt = sent.tx_cnt.load(std::memory_order_relaxed) + header.len;
+  const uint32_t under_way = tx_cnt - granted.fwd_cnt.load(std::memory_order_relaxed);
   if (under_way > granted.largest_buf_alloc.load(std::memory_order_relaxed)) return Verdict::kOverCredit;
-  sent.tx_cnt += header.len;
+  sent.tx_cnt.store(tx_cnt, std::memory_order_relaxed);
+  if (under_way >= granted.buf_alloc.load(std::memory_order_relaxed)) BeginStall(from);
   return Verdict::kForward;
+}
+
+uint32_t Flow::Room(Side from) const {
+  const Sent& granted = sent_[1 - Index(from)];
+  const uint32_t buf_alloc = granted.buf_alloc.load(std::memory_order_relaxed);
+  const uint32_t under_way =
+      sent_[Index(from)].tx_cnt.load(std::memory_order_relaxed) - granted.fwd_cnt.load(std::memory_order_relaxed);
+  return under_way >= buf_alloc ? 0 : buf_alloc - under_way;
+}
+
+void Flow::CountSent(Side from, uint32_t bytes, uint32_t packets) {
+  Sent& sent = sent_[Index(from)];
+  sent.bytes.Add(bytes);
+  sent.packets.Add(packets);
+  sent.tx_cnt.store(sent.tx_cnt.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
+}
+
+void Flow::BeginStall(Side from) {
+  if (!sent_[Index(from)].stall.Begin(Clock::Monotonic().Now())) return;
+  stats(from).CountStall(Direction::kOut);
+  stats(Opposite(from)).CountStall(Direction::kIn);
+  if (Room(from) > 0) EndStall(from);  // it was granted in this moment
+}
+
+void Flow::EndStall(Side from) {
+  const auto took = sent_[Index(from)].stall.End(Clock::Monotonic().Now());
+  if (!took.has_value()) return;
+  stats(from).CountStalled(Direction::kOut, static_cast<uint64_t>(took->count()));
+  stats(Opposite(from)).CountStalled(Direction::kIn, static_cast<uint64_t>(took->count()));
 }
 
 void Flow::Grant(Side side, uint32_t buf_alloc, uint32_t fwd_cnt) {
@@ -84,11 +119,14 @@ void Flow::Grant(Side side, uint32_t buf_alloc, uint32_t fwd_cnt) {
   const bool first = sent.largest_buf_alloc.load(std::memory_order_relaxed) == 0;
   const auto ahead = static_cast<int32_t>(fwd_cnt - sent.fwd_cnt.load(std::memory_order_relaxed));
   if (!first && ahead < 0) return;
+  const bool more = ahead > 0 || buf_alloc > sent.buf_alloc.load(std::memory_order_relaxed);
   sent.buf_alloc.store(buf_alloc, std::memory_order_relaxed);
   sent.fwd_cnt.store(fwd_cnt, std::memory_order_relaxed);
   if (buf_alloc > sent.largest_buf_alloc.load(std::memory_order_relaxed)) {
     sent.largest_buf_alloc.store(buf_alloc, std::memory_order_relaxed);
   }
+  const Side receiver = Opposite(side);
+  if (more && sent_[Index(receiver)].stall.MayEnd() && Room(receiver) > 0) EndStall(receiver);
 }
 
 void Flow::StampGrant(Side side, VsockHeader& header) const {
@@ -112,7 +150,22 @@ bool Flow::Close(CloseReason reason) {
   } while (!state_.compare_exchange_weak(state, State::kClosed, std::memory_order_acq_rel));
   close_reason_.store(reason, std::memory_order_relaxed);
   if (state == State::kConnecting || finishing_.load(std::memory_order_relaxed)) CountTransient(-1);
+  state == State::kConnecting ? CountResult(reason) : CountEnd(reason);
   return true;
+}
+
+void Flow::CountResult(CloseReason result) {
+  for (const Side side : {Side::kInitiator, Side::kTarget}) {
+    if (!counted_[Index(side)].load(std::memory_order_relaxed)) continue;
+    stats(side).CountConnect(DirectionOf(side), result);
+  }
+}
+
+void Flow::CountEnd(CloseReason reason) {
+  for (const Side side : {Side::kInitiator, Side::kTarget}) {
+    EndStall(side);
+    if (counted_[Index(side)].load(std::memory_order_relaxed)) stats(side).CountClose(reason);
+  }
 }
 
 bool Flow::IsFinishing() const {
@@ -153,14 +206,19 @@ FlowInfo Flow::Info() const {
       info.state = FlowInfo::State::kClosed;
       break;
   }
-  const auto direction = [](const Sent& sent, const Sent& granted) {
+  const auto direction = [this, now = Clock::Monotonic().Now()](Side from) {
+    const Sent& sent = sent_[Index(from)];
+    const Sent& granted = sent_[1 - Index(from)];
     return FlowInfo::Direction{.bytes = sent.bytes.value(),
                                .packets = sent.packets.value(),
                                .buf_alloc = granted.buf_alloc.load(std::memory_order_relaxed),
-                               .fwd_cnt = granted.fwd_cnt.load(std::memory_order_relaxed)};
+                               .fwd_cnt = granted.fwd_cnt.load(std::memory_order_relaxed),
+                               .credit = Room(from),
+                               .credit_stalls = sent.stall.count(),
+                               .stalled = sent.stall.total(now)};
   };
-  info.to_target = direction(sent_[0], sent_[1]);
-  info.to_initiator = direction(sent_[1], sent_[0]);
+  info.to_target = direction(Side::kInitiator);
+  info.to_initiator = direction(Side::kTarget);
   return info;
 }
 

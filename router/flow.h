@@ -11,6 +11,7 @@
 
 #include "base/counter.h"
 #include "router/close_reason.h"
+#include "router/credit_stall.h"
 #include "router/flow_info.h"
 #include "router/port.h"
 #include "router/vsock_header.h"
@@ -71,6 +72,15 @@ class Flow {
 
   // Notes payload that the receiving end now has. Under the lock of the receiving end.
   void CountDelivered(Side from, uint32_t bytes) { sent_[Index(from)].bytes.Add(bytes); }
+  // The same for payload of a host end, which goes to the guest past Accept(). On its reactor.
+  void CountSent(Side from, uint32_t bytes, uint32_t packets);
+
+  // `side` has the flow in its table: what becomes of the request is counted there, too. Under its lock.
+  void CountFor(Side side) { counted_[Index(side)].store(true, std::memory_order_relaxed); }
+
+  // `from` has used up its credit; the other end's next grant ends the stall. Part of Accept() for guests, of which
+  // is not known whether they have more to send. On the reactor of a host end.
+  void BeginStall(Side from);
 
   // Ends the flow. False if it was closed before: somebody else is telling the ends. Any thread.
   bool Close(CloseReason reason);
@@ -112,12 +122,20 @@ class Flow {
   struct Sent {
     Counter bytes;
     Counter packets;
-    uint32_t tx_cnt = 0;  // payload accepted, modulo 2^32
+    std::atomic<uint32_t> tx_cnt{0};  // payload accepted, modulo 2^32
     std::atomic<uint32_t> buf_alloc{0};
     std::atomic<uint32_t> largest_buf_alloc{0};  // a window that shrinks does not undo what was sent before
     std::atomic<uint32_t> fwd_cnt{0};
     std::atomic<uint32_t> shutdown{0};
+    CreditStall stall;
   };
+
+  // What `from` may still send (bytes).
+  uint32_t Room(Side from) const;
+  void EndStall(Side from);
+  void CountResult(CloseReason result);
+  void CountEnd(CloseReason reason);
+  PortStats& stats(Side side) const { return ends_[Index(side)].port->port_stats(); }
 
   static size_t Index(Side side) { return static_cast<size_t>(side); }
   Verdict AcceptWhileConnecting(const VsockHeader& header, Side from);
@@ -131,10 +149,16 @@ class Flow {
   std::atomic<CloseReason> close_reason_{CloseReason::kNone};
   const std::array<End, 2> ends_;
   std::array<Sent, 2> sent_;
+  std::array<std::atomic<bool>, 2> counted_{};
   const std::chrono::system_clock::time_point start_time_;
   std::atomic<bool> finishing_{false};  // counted in the initiator's transient flows
   bool marked_stale_ = false;
 };
+
+// Which way the flow goes, seen from `side`.
+inline Direction DirectionOf(Flow::Side side) {
+  return side == Flow::Side::kInitiator ? Direction::kOut : Direction::kIn;
+}
 
 inline Flow::Side Opposite(Flow::Side side) {
   return side == Flow::Side::kInitiator ? Flow::Side::kTarget : Flow::Side::kInitiator;

@@ -10,6 +10,7 @@
 #include "router/cid.h"
 #include "router/packet.h"
 #include "router/policy.h"
+#include "router/port_stats.h"
 
 namespace kinsock {
 
@@ -33,9 +34,14 @@ class Port : public std::enable_shared_from_this<Port> {
     kBlocked,  // no room now; lane.resume will be notified
   };
 
-  // `device`: the VM behind the port (DeviceSpec::id). `max_buffered_bytes`: see ChargeBuffered().
-  Port(uint64_t device, Cid cid, GroupSet groups, uint64_t max_buffered_bytes)
-      : device_(device), cid_(cid), groups_(std::move(groups)), max_buffered_bytes_(max_buffered_bytes) {}
+  // `device`: the VM behind the port (DeviceSpec::id). `max_buffered_bytes`: see ChargeBuffered(). `stats`: not null.
+  Port(uint64_t device, Cid cid, GroupSet groups, uint64_t max_buffered_bytes,
+       std::shared_ptr<PortStats> stats = std::make_shared<PortStats>())
+      : device_(device),
+        cid_(cid),
+        groups_(std::move(groups)),
+        max_buffered_bytes_(max_buffered_bytes),
+        stats_(std::move(stats)) {}
   virtual ~Port() = default;
   Port(const Port&) = delete;
   Port& operator=(const Port&) = delete;
@@ -55,13 +61,17 @@ class Port : public std::enable_shared_from_this<Port> {
   // What waits for this port outside of any guest's memory. Takes `bytes` into account, unless the port's
   // limit would be exceeded. Any thread.
   bool ChargeBuffered(uint64_t bytes) {
-    const uint64_t before = buffered_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+    const uint64_t before = stats_->buffered_bytes.fetch_add(bytes, std::memory_order_relaxed);
     if (before + bytes <= max_buffered_bytes_) return true;
-    buffered_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+    stats_->buffered_bytes.fetch_sub(bytes, std::memory_order_relaxed);
+    stats_->limited_buffered_bytes.Add();
     return false;
   }
-  void ReleaseBuffered(uint64_t bytes) { buffered_bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
-  uint64_t buffered_bytes() const { return buffered_bytes_.load(std::memory_order_relaxed); }
+  void ReleaseBuffered(uint64_t bytes) { stats_->buffered_bytes.fetch_sub(bytes, std::memory_order_relaxed); }
+  uint64_t buffered_bytes() const { return stats_->buffered_bytes.load(std::memory_order_relaxed); }
+
+  // Any thread.
+  PortStats& port_stats() const { return *stats_; }
 
   // How many of the flows that this port initiated wait for an answer or for their end (Flow::IsTransient).
   // Any thread.
@@ -73,7 +83,7 @@ class Port : public std::enable_shared_from_this<Port> {
   const Cid cid_;
   const GroupSet groups_;
   const uint64_t max_buffered_bytes_;
-  std::atomic<uint64_t> buffered_bytes_{0};
+  const std::shared_ptr<PortStats> stats_;
   std::atomic<int> transient_flows_{0};
 };
 

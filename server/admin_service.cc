@@ -16,7 +16,7 @@ namespace {
 // Grows with every release; nothing is ever taken out.
 constexpr const char* kFeatures[] = {
     "vm.create", "vm.delete",     "vm.list", "vm.watch",        "cid.static",
-    "cid.range", "cid.automatic", "uds",     "connection.list",
+    "cid.range", "cid.automatic", "uds",     "connection.list", "stats",
 };
 
 void SetLimits(v1::Limits& out) {

@@ -50,7 +50,10 @@ void SetDirection(const FlowInfo::Direction& direction, v1::Flow& out) {
   out.set_packets(direction.packets);
   out.set_buf_alloc(direction.buf_alloc);
   out.set_fwd_cnt(direction.fwd_cnt);
+  out.set_credit(direction.credit);
   out.set_queued_bytes(direction.queued_bytes);
+  out.set_credit_stalls(direction.credit_stalls);
+  SetDuration(*out.mutable_stalled(), direction.stalled);
 }
 
 }  // namespace

@@ -10,7 +10,10 @@
 #include "server/connection_conversion.h"
 #include "server/error.h"
 #include "server/paging.h"
+#include "server/proto_time.h"
+#include "server/stats_conversion.h"
 #include "server/status_conversion.h"
+#include "server/vm_conversion.h"
 
 namespace kinsock {
 namespace {
@@ -32,11 +35,33 @@ absl::StatusOr<Request> Parse(const v1::ListConnectionsRequest& request, const s
   return parsed;
 }
 
+// The id of the VM whose statistics are asked for; empty: all VMs'.
+absl::StatusOr<std::string> StatsSubject(const v1::GetStatsRequest& request) {
+  switch (request.scope()) {
+    case v1::GetStatsRequest::SCOPE_UNSPECIFIED:
+    case v1::GetStatsRequest::DAEMON:
+      if (request.vm().empty()) return std::string();
+      return FieldsInvalid("", {{"vm", "is for scope VM; leave it empty, or set the scope"}});
+    case v1::GetStatsRequest::VM: {
+      absl::StatusOr<std::string> id = ToVmId(request.vm());
+      if (id.ok()) return id;
+      return FieldsInvalid("", {{"vm", "is not the name of a VM; give \"vms/{vm_id}\""}});
+    }
+    default:
+      return FieldsInvalid(
+          "", {{"scope", absl::StrCat(static_cast<int>(request.scope()), " is no scope; give DAEMON or VM")}});
+  }
+}
+
 }  // namespace
 
 ConnectionService::ConnectionService(EventLoop& main, VmManager& manager, FlowSnapshots& snapshots,
                                      std::string instance)
-    : main_(main), manager_(manager), snapshots_(snapshots), instance_(std::move(instance)) {}
+    : main_(main),
+      manager_(manager),
+      snapshots_(snapshots),
+      instance_id_(std::move(instance)),
+      instance_(instance_id_.substr(0, 8)) {}
 
 grpc::ServerUnaryReactor* ConnectionService::ListConnections(grpc::CallbackServerContext* context,
                                                              const v1::ListConnectionsRequest* request,
@@ -54,6 +79,26 @@ grpc::ServerUnaryReactor* ConnectionService::ListConnections(grpc::CallbackServe
       FillPage(flows, page.after, page.size, *response);
       reactor->Finish(grpc::Status::OK);
     });
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ConnectionService::GetStats(grpc::CallbackServerContext* context,
+                                                      const v1::GetStatsRequest* request, v1::StatsReport* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  absl::StatusOr<std::string> id = StatsSubject(*request);
+  if (!id.ok()) {
+    reactor->Finish(ToGrpcStatus(id.status()));
+    return reactor;
+  }
+  main_.Post([this, reactor, response, id = *std::move(id)] {
+    const absl::StatusOr<VmStats> stats = id.empty() ? manager_.TotalStats() : manager_.Stats(id);
+    if (!stats.ok()) return reactor->Finish(ToGrpcStatus(stats.status()));
+    response->set_instance_id(instance_id_);
+    SetTimestamp(*response->mutable_time(), std::chrono::system_clock::now());
+    if (!id.empty()) response->set_vm("vms/" + id);
+    *response->mutable_stats() = ToProto(*stats);
+    reactor->Finish(grpc::Status::OK);
   });
   return reactor;
 }

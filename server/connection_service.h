@@ -17,12 +17,14 @@ namespace kinsock {
 // Thread: any (gRPC's). `main` and the others outlive the gRPC server, and main runs until it is shut down.
 class ConnectionService final : public v1::ConnectionService::CallbackService {
  public:
-  // `instance`: of this start of the daemon; part of the connections' names.
+  // `instance`: id of this start of the daemon, 8 characters or more.
   ConnectionService(EventLoop& main, VmManager& manager, FlowSnapshots& snapshots, std::string instance);
 
   grpc::ServerUnaryReactor* ListConnections(grpc::CallbackServerContext* context,
                                             const v1::ListConnectionsRequest* request,
                                             v1::ListConnectionsResponse* response) override;
+  grpc::ServerUnaryReactor* GetStats(grpc::CallbackServerContext* context, const v1::GetStatsRequest* request,
+                                     v1::StatsReport* response) override;
 
  private:
   void FillPage(const FlowSnapshots::Flows& flows, uint64_t after, size_t size, v1::ListConnectionsResponse& response);
@@ -30,7 +32,8 @@ class ConnectionService final : public v1::ConnectionService::CallbackService {
   EventLoop& main_;
   VmManager& manager_;        // main thread's
   FlowSnapshots& snapshots_;  // main thread's
-  const std::string instance_;
+  const std::string instance_id_;
+  const std::string instance_;  // its beginning, which is part of connections' names: they should stay short
 };
 
 }  // namespace kinsock

@@ -112,10 +112,8 @@ absl::Status Daemon::CreateConfiguredVms() {
 
 absl::Status Daemon::StartApi() {
   if (api_sockets_.empty()) return absl::OkStatus();
-  // Part of connections' names, which should stay short; the whole id is in GetInfo.
-  const std::string short_instance = instance_.substr(0, 8);
   vm_service_ = std::make_unique<VmService>(loop_, *manager_, hub_);
-  connection_service_ = std::make_unique<ConnectionService>(loop_, *manager_, *snapshots_, short_instance);
+  connection_service_ = std::make_unique<ConnectionService>(loop_, *manager_, *snapshots_, instance_);
   admin_service_ = std::make_unique<AdminService>(loop_, [this] { return Look(); });
   KINSOCK_ASSIGN_OR_RETURN(api_,
                            ApiServer::Start({vm_service_.get(), connection_service_.get(), admin_service_.get()}));

@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "google/protobuf/duration.pb.h"
 #include "google/protobuf/timestamp.pb.h"
 
 namespace kinsock {
@@ -13,6 +14,12 @@ inline void SetTimestamp(google::protobuf::Timestamp& out, std::chrono::system_c
   const auto seconds = std::chrono::floor<std::chrono::seconds>(since_epoch);
   out.set_seconds(seconds.count());
   out.set_nanos(static_cast<int32_t>((since_epoch - seconds).count()));
+}
+
+inline void SetDuration(google::protobuf::Duration& out, std::chrono::nanoseconds duration) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration);
+  out.set_seconds(seconds.count());
+  out.set_nanos(static_cast<int32_t>((duration - seconds).count()));
 }
 
 }  // namespace kinsock

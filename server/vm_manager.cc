@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "device/device_stats.h"
 #include "server/error.h"
 #include "server/log.h"
 #include "server/text.h"
@@ -27,10 +28,12 @@ std::shared_ptr<const VmDefinition> Define(VmCreation& creation, bool real) {
   return definition;
 }
 
-DeviceSpec MakeDeviceSpec(DeviceId device, const VmSnapshot& vm, VmSockets& sockets) {
+DeviceSpec MakeDeviceSpec(DeviceId device, const VmSnapshot& vm, VmSockets& sockets,
+                          std::shared_ptr<DeviceStats> stats) {
   const VmSpec& spec = vm.definition->spec;
   DeviceSpec out;
   out.id = device;
+  out.stats = std::move(stats);
   out.name = vm.definition->name();
   out.cid = vm.status.cid;
   out.groups = spec.groups;
@@ -50,6 +53,7 @@ struct VmManager::Vm {
 
   const DeviceId device;
   VmSockets sockets;
+  std::shared_ptr<const DeviceStats> stats;  // the device's own
   VmSnapshotPtr now;
   bool served = false;
   DeviceStatus device_status;  // as last reported
@@ -72,7 +76,9 @@ VmManager::VmManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, Eve
       sockets_(sockets),
       runtime_dir_(std::move(runtime_dir)),
       cids_(clock),
-      requests_(clock) {}
+      requests_(clock) {
+  gone_.since = std::chrono::system_clock::now();
+}
 
 VmManager::~VmManager() {
   for (const auto& [id, vm] : vms_) {
@@ -118,7 +124,9 @@ void VmManager::Create(VmCreation creation, Done done) {
   device_ids_[entry.device] = entry.now->definition->id;
   vms_[entry.now->definition->id] = std::move(vm);
   Publish(entry, VmEvent::Type::kAdded, std::move(status));
-  DeviceSpec spec = MakeDeviceSpec(entry.device, *entry.now, entry.sockets);
+  auto stats = std::make_shared<DeviceStats>();
+  entry.stats = stats;
+  DeviceSpec spec = MakeDeviceSpec(entry.device, *entry.now, entry.sockets, std::move(stats));
   pool_.AddDevice(std::move(spec),
                   [this, device = entry.device](absl::Status served) { OnServed(device, std::move(served)); });
 }
@@ -211,6 +219,7 @@ void VmManager::OnRemoved(DeviceId device, const absl::Status& reason) {
   BeginDeleting(status, std::chrono::system_clock::now());
   Publish(*found, VmEvent::Type::kDeleted, std::move(status));
   cids_.Release(found->now->status.cid);
+  gone_.totals += *found->stats;
   const VmSnapshotPtr last = found->now;
   std::vector<Done> creators = std::move(found->creators);
   std::vector<Done> deleters = std::move(found->deleters);
@@ -230,6 +239,20 @@ absl::StatusOr<VmSnapshotPtr> VmManager::Get(const std::string& id) const {
   const auto found = vms_.find(id);
   if (found == vms_.end()) return VmNotFound(id);
   return found->second->now;
+}
+
+absl::StatusOr<VmStats> VmManager::Stats(const std::string& id) const {
+  const auto found = vms_.find(id);
+  if (found == vms_.end()) return VmNotFound(id);
+  VmStats stats{.since = found->second->now->definition->create_time, .totals = {}};
+  stats.totals += *found->second->stats;
+  return stats;
+}
+
+VmStats VmManager::TotalStats() const {
+  VmStats stats = gone_;
+  for (const auto& [id, vm] : vms_) stats.totals += *vm->stats;
+  return stats;
 }
 
 std::vector<VmSnapshotPtr> VmManager::List(const std::string& after, size_t max) const {

@@ -26,6 +26,7 @@
 #include "server/vm.h"
 #include "server/vm_sockets.h"
 #include "server/vm_spec.h"
+#include "server/vm_stats.h"
 
 namespace kinsock {
 
@@ -70,6 +71,11 @@ class VmManager {
   void Delete(const VmDeletion& deletion, Done done);
 
   absl::StatusOr<VmSnapshotPtr> Get(const std::string& id) const;
+
+  // What the device of a VM has counted until now. No reactor is asked: it is read from their memory.
+  absl::StatusOr<VmStats> Stats(const std::string& id) const;
+  // The same of all VMs together, also of those that are gone.
+  VmStats TotalStats() const;
 
   // VMs in the order of their ids, from the first after `after` on, at most `max`.
   std::vector<VmSnapshotPtr> List(const std::string& after, size_t max) const;
@@ -117,6 +123,7 @@ class VmManager {
   std::map<std::string, std::unique_ptr<Vm>> vms_;        // by id
   std::unordered_map<DeviceId, std::string> device_ids_;  // device -> id
   SnapshotList snapshot_;                                 // null: out of date
+  VmStats gone_;                                          // of VMs that were deleted, since the manager was made
 };
 
 }  // namespace kinsock

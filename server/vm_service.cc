@@ -7,20 +7,35 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "server/error.h"
 #include "server/paging.h"
 #include "server/resource_version.h"
+#include "server/stats_conversion.h"
 #include "server/status_conversion.h"
 #include "server/vm_conversion.h"
 #include "server/vm_watch.h"
 
 namespace kinsock {
+namespace {
+
+absl::StatusOr<bool> IsFull(v1::View view) {
+  if (v1::View_IsValid(view)) return view == v1::FULL;
+  return FieldsInvalid("", {{"view", absl::StrCat(static_cast<int>(view), " is no view; give BASIC or FULL")}});
+}
+
+}  // namespace
 
 grpc::Status VmService::Answer(const absl::StatusOr<VmSnapshotPtr>& result, v1::Vm& response) const {
   if (!result.ok()) return ToGrpcStatus(result.status());
   if (*result != nullptr) response = ToProto(**result, hub_.epoch());
   return grpc::Status::OK;
+}
+
+void VmService::AddStats(const std::string& id, v1::Vm& vm) const {
+  const absl::StatusOr<VmStats> stats = manager_.Stats(id);
+  if (stats.ok()) *vm.mutable_status()->mutable_stats() = ToProto(*stats);
 }
 
 grpc::ServerUnaryReactor* VmService::CreateVm(grpc::CallbackServerContext* context, const v1::CreateVmRequest* request,
@@ -45,11 +60,17 @@ grpc::ServerUnaryReactor* VmService::GetVm(grpc::CallbackServerContext* context,
                                            v1::Vm* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   absl::StatusOr<std::string> id = ToVmId(request->name());
-  if (!id.ok()) {
-    reactor->Finish(ToGrpcStatus(id.status()));
+  const absl::StatusOr<bool> full = IsFull(request->view());
+  if (!id.ok() || !full.ok()) {
+    reactor->Finish(ToGrpcStatus(id.ok() ? full.status() : id.status()));
     return reactor;
   }
-  main_.Post([this, reactor, response, id = *std::move(id)] { reactor->Finish(Answer(manager_.Get(id), *response)); });
+  main_.Post([this, reactor, response, id = *std::move(id), full = *full] {
+    const absl::StatusOr<VmSnapshotPtr> vm = manager_.Get(id);
+    const grpc::Status status = Answer(vm, *response);
+    if (status.ok() && full) AddStats(id, *response);
+    reactor->Finish(status);
+  });
   return reactor;
 }
 
@@ -65,6 +86,7 @@ grpc::ServerUnaryReactor* VmService::ListVms(grpc::CallbackServerContext* contex
 
 absl::Status VmService::FillPage(const v1::ListVmsRequest& request, v1::ListVmsResponse& response) {
   KINSOCK_ASSIGN_OR_RETURN(const Page page, ParsePage(request.page_size(), request.page_token()));
+  KINSOCK_ASSIGN_OR_RETURN(const bool full, IsFull(request.view()));
   PageToken token = page.token.value_or(PageToken{{hub_.epoch(), hub_.head()}, ""});
   // The listing promises that a watch from its version misses nothing: only as long as that can be watched.
   if (token.version.epoch != hub_.epoch() || token.version.n < hub_.oldest() || token.version.n > hub_.head()) {
@@ -77,6 +99,7 @@ absl::Status VmService::FillPage(const v1::ListVmsRequest& request, v1::ListVmsR
   size_t bytes = 0;
   for (const VmSnapshotPtr& vm : vms) {
     v1::Vm proto = ToProto(*vm, hub_.epoch());
+    if (full) AddStats(vm->definition->id, proto);
     bytes += proto.ByteSizeLong();
     const auto listed = static_cast<size_t>(response.vms_size());
     if (listed == page.size || (listed > 0 && bytes > kMaxPageBytes)) {

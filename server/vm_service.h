@@ -17,7 +17,7 @@ namespace kinsock {
 // Thread: any (gRPC's). `main`, `manager` and `hub` outlive the gRPC server, and main runs until it is shut down.
 class VmService final : public v1::VmService::CallbackService {
  public:
-  // gRPC clients refuse messages above 4 MiB; a VM has at most some 30 KiB.
+  // gRPC clients refuse messages above 4 MiB; a VM has at most some 30 KiB, statistics included.
   static constexpr size_t kMaxPageBytes = 3u << 20;
 
   VmService(EventLoop& main, VmManager& manager, EventHub& hub) : main_(main), manager_(manager), hub_(hub) {}
@@ -35,6 +35,7 @@ class VmService final : public v1::VmService::CallbackService {
 
  private:
   absl::Status FillPage(const v1::ListVmsRequest& request, v1::ListVmsResponse& response);
+  void AddStats(const std::string& id, v1::Vm& vm) const;
   grpc::Status Answer(const absl::StatusOr<VmSnapshotPtr>& result, v1::Vm& response) const;
 
   EventLoop& main_;

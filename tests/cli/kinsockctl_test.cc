@@ -26,7 +26,9 @@ namespace kinsock {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using testing::RunningDaemon;
 using ::testing::StartsWith;
 
@@ -181,6 +183,39 @@ TEST_F(KinsockctlTest, WaitsUntilTheGuestIsReady) {
   EXPECT_EQ(Ctl({"vm", "delete", "a", "--force"}).code, 0);
   EXPECT_EQ(Ctl({"vm", "wait", "a", "--for=deleted"}).code, 0);
   EXPECT_EQ(Ctl({"vm", "wait", "a", "--for=ACTIVE"}).code, 3);
+}
+
+TEST_F(KinsockctlTest, StatisticsOfOneVmAndOfAll) {
+  testing::Stage stage;
+  testing::SimulatedGuest guest(stage);
+  ASSERT_EQ(Ctl({"vm", "create", "a"}).code, 0);
+  ASSERT_EQ(Ctl({"vm", "create", "b"}).code, 0);
+  v1::Vm vm;
+  ASSERT_TRUE(daemon_.Get("vms/a", &vm).ok());
+  ASSERT_TRUE(guest.PowerOn(vm.status().vhost_user_socket()).ok());
+  ASSERT_EQ(Ctl({"vm", "wait", "a", "--for=ACTIVE"}).code, 0);
+  testing::Stream call = guest.Connect(99, 80);
+  ASSERT_TRUE(stage.RunUntil([&] { return call.closed(); }));
+
+  for (const std::vector<std::string>& command :
+       std::vector<std::vector<std::string>>{{"stats"}, {"stats", "a"}, {"vm", "get", "a", "--stats"}}) {
+    const Outcome shown = Ctl(command);
+    EXPECT_EQ(shown.code, 0) << shown.error;
+    EXPECT_THAT(shown.out, AllOf(HasSubstr("\nsince "), HasSubstr("\nfrom_guest.connects_refused.PEER_GONE  1\n"),
+                                 HasSubstr("\nfront_end_connects "), Not(HasSubstr("broken_rings"))));
+  }
+  EXPECT_THAT(Ctl({"stats", "vms/b"}).out, Not(HasSubstr("from_guest")));
+  EXPECT_THAT(Ctl({"stats", "b", "-o", "wide"}).out, ContainsRegex("\nfrom_guest.credit_stalled +0s\n"));
+  EXPECT_THAT(Ctl({"vm", "get", "a"}).out, Not(HasSubstr("from_guest")));
+  EXPECT_EQ(Ctl({"stats", "nope"}).code, 3);
+
+  v1::StatsReport report;
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(Ctl({"stats", "a", "-o", "json"}).out, &report).ok());
+  EXPECT_EQ(report.vm(), "vms/a");
+  EXPECT_EQ(report.stats().from_guest().connects_refused().at("PEER_GONE"), 1u);
+  ASSERT_TRUE(
+      google::protobuf::util::JsonStringToMessage(Ctl({"vm", "get", "a", "--stats", "-o", "json"}).out, &vm).ok());
+  EXPECT_EQ(vm.status().stats().from_guest().refused(), 1u);
 }
 
 TEST_F(KinsockctlTest, WatchShowsWhatIsThere) {

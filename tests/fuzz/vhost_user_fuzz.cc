@@ -48,6 +48,7 @@ class CheckingDevice final : public VhostUserDevice {
   void ResetDevice() override {}
   void Discard(std::shared_ptr<const GuestMemory>) override {}
   void OnSessionChanged() override {}
+  void OnMessage(bool) override {}
 
  private:
   std::array<bool, VhostUserSession::kRings> running_{};

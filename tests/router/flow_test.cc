@@ -148,6 +148,64 @@ TEST_F(FlowTest, TheReportTellsBothDirections) {
   EXPECT_EQ(info.to_target.buf_alloc, 262144u);
 }
 
+TEST_F(FlowTest, AResetThatConfirmsAShutdownIsNoAbruptEnd) {
+  Establish();
+  Send(kAsker, VIRTIO_VSOCK_OP_SHUTDOWN, VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN_SEND);
+  EXPECT_EQ(Send(kTeller, VIRTIO_VSOCK_OP_RST), Verdict::kForwardAndClose);
+  EXPECT_EQ(flow_.Info().close_reason, CloseReason::kFinished);
+}
+
+TEST_F(FlowTest, TheEndsThatKnowOfItCountItsBeginningAndItsEnd) {
+  const auto out = static_cast<size_t>(Direction::kOut), in = static_cast<size_t>(Direction::kIn);
+  const auto accepted = static_cast<size_t>(CloseReason::kNone);
+  flow_.CountFor(kAsker);
+  flow_.CountFor(kTeller);
+  Establish();
+  EXPECT_EQ(asker_->port_stats().connects[out][accepted].value(), 1u);
+  EXPECT_EQ(teller_->port_stats().connects[in][accepted].value(), 1u);
+  Send(kAsker, VIRTIO_VSOCK_OP_RST);
+  const auto reset = static_cast<size_t>(CloseReason::kGuestReset);
+  EXPECT_EQ(asker_->port_stats().closes[reset].value(), 1u);
+  EXPECT_EQ(teller_->port_stats().closes[reset].value(), 1u);
+  EXPECT_EQ(asker_->port_stats().connects[in][accepted].value(), 0u);
+}
+
+TEST_F(FlowTest, ARequestThatNeverReachedTheTargetIsNotItsRefusal) {
+  flow_.CountFor(kAsker);
+  ASSERT_TRUE(flow_.Close(CloseReason::kConnectTimeout));
+  const auto out = static_cast<size_t>(Direction::kOut), in = static_cast<size_t>(Direction::kIn);
+  const auto timeout = static_cast<size_t>(CloseReason::kConnectTimeout);
+  EXPECT_EQ(asker_->port_stats().connects[out][timeout].value(), 1u);
+  EXPECT_EQ(asker_->port_stats().closes[timeout].value(), 0u) << "it never was open";
+  EXPECT_EQ(teller_->port_stats().connects[in][timeout].value(), 0u);
+}
+
+TEST_F(FlowTest, ASenderThatUsesUpItsCreditStallsUntilTheNextGrant) {
+  Establish();
+  EXPECT_EQ(flow_.Info().to_target.credit, 262144u);
+  Send(kAsker, VIRTIO_VSOCK_OP_RW, 0, 262143);
+  EXPECT_EQ(flow_.Info().to_target.credit, 1u);
+  EXPECT_EQ(flow_.Info().to_target.credit_stalls, 0u);
+  Send(kAsker, VIRTIO_VSOCK_OP_RW, 0, 1);
+  EXPECT_EQ(flow_.Info().to_target.credit, 0u);
+  EXPECT_EQ(flow_.Info().to_target.credit_stalls, 1u);
+  const auto so_far = flow_.Info().to_target.stalled;
+  EXPECT_LT(so_far, flow_.Info().to_target.stalled) << "it goes on";
+
+  VsockHeader update = Packet(VIRTIO_VSOCK_OP_CREDIT_UPDATE);
+  update.fwd_cnt = 1000;
+  ASSERT_EQ(flow_.Accept(update, kTeller), Verdict::kForward);
+  EXPECT_EQ(flow_.Info().to_target.credit, 1000u);
+  const auto stalled = flow_.Info().to_target.stalled;
+  EXPECT_GT(stalled.count(), 0);
+  EXPECT_EQ(flow_.Info().to_target.stalled, stalled) << "it is over";
+  EXPECT_EQ(flow_.Info().to_initiator.credit_stalls, 0u);
+  const auto out = static_cast<size_t>(Direction::kOut), in = static_cast<size_t>(Direction::kIn);
+  EXPECT_EQ(asker_->port_stats().credit_stalls[out].value(), 1u);
+  EXPECT_EQ(teller_->port_stats().credit_stalls[in].value(), 1u);
+  EXPECT_EQ(asker_->port_stats().stalled_nanoseconds[out].value(), static_cast<uint64_t>(stalled.count()));
+}
+
 TEST_F(FlowTest, OfManyWhoCloseItOneSucceeds) {
   Establish();
   std::atomic<int> succeeded{0};

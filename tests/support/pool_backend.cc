@@ -61,6 +61,8 @@ absl::StatusOr<Backend::Vm> PoolBackend::AddVm(uint64_t cid, const VmOptions& op
     spec.uds_path = vm.uds_path;
   }
 
+  stats_[vm.id] = spec.stats;
+
   bool done = false;
   absl::Status result;
   pool_->AddDevice(std::move(spec), [&](absl::Status status) {
@@ -88,6 +90,12 @@ std::vector<FlowInfo> PoolBackend::Flows() {
   });
   Await(done);
   return flows;
+}
+
+DeviceTotals PoolBackend::Stats(const Vm& vm) {
+  DeviceTotals totals;
+  totals += *stats_.at(vm.id);
+  return totals;
 }
 
 DeviceStatus PoolBackend::Status(const Vm& vm) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/event_loop.h"
+#include "device/device_totals.h"
 #include "server/reactor_pool.h"
 #include "tests/support/backend.h"
 #include "tests/support/temp_dir.h"
@@ -30,6 +31,9 @@ class PoolBackend final : public Backend {
   // The pool goes, whatever is under way.
   void ShutDown();
 
+  // What a device has counted, also after it is gone.
+  DeviceTotals Stats(const Vm& vm);
+
   // Every status a device had, in order.
   const std::vector<DeviceStatus>& History(const Vm& vm) { return history_[vm.id]; }
 
@@ -41,6 +45,7 @@ class PoolBackend final : public Backend {
   EventLoop loop_;
   TempDir dir_;
   std::map<DeviceId, std::vector<DeviceStatus>> history_;
+  std::map<DeviceId, std::shared_ptr<const DeviceStats>> stats_;
   std::unique_ptr<ReactorPool> pool_;
   DeviceId next_id_ = 1;
 };

@@ -52,6 +52,9 @@ class SwitchTest : public ::testing::Test {
   // Runs until `guest`'s device has this state, as reported.
   void AwaitState(Cid cid, DeviceState state);
 
+  // What the VM's device has counted until now.
+  DeviceTotals stats(Cid cid) { return backend_->Stats(vm(cid)); }
+
   std::vector<FlowInfo> switch_flows() { return backend_->Flows(); }
   // Runs until no connection is known to the switch.
   void AwaitNoFlows();

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_DEVICE_DEVICE_TOTALS_H_
+#define KINSOCK_DEVICE_DEVICE_TOTALS_H_
+
+#include <array>
+#include <cstdint>
+
+#include "device/device_stats.h"
+
+namespace kinsock {
+
+// PortStats at a moment.
+struct PortTotals {
+  using ByReason = std::array<uint64_t, kCloseReasons>;
+
+  std::array<ByReason, kDirections> connects{};
+  ByReason closes{};
+  std::array<uint64_t, kDirections> credit_stalls{};
+  std::array<uint64_t, kDirections> stalled_nanoseconds{};
+  uint64_t limited_buffered_bytes = 0;
+  uint64_t buffered_bytes = 0;
+};
+
+// DeviceStats at a moment, or the sum of several: plain values, under the same names.
+struct DeviceTotals {
+#define KINSOCK_DECLARE_TOTAL(name, help) uint64_t from_guest_##name = 0;
+  KINSOCK_FROM_GUEST_STATS(KINSOCK_DECLARE_TOTAL)
+#undef KINSOCK_DECLARE_TOTAL
+#define KINSOCK_DECLARE_TOTAL(name, help) uint64_t to_guest_##name = 0;
+  KINSOCK_TO_GUEST_STATS(KINSOCK_DECLARE_TOTAL)
+#undef KINSOCK_DECLARE_TOTAL
+#define KINSOCK_DECLARE_TOTAL(name, help) uint64_t name = 0;
+  KINSOCK_DEVICE_STATS(KINSOCK_DECLARE_TOTAL)
+#undef KINSOCK_DECLARE_TOTAL
+  PortTotals guest_port;
+  PortTotals host_port;
+
+  // Counters are read one by one while traffic goes on: each is right, sums of several may be off by what happened
+  // meanwhile.
+  DeviceTotals& operator+=(const DeviceStats& stats);
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_DEVICE_DEVICE_TOTALS_H_

@@ -25,12 +25,15 @@ namespace kinsock {
   X(from_guest_copied_bytes, "payload copied aside because the receiver had no room")     \
   X(from_guest_credit_violations, "connections reset: sent beyond the receiver's window") \
   X(from_guest_over_quota, "connections refused or reset: a limit of the VM")             \
+  X(from_guest_unsupported_type, "requests reset: an end cannot do that type")            \
+  X(from_guest_messages_too_large, "connections reset: larger than the host's window")    \
   X(to_guest_packets, "packets put into receive buffers")                                 \
   X(to_guest_bytes, "payload bytes put into receive buffers")                             \
   X(to_guest_interrupts, "interrupts sent for the receive ring")                          \
   X(to_guest_starved, "times that a packet found no receive buffer")                      \
   X(to_guest_malformed_chains, "receive chains that could not be used")                   \
   X(to_guest_credit_clamped, "packets whose granted window was cut to the limit")         \
+  X(to_guest_messages_too_large, "connections reset: larger than the guest's window")     \
   X(timed_out_flows, "connections reset: no answer, or no end, in time")                  \
   X(rings_broken, "rings stopped because they made no sense")                             \
   X(front_end_connects, "sessions of a front-end")                                        \

@@ -113,6 +113,9 @@ void HostSide::TakeAccepted(HostSocket& socket, Packet& packet) {
 }
 
 void HostSide::TakeRequest(Packet& packet) {
+  if (packet.header.type != VIRTIO_VSOCK_TYPE_STREAM) {
+    return Settle(packet, Packet::Outcome::kRefused, CloseReason::kTypeUnsupported);
+  }
   HostConnection connection = ConnectHostPath(env_.uds_path, packet.header.dst_port);
   if (connection.status == HostConnection::Status::kRefused) {
     return Settle(packet, Packet::Outcome::kRefused, CloseReason::kNoListener);

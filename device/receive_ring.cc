@@ -57,19 +57,22 @@ std::optional<uint32_t> ReceiveRing::Put(VsockHeader header, const ScatterList& 
   if (ContinuesOpenBuffer(header)) {
     open_header_.buf_alloc = header.buf_alloc;
     open_header_.fwd_cnt = header.fwd_cnt;
-    return Fill(payload, offset);
+  } else {
+    SealOpenBuffer();
+    if (!PopBuffer(open_, /*stop_at_unusable=*/false)) return std::nullopt;
+    open_header_ = header;
+    open_header_.len = 0;
   }
-  SealOpenBuffer();
-  if (!PopBuffer(open_, /*stop_at_unusable=*/false)) return std::nullopt;
-  open_header_ = header;
-  open_header_.len = 0;
-  return Fill(payload, offset);
+  const uint32_t put = Fill(payload, offset);
+  // A message ends with the last piece of its last packet (5.10.6.6.3).
+  open_header_.flags = offset + put == payload.size() ? header.flags : 0;
+  return put;
 }
 
-// Only the payload of a stream has no boundaries that the receiver could notice (5.10.6.6).
+// The receiver cannot notice the boundary between two packets of a stream, or of one message (5.10.6.6).
 bool ReceiveRing::ContinuesOpenBuffer(const VsockHeader& header) const {
   return open_.owed() && header.op == VIRTIO_VSOCK_OP_RW && open_header_.op == VIRTIO_VSOCK_OP_RW &&
-         header.type == VIRTIO_VSOCK_TYPE_STREAM && open_header_.type == VIRTIO_VSOCK_TYPE_STREAM &&
+         header.type == open_header_.type && open_header_.flags == 0 &&
          open_header_.src_port == header.src_port && open_header_.dst_port == header.dst_port &&
          open_header_.src_cid == header.src_cid &&
          open_.writable.size() > kVsockHeaderBytes + open_header_.len;

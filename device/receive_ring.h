@@ -15,9 +15,10 @@
 namespace kinsock {
 
 // Packets into the buffers that a guest has posted on its receive queue (virtio 1.3, 5.10.6.4): a header in
-// front of each piece, a packet split over as many buffers as it needs. Payload of one stream that comes in one
-// batch is packed: the next packet goes on in the buffer that the last one left half full, which saves a guest
-// that is sent many small packets most of its work. Nothing is seen by the guest before Flush(). Not
+// front of each piece, a packet split over as many buffers as it needs. Payload of one stream, or of one message,
+// that comes in one batch is packed: the next packet goes on in the buffer that the last one left half full, which
+// saves a guest that is sent many small packets most of its work. Messages do not share a buffer: what ends one is
+// the buffer that says so. Nothing is seen by the guest before Flush(). Not
 // thread-safe: guarded by the lock of the receive side.
 class ReceiveRing {
  public:

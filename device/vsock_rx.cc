@@ -108,6 +108,10 @@ void VsockRx::EndFor(Packet& packet, std::shared_ptr<Flow> flow, CloseReason rea
 }
 
 Flow* VsockRx::AcceptRequest(Packet& packet) {
+  if (packet.header.type == VIRTIO_VSOCK_TYPE_SEQPACKET && !takes_seqpacket()) {
+    Settle(packet, Packet::Outcome::kRefused, CloseReason::kTypeUnsupported);
+    return nullptr;
+  }
   const FlowKey key = FlowKey::OfReceiver(packet.header);
   // A closed flow of the same name is one whose other end was told first and has begun anew.
   const std::shared_ptr<Flow>* old = flows_.Find(key);
@@ -138,6 +142,7 @@ bool VsockRx::Put(Packet& packet, Flow& flow) {
   const Flow::Side from = Opposite(flow.SideOf(*this));
   if (packet.header.buf_alloc > kMaxWindow) stats_->to_guest_credit_clamped.Add();
   VsockHeader header = packet.header;
+  header.flags = MeaningfulFlags(header);
   if (header.op != VIRTIO_VSOCK_OP_RST) flow.StampGrant(from, header);
   do {
     const std::optional<uint32_t> put = ring_->Put(header, packet.payload, packet.taken);

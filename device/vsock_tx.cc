@@ -321,6 +321,8 @@ void VsockTx::SetAside(TxPacket& packet, TxLane& lane) {
 
 void VsockTx::CountLimit(CloseReason reason) {
   if (reason == CloseReason::kCreditViolation) env_.stats.from_guest_credit_violations.Add();
+  if (reason == CloseReason::kTypeUnsupported) env_.stats.from_guest_unsupported_type.Add();
+  if (reason == CloseReason::kMessageTooLarge) env_.stats.from_guest_messages_too_large.Add();
   if (reason == CloseReason::kQuota) env_.stats.from_guest_over_quota.Add();
 }
 

@@ -52,6 +52,11 @@ class Port : public std::enable_shared_from_this<Port> {
   Cid cid() const { return cid_; }
   const GroupSet& groups() const { return groups_; }
 
+  // Whether connections of type SEQPACKET may begin or end here: a guest's driver has acknowledged the feature
+  // (virtio 1.3, 5.10.3), or this is the host. Any thread; set by the reactor of the device.
+  bool takes_seqpacket() const { return takes_seqpacket_.load(std::memory_order_relaxed); }
+  void set_takes_seqpacket(bool takes) { takes_seqpacket_.store(takes, std::memory_order_relaxed); }
+
   // What waits for this port outside of any guest's memory. Takes `bytes` into account, unless the port's
   // limit would be exceeded. Any thread.
   bool ChargeBuffered(uint64_t bytes) {
@@ -75,6 +80,7 @@ class Port : public std::enable_shared_from_this<Port> {
   const uint64_t max_buffered_bytes_;
   std::atomic<uint64_t> buffered_bytes_{0};
   std::atomic<int> transient_flows_{0};
+  std::atomic<bool> takes_seqpacket_{false};
 };
 
 }  // namespace kinsock

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "device/message_socket.h"
+
 namespace kinsock {
 namespace {
 
@@ -95,13 +97,18 @@ void ReceiveRing::SealOpenBuffer() {
   stats_.to_guest_bytes.Add(open_header_.len);
 }
 
-ReceiveRing::ReadResult ReceiveRing::ReadFrom(int fd, const VsockHeader& header, uint32_t limit) {
-  SealOpenBuffer();
+// Buffers that a system call is to fill, and where their payload goes.
+struct ReceiveRing::ReadBuffers {
   std::array<DescriptorChain, kBuffersPerRead> chains;
   std::array<iovec, kPiecesPerRead> pieces;
   size_t used_chains = 0;
   size_t used_pieces = 0;
-  uint32_t room = 0;
+  uint32_t room = 0;  // bytes, no more than the limit
+};
+
+void ReceiveRing::PopForRead(uint32_t limit, ReadBuffers& buffers) {
+  SealOpenBuffer();
+  auto& [chains, pieces, used_chains, used_pieces, room] = buffers;
   while (room < limit && used_chains < chains.size() && used_pieces < pieces.size()) {
     DescriptorChain& chain = chains[used_chains];
     // What is taken back must be one run of entries: an unusable one between them ends the batch.
@@ -116,26 +123,64 @@ ReceiveRing::ReadResult ReceiveRing::ReadFrom(int fd, const VsockHeader& header,
       room += piece.iov_len;
     }
   }
-  if (used_chains == 0) return {.status = ReadResult::Status::kNoBuffers};
+}
 
-  const ssize_t got = readv(fd, pieces.data(), static_cast<int>(used_pieces));
-  const int error = errno;
-  size_t left = got > 0 ? static_cast<size_t>(got) : 0;
+// Gives the guest the buffers that hold `bytes`, and takes back the others. An empty message has a buffer too.
+void ReceiveRing::ReturnAfterRead(const VsockHeader& header, size_t bytes, bool ends_message, ReadBuffers& buffers) {
   size_t filled = 0;
-  for (; filled < used_chains && left > 0; ++filled) {
-    DescriptorChain& chain = chains[filled];
+  size_t left = bytes;
+  for (; left > 0 || (ends_message && filled == 0); ++filled) {
+    DescriptorChain& chain = buffers.chains[filled];
     VsockHeader piece = header;
     piece.len = static_cast<uint32_t>(std::min(left, chain.writable.size() - kVsockHeaderBytes));
+    left -= piece.len;
+    if (ends_message && left == 0) piece.flags = VIRTIO_VSOCK_SEQ_EOM;
     WriteHeader(piece, chain.writable);
     queue_.Return(chain, kVsockHeaderBytes + piece.len);
     stats_.to_guest_packets.Add();
     stats_.to_guest_bytes.Add(piece.len);
-    left -= piece.len;
   }
-  queue_.TakeBack(absl::MakeSpan(chains).subspan(filled, used_chains - filled));
+  queue_.TakeBack(absl::MakeSpan(buffers.chains).subspan(filled, buffers.used_chains - filled));
+}
+
+ReceiveRing::ReadResult ReceiveRing::ReadFrom(int fd, const VsockHeader& header, uint32_t limit) {
+  ReadBuffers buffers;
+  PopForRead(limit, buffers);
+  if (buffers.used_chains == 0) return {.status = ReadResult::Status::kNoBuffers};
+
+  const ssize_t got = readv(fd, buffers.pieces.data(), static_cast<int>(buffers.used_pieces));
+  const int error = errno;
+  ReturnAfterRead(header, got > 0 ? static_cast<size_t>(got) : 0, /*ends_message=*/false, buffers);
   if (got > 0) return {.status = ReadResult::Status::kOk, .bytes = static_cast<uint32_t>(got)};
   if (got == 0) return {.status = ReadResult::Status::kEndOfFile};
   if (error == EAGAIN || error == EINTR) return {.status = ReadResult::Status::kWouldBlock};
+  return {.status = ReadResult::Status::kError};
+}
+
+ReceiveRing::ReadResult ReceiveRing::ReadMessage(int fd, const VsockHeader& header, uint32_t limit, uint32_t largest) {
+  ReadBuffers buffers;
+  PopForRead(limit, buffers);
+  if (buffers.used_chains == 0) return {.status = ReadResult::Status::kNoBuffers};
+
+  const auto message = PeekMessage(fd, absl::MakeSpan(buffers.pieces).first(buffers.used_pieces));
+  // The beginning of one that is too large lies in buffers that are taken back: they hold what is behind their used
+  // length, which a driver ignores (2.7.8.2), when they are used next.
+  const bool usable = message.status == PeekedMessage::Status::kMessage && message.rest <= largest;
+  const uint32_t bytes = usable ? std::min(message.rest, buffers.room) : 0;
+  const bool ends_message = usable && bytes == message.rest;
+  ReturnAfterRead(header, bytes, ends_message, buffers);
+  if (ends_message) DropMessage(fd);
+  switch (message.status) {
+    case PeekedMessage::Status::kMessage:
+      if (!usable) return {.status = ReadResult::Status::kTooLarge};
+      return {.status = ReadResult::Status::kOk, .bytes = bytes, .ends_message = ends_message};
+    case PeekedMessage::Status::kEndOfFile:
+      return {.status = ReadResult::Status::kEndOfFile};
+    case PeekedMessage::Status::kWouldBlock:
+      return {.status = ReadResult::Status::kWouldBlock};
+    case PeekedMessage::Status::kError:
+      break;
+  }
   return {.status = ReadResult::Status::kError};
 }
 

@@ -24,9 +24,10 @@ class ReceiveRing {
  public:
   // What became of an attempt to read from a descriptor.
   struct ReadResult {
-    enum class Status : uint8_t { kOk, kEndOfFile, kWouldBlock, kNoBuffers, kError };
+    enum class Status : uint8_t { kOk, kEndOfFile, kWouldBlock, kNoBuffers, kTooLarge, kError };
     Status status;
-    uint32_t bytes = 0;  // kOk: read, and on their way to the guest
+    uint32_t bytes = 0;         // kOk: read, and on their way to the guest
+    bool ends_message = false;  // kOk, ReadMessage(): these are the last ones of it
   };
 
   // `call`: the eventfd that interrupts the driver; null: it polls. `stats` is not owned and outlives this.
@@ -39,6 +40,11 @@ class ReceiveRing {
   // Reads up to `limit` bytes from the non-blocking socket `fd`, straight into buffers, with `header` in front
   // of each piece. One system call.
   ReadResult ReadFrom(int fd, const VsockHeader& header, uint32_t limit);
+
+  // The same for the next message of a SOCK_SEQPACKET socket (message_socket.h), or as much of it as fits into `limit`
+  // and the buffers: what is left of it comes with the next call. kTooLarge: more than `largest` is left; nothing was
+  // put. An empty message takes a buffer.
+  ReadResult ReadMessage(int fd, const VsockHeader& header, uint32_t limit, uint32_t largest);
 
   // Shows the guest what was put, with one interrupt if it wants one.
   void Flush();
@@ -60,6 +66,9 @@ class ReceiveRing {
   bool ContinuesOpenBuffer(const VsockHeader& header) const;
   uint32_t Fill(const ScatterList& payload, uint32_t offset);
   void SealOpenBuffer();
+  struct ReadBuffers;
+  void PopForRead(uint32_t limit, ReadBuffers& buffers);
+  void ReturnAfterRead(const VsockHeader& header, size_t bytes, bool ends_message, ReadBuffers& buffers);
 
   Virtqueue queue_;
   std::shared_ptr<const UniqueFd> call_;

@@ -320,4 +320,15 @@ ReceiveRing::ReadResult VsockRx::ReadFrom(int fd, const VsockHeader& header, uin
   return result;
 }
 
+ReceiveRing::ReadResult VsockRx::ReadMessage(int fd, const VsockHeader& header, uint32_t limit, uint32_t largest,
+                                             const std::shared_ptr<Wakeup>& resume) {
+  MutexLock lock(mutex_);
+  ReceiveRing::ReadResult result{.status = ReceiveRing::ReadResult::Status::kNoBuffers};
+  do {
+    if (mode_ == Mode::kRunning && FlushReplies()) result = ring_->ReadMessage(fd, header, limit, largest);
+  } while (result.status == ReceiveRing::ReadResult::Status::kNoBuffers && !WaitForBuffers(resume));
+  Finish();
+  return result;
+}
+
 }  // namespace kinsock

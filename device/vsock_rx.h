@@ -74,6 +74,8 @@ class VsockRx final : public Port {
   bool TrySend(const VsockHeader& header, const std::shared_ptr<Wakeup>& resume) ABSL_LOCKS_EXCLUDED(mutex_);
   ReceiveRing::ReadResult ReadFrom(int fd, const VsockHeader& header, uint32_t limit,
                                    const std::shared_ptr<Wakeup>& resume) ABSL_LOCKS_EXCLUDED(mutex_);
+  ReceiveRing::ReadResult ReadMessage(int fd, const VsockHeader& header, uint32_t limit, uint32_t largest,
+                                      const std::shared_ptr<Wakeup>& resume) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   enum class Mode : uint8_t { kClosed, kRunning, kStopped };

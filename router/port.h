@@ -52,8 +52,8 @@ class Port : public std::enable_shared_from_this<Port> {
   Cid cid() const { return cid_; }
   const GroupSet& groups() const { return groups_; }
 
-  // Whether connections of type SEQPACKET may begin or end here: a guest's driver has acknowledged the feature
-  // (virtio 1.3, 5.10.3), or this is the host. Any thread; set by the reactor of the device.
+  // For a guest's port: whether its driver has acknowledged connections of type SEQPACKET (virtio 1.3, 5.10.3). Any
+  // thread; set by the reactor of the device.
   bool takes_seqpacket() const { return takes_seqpacket_.load(std::memory_order_relaxed); }
   void set_takes_seqpacket(bool takes) { takes_seqpacket_.store(takes, std::memory_order_relaxed); }
 

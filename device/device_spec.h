@@ -42,6 +42,7 @@ struct DeviceSpec {
   std::string uds_path;              // guest to host: "<uds_path>_<port>"; empty: no host side
   uint32_t queue_size = 1024;        // largest ring that the front-end may set; power of two, up to 32768
   uint32_t tx_buffer_bytes = 65536;  // window granted to the guest on each connection to the host
+  bool seqpacket = true;             // offers connections of type SEQPACKET to the guest's driver
   DeviceLimits limits;
   // What the device counts into, for whoever wants to read it; not null.
   std::shared_ptr<DeviceStats> stats = std::make_shared<DeviceStats>();

@@ -35,10 +35,10 @@ UniqueFd OpenSocketFile(const std::string& uds_path, uint32_t port) {
 
 }  // namespace
 
-HostConnection ConnectHostPath(const std::string& uds_path, uint32_t port) {
+HostConnection ConnectHostPath(const std::string& uds_path, uint32_t port, int socket_type) {
   const UniqueFd file = OpenSocketFile(uds_path, port);
   if (!file.valid()) return {};
-  UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  UniqueFd socket(::socket(AF_UNIX, socket_type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket.valid()) return {.status = HostConnection::Status::kBusy, .socket = UniqueFd()};
 
   sockaddr_un address{};

@@ -21,8 +21,9 @@ struct HostConnection {
 };
 
 // Connects, without waiting. The guest chooses the port, so nothing but a socket of exactly that name is
-// opened: no link is followed, and the directory is not left.
-HostConnection ConnectHostPath(const std::string& uds_path, uint32_t port);
+// opened: no link is followed, and the directory is not left. `socket_type`: SOCK_STREAM or SOCK_SEQPACKET; a
+// listener of the other type refuses.
+HostConnection ConnectHostPath(const std::string& uds_path, uint32_t port, int socket_type);
 
 }  // namespace kinsock
 

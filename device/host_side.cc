@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "device/host_side.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -13,6 +15,10 @@ constexpr uint32_t kPacketCost = 256;  // of a batch's budget, besides the paylo
 
 // Host ports tried before a host program is refused: the guest itself uses the others towards the host.
 constexpr int kPortAttempts = 8;
+
+int SocketType(uint16_t vsock_type) {
+  return vsock_type == VIRTIO_VSOCK_TYPE_SEQPACKET ? SOCK_SEQPACKET : SOCK_STREAM;
+}
 
 void Settle(Packet& packet, Packet::Outcome outcome, CloseReason reason = CloseReason::kNone) {
   packet.outcome = outcome;
@@ -100,7 +106,7 @@ void HostSide::TakeAccepted(HostSocket& socket, Packet& packet) {
         gathering_ = &socket;
       }
       socket.flow()->CountDelivered(Opposite(socket.host_end()), packet.header.len);
-      socket.Gather(packet.payload);
+      socket.Gather(packet.payload, EndsMessage(packet.header));
       return socket.OnCredit(packet.header);
     case VIRTIO_VSOCK_OP_RESPONSE:
       return socket.OnResponse(packet.header);
@@ -113,7 +119,7 @@ void HostSide::TakeAccepted(HostSocket& socket, Packet& packet) {
 }
 
 void HostSide::TakeRequest(Packet& packet) {
-  HostConnection connection = ConnectHostPath(env_.uds_path, packet.header.dst_port);
+  HostConnection connection = ConnectHostPath(env_.uds_path, packet.header.dst_port, SocketType(packet.header.type));
   if (connection.status == HostConnection::Status::kRefused) {
     return Settle(packet, Packet::Outcome::kRefused, CloseReason::kNoListener);
   }
@@ -133,7 +139,7 @@ void HostSide::RetryConnect(HostSocket& socket, MonotonicTime deadline) {
   socket.timer_armed = true;
   socket.timer = env_.loop.RunAfter(kBusyRetry, [this, &socket, deadline] {
     socket.timer_armed = false;
-    HostConnection connection = ConnectHostPath(env_.uds_path, socket.host_port());
+    HostConnection connection = ConnectHostPath(env_.uds_path, socket.host_port(), SocketType(socket.flow()->type()));
     if (connection.status == HostConnection::Status::kConnected) {
       socket.Attach(std::move(connection.socket));
       return socket.OnBuffers();
@@ -186,7 +192,12 @@ HostSocket* HostSide::Find(uint32_t guest_port, uint32_t host_port) const {
 }
 
 HostSocket& HostSide::Add(std::shared_ptr<Flow> flow, Flow::Side host_end, UniqueFd socket) {
-  auto added = std::make_unique<HostSocket>(*this, std::move(flow), host_end, std::move(socket));
+  std::unique_ptr<HostSocket> added;
+  if (flow->type() == VIRTIO_VSOCK_TYPE_SEQPACKET) {
+    added = std::make_unique<HostMessageSocket>(*this, std::move(flow), host_end, std::move(socket));
+  } else {
+    added = std::make_unique<HostSocket>(*this, std::move(flow), host_end, std::move(socket));
+  }
   HostSocket& result = *added;
   sockets_[Key(result.guest_port(), result.host_port())] = std::move(added);
   return result;

@@ -15,6 +15,7 @@
 #include "device/device_spec.h"
 #include "device/device_stats.h"
 #include "device/flow_ids.h"
+#include "device/host_message_socket.h"
 #include "device/host_ports.h"
 #include "device/host_socket.h"
 #include "device/vsock_rx.h"
@@ -23,7 +24,7 @@
 namespace kinsock {
 
 // The host as one guest sees it (CID 2): its programs, behind AF_UNIX sockets. A guest's REQUEST connects to
-// "<uds_path>_<port>"; host programs come in through Connect() (hybrid_listener.h).
+// "<uds_path>_<port>", as a stream or, for type SEQPACKET, with messages; host programs come in through Connect() (hybrid_listener.h).
 //
 // Thread: the device's reactor, the methods of Port included.
 class HostSide final : public Port {

@@ -35,6 +35,10 @@ void HostSocket::CloseSocket() {
   if (interest_ != 0) side_.env().loop.Forget(socket_.get(), *this);
   interest_ = 0;
   socket_.reset();
+  DropQueued();
+}
+
+void HostSocket::DropQueued() {
   side_.ReleaseBuffered(backlog_.size());
   backlog_.Clear();
 }
@@ -85,7 +89,7 @@ void HostSocket::OnResponse(const VsockHeader& header) {
 
 // --- From the guest to the host ---
 
-void HostSocket::Gather(const ScatterList& payload) {
+void HostSocket::Gather(const ScatterList& payload, bool) {
   if (gathered_.size() + payload.segments().size() > kMaxGathered) FlushGathered();
   gathered_.insert(gathered_.end(), payload.segments().begin(), payload.segments().end());
   gathered_bytes_ += payload.size();
@@ -132,7 +136,7 @@ bool HostSocket::Keep(absl::Span<const iovec> pieces, size_t skip, size_t bytes)
   return true;
 }
 
-void HostSocket::WriteBacklog() {
+void HostSocket::WriteQueued() {
   while (!backlog_.empty()) {
     const absl::string_view chunk = *backlog_.chunk_begin();
     const ssize_t sent = send(socket_.get(), chunk.data(), chunk.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -161,13 +165,17 @@ void HostSocket::Consumed(size_t bytes) {
   if (!lingering_ && fwd_cnt_ - advertised_fwd_cnt_ >= side_.env().window / 2) Owe(kCreditUpdate);
 }
 
+void HostSocket::TellCredit() {
+  if (!lingering_ && fwd_cnt_ != advertised_fwd_cnt_) Owe(kCreditUpdate);
+}
+
 void HostSocket::OnGuestShutdown() {
   FlushGathered();
   if (flow_->state() == Flow::State::kClosed) return;
   const uint32_t flags = flow_->shutdown(Opposite(host_end_));
   // The guest waits for an RST that confirms (virtio 1.3, 5.10.6.7).
   if (flags == kBothWays) return side_.End(*this, CloseReason::kFinished);
-  if (backlog_.empty()) OnWritten();
+  if (!HasQueued()) OnWritten();
   if (flags & VIRTIO_VSOCK_SHUTDOWN_RCV) {
     shutdown(socket_.get(), SHUT_RD);  // the host program's next write fails
     end_of_file_ = true;
@@ -176,7 +184,7 @@ void HostSocket::OnGuestShutdown() {
 }
 
 bool HostSocket::StartLingering() {
-  if (backlog_.empty()) return false;
+  if (!HasQueued()) return false;
   lingering_ = true;
   UpdateInterest();
   return true;
@@ -201,7 +209,7 @@ void HostSocket::OnBuffers() {
 
 void HostSocket::OnReady(uint32_t events) {
   if (events & (EPOLLHUP | EPOLLERR)) hung_up_ = true;
-  if (events & EPOLLOUT) WriteBacklog();
+  if (events & EPOLLOUT) WriteQueued();
   if (lingering_ || flow_->state() == Flow::State::kClosed) return UpdateInterest();
   if (hung_up_ && !established_) return side_.End(*this, CloseReason::kHostClosed);
   if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) ReadSome();
@@ -210,15 +218,14 @@ void HostSocket::OnReady(uint32_t events) {
 }
 
 void HostSocket::ReadSome() {
-  for (int i = 0; i < kReadsPerWakeup && !end_of_file_; ++i) {
+  for (int i = 0; i < reads_per_wakeup() && !end_of_file_; ++i) {
     if (credit_.room() == 0) {
       awaits_credit_ = true;
       flow_->BeginStall(host_end_);
       return Owe(kCreditRequest);
     }
     if (!SendOwed()) return;  // a RESPONSE comes before the first payload
-    const VsockHeader header = Header(VIRTIO_VSOCK_OP_RW);
-    const auto result = side_.env().rx.ReadFrom(socket_.get(), header, credit_.room(), side_.resume());
+    const ReceiveRing::ReadResult result = Read(Header(VIRTIO_VSOCK_OP_RW));
     switch (result.status) {
       case ReceiveRing::ReadResult::Status::kOk:
         credit_.Spend(result.bytes);
@@ -232,11 +239,19 @@ void HostSocket::ReadSome() {
       case ReceiveRing::ReadResult::Status::kNoBuffers:
         if (!std::exchange(awaits_buffers_, true)) side_.AwaitBuffers(*this);
         return;
+      case ReceiveRing::ReadResult::Status::kTooLarge:
+        return side_.End(*this, CloseReason::kMessageTooLarge);
       case ReceiveRing::ReadResult::Status::kError:
         return side_.End(*this, CloseReason::kHostClosed);
     }
   }
 }
+
+ReceiveRing::ReadResult HostSocket::Read(const VsockHeader& header) {
+  return side_.env().rx.ReadFrom(socket_.get(), header, credit_.room(), side_.resume());
+}
+
+int HostSocket::reads_per_wakeup() const { return kReadsPerWakeup; }
 
 void HostSocket::OnEndOfFile() {
   end_of_file_ = true;
@@ -289,7 +304,7 @@ void HostSocket::Granted() {
 // Watches the socket for what can be acted on, and for nothing else: readiness that nobody uses would spin.
 void HostSocket::UpdateInterest() {
   uint32_t wanted = 0;
-  if (!backlog_.empty()) wanted |= EPOLLOUT;
+  if (HasQueued()) wanted |= EPOLLOUT;
   if (!lingering_ && flow_->state() != Flow::State::kClosed) {
     const bool can_read = established_ && !end_of_file_ && !awaits_credit_ && !awaits_buffers_;
     if (can_read) wanted |= EPOLLIN;

@@ -14,6 +14,7 @@
 #include "base/event_loop.h"
 #include "base/scatter_list.h"
 #include "base/unique_fd.h"
+#include "device/receive_ring.h"
 #include "router/credit.h"
 #include "router/flow.h"
 
@@ -22,7 +23,7 @@ namespace kinsock {
 class HostSide;
 
 // One connection between a host program and the guest, seen from the host's end: an AF_UNIX stream on one
-// side, a flow on the other.
+// side, a flow on the other. host_message_socket.h is the same with messages.
 //
 //   to the host:  payload goes from guest memory into the socket (one system call for a batch of packets). What
 //                 the socket does not take is kept, and paid for by the window: it counts as consumed, and is
@@ -31,18 +32,19 @@ class HostSide;
 //                 grants nothing, or has posted no buffers, the socket is not watched at all.
 //
 // Thread: the device's reactor.
-class HostSocket final : public FdHandler {
+class HostSocket : public FdHandler {
  public:
   // `side` is not owned and outlives this. `host_end`: which end of `flow` this is. An invalid `socket` is set
   // later (Attach).
   HostSocket(HostSide& side, std::shared_ptr<Flow> flow, Flow::Side host_end, UniqueFd socket);
-  ~HostSocket();
+  virtual ~HostSocket();
 
   // --- What the guest sends; the flow has accepted it. ---
 
   // Payload. It stays where it is until FlushGathered(), which has to come before the guest may change it.
-  void Gather(const ScatterList& payload);
-  void FlushGathered();
+  // `ends_message`: means nothing on a stream.
+  virtual void Gather(const ScatterList& payload, bool ends_message);
+  virtual void FlushGathered();
   void OnCredit(const VsockHeader& header);
   void OnGuestShutdown();
   // The guest has accepted the connection that the host program asked for.
@@ -51,7 +53,7 @@ class HostSocket final : public FdHandler {
   // --- Steps of the connection's making. ---
 
   // The host program has been reached: answers the guest's request.
-  void Attach(UniqueFd socket);
+  virtual void Attach(UniqueFd socket);
   // Asks the guest for a connection in the name of the host program.
   void SendRequest();
 
@@ -71,14 +73,14 @@ class HostSocket final : public FdHandler {
   Flow::Side host_end() const { return host_end_; }
   uint32_t host_port() const { return flow_->end(host_end_).vsock_port; }
   uint32_t guest_port() const { return flow_->other_end(host_end_).vsock_port; }
-  uint64_t queued_bytes() const { return backlog_.size(); }
+  virtual uint64_t queued_bytes() const { return backlog_.size(); }
   pid_t peer_pid() const { return peer_pid_; }
   uid_t peer_uid() const { return peer_uid_; }
 
   EventLoop::TimerId timer{};  // of the connection's making; kept by HostSide
   bool timer_armed = false;
 
- private:
+ protected:
   // Packets that the guest has to get besides payload, each at most once.
   enum Owed : uint8_t {
     kRequest = 1,
@@ -88,6 +90,29 @@ class HostSocket final : public FdHandler {
     kShutdown = 16,
   };
 
+  // What waits for room in the socket.
+  virtual bool HasQueued() const { return !backlog_.empty(); }
+  virtual void WriteQueued();
+  virtual void DropQueued();
+  void OnWritten();
+  void Consumed(size_t bytes);
+  // Tells the guest what it may send, unless it knows.
+  void TellCredit();
+
+  // Reads what the guest has credit for.
+  virtual ReceiveRing::ReadResult Read(const VsockHeader& header);
+  virtual int reads_per_wakeup() const;
+
+  void UpdateInterest();
+
+  HostSide& side_;
+  const std::shared_ptr<Flow> flow_;
+  const Flow::Side host_end_;
+  UniqueFd socket_;
+  Credit credit_;  // what the guest grants
+  bool lingering_ = false;
+
+ private:
   VsockHeader Header(uint16_t op) const;
   void Owe(Owed packet);
   bool SendOwed();
@@ -97,17 +122,9 @@ class HostSocket final : public FdHandler {
   void OnHangup();
   void Write(absl::Span<const iovec> pieces, size_t bytes);
   bool Keep(absl::Span<const iovec> pieces, size_t skip, size_t bytes);
-  void WriteBacklog();
-  void OnWritten();
-  void Consumed(size_t bytes);
   void Granted();
-  void UpdateInterest();
   void LearnPeer();
 
-  HostSide& side_;
-  const std::shared_ptr<Flow> flow_;
-  const Flow::Side host_end_;
-  UniqueFd socket_;
   pid_t peer_pid_ = 0;
   uid_t peer_uid_ = static_cast<uid_t>(-1);
 
@@ -120,7 +137,6 @@ class HostSocket final : public FdHandler {
   bool write_shut_ = false;
 
   // To the guest.
-  Credit credit_;
   uint8_t owed_ = 0;
   uint32_t shutdown_flags_ = 0;  // what kShutdown says
   bool established_ = false;
@@ -128,7 +144,6 @@ class HostSocket final : public FdHandler {
   bool hung_up_ = false;         // nor does it read
   bool awaits_credit_ = false;
   bool awaits_buffers_ = false;
-  bool lingering_ = false;
 
   uint32_t interest_ = 0;  // EPOLL* as registered; 0: not registered
 };

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "device/message_socket.h"
 #include "router/cid.h"
 
 namespace kinsock {
@@ -59,19 +60,22 @@ std::optional<uint32_t> ReceiveRing::Put(VsockHeader header, const ScatterList& 
   if (ContinuesOpenBuffer(header)) {
     open_header_.buf_alloc = header.buf_alloc;
     open_header_.fwd_cnt = header.fwd_cnt;
-    return Fill(payload, offset);
+  } else {
+    SealOpenBuffer();
+    if (!PopBuffer(open_, /*stop_at_unusable=*/false)) return std::nullopt;
+    open_header_ = header;
+    open_header_.len = 0;
   }
-  SealOpenBuffer();
-  if (!PopBuffer(open_, /*stop_at_unusable=*/false)) return std::nullopt;
-  open_header_ = header;
-  open_header_.len = 0;
-  return Fill(payload, offset);
+  const uint32_t put = Fill(payload, offset);
+  // A message ends with the last piece of its last packet (5.10.6.6.3).
+  open_header_.flags = offset + put == payload.size() ? header.flags : 0;
+  return put;
 }
 
-// Only the payload of a stream has no boundaries that the receiver could notice (5.10.6.6).
+// The receiver cannot notice the boundary between two packets of a stream, or of one message (5.10.6.6).
 bool ReceiveRing::ContinuesOpenBuffer(const VsockHeader& header) const {
   return open_.owed() && header.op == VIRTIO_VSOCK_OP_RW && open_header_.op == VIRTIO_VSOCK_OP_RW &&
-         header.type == VIRTIO_VSOCK_TYPE_STREAM && open_header_.type == VIRTIO_VSOCK_TYPE_STREAM &&
+         header.type == open_header_.type && open_header_.flags == 0 &&
          open_header_.src_port == header.src_port && open_header_.dst_port == header.dst_port &&
          open_header_.src_cid == header.src_cid && open_.writable.size() > kVsockHeaderBytes + open_header_.len;
 }
@@ -94,13 +98,18 @@ void ReceiveRing::SealOpenBuffer() {
   (from_host ? stats_.to_guest_host_bytes : stats_.to_guest_sibling_bytes).Add(open_header_.len);
 }
 
-ReceiveRing::ReadResult ReceiveRing::ReadFrom(int fd, const VsockHeader& header, uint32_t limit) {
-  SealOpenBuffer();
+// Buffers that a system call is to fill, and where their payload goes.
+struct ReceiveRing::ReadBuffers {
   std::array<DescriptorChain, kBuffersPerRead> chains;
   std::array<iovec, kPiecesPerRead> pieces;
   size_t used_chains = 0;
   size_t used_pieces = 0;
-  uint32_t room = 0;
+  uint32_t room = 0;  // bytes, no more than the limit
+};
+
+void ReceiveRing::PopForRead(uint32_t limit, ReadBuffers& buffers) {
+  SealOpenBuffer();
+  auto& [chains, pieces, used_chains, used_pieces, room] = buffers;
   while (room < limit && used_chains < chains.size() && used_pieces < pieces.size()) {
     DescriptorChain& chain = chains[used_chains];
     // What is taken back must be one run of entries: an unusable one between them ends the batch.
@@ -115,30 +124,69 @@ ReceiveRing::ReadResult ReceiveRing::ReadFrom(int fd, const VsockHeader& header,
       room += piece.iov_len;
     }
   }
-  if (used_chains == 0) return {.status = ReadResult::Status::kNoBuffers};
+}
 
-  const ssize_t got = readv(fd, pieces.data(), static_cast<int>(used_pieces));
-  const int error = errno;
-  size_t left = got > 0 ? static_cast<size_t>(got) : 0;
+// Gives the guest the buffers that hold `bytes`, and takes back the others; returns how many it got. An empty message
+// has a buffer too.
+uint32_t ReceiveRing::ReturnAfterRead(const VsockHeader& header, size_t bytes, bool ends_message, ReadBuffers& buffers) {
   size_t filled = 0;
-  for (; filled < used_chains && left > 0; ++filled) {
-    DescriptorChain& chain = chains[filled];
+  size_t left = bytes;
+  for (; left > 0 || (ends_message && filled == 0); ++filled) {
+    DescriptorChain& chain = buffers.chains[filled];
     VsockHeader piece = header;
     piece.len = static_cast<uint32_t>(std::min(left, chain.writable.size() - kVsockHeaderBytes));
+    left -= piece.len;
+    if (ends_message && left == 0) piece.flags = VIRTIO_VSOCK_SEQ_EOM;
     WriteHeader(piece, chain.writable);
     queue_.Return(chain, kVsockHeaderBytes + piece.len);
     stats_.to_guest_host_packets.Add();
     stats_.to_guest_host_bytes.Add(piece.len);
-    left -= piece.len;
   }
-  queue_.TakeBack(absl::MakeSpan(chains).subspan(filled, used_chains - filled));
+  queue_.TakeBack(absl::MakeSpan(buffers.chains).subspan(filled, buffers.used_chains - filled));
+  return static_cast<uint32_t>(filled);
+}
+
+ReceiveRing::ReadResult ReceiveRing::ReadFrom(int fd, const VsockHeader& header, uint32_t limit) {
+  ReadBuffers buffers;
+  PopForRead(limit, buffers);
+  if (buffers.used_chains == 0) return {.status = ReadResult::Status::kNoBuffers};
+
+  const ssize_t got = readv(fd, buffers.pieces.data(), static_cast<int>(buffers.used_pieces));
+  const int error = errno;
+  const uint32_t packets =
+      ReturnAfterRead(header, got > 0 ? static_cast<size_t>(got) : 0, /*ends_message=*/false, buffers);
   if (got > 0) {
-    return {.status = ReadResult::Status::kOk,
-            .bytes = static_cast<uint32_t>(got),
-            .packets = static_cast<uint32_t>(filled)};
+    return {.status = ReadResult::Status::kOk, .bytes = static_cast<uint32_t>(got), .packets = packets};
   }
   if (got == 0) return {.status = ReadResult::Status::kEndOfFile};
   if (error == EAGAIN || error == EINTR) return {.status = ReadResult::Status::kWouldBlock};
+  return {.status = ReadResult::Status::kError};
+}
+
+ReceiveRing::ReadResult ReceiveRing::ReadMessage(int fd, const VsockHeader& header, uint32_t limit, uint32_t largest) {
+  ReadBuffers buffers;
+  PopForRead(limit, buffers);
+  if (buffers.used_chains == 0) return {.status = ReadResult::Status::kNoBuffers};
+
+  const auto message = PeekMessage(fd, absl::MakeSpan(buffers.pieces).first(buffers.used_pieces));
+  // The beginning of one that is too large lies in buffers that are taken back: they hold what is behind their used
+  // length, which a driver ignores (2.7.8.2), when they are used next.
+  const bool usable = message.status == PeekedMessage::Status::kMessage && message.rest <= largest;
+  const uint32_t bytes = usable ? std::min(message.rest, buffers.room) : 0;
+  const bool ends_message = usable && bytes == message.rest;
+  const uint32_t packets = ReturnAfterRead(header, bytes, ends_message, buffers);
+  if (ends_message) DropMessage(fd);
+  switch (message.status) {
+    case PeekedMessage::Status::kMessage:
+      if (!usable) return {.status = ReadResult::Status::kTooLarge};
+      return {.status = ReadResult::Status::kOk, .bytes = bytes, .packets = packets, .ends_message = ends_message};
+    case PeekedMessage::Status::kEndOfFile:
+      return {.status = ReadResult::Status::kEndOfFile};
+    case PeekedMessage::Status::kWouldBlock:
+      return {.status = ReadResult::Status::kWouldBlock};
+    case PeekedMessage::Status::kError:
+      break;
+  }
   return {.status = ReadResult::Status::kError};
 }
 

@@ -15,18 +15,20 @@
 namespace kinsock {
 
 // Packets into the buffers that a guest has posted on its receive queue (virtio 1.3, 5.10.6.4): a header in
-// front of each piece, a packet split over as many buffers as it needs. Payload of one stream that comes in one
-// batch is packed: the next packet goes on in the buffer that the last one left half full, which saves a guest
-// that is sent many small packets most of its work. Nothing is seen by the guest before Show() or Flush(). Not
+// front of each piece, a packet split over as many buffers as it needs. Payload of one stream, or of one message,
+// that comes in one batch is packed: the next packet goes on in the buffer that the last one left half full, which
+// saves a guest that is sent many small packets most of its work. Messages do not share a buffer: what ends one is
+// the buffer that says so. Nothing is seen by the guest before Show() or Flush(). Not
 // thread-safe: guarded by the lock of the receive side.
 class ReceiveRing {
  public:
   // What became of an attempt to read from a descriptor.
   struct ReadResult {
-    enum class Status : uint8_t { kOk, kEndOfFile, kWouldBlock, kNoBuffers, kError };
+    enum class Status : uint8_t { kOk, kEndOfFile, kWouldBlock, kNoBuffers, kTooLarge, kError };
     Status status;
-    uint32_t bytes = 0;    // kOk: read, and on their way to the guest
-    uint32_t packets = 0;  // kOk: in so many packets
+    uint32_t bytes = 0;         // kOk: read, and on their way to the guest
+    uint32_t packets = 0;       // kOk: in so many packets
+    bool ends_message = false;  // kOk, ReadMessage(): these are the last ones of it
   };
 
   // `call`: the eventfd that interrupts the driver; null: it polls. `stats` is not owned and outlives this.
@@ -39,6 +41,11 @@ class ReceiveRing {
   // Reads up to `limit` bytes from the non-blocking socket `fd`, straight into buffers, with `header` in front
   // of each piece. One system call.
   ReadResult ReadFrom(int fd, const VsockHeader& header, uint32_t limit);
+
+  // The same for the next message of a SOCK_SEQPACKET socket (message_socket.h), or as much of it as fits into `limit`
+  // and the buffers: what is left of it comes with the next call. kTooLarge: more than `largest` is left; nothing was
+  // put. An empty message takes a buffer.
+  ReadResult ReadMessage(int fd, const VsockHeader& header, uint32_t limit, uint32_t largest);
 
   // Shows the guest the buffers that are full, for the case that it is looking; Flush() is still owed.
   void Show() { queue_.Show(); }
@@ -67,6 +74,9 @@ class ReceiveRing {
   bool ContinuesOpenBuffer(const VsockHeader& header) const;
   uint32_t Fill(const ScatterList& payload, uint32_t offset);
   void SealOpenBuffer();
+  struct ReadBuffers;
+  void PopForRead(uint32_t limit, ReadBuffers& buffers);
+  uint32_t ReturnAfterRead(const VsockHeader& header, size_t bytes, bool ends_message, ReadBuffers& buffers);
 
   Virtqueue queue_;
   std::shared_ptr<const UniqueFd> call_;

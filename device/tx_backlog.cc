@@ -14,6 +14,8 @@ bool IsCredit(const TxPacket& packet) {
          packet.header.op == VIRTIO_VSOCK_OP_CREDIT_REQUEST;
 }
 
+bool IsEmptyMessage(const TxPacket& packet) { return IsPayload(packet) && packet.header.len == 0; }
+
 // Only what is left of it: the receiver may have taken the beginning.
 void CopyPayload(TxPacket& packet) {
   const size_t bytes = packet.payload.size();
@@ -48,15 +50,19 @@ TxBacklog::Result TxBacklog::Keep(TxPacket& packet, const std::shared_ptr<Flow>&
   }
   const uint32_t payload = IsPayload(packet) ? packet.header.len : 0;
   const uint32_t control = IsPayload(packet) || IsCredit(packet) ? 0 : 1;
+  const uint32_t empty = IsEmptyMessage(packet) ? 1 : 0;
   if (account.payload_bytes + payload > kMaxWindow) {
     reason = CloseReason::kCreditViolation;
   } else if (account.control_packets + control > kMaxControlPackets) {
     reason = CloseReason::kMalformed;
+  } else if (account.empty_messages + empty > kMaxEmptyMessages) {
+    reason = CloseReason::kQuota;
   } else if (!receiver.ChargeBuffered(Cost(packet))) {
     reason = CloseReason::kQuota;
   } else {
     account.payload_bytes += payload;
     account.control_packets += control;
+    account.empty_messages += empty;
     ++account.packets;
     packet.backlogged = flow;
     CopyPayload(packet);
@@ -74,6 +80,7 @@ void TxBacklog::Release(TxPacket& packet, Port& receiver) {
   Account& account = it->second;
   if (IsPayload(packet)) {
     account.payload_bytes -= packet.header.len;
+    if (IsEmptyMessage(packet)) --account.empty_messages;
   } else if (!IsCredit(packet)) {
     --account.control_packets;
   }

@@ -22,6 +22,10 @@ class TxBacklog {
   // A driver that sends more of them has lost count, and the flow is reset (MALFORMED).
   static constexpr uint32_t kMaxControlPackets = 4;
 
+  // Empty messages of a flow that may wait: no credit pays for them. A Linux guest drops a connection when some 450
+  // packets wait in it. Beyond it the flow is reset (QUOTA).
+  static constexpr uint32_t kMaxEmptyMessages = 256;
+
   enum class Result : uint8_t {
     kKept,    // copied; the chain can be returned
     kMerged,  // of no further use: an earlier packet says it now
@@ -38,6 +42,7 @@ class TxBacklog {
   struct Account {
     uint32_t payload_bytes = 0;
     uint32_t control_packets = 0;
+    uint32_t empty_messages = 0;
     uint32_t packets = 0;
     TxPacket* credit_update = nullptr;   // waiting, newest word on credit
     TxPacket* credit_request = nullptr;  // waiting

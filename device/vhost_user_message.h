@@ -47,6 +47,7 @@ inline constexpr uint32_t kVhostUserReply = 1u << 2;
 inline constexpr uint32_t kVhostUserNeedReply = 1u << 3;
 
 // Bits of a feature word.
+inline constexpr uint64_t kVirtioVsockFSeqpacket = 1ull << 1;
 inline constexpr uint64_t kVirtioFRingIndirectDesc = 1ull << 28;
 inline constexpr uint64_t kVirtioFRingEventIdx = 1ull << 29;
 inline constexpr uint64_t kVhostUserFProtocolFeatures = 1ull << 30;

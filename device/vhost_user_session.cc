@@ -80,7 +80,9 @@ void VhostUserSession::SignalRingErrors() {
   }
 }
 
-uint64_t VhostUserSession::OfferedFeatures() { return kFeatures; }
+uint64_t VhostUserSession::OfferedFeatures() const {
+  return kFeatures | (options_.offer_seqpacket ? kVirtioVsockFSeqpacket : 0);
+}
 
 uint64_t VhostUserSession::OfferedProtocolFeatures() const {
   return kProtocolFeatures | (options_.offer_mem_slots ? kProtocolFConfigureMemSlots : 0);
@@ -192,8 +194,9 @@ absl::Status VhostUserSession::Dispatch(VhostUserMessage& message) {
 
 absl::Status VhostUserSession::SetFeatures(const VhostUserMessage& message) {
   const auto features = message.Payload<uint64_t>();
-  if ((features & ~kFeatures) != 0) {
-    return absl::InvalidArgumentError(absl::StrFormat("features 0x%x were not offered", features & ~kFeatures));
+  const uint64_t unknown = features & ~OfferedFeatures();
+  if (unknown != 0) {
+    return absl::InvalidArgumentError(absl::StrFormat("features 0x%x were not offered", unknown));
   }
   features_ = features;
   device_.OnSessionChanged();

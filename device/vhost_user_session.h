@@ -70,6 +70,8 @@ class VhostUserSession final : public FdHandler {
     // Offers CONFIGURE_MEM_SLOTS. A front-end that uses it does not send its memory again to a back-end that
     // was restarted, hence not by default.
     bool offer_mem_slots = false;
+    // Offers VIRTIO_VSOCK_F_SEQPACKET (virtio 1.3, 5.10.3).
+    bool offer_seqpacket = true;
   };
 
   // `device` is not owned and outlives this. `ended` runs once, on the loop's thread, when the session is over;
@@ -93,9 +95,6 @@ class VhostUserSession final : public FdHandler {
   uint64_t features() const { return features_; }
   uint64_t protocol_features() const { return protocol_features_; }
   size_t memory_regions() const { return memory_ == nullptr ? 0 : memory_->regions(); }
-
-  // The virtio features that this device can do.
-  static uint64_t OfferedFeatures();
 
  private:
   absl::Status Handle(VhostUserMessage& message);
@@ -123,6 +122,7 @@ class VhostUserSession final : public FdHandler {
   absl::StatusOr<RingSetup*> TakeRingFd(const char* name, VhostUserMessage& message, UniqueFd& fd);
   absl::Status StartIfReady(RingSetup& ring);
   void StopRing(RingSetup& ring);
+  uint64_t OfferedFeatures() const;
   uint64_t OfferedProtocolFeatures() const;
   void End(absl::Status status);
 

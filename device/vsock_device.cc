@@ -95,9 +95,9 @@ void VsockDevice::OnFrontEnd(UniqueFd connection) {
 
   session_ = std::make_unique<VhostUserSession>(
       env_.loop, VhostUserChannel(std::move(connection)),
-      VhostUserSession::Options{.max_ring_size = spec_.queue_size, .guest_cid = spec_.cid},
-      static_cast<VhostUserDevice&>(*this),
-      [this](absl::Status status) { OnSessionEnded(std::move(status)); });
+      VhostUserSession::Options{
+          .max_ring_size = spec_.queue_size, .guest_cid = spec_.cid, .offer_seqpacket = spec_.seqpacket},
+      static_cast<VhostUserDevice&>(*this), [this](absl::Status status) { OnSessionEnded(std::move(status)); });
   if (absl::Status started = session_->Start(); !started.ok()) return OnSessionEnded(std::move(started));
   SetState(DeviceState::kConnected);
 }
@@ -154,6 +154,7 @@ absl::Status VsockDevice::StartRing(size_t index, const RingSetup& setup, uint64
     KINSOCK_RETURN_IF_ERROR(kick->Start());
     ring.kick = std::move(kick);
   }
+  rx_->set_takes_seqpacket((features & kVirtioVsockFSeqpacket) != 0);
   ring.was_used = true;
   ring.running = true;
   if (index == kReceive) rx_->Start(ReceiveRing(std::move(queue), setup.call, *stats_));
@@ -236,8 +237,8 @@ void VsockDevice::SearchStaleFlows() {
       flow->ClearStale();
     } else if (flow->MarkStale()) {
       stats_->timed_out_flows.Add();
-      tx_->ResetFlow(flow, flow->state() == Flow::State::kConnecting ? CloseReason::kConnectTimeout
-                                                                     : CloseReason::kFinished);
+      tx_->ResetFlow(flow,
+                     flow->state() == Flow::State::kConnecting ? CloseReason::kConnectTimeout : CloseReason::kFinished);
     }
   }
 }

@@ -121,6 +121,10 @@ void VsockRx::EndFor(Packet& packet, std::shared_ptr<Flow> flow, CloseReason rea
 }
 
 Flow* VsockRx::AcceptRequest(Packet& packet) {
+  if (packet.header.type == VIRTIO_VSOCK_TYPE_SEQPACKET && !takes_seqpacket()) {
+    Settle(packet, Packet::Outcome::kRefused, CloseReason::kTypeUnsupported);
+    return nullptr;
+  }
   const FlowKey key = FlowKey::OfReceiver(packet.header);
   // A closed flow of the same name is one whose other end was told first and has begun anew.
   const std::shared_ptr<Flow>* old = flows_.Find(key);
@@ -155,6 +159,7 @@ bool VsockRx::Put(Packet& packet, Flow& flow) {
   const Flow::Side from = Opposite(flow.SideOf(*this));
   if (packet.header.buf_alloc > kMaxWindow) stats_->to_guest_credit_clamped.Add();
   VsockHeader header = packet.header;
+  header.flags = MeaningfulFlags(header);
   if (header.op != VIRTIO_VSOCK_OP_RST) flow.StampGrant(from, header);
   do {
     const std::optional<uint32_t> put = ring_->Put(header, packet.payload, packet.taken);
@@ -356,6 +361,17 @@ ReceiveRing::ReadResult VsockRx::ReadFrom(int fd, const VsockHeader& header, uin
   ReceiveRing::ReadResult result{.status = ReceiveRing::ReadResult::Status::kNoBuffers};
   do {
     if (mode_ == Mode::kRunning && FlushReplies()) result = ring_->ReadFrom(fd, header, limit);
+  } while (result.status == ReceiveRing::ReadResult::Status::kNoBuffers && !WaitForBuffers(resume));
+  Finish();
+  return result;
+}
+
+ReceiveRing::ReadResult VsockRx::ReadMessage(int fd, const VsockHeader& header, uint32_t limit, uint32_t largest,
+                                             const std::shared_ptr<Wakeup>& resume) {
+  MutexLock lock(mutex_);
+  ReceiveRing::ReadResult result{.status = ReceiveRing::ReadResult::Status::kNoBuffers};
+  do {
+    if (mode_ == Mode::kRunning && FlushReplies()) result = ring_->ReadMessage(fd, header, limit, largest);
   } while (result.status == ReceiveRing::ReadResult::Status::kNoBuffers && !WaitForBuffers(resume));
   Finish();
   return result;

@@ -75,6 +75,8 @@ class VsockRx final : public Port, private Poller {
   bool TrySend(const VsockHeader& header, const std::shared_ptr<Wakeup>& resume) ABSL_LOCKS_EXCLUDED(mutex_);
   ReceiveRing::ReadResult ReadFrom(int fd, const VsockHeader& header, uint32_t limit,
                                    const std::shared_ptr<Wakeup>& resume) ABSL_LOCKS_EXCLUDED(mutex_);
+  ReceiveRing::ReadResult ReadMessage(int fd, const VsockHeader& header, uint32_t limit, uint32_t largest,
+                                      const std::shared_ptr<Wakeup>& resume) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   // Poller.

@@ -25,6 +25,10 @@ const char* CloseReasonName(CloseReason reason) {
       return "MALFORMED";
     case CloseReason::kQuota:
       return "QUOTA";
+    case CloseReason::kTypeUnsupported:
+      return "TYPE_UNSUPPORTED";
+    case CloseReason::kMessageTooLarge:
+      return "MESSAGE_TOO_LARGE";
     case CloseReason::kPeerGone:
       return "PEER_GONE";
     case CloseReason::kAdminReset:

@@ -19,6 +19,8 @@ enum class CloseReason : uint8_t {
   kCreditViolation,  // more was sent than the receiver had granted
   kMalformed,        // a packet that the protocol does not allow there
   kQuota,            // a limit of the VM was reached
+  kTypeUnsupported,  // SEQPACKET, and the driver of an end did not acknowledge it
+  kMessageTooLarge,  // a message that can never fit into the window that it has to pass through
   kPeerGone,         // the VMM of the other end exited, its guest restarted, or the VM was deleted
   kAdminReset,       // by request through the API
 };

@@ -73,8 +73,8 @@ Flow::Verdict Flow::AcceptWhileConnecting(const VsockHeader& header, Side from) 
 Flow::Verdict Flow::AcceptPayload(const VsockHeader& header, Side from) {
   Sent& sent = sent_[Index(from)];
   if (sent.shutdown.load(std::memory_order_relaxed) & VIRTIO_VSOCK_SHUTDOWN_SEND) return Verdict::kViolation;
-  // An empty packet moves nothing on a stream, but would cost a buffer that no credit pays for.
-  if (header.len == 0 && type_ == VIRTIO_VSOCK_TYPE_STREAM) return Verdict::kIgnore;
+  // An empty packet that ends no message moves nothing, but would cost a buffer that no credit pays for.
+  if (header.len == 0 && !EndsMessage(header)) return Verdict::kIgnore;
   // The sender cannot know of a grant that has not passed through here.
   const Sent& granted = sent_[1 - Index(from)];
   const uint32_t tx_cnt = sent.tx_cnt.load(std::memory_order_relaxed) + header.len;
@@ -189,6 +189,7 @@ VsockHeader Flow::ResetTo(Side to) const {
 FlowInfo Flow::Info() const {
   FlowInfo info;
   info.id = id_;
+  info.type = type_;
   info.close_reason = close_reason_.load(std::memory_order_relaxed);
   info.initiator = Describe(ends_[0]);
   info.target = Describe(ends_[1]);

@@ -2,6 +2,8 @@
 #ifndef KINSOCK_ROUTER_FLOW_INFO_H_
 #define KINSOCK_ROUTER_FLOW_INFO_H_
 
+#include <linux/virtio_vsock.h>
+
 #include <chrono>
 #include <cstdint>
 #include <vector>
@@ -35,6 +37,7 @@ struct FlowInfo {
   };
 
   uint64_t id = 0;  // never reused while the daemon runs
+  uint16_t type = VIRTIO_VSOCK_TYPE_STREAM;
   State state = State::kConnecting;
   CloseReason close_reason = CloseReason::kNone;
   End initiator;

@@ -58,6 +58,11 @@ class Port : public std::enable_shared_from_this<Port> {
   Cid cid() const { return cid_; }
   const GroupSet& groups() const { return groups_; }
 
+  // For a guest's port: whether its driver has acknowledged connections of type SEQPACKET (virtio 1.3, 5.10.3). Any
+  // thread; set by the reactor of the device.
+  bool takes_seqpacket() const { return takes_seqpacket_.load(std::memory_order_relaxed); }
+  void set_takes_seqpacket(bool takes) { takes_seqpacket_.store(takes, std::memory_order_relaxed); }
+
   // What waits for this port outside of any guest's memory. Takes `bytes` into account, unless the port's
   // limit would be exceeded. Any thread.
   bool ChargeBuffered(uint64_t bytes) {
@@ -85,6 +90,7 @@ class Port : public std::enable_shared_from_this<Port> {
   const uint64_t max_buffered_bytes_;
   const std::shared_ptr<PortStats> stats_;
   std::atomic<int> transient_flows_{0};
+  std::atomic<bool> takes_seqpacket_{false};
 };
 
 }  // namespace kinsock

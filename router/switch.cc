@@ -17,7 +17,9 @@ bool IsKnownOp(uint16_t op) {
 }
 
 bool IsWellFormed(const VsockHeader& header, uint64_t payload_bytes) {
-  if (header.type != VIRTIO_VSOCK_TYPE_STREAM || !IsKnownOp(header.op)) return false;
+  const bool known_type =
+      header.type == VIRTIO_VSOCK_TYPE_STREAM || header.type == VIRTIO_VSOCK_TYPE_SEQPACKET;
+  if (!known_type || !IsKnownOp(header.op)) return false;
   if (header.len > payload_bytes || header.len > kMaxPayloadBytes) return false;
   return header.len == 0 || header.op == VIRTIO_VSOCK_OP_RW;
 }
@@ -29,6 +31,9 @@ Decision DecideRoute(const VsockHeader& header, uint64_t payload_bytes, const Po
   if ((header.src_cid >> 32) != 0 || (header.dst_cid >> 32) != 0) return Drop(DropReason::kReservedBits);
   if (header.src_cid != sender.cid()) return Drop(DropReason::kSpoofedSource);
   if (!IsWellFormed(header, payload_bytes)) return Refuse(header, CloseReason::kMalformed);
+  if (header.type == VIRTIO_VSOCK_TYPE_SEQPACKET && !sender.takes_seqpacket()) {
+    return Refuse(header, CloseReason::kTypeUnsupported);
+  }
 
   if (header.dst_cid == kHostCid) {
     if (host == nullptr) return Refuse(header, CloseReason::kNoListener);

@@ -48,6 +48,21 @@ struct VsockHeader {
   uint32_t fwd_cnt = 0;    // bytes that the sender's program has consumed, modulo 2^32
 };
 
+// Whether a message ends with this packet (virtio 1.3, 5.10.6.6.3). Streams have no messages.
+inline bool EndsMessage(const VsockHeader& header) {
+  return header.type == VIRTIO_VSOCK_TYPE_SEQPACKET && header.op == VIRTIO_VSOCK_OP_RW &&
+         (header.flags & VIRTIO_VSOCK_SEQ_EOM) != 0;
+}
+
+// The flags that mean something on this packet: nothing else of what a guest writes there reaches another.
+inline uint32_t MeaningfulFlags(const VsockHeader& header) {
+  if (header.op == VIRTIO_VSOCK_OP_SHUTDOWN) {
+    return header.flags & (VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN_SEND);
+  }
+  // A record ends with a message or not at all.
+  return EndsMessage(header) ? header.flags & (VIRTIO_VSOCK_SEQ_EOM | VIRTIO_VSOCK_SEQ_EOR) : 0;
+}
+
 inline VsockHeader Decode(const VsockHeaderWire& wire) {
   return {.src_cid = wire.src_cid.value(),
           .dst_cid = wire.dst_cid.value(),

@@ -63,7 +63,7 @@ v1::Connection ToProto(const FlowInfo& flow, const FlowVms& vms, const std::stri
   out.set_name(absl::StrCat("connections/", instance, "-", flow.id));
   SetEndpoint(flow.initiator, vms.initiator, false, *out.mutable_initiator());
   SetEndpoint(flow.target, vms.target, true, *out.mutable_target());
-  out.set_type("STREAM");
+  out.set_type(flow.type == VIRTIO_VSOCK_TYPE_SEQPACKET ? "SEQPACKET" : "STREAM");
   out.set_state(StateToProto(flow.state));
   out.set_close_reason(ReasonToProto(flow.close_reason));
   SetTimestamp(*out.mutable_start_time(), flow.start_time);

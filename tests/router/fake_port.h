@@ -16,7 +16,9 @@ namespace kinsock {
 class FakePort final : public Port {
  public:
   explicit FakePort(Cid cid, std::vector<std::string> groups = {"default"})
-      : Port(/*device=*/cid, cid, GroupSet(std::move(groups)), /*max_buffered_bytes=*/1000) {}
+      : Port(/*device=*/cid, cid, GroupSet(std::move(groups)), /*max_buffered_bytes=*/1000) {
+    set_takes_seqpacket(true);
+  }
 
   Progress Deliver(Lane& lane, uint32_t) override {
     while (!lane.waiting.empty()) {

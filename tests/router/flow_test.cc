@@ -96,6 +96,26 @@ TEST_F(FlowTest, EmptyPayloadIsIgnored) {
   EXPECT_EQ(Send(kAsker, VIRTIO_VSOCK_OP_RW, 0, 0), Verdict::kIgnore);
 }
 
+TEST_F(FlowTest, AnEmptyMessageIsOneThatEnds) {
+  VsockHeader header = Packet(VIRTIO_VSOCK_OP_REQUEST);
+  header.type = VIRTIO_VSOCK_TYPE_SEQPACKET;
+  Flow flow(8, header, {asker_, 1026}, {teller_, 80});
+  header.op = VIRTIO_VSOCK_OP_RESPONSE;
+  ASSERT_EQ(flow.Accept(header, kTeller), Verdict::kForward);
+  header.op = VIRTIO_VSOCK_OP_RW;
+  EXPECT_EQ(flow.Accept(header, kAsker), Verdict::kIgnore);
+  header.flags = VIRTIO_VSOCK_SEQ_EOM;
+  EXPECT_EQ(flow.Accept(header, kAsker), Verdict::kForward);
+  EXPECT_EQ(flow.Info().type, VIRTIO_VSOCK_TYPE_SEQPACKET);
+  header.type = VIRTIO_VSOCK_TYPE_STREAM;
+  EXPECT_EQ(flow.Accept(header, kAsker), Verdict::kViolation);
+}
+
+TEST_F(FlowTest, AStreamHasNoMessagesToEnd) {
+  Establish();
+  EXPECT_EQ(Send(kAsker, VIRTIO_VSOCK_OP_RW, VIRTIO_VSOCK_SEQ_EOM, 0), Verdict::kIgnore);
+}
+
 TEST_F(FlowTest, ABufferSizeThatIsSetWhileConnectingIsHarmless) {
   EXPECT_EQ(Send(kAsker, VIRTIO_VSOCK_OP_CREDIT_UPDATE), Verdict::kIgnore);
   Establish();

@@ -93,8 +93,22 @@ TEST_F(SwitchTest, ReservedBitsOfACidAreDropped) {
 TEST_F(SwitchTest, UnknownOperationsAndTypesAreReset) {
   for (const uint16_t op : {0, 8, 0xffff}) EXPECT_EQ(Decide(From3To(4, op)).action, Action::kReset) << op;
   VsockHeader header = From3To(4);
-  header.type = 0;
-  EXPECT_EQ(Decide(header).reason, CloseReason::kMalformed);
+  for (const uint16_t type : {0, 3, 0xffff}) {
+    header.type = type;
+    EXPECT_EQ(Decide(header).reason, CloseReason::kMalformed) << type;
+  }
+}
+
+TEST_F(SwitchTest, MessagesNeedADriverThatAskedForThem) {
+  VsockHeader header = From3To(4);
+  header.type = VIRTIO_VSOCK_TYPE_SEQPACKET;
+  EXPECT_EQ(Decide(header).action, Action::kDeliver);
+  asker_->set_takes_seqpacket(false);
+  EXPECT_EQ(Decide(header).action, Action::kReset);
+  EXPECT_EQ(Decide(header).reason, CloseReason::kTypeUnsupported);
+  header.op = VIRTIO_VSOCK_OP_RST;
+  EXPECT_EQ(Decide(header).action, Action::kDrop);
+  EXPECT_EQ(Decide(From3To(4)).action, Action::kDeliver);
 }
 
 TEST_F(SwitchTest, ThePayloadMustBeThere) {

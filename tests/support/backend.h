@@ -29,6 +29,7 @@ class Backend : public Actor {
     bool host_side = true;
     uint32_t queue_size = 32768;
     uint32_t tx_buffer_bytes = 65536;
+    bool seqpacket = true;
     DeviceLimits limits;
   };
 

@@ -14,9 +14,10 @@ constexpr uint32_t kMaxPacket = 64 * 1024;
 
 }  // namespace
 
-GuestConnection::GuestConnection(Key key, uint64_t cid, const GuestOptions& options, Violations& violations,
-                                 Transmit transmit)
+GuestConnection::GuestConnection(Key key, uint16_t type, uint64_t cid, const GuestOptions& options,
+                                 Violations& violations, Transmit transmit)
     : key_(key),
+      type_(type),
       cid_(cid),
       options_(options),
       violations_(violations),
@@ -29,6 +30,7 @@ VsockPacket GuestConnection::Packet(uint16_t op) const {
   packet.dst_cid = key_.peer_cid;
   packet.src_port = key_.local_port;
   packet.dst_port = key_.peer_port;
+  packet.type = type_;
   packet.op = op;
   return packet;
 }
@@ -68,6 +70,7 @@ uint32_t GuestConnection::credit() const {
 
 void GuestConnection::Receive(const VsockPacket& packet) {
   if (state_ == State::kClosed) return;
+  if (packet.type != type_) Violated(ToString(packet) + ": of another type");
   if (packet.op != VIRTIO_VSOCK_OP_RST) TakeCredit(packet);
   if (packet.op == VIRTIO_VSOCK_OP_RST) {
     // Linux answers a close of both ways with RST: that is an end in order.
@@ -102,20 +105,35 @@ void GuestConnection::Receive(const VsockPacket& packet) {
 
 void GuestConnection::TakePayload(const VsockPacket& packet) {
   const auto size = static_cast<uint32_t>(packet.payload.size());
-  if (size == 0) Violated("a data packet without data");
+  const bool ends_message = has_messages() && (packet.flags & VIRTIO_VSOCK_SEQ_EOM) != 0;
+  if (size == 0 && !ends_message) Violated("a data packet without data");
   if ((peer_shutdown_ & VIRTIO_VSOCK_SHUTDOWN_SEND) != 0) Violated("data after its end was announced");
   received_count_ += size;
   if (received_count_ - advertised_fwd_ > advertised_window_) {
     Violated("the peer exceeded its credit: " + std::to_string(received_count_ - advertised_fwd_) + " bytes of " +
              std::to_string(advertised_window_));
   }
+  if (has_messages()) {
+    incoming_messages_.Feed(packet.payload, ends_message, (packet.flags & VIRTIO_VSOCK_SEQ_EOR) != 0);
+    if (reading_) ReadMessages();
+    return;
+  }
   unread_ += packet.payload;
   if (reading_) Read(unread_.size());
 }
 
+// virtio_transport_seqpacket_do_dequeue(): whole messages only, and the peer is told each time.
+void GuestConnection::ReadMessages() {
+  uint32_t bytes = 0;
+  while (incoming_messages_.Read(bytes)) {
+    fwd_count_ += bytes;
+    if (state_ == State::kEstablished) SendCreditUpdate();
+  }
+}
+
 void GuestConnection::TakeShutdown(const VsockPacket& packet) {
   peer_shutdown_ |= packet.flags & kBothWays;
-  if (peer_shutdown_ == kBothWays && unread_.empty()) {
+  if (peer_shutdown_ == kBothWays && unread() == 0) {
     SendOp(VIRTIO_VSOCK_OP_RST);
     End(false);
   }
@@ -133,6 +151,7 @@ void GuestConnection::Read(uint64_t bytes) {
 
 void GuestConnection::ResumeReading() {
   reading_ = true;
+  if (has_messages()) ReadMessages();
   Read(unread_.size());
 }
 
@@ -140,26 +159,22 @@ void GuestConnection::ReadSome(uint64_t bytes) { Read(bytes); }
 
 bool GuestConnection::at_eof() const {
   const bool ended = state_ == State::kClosed || (peer_shutdown_ & VIRTIO_VSOCK_SHUTDOWN_SEND) != 0;
-  return ended && unread_.empty();
+  return ended && unread() == 0;
 }
 
 bool GuestConnection::Produce() {
   if (state_ == State::kClosed) {
-    outgoing_.Clear();
+    ClearOutgoing();
     return false;
   }
   if (state_ != State::kEstablished) return false;
-  if (peer_shut_down_receive()) outgoing_.Clear();  // EPIPE
+  if (peer_shut_down_receive()) ClearOutgoing();  // EPIPE
   const uint32_t room = std::min(credit(), options_.tx_packet_bytes);
-  if (!outgoing_.empty() && room > 0) {
-    VsockPacket packet = Packet(VIRTIO_VSOCK_OP_RW);
-    packet.payload = outgoing_.Take(room);
-    tx_count_ += static_cast<uint32_t>(packet.payload.size());
-    sent_ += packet.payload.size();
-    Send(std::move(packet));
+  if ((!nothing_to_send() && room > 0) || outgoing_messages_.next_is_empty()) {
+    SendPayload(room);
     return true;
   }
-  if (!outgoing_.empty()) {
+  if (!nothing_to_send()) {
     if (!options_.requests_credit || credit_requested_) return false;
     credit_requested_ = true;
     RequestCredit();
@@ -179,6 +194,25 @@ bool GuestConnection::Produce() {
     return true;
   }
   return false;
+}
+
+void GuestConnection::SendPayload(uint32_t room) {
+  VsockPacket packet = Packet(VIRTIO_VSOCK_OP_RW);
+  if (has_messages()) {
+    OutgoingMessages::Piece piece = outgoing_messages_.Take(room);
+    packet.payload = std::move(piece.bytes);
+    packet.flags = (piece.ends_message ? VIRTIO_VSOCK_SEQ_EOM : 0) | (piece.ends_record ? VIRTIO_VSOCK_SEQ_EOR : 0);
+  } else {
+    packet.payload = outgoing_.Take(room);
+  }
+  tx_count_ += static_cast<uint32_t>(packet.payload.size());
+  sent_ += packet.payload.size();
+  Send(std::move(packet));
+}
+
+void GuestConnection::ClearOutgoing() {
+  outgoing_.Clear();
+  outgoing_messages_.Clear();
 }
 
 void GuestConnection::Shutdown(uint32_t flags) {
@@ -207,8 +241,8 @@ std::string GuestConnection::Describe() const {
   static constexpr const char* kStates[] = {"connecting", "established", "closed"};
   return std::to_string(cid_) + ":" + std::to_string(key_.local_port) + "-" + std::to_string(key_.peer_cid) + ":" +
          std::to_string(key_.peer_port) + " " + kStates[static_cast<int>(state_)] + (was_reset_ ? " (reset)" : "") +
-         " sent " + std::to_string(sent_) + " unsent " + std::to_string(outgoing_.size()) + " received " +
-         std::to_string(incoming_.size()) + " unread " + std::to_string(unread_.size()) + " credit " +
+         " sent " + std::to_string(sent_) + " unsent " + std::to_string(outgoing_.size() + outgoing_messages_.size()) +
+         " received " + std::to_string(incoming_.size()) + " unread " + std::to_string(unread()) + " credit " +
          std::to_string(credit());
 }
 

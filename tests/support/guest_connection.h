@@ -8,14 +8,15 @@
 #include <string>
 
 #include "tests/support/guest_options.h"
+#include "tests/support/messages.h"
 #include "tests/support/traffic.h"
 #include "tests/support/violations.h"
 #include "tests/support/vsock_packet.h"
 
 namespace kinsock::testing {
 
-// A stream socket inside a guest: what Linux's virtio_transport_common does, with a reader that reads at once unless
-// told otherwise, and checks on everything that arrives. One thread.
+// A stream or seqpacket socket inside a guest: what Linux's virtio_transport_common does, with a reader that reads at
+// once unless told otherwise, and checks on everything that arrives. One thread.
 //
 //                 RESPONSE                  SHUTDOWN of both ways, RST
 //   kConnecting ------------> kEstablished ----------------------------> kClosed
@@ -33,7 +34,9 @@ class GuestConnection {
   enum class State : uint8_t { kConnecting, kEstablished, kClosed };
   using Transmit = std::function<void(VsockPacket)>;
 
-  GuestConnection(Key key, uint64_t cid, const GuestOptions& options, Violations& violations, Transmit transmit);
+  // `type`: VIRTIO_VSOCK_TYPE_*.
+  GuestConnection(Key key, uint16_t type, uint64_t cid, const GuestOptions& options, Violations& violations,
+                  Transmit transmit);
 
   void SendRequest();
   void SendResponse(const VsockPacket& request);
@@ -49,6 +52,8 @@ class GuestConnection {
   Outgoing& outgoing() { return outgoing_; }
   Incoming& incoming() { return incoming_; }
   const Incoming& incoming() const { return incoming_; }
+  OutgoingMessages& outgoing_messages() { return outgoing_messages_; }
+  const IncomingMessages& incoming_messages() const { return incoming_messages_; }
   void PauseReading() { reading_ = false; }
   void ResumeReading();
   void ReadSome(uint64_t bytes);
@@ -61,12 +66,13 @@ class GuestConnection {
   void SendCreditUpdate() { SendOp(VIRTIO_VSOCK_OP_CREDIT_UPDATE); }
 
   const Key& key() const { return key_; }
+  uint16_t type() const { return type_; }
   State state() const { return state_; }
   bool was_reset() const { return was_reset_; }  // the peer ended it with RST
   bool at_eof() const;                           // the peer will send no more, all is read
   bool peer_shut_down_receive() const { return (peer_shutdown_ & VIRTIO_VSOCK_SHUTDOWN_RCV) != 0; }
   uint64_t sent() const { return sent_; }
-  uint64_t unread() const { return unread_.size(); }
+  uint64_t unread() const { return unread_.size() + incoming_messages_.unread_bytes(); }
   uint32_t credit() const;  // bytes that may be sent now
   uint32_t peer_window() const { return peer_buf_alloc_; }
   std::string Describe() const;
@@ -77,6 +83,11 @@ class GuestConnection {
   void SendOp(uint16_t op) { Send(Packet(op)); }
   void Shutdown(uint32_t flags);
   void TakeCredit(const VsockPacket& packet);
+  bool has_messages() const { return type_ == VIRTIO_VSOCK_TYPE_SEQPACKET; }
+  bool nothing_to_send() const { return outgoing_.empty() && outgoing_messages_.empty(); }
+  void ClearOutgoing();
+  void SendPayload(uint32_t room);
+  void ReadMessages();
   void TakePayload(const VsockPacket& packet);
   void TakeShutdown(const VsockPacket& packet);
   void Read(uint64_t bytes);
@@ -84,6 +95,7 @@ class GuestConnection {
   void Violated(const std::string& what) const;
 
   const Key key_;
+  const uint16_t type_;
   const uint64_t cid_;
   const GuestOptions& options_;
   Violations& violations_;
@@ -93,6 +105,8 @@ class GuestConnection {
   Outgoing outgoing_;
   Incoming incoming_;
   std::string unread_;
+  OutgoingMessages outgoing_messages_;  // the same for a connection with messages
+  IncomingMessages incoming_messages_;
   bool reading_ = true;
   bool send_closing_ = false;   // the application has called shutdown(SHUT_WR)
   bool closing_ = false;        // and close()

@@ -47,6 +47,7 @@ struct GuestOptions {
 
   TxLayout tx_layout = TxLayout::kHeaderAndPayload;
   uint32_t tx_packet_bytes = 64 * 1024;  // VIRTIO_VSOCK_MAX_PKT_BUF_SIZE
+  bool seqpacket = true;  // acknowledges VIRTIO_VSOCK_F_SEQPACKET; Linux since 5.14
   bool requests_credit = false;          // sends CREDIT_REQUEST when it has none; Linux waits in silence
 
   FrontEndOptions front_end;

@@ -116,8 +116,8 @@ std::string HybridClient::Describe() const {
          (ok_port_ ? " ok" : "") + (eof_ ? " eof" : "") + (broken_ ? " broken" : "");
 }
 
-HybridListener::HybridListener(const std::string& uds_path, uint32_t port, int backlog)
-    : path_(uds_path + "_" + std::to_string(port)), socket_(ListenAt(path_, backlog)) {}
+HybridListener::HybridListener(const std::string& uds_path, uint32_t port, int backlog, int type)
+    : path_(uds_path + "_" + std::to_string(port)), socket_(ListenAt(path_, backlog, type)) {}
 
 std::optional<UniqueFd> HybridListener::TryAccept() {
   UniqueFd accepted(accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));

@@ -2,6 +2,8 @@
 #ifndef KINSOCK_TESTS_SUPPORT_HYBRID_CLIENT_H_
 #define KINSOCK_TESTS_SUPPORT_HYBRID_CLIENT_H_
 
+#include <sys/socket.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -77,7 +79,7 @@ class HybridClient final : public Actor {
 // A host program that listens where guests connect to: "<uds path>_<port>". One thread.
 class HybridListener {
  public:
-  HybridListener(const std::string& uds_path, uint32_t port, int backlog = 64);
+  HybridListener(const std::string& uds_path, uint32_t port, int backlog = 64, int type = SOCK_STREAM);
 
   // The next connection, if one is there.
   std::optional<UniqueFd> TryAccept();

@@ -54,6 +54,7 @@ absl::StatusOr<Backend::Vm> PoolBackend::AddVm(uint64_t cid, const VmOptions& op
   spec.vhost_user_listener = ListenAt(vm.vhost_user_socket);
   spec.queue_size = options.queue_size;
   spec.tx_buffer_bytes = options.tx_buffer_bytes;
+  spec.seqpacket = options.seqpacket;
   spec.limits = options.limits;
   if (options.host_side) {
     vm.uds_path = dir_ / (name + ".vsock");

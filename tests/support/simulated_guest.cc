@@ -41,16 +41,16 @@ void SimulatedGuest::AbandonConnections() {
   accepted_.clear();
 }
 
-std::shared_ptr<GuestConnection> SimulatedGuest::NewConnection(const GuestConnection::Key& key) {
+std::shared_ptr<GuestConnection> SimulatedGuest::NewConnection(const GuestConnection::Key& key, uint16_t type) {
   auto connection =
-      std::make_shared<GuestConnection>(key, cid(), machine_.options(), machine_.violations(),
+      std::make_shared<GuestConnection>(key, type, cid(), machine_.options(), machine_.violations(),
                                         [this](VsockPacket packet) { machine_.tx().Queue(std::move(packet)); });
   connections_[key] = connection;
   return connection;
 }
 
-Stream SimulatedGuest::Connect(uint64_t peer_cid, Port port) {
-  const auto connection = NewConnection({next_port_++, peer_cid, port});
+Stream SimulatedGuest::Connect(uint64_t peer_cid, Port port, uint16_t type) {
+  const auto connection = NewConnection({next_port_++, peer_cid, port}, type);
   connection->SendRequest();
   return Stream(connection);
 }
@@ -153,7 +153,7 @@ void SimulatedGuest::Dispatch(const VsockPacket& packet) {
   const auto connection = connections_.find({packet.dst_port, packet.src_cid, packet.src_port});
   if (connection != connections_.end() && connection->second->state() != GuestConnection::State::kClosed) {
     connection->second->Receive(packet);
-  } else if (packet.op == VIRTIO_VSOCK_OP_REQUEST && listening_.count(packet.dst_port) != 0) {
+  } else if (packet.op == VIRTIO_VSOCK_OP_REQUEST && Listens(packet.dst_port, packet.type)) {
     AcceptRequest(packet);
   } else {
     AnswerStray(packet);
@@ -168,15 +168,22 @@ void SimulatedGuest::CheckHeader(const VsockPacket& packet) {
   if (packet.src_cid == cid() || packet.src_cid < 2) wrong("a source that cannot be");
   if (packet.op == VIRTIO_VSOCK_OP_INVALID || packet.op > VIRTIO_VSOCK_OP_CREDIT_REQUEST) wrong("no such operation");
   // The reset of a packet of an unknown type names that type.
-  if (packet.type != VIRTIO_VSOCK_TYPE_STREAM && packet.op != VIRTIO_VSOCK_OP_RST) wrong("not a stream");
+  const bool has_messages = packet.type == VIRTIO_VSOCK_TYPE_SEQPACKET &&
+                            (machine_.features() & (uint64_t{1} << VIRTIO_VSOCK_F_SEQPACKET)) != 0;
+  if (packet.type != VIRTIO_VSOCK_TYPE_STREAM && !has_messages && packet.op != VIRTIO_VSOCK_OP_RST) {
+    wrong("a type that was not agreed");
+  }
   if (packet.op != VIRTIO_VSOCK_OP_RW && packet.claimed_length() != 0) wrong("payload where none belongs");
   const bool shutdown = packet.op == VIRTIO_VSOCK_OP_SHUTDOWN;
   if (shutdown && (packet.flags == 0 || packet.flags > 3)) wrong("flags of SHUTDOWN");
-  if (!shutdown && packet.flags != 0) wrong("flags where none belong");
+  const uint32_t message_flags =
+      has_messages && packet.op == VIRTIO_VSOCK_OP_RW ? VIRTIO_VSOCK_SEQ_EOM | VIRTIO_VSOCK_SEQ_EOR : 0;
+  if (!shutdown && (packet.flags & ~message_flags) != 0) wrong("flags where none belong");
+  if (!shutdown && packet.flags == VIRTIO_VSOCK_SEQ_EOR) wrong("a record that ends within a message");
 }
 
 void SimulatedGuest::AcceptRequest(const VsockPacket& request) {
-  const auto connection = NewConnection({request.dst_port, request.src_cid, request.src_port});
+  const auto connection = NewConnection({request.dst_port, request.src_cid, request.src_port}, request.type);
   connection->SendResponse(request);
   accepted_[request.dst_port].push_back(Stream(connection));
 }

@@ -43,8 +43,9 @@ class SimulatedGuest final : public Actor {
   uint64_t cid() const { return machine_.cid(); }
 
   // Programs in the guest. Connect() returns at once; a failed one shows as closed() and was_reset().
-  Stream Connect(uint64_t cid, Port port);
-  void Listen(Port port) { listening_.insert(port); }
+  // `type`: VIRTIO_VSOCK_TYPE_*. Who listens already keeps the type he has.
+  Stream Connect(uint64_t cid, Port port, uint16_t type = VIRTIO_VSOCK_TYPE_STREAM);
+  void Listen(Port port, uint16_t type = VIRTIO_VSOCK_TYPE_STREAM) { listening_.emplace(port, type); }
   std::optional<Stream> TryAccept(Port port);
   // Listens, and runs the stage until somebody has connected; ends the test if nobody does.
   Stream Accept(Port port);
@@ -85,16 +86,20 @@ class SimulatedGuest final : public Actor {
   bool ServiceConnections();
   void Dispatch(const VsockPacket& packet);
   void CheckHeader(const VsockPacket& packet);
+  bool Listens(Port port, uint16_t type) const {
+    const auto found = listening_.find(port);
+    return found != listening_.end() && found->second == type;
+  }
   void AcceptRequest(const VsockPacket& request);
   void AnswerStray(const VsockPacket& packet);
-  std::shared_ptr<GuestConnection> NewConnection(const GuestConnection::Key& key);
+  std::shared_ptr<GuestConnection> NewConnection(const GuestConnection::Key& key, uint16_t type);
   void AbandonConnections();
 
   Stage& stage_;
   VirtualMachine machine_;
   std::map<GuestConnection::Key, std::shared_ptr<GuestConnection>> connections_;
   GuestConnection::Key last_served_;
-  std::set<Port> listening_;
+  std::map<Port, uint16_t> listening_;  // with the type
   std::map<Port, std::deque<Stream>> accepted_;
   std::set<Port> capturing_;
   std::deque<VsockPacket> captured_;

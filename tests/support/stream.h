@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "tests/support/guest_connection.h"
 
@@ -18,6 +19,13 @@ class Stream {
   explicit Stream(std::shared_ptr<GuestConnection> connection) : connection_(std::move(connection)) {}
 
   void Send(std::string_view text) { connection_->outgoing().Append(text); }
+  // On a connection of type SEQPACKET.
+  void SendMessage(std::string message, bool ends_record = false) {
+    connection_->outgoing_messages().Append(std::move(message), ends_record);
+  }
+  void SendUnfinished(std::string bytes) { connection_->outgoing_messages().AppendUnfinished(std::move(bytes)); }
+  const std::vector<std::string>& Messages() const { return connection_->incoming_messages().read(); }
+  size_t records() const { return connection_->incoming_messages().records(); }
   // The next `bytes` of pattern stream `seed`, and what to expect at the other end.
   void SendPattern(uint32_t seed, uint64_t bytes) { connection_->outgoing().AppendPattern(seed, bytes); }
   void ExpectPattern(uint32_t seed) { connection_->incoming().ExpectPattern(seed); }
@@ -39,7 +47,9 @@ class Stream {
   bool was_reset() const { return connection_->was_reset(); }
   bool at_eof() const { return connection_->at_eof(); }
   // All that was given to Send() has gone out.
-  bool all_sent() const { return connection_->outgoing().empty(); }
+  bool all_sent() const {
+    return connection_->outgoing().empty() && connection_->outgoing_messages().empty();
+  }
   uint64_t sent_bytes() const { return connection_->sent(); }
   uint32_t local_port() const { return connection_->key().local_port; }
 

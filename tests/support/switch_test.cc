@@ -86,9 +86,9 @@ void SwitchTest::AwaitState(Cid cid, DeviceState state) {
   RunUntil([&] { return backend_->Status(vm(cid)).state == state; });
 }
 
-SwitchTest::Pair SwitchTest::Connect(SimulatedGuest& from, SimulatedGuest& to, Port port) {
-  to.Listen(port);
-  const Stream client = from.Connect(to.cid(), port);
+SwitchTest::Pair SwitchTest::Connect(SimulatedGuest& from, SimulatedGuest& to, Port port, uint16_t type) {
+  to.Listen(port, type);
+  const Stream client = from.Connect(to.cid(), port, type);
   const Stream server = to.Accept(port);
   RunUntil([&] { return !client.connecting(); });
   EXPECT_TRUE(client.established());

@@ -44,7 +44,8 @@ class SwitchTest : public ::testing::Test {
     Stream client;
     Stream server;
   };
-  Pair Connect(SimulatedGuest& from, SimulatedGuest& to, Port port = 80);
+  Pair Connect(SimulatedGuest& from, SimulatedGuest& to, Port port = 80,
+               uint16_t type = VIRTIO_VSOCK_TYPE_STREAM);
 
   // Runs the stage; a wait in vain fails the test and tells what everybody is doing.
   void RunUntil(const std::function<bool()>& done, std::chrono::milliseconds patience = Stage::kPatience);

@@ -26,8 +26,8 @@ sockaddr_un AddressOf(const std::string& path) {
 
 }  // namespace
 
-UniqueFd NewUnixSocket() {
-  UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+UniqueFd NewUnixSocket(int type) {
+  UniqueFd socket(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   Require(socket.valid(), "no socket");
   return socket;
 }
@@ -37,8 +37,8 @@ bool TryConnect(const UniqueFd& socket, const std::string& path) {
   return connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
 }
 
-UniqueFd ListenAt(const std::string& path, int backlog) {
-  UniqueFd socket = NewUnixSocket();
+UniqueFd ListenAt(const std::string& path, int backlog, int type) {
+  UniqueFd socket = NewUnixSocket(type);
   const sockaddr_un address = AddressOf(path);
   Require(bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0, "bind failed");
   Require(listen(socket.get(), backlog) == 0, "listen failed");

@@ -38,6 +38,7 @@ uint64_t VirtualMachine::AcceptedFeatures() const {
   uint64_t wanted = Bit(VIRTIO_F_VERSION_1);
   if (options_.event_idx) wanted |= Bit(VIRTIO_RING_F_EVENT_IDX);
   if (options_.indirect) wanted |= Bit(VIRTIO_RING_F_INDIRECT_DESC);
+  if (options_.seqpacket) wanted |= Bit(VIRTIO_VSOCK_F_SEQPACKET);
   return wanted & front_end_->offered_features();
 }
 

@@ -33,25 +33,25 @@ namespace kinsock {
   X(rested_nanoseconds, "time of these rests")
 
 // Written under the lock of the device's receive side: what the guest gets. Members are called to_guest_<name>.
-#define KINSOCK_TO_GUEST_STATS(X)                                                 \
-  X(host_packets, "packets from the host put into receive buffers")               \
-  X(host_bytes, "payload bytes from the host put into receive buffers")           \
-  X(sibling_packets, "packets from other guests put into receive buffers")        \
-  X(sibling_bytes, "payload bytes from other guests put into receive buffers")    \
-  X(malformed_chains, "receive chains that could not be used")                    \
-  X(credit_clamped, "packets whose granted window was cut to the limit")          \
-  X(limited_connections, "connections refused: the guest has as many as it may")  \
-  X(kicks, "notifications received for the receive ring")                         \
-  X(interrupts, "interrupts sent for the receive ring")                           \
+#define KINSOCK_TO_GUEST_STATS(X)                                                \
+  X(host_packets, "packets from the host put into receive buffers")              \
+  X(host_bytes, "payload bytes from the host put into receive buffers")          \
+  X(sibling_packets, "packets from other guests put into receive buffers")       \
+  X(sibling_bytes, "payload bytes from other guests put into receive buffers")   \
+  X(malformed_chains, "receive chains that could not be used")                   \
+  X(credit_clamped, "packets whose granted window was cut to the limit")         \
+  X(limited_connections, "connections refused: the guest has as many as it may") \
+  X(kicks, "notifications received for the receive ring")                        \
+  X(interrupts, "interrupts sent for the receive ring")                          \
   X(starved, "times that a packet found no receive buffer")
 
 // Written by the device's reactor: its sessions, and what belongs to no direction.
-#define KINSOCK_DEVICE_STATS(X)                                                \
-  X(front_end_connects, "sessions of a front-end")                             \
-  X(front_end_errors, "sessions closed because of what the front-end sent")    \
-  X(front_end_messages, "vhost-user messages received")                        \
-  X(front_end_refused_messages, "vhost-user messages that could not be done")  \
-  X(broken_rings, "times that rings were stopped because they made no sense")  \
+#define KINSOCK_DEVICE_STATS(X)                                               \
+  X(front_end_connects, "sessions of a front-end")                            \
+  X(front_end_errors, "sessions closed because of what the front-end sent")   \
+  X(front_end_messages, "vhost-user messages received")                       \
+  X(front_end_refused_messages, "vhost-user messages that could not be done") \
+  X(broken_rings, "times that rings were stopped because they made no sense") \
   X(timed_out_flows, "connections reset: no answer, or no end, in time")
 
 struct alignas(kCacheLineBytes) ReactorStats {

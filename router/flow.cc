@@ -163,7 +163,7 @@ void Flow::CountResult(CloseReason result) {
 
 void Flow::CountEnd(CloseReason reason) {
   for (const Side side : {Side::kInitiator, Side::kTarget}) {
-    EndStall(side);
+    if (sent_[Index(side)].stall.MayEnd()) EndStall(side);  // most end without one: no clock is read
     if (counted_[Index(side)].load(std::memory_order_relaxed)) stats(side).CountClose(reason);
   }
 }

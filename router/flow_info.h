@@ -26,13 +26,13 @@ struct FlowInfo {
   };
 
   struct Direction {
-    uint64_t bytes = 0;         // payload delivered
-    uint64_t packets = 0;       // packets of any operation
-    uint32_t buf_alloc = 0;     // what the receiver granted last (bytes)
-    uint32_t fwd_cnt = 0;       // what the receiver had consumed by then (modulo 2^32)
-    uint32_t credit = 0;        // what the sender may send now (bytes)
-    uint64_t queued_bytes = 0;  // taken from the sender, not yet with the receiver
-    uint64_t credit_stalls = 0;  // times that the sender had to wait for credit
+    uint64_t bytes = 0;                   // payload delivered
+    uint64_t packets = 0;                 // packets of any operation
+    uint32_t buf_alloc = 0;               // what the receiver granted last (bytes)
+    uint32_t fwd_cnt = 0;                 // what the receiver had consumed by then (modulo 2^32)
+    uint32_t credit = 0;                  // what the sender may send now (bytes)
+    uint64_t queued_bytes = 0;            // taken from the sender, not yet with the receiver
+    uint64_t credit_stalls = 0;           // times that the sender had to wait for credit
     std::chrono::nanoseconds stalled{0};  // how long, all together
   };
 

@@ -32,7 +32,7 @@ std::string HostPath(const v1::Connection& connection) {
 std::string RenderTable(const v1::ListConnectionsResponse& list, const Options& options) {
   const bool wide = options.format == OutputFormat::kWide;
   std::vector<std::string> headers{"FROM", "TO", "STATE", "SENT", "RECEIVED", "AGE"};
-  if (wide) headers.insert(headers.end(), {"QUEUED", "HOST-PATH", "NAME"});
+  if (wide) headers.insert(headers.end(), {"TYPE", "QUEUED", "HOST-PATH", "NAME"});
   Table table(std::move(headers));
   for (const v1::Connection& connection : list.connections()) {
     const auto age = std::chrono::seconds(std::time(nullptr) - connection.start_time().seconds());
@@ -43,6 +43,7 @@ std::string RenderTable(const v1::ListConnectionsResponse& list, const Options& 
                                  absl::StrCat(connection.to_initiator().bytes()),
                                  ShortAge(age)};
     if (wide) {
+      row.push_back(connection.type());
       row.push_back(absl::StrCat(connection.to_target().queued_bytes() + connection.to_initiator().queued_bytes()));
       row.push_back(HostPath(connection));
       row.push_back(connection.name());

@@ -36,7 +36,7 @@ std::string HostPath(const v1::Connection& connection) {
 std::string RenderTable(const v1::ListConnectionsResponse& list, const Options& options) {
   const bool wide = options.format == OutputFormat::kWide;
   std::vector<std::string> headers{"FROM", "TO", "STATE", "SENT", "RECEIVED", "AGE"};
-  if (wide) headers.insert(headers.end(), {"QUEUED", "CREDIT", "STALLS", "STALLED", "HOST-PATH", "NAME"});
+  if (wide) headers.insert(headers.end(), {"TYPE", "QUEUED", "CREDIT", "STALLS", "STALLED", "HOST-PATH", "NAME"});
   Table table(std::move(headers));
   for (const v1::Connection& connection : list.connections()) {
     const auto age = std::chrono::seconds(std::time(nullptr) - connection.start_time().seconds());
@@ -49,6 +49,7 @@ std::string RenderTable(const v1::ListConnectionsResponse& list, const Options& 
     if (wide) {
       const v1::Flow& sent = connection.to_target();
       const v1::Flow& received = connection.to_initiator();
+      row.push_back(connection.type());
       row.push_back(absl::StrCat(sent.queued_bytes() + received.queued_bytes()));
       row.push_back(absl::StrCat(sent.credit(), "/", received.credit()));
       row.push_back(absl::StrCat(sent.credit_stalls(), "/", received.credit_stalls()));

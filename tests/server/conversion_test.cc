@@ -166,6 +166,13 @@ TEST(ConnectionConversionTest, AGuestThatCalledTheHost) {
   EXPECT_EQ(ToProto(flow, {vm, vm}, "i").target().host_path(), "/run/a.uds_80");
 }
 
+TEST(ConnectionConversionTest, TheTypeIsNamed) {
+  FlowInfo flow;
+  EXPECT_EQ(ToProto(flow, {nullptr, nullptr}, "i").type(), "STREAM");
+  flow.type = VIRTIO_VSOCK_TYPE_SEQPACKET;
+  EXPECT_EQ(ToProto(flow, {nullptr, nullptr}, "i").type(), "SEQPACKET");
+}
+
 TEST(ConnectionConversionTest, AnEndWhoseVmIsGoneKeepsItsCid) {
   FlowInfo flow;
   flow.initiator.cid = 42;

@@ -19,7 +19,7 @@ namespace kinsock::guest {
 int Refused(const Options& options) {
   if (!options.connect_to) Fail("usage", {{"missing", "--connect"}});
   const int64_t start = NowMs();
-  const ConnectResult result = TryConnect(*options.connect_to);
+  const ConnectResult result = TryConnect(*options.connect_to, SocketType(options));
   const int64_t ms = NowMs() - start;
   if (result.error == 0) Fail("refused", {{"but", "connected"}});
   Report("refused", {{"errno", ErrnoName(result.error)}, {"ms", std::to_string(ms)}});

@@ -12,6 +12,10 @@ namespace kinsock::guest {
 int Send(const Options& options);
 int Receive(const Options& options);
 
+// messages.cc: messages of many sizes in one direction, each checked; the last one has the most bytes.
+int Tell(const Options& options);
+int Hear(const Options& options);
+
 // exchange.cc: the asker sends its question and half-closes; the answer (stream seed + 1) comes only after that.
 int Ask(const Options& options);
 int Answer(const Options& options);

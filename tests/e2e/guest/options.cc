@@ -56,6 +56,9 @@ void Take(int option, std::string_view value, Options& options) {
     case 'h':
       options.sha256 = true;
       break;
+    case 'm':
+      options.seqpacket = true;
+      break;
     case 'p':
       options.path = value;
       break;
@@ -67,11 +70,15 @@ void Take(int option, std::string_view value, Options& options) {
 }  // namespace
 
 Options ParseOptions(int argc, char** argv) {
-  static constexpr option kOptions[] = {
-      {"listen", required_argument, nullptr, 'l'}, {"connect", required_argument, nullptr, 'c'},
-      {"seed", required_argument, nullptr, 's'},   {"bytes", required_argument, nullptr, 'b'},
-      {"count", required_argument, nullptr, 'n'},  {"sha256", no_argument, nullptr, 'h'},
-      {"path", required_argument, nullptr, 'p'},   {nullptr, 0, nullptr, 0}};
+  static constexpr option kOptions[] = {{"listen", required_argument, nullptr, 'l'},
+                                        {"connect", required_argument, nullptr, 'c'},
+                                        {"seed", required_argument, nullptr, 's'},
+                                        {"bytes", required_argument, nullptr, 'b'},
+                                        {"count", required_argument, nullptr, 'n'},
+                                        {"sha256", no_argument, nullptr, 'h'},
+                                        {"seqpacket", no_argument, nullptr, 'm'},
+                                        {"path", required_argument, nullptr, 'p'},
+                                        {nullptr, 0, nullptr, 0}};
   Options options;
   for (int next; (next = getopt_long(argc, argv, "", kOptions, nullptr)) != -1;) {
     Take(next, optarg == nullptr ? "" : optarg, options);

@@ -22,6 +22,7 @@ struct Options {
   uint64_t bytes = 0;                   // --bytes N[K|M|G]
   uint32_t count = 1;                   // --count N: how many connections
   bool sha256 = false;                  // --sha256: hash the stream as well
+  bool seqpacket = false;               // --seqpacket: a connection with messages
   std::string path;                     // --path FILE
 };
 

@@ -23,8 +23,8 @@ sockaddr_vm SocketAddress(Address address) {
   return result;
 }
 
-int NewSocket() {
-  const int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+int NewSocket(int type) {
+  const int fd = socket(AF_VSOCK, type | SOCK_CLOEXEC, 0);
   if (fd < 0) Fail("socket", {{"errno", ErrnoName(errno)}});
   return fd;
 }
@@ -36,7 +36,7 @@ Stream::~Stream() {
 }
 
 int Stream::Write(std::span<const std::byte> bytes, uint64_t* written) {
-  while (!bytes.empty()) {
+  while (!bytes.empty()) {  // a message is taken whole
     const ssize_t taken = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (taken < 0 && errno == EINTR) continue;
     if (taken < 0) return errno;
@@ -59,7 +59,7 @@ void Stream::FinishSending() {
   if (shutdown(fd_, SHUT_WR) != 0) Fail("shutdown", {{"errno", ErrnoName(errno)}});
 }
 
-Listener::Listener(uint32_t port) : fd_(NewSocket()) {
+Listener::Listener(uint32_t port, int type) : fd_(NewSocket(type)) {
   const sockaddr_vm address = SocketAddress({VMADDR_CID_ANY, port});
   if (bind(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 || listen(fd_, kBacklog) != 0) {
     Fail("listen", {{"errno", ErrnoName(errno)}, {"port", std::to_string(port)}});
@@ -75,17 +75,17 @@ Stream Listener::Accept() {
   return Stream(fd);
 }
 
-ConnectResult TryConnect(Address to) {
+ConnectResult TryConnect(Address to, int type) {
   const sockaddr_vm address = SocketAddress(to);
-  ConnectResult result{Stream(NewSocket()), 0};
+  ConnectResult result{Stream(NewSocket(type)), 0};
   if (connect(result.stream.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     result.error = errno;
   }
   return result;
 }
 
-Stream Connect(Address to) {
-  ConnectResult result = TryConnect(to);
+Stream Connect(Address to, int type) {
+  ConnectResult result = TryConnect(to, type);
   if (result.error != 0) {
     Fail("connect",
          {{"errno", ErrnoName(result.error)}, {"cid", std::to_string(to.cid)}, {"port", std::to_string(to.port)}});
@@ -95,12 +95,12 @@ Stream Connect(Address to) {
 
 Stream OpenStream(const Options& options) {
   if (options.connect_to) {
-    Stream stream = Connect(*options.connect_to);
+    Stream stream = Connect(*options.connect_to, SocketType(options));
     Report("connected", {});
     return stream;
   }
   if (!options.listen_port) Fail("usage", {{"missing", "--listen or --connect"}});
-  Stream stream = Listener(*options.listen_port).Accept();
+  Stream stream = Listener(*options.listen_port, SocketType(options)).Accept();
   Report("accepted", {});
   return stream;
 }

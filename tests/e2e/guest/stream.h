@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Blocking AF_VSOCK stream sockets (vsock(7)).
+// Blocking AF_VSOCK sockets (vsock(7)): streams, and with SOCK_SEQPACKET messages.
 #ifndef KINSOCK_TESTS_E2E_GUEST_STREAM_H_
 #define KINSOCK_TESTS_E2E_GUEST_STREAM_H_
+
+#include <sys/socket.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -13,7 +15,8 @@
 
 namespace kinsock::guest {
 
-// One connected stream. Reading and writing may be done by two threads at a time.
+// One connected socket. Where it has messages, a Write() is one and a Read() is one. Reading and writing may be done by
+// two threads at a time.
 class Stream {
  public:
   explicit Stream(int fd) : fd_(fd) {}
@@ -42,7 +45,7 @@ class Stream {
 // Waits on a port of any CID of this machine. Reports "listening" as soon as connections are queued.
 class Listener {
  public:
-  explicit Listener(uint32_t port);
+  explicit Listener(uint32_t port, int type = SOCK_STREAM);
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
   ~Listener();
@@ -57,13 +60,16 @@ struct ConnectResult {
   Stream stream;
   int error;  // 0: connected
 };
-ConnectResult TryConnect(Address to);
+ConnectResult TryConnect(Address to, int type = SOCK_STREAM);
 
 // Connects, or ends the program.
-Stream Connect(Address to);
+Stream Connect(Address to, int type = SOCK_STREAM);
 
 // The one connection that the options ask for, made by connecting or by accepting.
 Stream OpenStream(const Options& options);
+
+// The type of socket that the options ask for.
+inline int SocketType(const Options& options) { return options.seqpacket ? SOCK_SEQPACKET : SOCK_STREAM; }
 
 }  // namespace kinsock::guest
 

@@ -23,6 +23,8 @@ struct Command {
 constexpr auto kCommands = std::to_array<Command>({
     {"send", kinsock::guest::Send, "--connect CID:PORT | --listen PORT  --bytes N [--seed S] [--sha256]"},
     {"receive", kinsock::guest::Receive, "--connect CID:PORT | --listen PORT  --bytes N [--seed S] [--sha256]"},
+    {"tell", kinsock::guest::Tell, "--connect CID:PORT | --listen PORT  --count N --bytes MOST [--seed S]"},
+    {"hear", kinsock::guest::Hear, "--connect CID:PORT | --listen PORT  --count N --bytes MOST [--seed S]"},
     {"ask", kinsock::guest::Ask, "--connect CID:PORT | --listen PORT  --bytes N [--seed S]"},
     {"answer", kinsock::guest::Answer, "--connect CID:PORT | --listen PORT  --bytes N [--seed S]"},
     {"echo", kinsock::guest::Echo, "--listen PORT"},
@@ -30,7 +32,7 @@ constexpr auto kCommands = std::to_array<Command>({
     {"crowd", kinsock::guest::Crowd, "--connect CID:PORT --count N --bytes N [--seed S]"},
     {"hold", kinsock::guest::Hold, "--connect CID:PORT | --listen PORT  [--seed S]"},
     {"ignore", kinsock::guest::Ignore, "--listen PORT"},
-    {"refused", kinsock::guest::Refused, "--connect CID:PORT"},
+    {"refused", kinsock::guest::Refused, "--connect CID:PORT [--seqpacket]"},
     {"cid", kinsock::guest::Cid, ""},
     {"pattern", kinsock::guest::Pattern, "--bytes N [--seed S]"},
     {"check", kinsock::guest::Check, "--bytes N [--seed S]"},

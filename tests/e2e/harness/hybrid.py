@@ -77,16 +77,16 @@ class HybridSocket:
         connection.connect(str(self.path))
         return connection
 
-    def listen(self, port: int) -> "HostListener":
-        return HostListener(self.path.with_name(f"{self.path.name}_{port}"))
+    def listen(self, port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> "HostListener":
+        return HostListener(self.path.with_name(f"{self.path.name}_{port}"), kind)
 
 
 class HostListener:
     """A host program that waits for a guest. Its socket file is removed on exit."""
 
-    def __init__(self, path: pathlib.Path) -> None:
+    def __init__(self, path: pathlib.Path, kind: socket.SocketKind) -> None:
         self._path = path
-        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket = socket.socket(socket.AF_UNIX, kind)
         self._socket.bind(str(path))
         self._socket.listen(128)
         self._socket.settimeout(_SECONDS)

@@ -21,8 +21,8 @@ namespace kinsock {
 
 class HostSide;
 
-// One connection between a host program and the guest, seen from the host's end: an AF_UNIX stream on one
-// side, a flow on the other.
+// One connection between a host program and the guest, seen from the host's end: an AF_UNIX or AF_VSOCK stream on
+// one side, a flow on the other.
 //
 //   to the host:  payload goes from guest memory into the socket (one system call for a batch of packets). What
 //                 the socket does not take is kept, and paid for by the window: it counts as consumed, and is
@@ -50,7 +50,9 @@ class HostSocket final : public FdHandler {
 
   // --- Steps of the connection's making. ---
 
-  // The host program has been reached: answers the guest's request.
+  // connect() is under way on `socket`: tells HostSide::OnConnectOutcome() when it has come to an end.
+  void AwaitConnect(UniqueFd socket);
+  // The host program has been reached, through `socket` unless AwaitConnect() has it: answers the guest's request.
   void Attach(UniqueFd socket);
   // Asks the guest for a connection in the name of the host program.
   void SendRequest();
@@ -74,6 +76,8 @@ class HostSocket final : public FdHandler {
   uint64_t queued_bytes() const { return backlog_.size(); }
   pid_t peer_pid() const { return peer_pid_; }
   uid_t peer_uid() const { return peer_uid_; }
+  Cid peer_cid() const { return peer_cid_; }  // AF_VSOCK; 0 otherwise
+  uint32_t peer_port() const { return peer_port_; }
 
   EventLoop::TimerId timer{};  // of the connection's making; kept by HostSide
   bool timer_armed = false;
@@ -103,6 +107,8 @@ class HostSocket final : public FdHandler {
   void Granted();
   void UpdateInterest();
   void LearnPeer();
+  bool OnVsock() const;
+  bool PeerHungUp(uint32_t events) const;
 
   HostSide& side_;
   const std::shared_ptr<Flow> flow_;
@@ -110,6 +116,8 @@ class HostSocket final : public FdHandler {
   UniqueFd socket_;
   pid_t peer_pid_ = 0;
   uid_t peer_uid_ = static_cast<uid_t>(-1);
+  Cid peer_cid_ = 0;
+  uint32_t peer_port_ = 0;
 
   // To the host.
   std::vector<iovec> gathered_;
@@ -123,6 +131,7 @@ class HostSocket final : public FdHandler {
   Credit credit_;
   uint8_t owed_ = 0;
   uint32_t shutdown_flags_ = 0;  // what kShutdown says
+  bool connecting_ = false;      // AwaitConnect()
   bool established_ = false;
   bool end_of_file_ = false;     // the host program sends no more
   bool hung_up_ = false;         // nor does it read

@@ -37,7 +37,7 @@ DeviceSpec MakeDeviceSpec(DeviceId device, const VmSnapshot& vm, VmSockets& sock
   if (out.groups.empty()) out.groups.push_back(VmSpec::kDefaultGroup);
   out.vhost_user_listener = sockets.TakeVhostUserListener();
   out.host_listener = sockets.TakeHostListener();
-  out.uds_path = vm.status.uds_path;
+  if (!vm.status.uds_path.empty()) out.host = HostAddress::Unix(vm.status.uds_path);
   out.queue_size = spec.queue_size != 0 ? spec.queue_size : VmSpec::kDefaultQueueSize;
   out.tx_buffer_bytes = spec.tx_buffer_bytes != 0 ? spec.tx_buffer_bytes : VmSpec::kDefaultTxBufferBytes;
   return out;

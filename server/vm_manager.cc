@@ -12,6 +12,7 @@
 #include "server/vm_lifecycle.h"
 #include "server/vm_refusals.h"
 #include "server/vm_validation.h"
+#include "server/vsock_listener.h"
 
 namespace kinsock {
 namespace {
@@ -27,7 +28,14 @@ std::shared_ptr<const VmDefinition> Define(VmCreation& creation, bool real) {
   return definition;
 }
 
-DeviceSpec MakeDeviceSpec(DeviceId device, const VmSnapshot& vm, VmSockets& sockets) {
+HostAddress MakeHostAddress(const VmSnapshot& vm, const SocketRegistry& registry) {
+  if (!vm.status.uds_path.empty()) return HostAddress::Unix(vm.status.uds_path);
+  const std::optional<VsockProxy>& proxy = vm.definition->spec.vsock_proxy;
+  if (!proxy.has_value()) return {};
+  return HostAddress::Vsock(proxy->forward_cid, ReachesThisHost(proxy->forward_cid) ? registry.ports() : nullptr);
+}
+
+DeviceSpec MakeDeviceSpec(DeviceId device, const VmSnapshot& vm, VmSockets& sockets, const SocketRegistry& registry) {
   const VmSpec& spec = vm.definition->spec;
   DeviceSpec out;
   out.id = device;
@@ -37,7 +45,8 @@ DeviceSpec MakeDeviceSpec(DeviceId device, const VmSnapshot& vm, VmSockets& sock
   if (out.groups.empty()) out.groups.push_back(VmSpec::kDefaultGroup);
   out.vhost_user_listener = sockets.TakeVhostUserListener();
   out.host_listener = sockets.TakeHostListener();
-  if (!vm.status.uds_path.empty()) out.host = HostAddress::Unix(vm.status.uds_path);
+  out.host = MakeHostAddress(vm, registry);
+  out.forwards = sockets.TakeForwards();
   out.queue_size = spec.queue_size != 0 ? spec.queue_size : VmSpec::kDefaultQueueSize;
   out.tx_buffer_bytes = spec.tx_buffer_bytes != 0 ? spec.tx_buffer_bytes : VmSpec::kDefaultTxBufferBytes;
   return out;
@@ -118,7 +127,7 @@ void VmManager::Create(VmCreation creation, Done done) {
   device_ids_[entry.device] = entry.now->definition->id;
   vms_[entry.now->definition->id] = std::move(vm);
   Publish(entry, VmEvent::Type::kAdded, std::move(status));
-  DeviceSpec spec = MakeDeviceSpec(entry.device, *entry.now, entry.sockets);
+  DeviceSpec spec = MakeDeviceSpec(entry.device, *entry.now, entry.sockets, sockets_);
   pool_.AddDevice(std::move(spec),
                   [this, device = entry.device](absl::Status served) { OnServed(device, std::move(served)); });
 }
@@ -155,11 +164,13 @@ void VmManager::OnServed(DeviceId device, absl::Status status) {
   if (!status.ok()) return OnRemoved(device, status);
   vm->served = true;
   PublishStatus(*vm);
+  const std::optional<VsockProxy>& proxy = vm->now->definition->spec.vsock_proxy;
   Log(LogLevel::kInfo, "vm.created")
       .With("vm", vm->now->definition->name())
       .With("cid", vm->now->status.cid)
       .With("socket", vm->now->status.vhost_user_socket)
-      .With("uds", vm->now->status.uds_path);
+      .With("uds", vm->now->status.uds_path)
+      .With("forward_cid", proxy.has_value() ? proxy->forward_cid : 0);
   if (!vm->request_id.empty()) requests_.Remember(vm->request_id, vm->request_hash, vm->now);
   const VmSnapshotPtr made = vm->now;
   std::vector<Done> creators = std::exchange(vm->creators, {});

@@ -28,15 +28,21 @@ std::string EndText(const v1::Endpoint& end) {
   return absl::StrCat(ShortVmName(end.vm()), "(", end.cid(), "):", end.port());
 }
 
-std::string HostPath(const v1::Connection& connection) {
-  return connection.initiator().host_path().empty() ? connection.target().host_path()
-                                                    : connection.initiator().host_path();
+// A path, "vsock:1:9001", or nothing.
+std::string HostAddress(const v1::Endpoint& end) {
+  if (end.host_cid() != 0) return absl::StrCat("vsock:", end.host_cid(), ":", end.host_port());
+  return end.host_path();
+}
+
+std::string HostAddress(const v1::Connection& connection) {
+  const std::string initiator = HostAddress(connection.initiator());
+  return initiator.empty() ? HostAddress(connection.target()) : initiator;
 }
 
 std::string RenderTable(const v1::ListConnectionsResponse& list, const Options& options) {
   const bool wide = options.format == OutputFormat::kWide;
   std::vector<std::string> headers{"FROM", "TO", "STATE", "SENT", "RECEIVED", "AGE"};
-  if (wide) headers.insert(headers.end(), {"TYPE", "QUEUED", "CREDIT", "STALLS", "STALLED", "HOST-PATH", "NAME"});
+  if (wide) headers.insert(headers.end(), {"TYPE", "QUEUED", "CREDIT", "STALLS", "STALLED", "HOST", "NAME"});
   Table table(std::move(headers));
   for (const v1::Connection& connection : list.connections()) {
     const auto age = std::chrono::seconds(std::time(nullptr) - connection.start_time().seconds());
@@ -54,7 +60,7 @@ std::string RenderTable(const v1::ListConnectionsResponse& list, const Options& 
       row.push_back(absl::StrCat(sent.credit(), "/", received.credit()));
       row.push_back(absl::StrCat(sent.credit_stalls(), "/", received.credit_stalls()));
       row.push_back(absl::StrCat(TimeUtil::ToString(sent.stalled()), "/", TimeUtil::ToString(received.stalled())));
-      row.push_back(HostPath(connection));
+      row.push_back(HostAddress(connection));
       row.push_back(connection.name());
     }
     table.Add(std::move(row));

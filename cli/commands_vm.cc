@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,8 @@ struct CreateFlags {
   std::string cid = "auto";
   std::string socket;
   std::string uds_path;
+  std::optional<uint32_t> forward_cid;
+  std::vector<uint32_t> forward_listen;
   std::vector<std::string> groups;
   std::vector<std::string> labels;
   uint32_t queue_size = 0;
@@ -66,6 +69,8 @@ ExitCode Create(const CreateFlags& flags, const Options& options) {
   }
   spec.set_vhost_user_socket(flags.socket);
   if (!flags.uds_path.empty()) spec.mutable_uds()->set_path(flags.uds_path);
+  if (flags.forward_cid.has_value()) spec.mutable_vsock_proxy()->set_forward_cid(*flags.forward_cid);
+  for (const uint32_t port : flags.forward_listen) spec.mutable_vsock_proxy()->add_listen_ports(port);
   for (const std::string& group : flags.groups) spec.add_groups(group);
   spec.set_queue_size(flags.queue_size);
   spec.set_tx_buffer_bytes(flags.tx_buffer_size);
@@ -168,6 +173,17 @@ void DeclareCreate(CLI::App& vm, Command& command) {
       ->option_text("PATH");
   create->add_option("--uds-path", flags->uds_path, "Where host programs find the guest; by default nowhere")
       ->option_text("PATH");
+  CLI::Option* forward_cid =
+      create
+          ->add_option("--forward-cid", flags->forward_cid,
+                       "In place of --uds-path: the guest's calls to the host go to this CID of the host's AF_VSOCK; "
+                       "1 is the host itself")
+          ->option_text("CID")
+          ->excludes("--uds-path");
+  create->add_option("--forward-listen", flags->forward_listen, "AF_VSOCK ports of the host that stand for the guest's")
+      ->delimiter('+')
+      ->option_text("9001+9002")
+      ->needs(forward_cid);
   create->add_option("--groups", flags->groups, "Siblings share at least one (default)")
       ->delimiter(',')
       ->option_text("A,B");

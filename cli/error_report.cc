@@ -38,6 +38,8 @@ std::string FlagOfField(const std::string& field) {
       {"vm.spec.cid", "--cid"},
       {"vm.spec.vhost_user_socket", "--socket"},
       {"vm.spec.uds.path", "--uds-path"},
+      {"vm.spec.vsock_proxy.listen_ports", "--forward-listen"},
+      {"vm.spec.vsock_proxy", "--forward-cid"},
       {"vm.spec.groups", "--groups"},
       {"vm.spec.queue_size", "--queue-size"},
       {"vm.spec.tx_buffer_bytes", "--tx-buffer-size"},
@@ -66,7 +68,7 @@ std::string NextStep(const Details& details) {
   if (reason == "CID_RANGE_EXHAUSTED") return "kinsockctl vm list";
   if (reason == "VM_ATTACHED") return absl::StrCat("kinsockctl vm delete ", vm, " --force");
   if (reason == "UID_MISMATCH" || reason == "ETAG_MISMATCH") return absl::StrCat("kinsockctl vm get ", vm, " -o yaml");
-  if (reason == "SOCKET_PATH_BUSY") return "kinsockctl vm list -o wide";
+  if (reason == "SOCKET_PATH_BUSY" || reason == "VSOCK_PORT_BUSY") return "kinsockctl vm list -o wide";
   if (reason == "QUOTA_EXCEEDED") return "kinsockctl info";
   if (reason == "FIELD_INVALID") return "kinsockctl vm create --help";
   return "";

@@ -21,6 +21,14 @@ std::string Groups(const v1::Vm& vm) {
   return vm.spec().groups().empty() ? "default" : absl::StrJoin(vm.spec().groups(), "+");
 }
 
+// "1:9001+9002": the CID that the guest's calls go to, and the ports of the host that stand for the guest's.
+std::string Forward(const v1::Vm& vm) {
+  if (!vm.spec().has_vsock_proxy()) return "";
+  const v1::VsockProxy& proxy = vm.spec().vsock_proxy();
+  return absl::StrCat(proxy.forward_cid(), proxy.listen_ports().empty() ? "" : ":",
+                      absl::StrJoin(proxy.listen_ports(), "+"));
+}
+
 std::string Holds(const v1::Vm& vm, const std::string& type) {
   for (const v1::Condition& condition : vm.status().conditions()) {
     if (condition.type() == type) return condition.status() == v1::Condition::TRUE ? "yes" : "no";
@@ -38,7 +46,7 @@ std::string FullVmName(const std::string& name) {
 
 Table MakeVmTable(OutputFormat format) {
   std::vector<std::string> headers{"NAME", "STATE", "CID", "GROUPS", "READY", "AGE"};
-  if (format == OutputFormat::kWide) headers.insert(headers.end(), {"SOCKET", "UDS", "PID"});
+  if (format == OutputFormat::kWide) headers.insert(headers.end(), {"SOCKET", "UDS", "FORWARD", "PID"});
   return Table(std::move(headers));
 }
 
@@ -55,6 +63,7 @@ void AddVm(const v1::Vm& vm, OutputFormat format, Table& table) {
   if (format == OutputFormat::kWide) {
     row.push_back(status.vhost_user_socket());
     row.push_back(status.uds_path());
+    row.push_back(Forward(vm));
     row.push_back(status.has_front_end() ? absl::StrCat(status.front_end().pid()) : std::string());
   }
   table.Add(std::move(row));

@@ -12,6 +12,7 @@
 
 #include "base/unique_fd.h"
 #include "device/device_stats.h"
+#include "device/host_address.h"
 #include "router/cid.h"
 
 namespace kinsock {
@@ -31,6 +32,12 @@ struct DeviceLimits {
   uint64_t max_buffered_bytes = 64u << 20;
 };
 
+// A port of the host's AF_VSOCK that stands for the same port of a guest.
+struct ForwardSocket {
+  UniqueFd listener;  // listening AF_VSOCK stream socket, non-blocking
+  uint32_t port = 0;
+};
+
 // All that a reactor needs to serve one VM. Plain values and descriptors: it is moved to the reactor's thread.
 struct DeviceSpec {
   DeviceId id = 0;
@@ -38,8 +45,9 @@ struct DeviceSpec {
   Cid cid = 0;       // IsGuestCid()
   std::vector<std::string> groups;   // siblings reach each other when they share one
   UniqueFd vhost_user_listener;      // listening AF_UNIX stream socket, non-blocking
-  UniqueFd host_listener;            // the same for the hybrid socket; invalid: no host side
-  std::string uds_path;              // guest to host: "<uds_path>_<port>"; empty: no host side
+  UniqueFd host_listener;            // the same for the hybrid socket; invalid: none
+  HostAddress host;                  // where the guest finds host programs; kNone: no host side
+  std::vector<ForwardSocket> forwards;  // host's AF_VSOCK ports that stand for the guest's
   uint32_t queue_size = 1024;        // largest ring that the front-end may set; power of two, up to 32768
   uint32_t tx_buffer_bytes = 65536;  // window granted to the guest on each connection to the host
   bool seqpacket = true;             // offers connections of type SEQPACKET to the guest's driver

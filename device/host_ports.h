@@ -33,6 +33,13 @@ class HostPorts {
     return next_long_;
   }
 
+  // Takes this port; false if it is in use.
+  bool TakeThis(uint32_t port) {
+    if (!in_use_.insert(port).second) return false;
+    if (port >= kFirstShort && port <= kLastShort) ++short_in_use_;
+    return true;
+  }
+
   // No effect on a port that was not taken here.
   void Release(uint32_t port) {
     if (in_use_.erase(port) > 0 && port >= kFirstShort && port <= kLastShort) --short_in_use_;

@@ -4,9 +4,10 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
-#include "device/host_path.h"
+#include "device/host_vsock.h"
 
 namespace kinsock {
 namespace {
@@ -119,19 +120,48 @@ void HostSide::TakeAccepted(HostSocket& socket, Packet& packet) {
 }
 
 void HostSide::TakeRequest(Packet& packet) {
-  HostConnection connection = ConnectHostPath(env_.uds_path, packet.header.dst_port, SocketType(packet.header.type));
+  HostConnection connection = ConnectHost(env_.address, packet.header.dst_port, SocketType(packet.header.type));
   if (connection.status == HostConnection::Status::kRefused) {
     return Settle(packet, Packet::Outcome::kRefused, CloseReason::kNoListener);
+  }
+  if (connection.status == HostConnection::Status::kForbidden) {
+    return Settle(packet, Packet::Outcome::kRefused, CloseReason::kPolicyDenied);
   }
   HostSocket& socket = Add(packet.flow, Flow::Side::kTarget, UniqueFd());
   Settle(packet, Packet::Outcome::kDelivered);
   socket.OnCredit(packet.header);
-  if (connection.status == HostConnection::Status::kConnected) {
-    socket.Attach(std::move(connection.socket));
-    socket.OnBuffers();
-  } else {
+  if (connection.status == HostConnection::Status::kBusy) {
     RetryConnect(socket, env_.loop.now() + kBusyTimeout);
+  } else {
+    Continue(socket, std::move(connection));
   }
+}
+
+// The host program has been reached, or the kernel is about to find out.
+void HostSide::Continue(HostSocket& socket, HostConnection connection) {
+  if (connection.status == HostConnection::Status::kConnecting) {
+    StartConnectTimer(socket);
+    return socket.AwaitConnect(std::move(connection.socket));
+  }
+  socket.Attach(std::move(connection.socket));
+  socket.OnBuffers();
+}
+
+void HostSide::StartConnectTimer(HostSocket& socket) {
+  socket.timer_armed = true;
+  socket.timer = env_.loop.RunAfter(kConnectTimeout, [this, &socket] {
+    socket.timer_armed = false;
+    env_.stats.timed_out_flows.Add();
+    End(socket, CloseReason::kConnectTimeout);
+  });
+}
+
+void HostSide::OnConnectOutcome(HostSocket& socket, int error) {
+  if (error == ETIMEDOUT) return End(socket, CloseReason::kConnectTimeout);
+  if (error != 0) return End(socket, CloseReason::kNoListener);
+  CancelTimer(socket);
+  socket.Attach(UniqueFd());
+  socket.OnBuffers();
 }
 
 // The host program is there but has not accepted its earlier callers yet.
@@ -139,11 +169,9 @@ void HostSide::RetryConnect(HostSocket& socket, MonotonicTime deadline) {
   socket.timer_armed = true;
   socket.timer = env_.loop.RunAfter(kBusyRetry, [this, &socket, deadline] {
     socket.timer_armed = false;
-    HostConnection connection = ConnectHostPath(env_.uds_path, socket.host_port(), SocketType(socket.flow()->type()));
-    if (connection.status == HostConnection::Status::kConnected) {
-      socket.Attach(std::move(connection.socket));
-      return socket.OnBuffers();
-    }
+    HostConnection connection =
+        ConnectHost(env_.address, socket.host_port(), SocketType(socket.flow()->type()));
+    if (connection.socket.valid()) return Continue(socket, std::move(connection));
     const bool try_again =
         connection.status == HostConnection::Status::kBusy && env_.loop.now() < deadline;
     try_again ? RetryConnect(socket, deadline) : End(socket, CloseReason::kNoListener);
@@ -161,19 +189,18 @@ void HostSide::Connect(UniqueFd program, uint32_t guest_port) {
   VsockHeader request{.src_cid = kHostCid, .dst_cid = env_.rx.cid(), .dst_port = guest_port};
   request.op = VIRTIO_VSOCK_OP_REQUEST;
   request.buf_alloc = env_.window;
+  Cid program_cid = 0;
+  uint32_t program_port = 0;
+  if (env_.address.kind == HostAddress::Kind::kVsock) VsockPeer(program.get(), program_cid, program_port);
   for (int attempt = 0; attempt < kPortAttempts; ++attempt) {
-    request.src_port = ports_.Take();
+    request.src_port = TakePort(std::exchange(program_port, 0));
     auto flow = std::make_shared<Flow>(env_.flow_ids.Next(), request,
                                        Flow::End{shared_from_this(), request.src_port},
                                        Flow::End{env_.rx.shared_from_this(), guest_port});
     const VsockRx::AdmitResult admitted = env_.rx.Admit(flow);
     if (admitted == VsockRx::AdmitResult::kAdmitted) {
       HostSocket& socket = Add(std::move(flow), Flow::Side::kInitiator, std::move(program));
-      socket.timer_armed = true;
-      socket.timer = env_.loop.RunAfter(kConnectTimeout, [this, &socket] {
-        socket.timer_armed = false;
-        End(socket, CloseReason::kConnectTimeout);
-      });
+      StartConnectTimer(socket);
       return socket.SendRequest();
     }
     flow->Close(CloseReason::kQuota);
@@ -182,6 +209,11 @@ void HostSide::Connect(UniqueFd program, uint32_t guest_port) {
   }
   env_.stats.from_guest_limited_connections.Add();
   env_.rx.port_stats().CountConnect(Direction::kIn, CloseReason::kQuota);
+}
+
+// The port by which the guest knows a host program: that which it has in AF_VSOCK, if no other has it here.
+uint32_t HostSide::TakePort(uint32_t wanted) {
+  return wanted != 0 && ports_.TakeThis(wanted) ? wanted : ports_.Take();
 }
 
 // --- Sockets ---
@@ -261,7 +293,9 @@ void HostSide::Describe(FlowInfo& info) const {
   const HostSocket* socket = Find(guest.port, host.port);
   if (socket == nullptr) return;
   host.host_pid = socket->peer_pid();
-  host.host_uid = socket->peer_uid();
+  if (host.host_pid != 0) host.host_uid = socket->peer_uid();
+  host.host_cid = socket->peer_cid();
+  host.host_port = socket->peer_port();
   FlowInfo::Direction& to_host = host_is_initiator ? info.to_initiator : info.to_target;
   to_host.queued_bytes = socket->queued_bytes();
 }

@@ -5,7 +5,6 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -15,6 +14,7 @@
 #include "device/device_spec.h"
 #include "device/device_stats.h"
 #include "device/flow_ids.h"
+#include "device/host_address.h"
 #include "device/host_message_socket.h"
 #include "device/host_ports.h"
 #include "device/host_socket.h"
@@ -23,8 +23,9 @@
 
 namespace kinsock {
 
-// The host as one guest sees it (CID 2): its programs, behind AF_UNIX sockets. A guest's REQUEST connects to
-// "<uds_path>_<port>", as a stream or, for type SEQPACKET, with messages; host programs come in through Connect() (hybrid_listener.h).
+// The host as one guest sees it (CID 2): its programs, behind AF_UNIX or AF_VSOCK sockets (host_address.h). A
+// guest's REQUEST connects to the address of its port, as a stream or, for type SEQPACKET, with messages; host programs
+// come in through Connect() (hybrid_listener.h, forward_listener.h).
 //
 // Thread: the device's reactor, the methods of Port included.
 class HostSide final : public Port {
@@ -37,11 +38,12 @@ class HostSide final : public Port {
     std::shared_ptr<PortStats> port_stats;
     const DeviceLimits& limits;
     FlowIds& flow_ids;
-    std::string uds_path;
+    HostAddress address;
     uint32_t window;  // bytes granted to the guest on each connection
   };
 
-  // Time for the guest to answer a host program's request, and for a host program's backlog to have room.
+  // Time for the guest to answer a host program's request, for an AF_VSOCK connect() of the host to come to an
+  // end, and for a host program's backlog to have room.
   // Firecracker's and Linux' own; then the connection is refused (CONNECT_TIMEOUT, NO_LISTENER).
   static constexpr std::chrono::milliseconds kConnectTimeout{2000};
   static constexpr std::chrono::milliseconds kBusyRetry{20};
@@ -54,8 +56,8 @@ class HostSide final : public Port {
   Progress Deliver(Lane& lane, uint32_t budget) override;
   void ResetFlow(const std::shared_ptr<Flow>& flow) override;
 
-  // Takes a host program that wants `guest_port`. It gets "OK <port>\n" when the guest accepts, end of file
-  // otherwise.
+  // Takes a host program that wants `guest_port`. On AF_UNIX it gets "OK <port>\n" when the guest accepts; end of
+  // file otherwise.
   void Connect(UniqueFd socket, uint32_t guest_port);
 
   // Closes all sockets, at once. The owner calls it before it lets go.
@@ -72,6 +74,8 @@ class HostSide final : public Port {
   void AwaitBuffers(HostSocket& socket) { starved_.push_back(&socket); }
   // Ends the flow and resets the guest. The socket is gone when the present event has been handled.
   void End(HostSocket& socket, CloseReason reason);
+  // The kernel has finished connect() on `socket` with `error` (errno; 0: it is connected).
+  void OnConnectOutcome(HostSocket& socket, int error);
   // A lingering socket has nothing more to do.
   void Finished(HostSocket& socket);
   // The connection is made, or is not: its timer is of no use any more.
@@ -84,6 +88,9 @@ class HostSide final : public Port {
   void TakeRequest(Packet& packet);
   void EndFor(Packet& packet, HostSocket& socket, CloseReason reason);
   void TakeAccepted(HostSocket& socket, Packet& packet);
+  uint32_t TakePort(uint32_t wanted);
+  void StartConnectTimer(HostSocket& socket);
+  void Continue(HostSocket& socket, HostConnection connection);
   HostSocket* Find(uint32_t guest_port, uint32_t host_port) const;
   HostSocket& Add(std::shared_ptr<Flow> flow, Flow::Side host_end, UniqueFd socket);
   void Discard(HostSocket& socket);

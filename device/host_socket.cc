@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "device/host_side.h"
+#include "device/host_vsock.h"
 
 namespace kinsock {
 namespace {
@@ -46,10 +47,16 @@ void HostSocket::DropQueued() {
 void HostSocket::LearnPeer() {
   ucred peer;
   socklen_t size = sizeof(peer);
+  if (socket_.valid() && OnVsock()) {  // nobody knows its process
+    VsockPeer(socket_.get(), peer_cid_, peer_port_);
+    return;
+  }
   if (!socket_.valid() || getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return;
   peer_pid_ = peer.pid;
   peer_uid_ = peer.uid;
 }
+
+bool HostSocket::OnVsock() const { return side_.env().address.kind == HostAddress::Kind::kVsock; }
 
 VsockHeader HostSocket::Header(uint16_t op) const {
   const Flow::End& guest = flow_->other_end(host_end_);
@@ -65,8 +72,14 @@ VsockHeader HostSocket::Header(uint16_t op) const {
 
 // --- Making the connection ---
 
-void HostSocket::Attach(UniqueFd socket) {
+void HostSocket::AwaitConnect(UniqueFd socket) {
   socket_ = std::move(socket);
+  connecting_ = true;
+  UpdateInterest();
+}
+
+void HostSocket::Attach(UniqueFd socket) {
+  if (!std::exchange(connecting_, false)) socket_ = std::move(socket);
   LearnPeer();
   Owe(kResponse);
 }
@@ -80,6 +93,7 @@ void HostSocket::OnResponse(const VsockHeader& header) {
   OnCredit(header);
   side_.CancelTimer(*this);
   established_ = true;
+  if (OnVsock()) return UpdateInterest();  // AF_VSOCK has no handshake of its own
   const std::string answer = absl::StrCat("OK ", host_port(), "\n");
   const ssize_t sent = send(socket_.get(), answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   // Nothing was written before, so the socket has room for all of it unless the program is gone.
@@ -184,7 +198,7 @@ void HostSocket::OnGuestShutdown() {
 }
 
 bool HostSocket::StartLingering() {
-  if (!HasQueued()) return false;
+  if (!HasQueued() || hung_up_) return false;
   lingering_ = true;
   UpdateInterest();
   return true;
@@ -208,13 +222,21 @@ void HostSocket::OnBuffers() {
 }
 
 void HostSocket::OnReady(uint32_t events) {
-  if (events & (EPOLLHUP | EPOLLERR)) hung_up_ = true;
+  if (connecting_) return side_.OnConnectOutcome(*this, ConnectOutcome(socket_.get()));
+  if (PeerHungUp(events)) hung_up_ = true;
   if (events & EPOLLOUT) WriteQueued();
   if (lingering_ || flow_->state() == Flow::State::kClosed) return UpdateInterest();
   if (hung_up_ && !established_) return side_.End(*this, CloseReason::kHostClosed);
+  if (!established_) return;  // an AF_VSOCK program that has shut down its half: that is read later
   if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) ReadSome();
   if (hung_up_) OnHangup();
   UpdateInterest();
+}
+
+// Whether the host program has closed its socket altogether.
+bool HostSocket::PeerHungUp(uint32_t events) const {
+  if (events & (EPOLLHUP | EPOLLERR)) return true;
+  return (events & EPOLLRDHUP) != 0 && OnVsock() && !write_shut_ && VsockPeerIsGone(socket_.get());
 }
 
 void HostSocket::ReadSome() {
@@ -255,6 +277,7 @@ int HostSocket::reads_per_wakeup() const { return kReadsPerWakeup; }
 
 void HostSocket::OnEndOfFile() {
   end_of_file_ = true;
+  if (PeerHungUp(EPOLLRDHUP)) hung_up_ = true;
   shutdown_flags_ = VIRTIO_VSOCK_SHUTDOWN_SEND;
   Owe(kShutdown);
 }
@@ -304,12 +327,14 @@ void HostSocket::Granted() {
 // Watches the socket for what can be acted on, and for nothing else: readiness that nobody uses would spin.
 void HostSocket::UpdateInterest() {
   uint32_t wanted = 0;
-  if (HasQueued()) wanted |= EPOLLOUT;
+  if (HasQueued() || connecting_) wanted |= EPOLLOUT;
   if (!lingering_ && flow_->state() != Flow::State::kClosed) {
     const bool can_read = established_ && !end_of_file_ && !awaits_credit_ && !awaits_buffers_;
     if (can_read) wanted |= EPOLLIN;
-    // Edge-triggered and without an event: tells of a hang-up, once.
-    if (wanted == 0 && !hung_up_ && !awaits_credit_ && !awaits_buffers_) wanted = EPOLLET;
+    // Edge-triggered and without data: tells of a hang-up, once.
+    if (wanted == 0 && !hung_up_ && !awaits_credit_ && !awaits_buffers_) {
+      wanted = OnVsock() ? EPOLLET | EPOLLRDHUP : EPOLLET;
+    }
   }
   if (wanted == interest_ || !socket_.valid()) return;
   EventLoop& loop = side_.env().loop;

@@ -22,8 +22,8 @@ namespace kinsock {
 
 class HostSide;
 
-// One connection between a host program and the guest, seen from the host's end: an AF_UNIX stream on one
-// side, a flow on the other. host_message_socket.h is the same with messages.
+// One connection between a host program and the guest, seen from the host's end: an AF_UNIX or AF_VSOCK stream on
+// one side, a flow on the other. host_message_socket.h is the same with messages.
 //
 //   to the host:  payload goes from guest memory into the socket (one system call for a batch of packets). What
 //                 the socket does not take is kept, and paid for by the window: it counts as consumed, and is
@@ -52,7 +52,9 @@ class HostSocket : public FdHandler {
 
   // --- Steps of the connection's making. ---
 
-  // The host program has been reached: answers the guest's request.
+  // connect() is under way on `socket`: tells HostSide::OnConnectOutcome() when it has come to an end.
+  void AwaitConnect(UniqueFd socket);
+  // The host program has been reached, through `socket` unless AwaitConnect() has it: answers the guest's request.
   virtual void Attach(UniqueFd socket);
   // Asks the guest for a connection in the name of the host program.
   void SendRequest();
@@ -76,6 +78,8 @@ class HostSocket : public FdHandler {
   virtual uint64_t queued_bytes() const { return backlog_.size(); }
   pid_t peer_pid() const { return peer_pid_; }
   uid_t peer_uid() const { return peer_uid_; }
+  Cid peer_cid() const { return peer_cid_; }  // AF_VSOCK; 0 otherwise
+  uint32_t peer_port() const { return peer_port_; }
 
   EventLoop::TimerId timer{};  // of the connection's making; kept by HostSide
   bool timer_armed = false;
@@ -124,9 +128,13 @@ class HostSocket : public FdHandler {
   bool Keep(absl::Span<const iovec> pieces, size_t skip, size_t bytes);
   void Granted();
   void LearnPeer();
+  bool OnVsock() const;
+  bool PeerHungUp(uint32_t events) const;
 
   pid_t peer_pid_ = 0;
   uid_t peer_uid_ = static_cast<uid_t>(-1);
+  Cid peer_cid_ = 0;
+  uint32_t peer_port_ = 0;
 
   // To the host.
   std::vector<iovec> gathered_;
@@ -139,6 +147,7 @@ class HostSocket : public FdHandler {
   // To the guest.
   uint8_t owed_ = 0;
   uint32_t shutdown_flags_ = 0;  // what kShutdown says
+  bool connecting_ = false;      // AwaitConnect()
   bool established_ = false;
   bool end_of_file_ = false;     // the host program sends no more
   bool hung_up_ = false;         // nor does it read

@@ -11,7 +11,7 @@
 
 namespace kinsock {
 
-// Accepts connections on a listening AF_UNIX socket. When the process runs out of descriptors it stops for a
+// Accepts connections on a listening socket. When the process runs out of descriptors it stops for a
 // moment instead of spinning, and goes on by itself. Thread: that of the loop.
 class Listener final : public FdHandler {
  public:

@@ -24,7 +24,7 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
       rx_(std::make_shared<VsockRx>(spec_.id, spec_.cid, GroupSet(spec_.groups), spec_.limits, stats_, env_.loop,
                                     broken_)),
       reap_session_(Wakeup::Create(env_.loop, [this] { ended_session_.reset(); })) {
-  if (!spec_.uds_path.empty()) {
+  if (spec_.host.kind != HostAddress::Kind::kNone) {
     host_ = std::make_shared<HostSide>(spec_.id, GroupSet(),
                                        HostSide::Environment{.loop = env_.loop,
                                                              .rx = *rx_,
@@ -32,7 +32,7 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
                                                              .port_stats = {stats_, &stats_->host_port},
                                                              .limits = spec_.limits,
                                                              .flow_ids = env_.flow_ids,
-                                                             .uds_path = spec_.uds_path,
+                                                             .address = spec_.host,
                                                              .window = spec_.tx_buffer_bytes});
   }
   tx_.emplace(VsockTx::Environment{.loop = env_.loop,
@@ -59,17 +59,27 @@ absl::Status VsockDevice::Start() {
   front_ends_.emplace(env_.loop, std::move(spec_.vhost_user_listener),
                       [this](UniqueFd connection) { OnFrontEnd(std::move(connection)); });
   KINSOCK_RETURN_IF_ERROR(front_ends_->Start());
-  if (host_ != nullptr && spec_.host_listener.valid()) {
-    host_programs_.emplace(
-        env_.loop, std::move(spec_.host_listener),
-        [this] { return status_.state == DeviceState::kActive || status_.state == DeviceState::kSuspended; },
-        [this](UniqueFd program, uint32_t port) {
-          host_->Connect(std::move(program), port);
-          ArmStaleSearch();
-        });
+  if (host_ != nullptr) KINSOCK_RETURN_IF_ERROR(StartHostSide());
+  ReportStatus();
+  return absl::OkStatus();
+}
+
+absl::Status VsockDevice::StartHostSide() {
+  const auto is_attached = [this] {
+    return status_.state == DeviceState::kActive || status_.state == DeviceState::kSuspended;
+  };
+  const auto connect = [this](UniqueFd program, uint32_t port) {
+    host_->Connect(std::move(program), port);
+    ArmStaleSearch();
+  };
+  if (spec_.host_listener.valid()) {
+    host_programs_.emplace(env_.loop, std::move(spec_.host_listener), is_attached, connect);
     KINSOCK_RETURN_IF_ERROR(host_programs_->Start());
   }
-  ReportStatus();
+  for (ForwardSocket& forward : spec_.forwards) {
+    forwards_.emplace_back(env_.loop, std::move(forward.listener), forward.port, is_attached, connect);
+    KINSOCK_RETURN_IF_ERROR(forwards_.back().Start());
+  }
   return absl::OkStatus();
 }
 

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <list>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "device/device_spec.h"
 #include "device/device_stats.h"
 #include "device/flow_ids.h"
+#include "device/forward_listener.h"
 #include "device/guest_memory.h"
 #include "device/host_side.h"
 #include "device/hybrid_listener.h"
@@ -81,6 +83,7 @@ class VsockDevice final : private VhostUserDevice {
   void OnSessionChanged() override;
   void OnMessage(bool refused) override;
 
+  absl::Status StartHostSide();
   void OnFrontEnd(UniqueFd connection);
   void OnSessionEnded(absl::Status status);
   void AfterSession(absl::Status status);
@@ -103,6 +106,7 @@ class VsockDevice final : private VhostUserDevice {
   std::optional<VsockTx> tx_;
   std::optional<VhostUserListener> front_ends_;
   std::optional<HybridListener> host_programs_;
+  std::list<ForwardListener> forwards_;
   std::unique_ptr<VhostUserSession> session_;
   std::unique_ptr<VhostUserSession> ended_session_;  // until its last event has been handled
   std::shared_ptr<Wakeup> reap_session_;

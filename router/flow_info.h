@@ -23,6 +23,8 @@ struct FlowInfo {
     uint32_t port = 0;
     int64_t host_pid = 0;  // the host program, where the kernel told; else 0
     int64_t host_uid = -1;
+    Cid host_cid = 0;        // the host program's own AF_VSOCK address; 0: it has none
+    uint32_t host_port = 0;  // likewise
   };
 
   struct Direction {

@@ -24,6 +24,8 @@ std::vector<std::string> FindClashes(const std::vector<ConfiguredVm>& vms) {
     if (spec.cid.kind == CidRequest::Kind::kFixed) claim(vm, "guest_cid", absl::StrCat(spec.cid.first));
     if (!spec.vhost_user_socket.empty()) claim(vm, "path", spec.vhost_user_socket);
     if (spec.has_uds) claim(vm, "path", spec.uds_path);
+    if (!spec.vsock_proxy.has_value()) continue;
+    for (const uint32_t port : spec.vsock_proxy->listen_ports) claim(vm, "forward_listen port", absl::StrCat(port));
   }
   return clashes;
 }

@@ -43,6 +43,8 @@ void SetEndpoint(const FlowInfo::End& end, const VmSnapshotPtr& vm, bool called,
   }
   out.set_host_pid(end.host_pid);
   out.set_host_uid(end.host_uid);
+  out.set_host_cid(end.host_cid);
+  out.set_host_port(end.host_port);
 }
 
 void SetDirection(const FlowInfo::Direction& direction, v1::Flow& out) {

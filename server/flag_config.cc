@@ -51,8 +51,8 @@ struct Flags {
 void Declare(CLI::App& app, Flags& flags) {
   app.add_option("--config", flags.config_file, "YAML file with VMs and settings")->option_text("FILE");
   app.add_option("--vm", flags.vms,
-                 "A VM: guest-cid=..,socket=..,uds-path=..,groups=a+b,tx-buffer-size=..,queue-size=..,name=.. "
-                 "(may be repeated)")
+                 "A VM: guest-cid=..,socket=..,uds-path=..,groups=a+b,tx-buffer-size=..,queue-size=..,name=.., with "
+                 "forward-cid=..,forward-listen=9001+9002 in place of uds-path (may be repeated)")
       ->option_text("KEY=VALUE,...")
       ->allow_extra_args(false);
   const auto single = [&](const char* flag, const char* value, const char* help) {
@@ -63,8 +63,11 @@ void Declare(CLI::App& app, Flags& flags) {
   single("--guest-cid", "CID", "The VM's CID (3), or auto");
   single("--socket", "PATH", "Its vhost-user socket, for the VMM");
   single("--uds-path", "PATH", "Its UNIX socket for host programs");
-  single("--forward-cid", "CID", "Not available in this version");
-  single("--forward-listen", "PORTS", "Not available in this version");
+  single("--forward-cid", "CID",
+         "In place of --uds-path: the guest's calls to the host go to this CID of the host's AF_VSOCK; 1 is the host "
+         "itself (vsock_loopback)");
+  single("--forward-listen", "PORTS",
+         "With --forward-cid: AF_VSOCK ports of the host that stand for the guest's, 9001+9002");
   single("--tx-buffer-size", "BYTES", "Window of each connection to the host (65536)");
   single("--queue-size", "N", "Largest virtqueue (1024)");
   single("--groups", "A+B", "Siblings share at least one (default)");

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/error.h"
 #include "server/text.h"
+#include "server/vsock_listener.h"
 
 namespace kinsock {
 namespace {
@@ -45,6 +46,21 @@ absl::Status SocketRegistry::CheckFree(const std::string& path, bool hybrid) con
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status SocketRegistry::CheckPortFree(uint32_t port) const {
+  const auto same = taken_ports_.find(port);
+  if (same == taken_ports_.end()) return absl::OkStatus();
+  return VsockPortBusy(port, absl::StrCat("belongs to ", same->second), same->second);
+}
+
+void SocketRegistry::TakePort(uint32_t port, const std::string& holder) {
+  taken_ports_[port] = holder;
+  shared_ports_->Add(port);
+}
+
+void SocketRegistry::ReleasePort(uint32_t port) {
+  if (taken_ports_.erase(port) > 0) shared_ports_->Remove(port);
 }
 
 void SocketRegistry::Take(const std::string& path, bool hybrid, const std::string& holder) {

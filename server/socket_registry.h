@@ -2,18 +2,23 @@
 #ifndef KINSOCK_SERVER_SOCKET_REGISTRY_H_
 #define KINSOCK_SERVER_SOCKET_REGISTRY_H_
 
+#include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
+#include "device/forward_ports.h"
 
 namespace kinsock {
 
-// Which socket paths the daemon's VMs hold, so that none reaches another's.
+// Which socket paths, and which AF_VSOCK ports of the host, the daemon's VMs hold, so that none reaches another's.
 //
 // Equal paths are one danger. The other: a guest that connects to host port P reaches "<its uds path>_P". If that
 // were the path of another VM's socket, the guest could speak to it - the CONNECT protocol, or even vhost-user - past
 // every group. So neither may be made while the other is there.
+//
+// A guest that may call the host's AF_VSOCK ports is kept from those of other VMs when it calls (ForwardPorts).
 //
 // Paths are canonical (see CanonicalSocketPath). Thread: main.
 class SocketRegistry {
@@ -25,12 +30,21 @@ class SocketRegistry {
   void Take(const std::string& path, bool hybrid, const std::string& holder);
   void Release(const std::string& path) { taken_.erase(path); }
 
+  // The same for a port of the host's AF_VSOCK. ALREADY_EXISTS VSOCK_PORT_BUSY {port, holder}.
+  absl::Status CheckPortFree(uint32_t port) const;
+  void TakePort(uint32_t port, const std::string& holder);
+  void ReleasePort(uint32_t port);
+  // The ports that are taken, for reactors to look at.
+  std::shared_ptr<const ForwardPorts> ports() const { return shared_ports_; }
+
  private:
   struct Entry {
     bool hybrid = false;
     std::string holder;
   };
   std::map<std::string, Entry> taken_;
+  std::map<uint32_t, std::string> taken_ports_;  // -> holder
+  const std::shared_ptr<ForwardPorts> shared_ports_ = std::make_shared<ForwardPorts>();
 };
 
 }  // namespace kinsock

@@ -36,6 +36,7 @@ size_t VmDefinition::approximate_size() const {
   constexpr size_t kNode = 80;  // of a map, besides the text
   for (const auto& [key, value] : labels) bytes += kNode + key.size() + value.size();
   for (const auto& [key, value] : annotations) bytes += kNode + key.size() + value.size();
+  if (spec.vsock_proxy.has_value()) bytes += spec.vsock_proxy->listen_ports.size() * sizeof(uint32_t);
   for (const std::string& group : spec.groups) bytes += sizeof(group) + group.size();
   return bytes;
 }

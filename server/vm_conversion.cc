@@ -66,6 +66,11 @@ v1::VmSpec SpecToProto(const VmSpec& spec) {
   SetCid(spec.cid, *out.mutable_cid());
   out.set_vhost_user_socket(spec.vhost_user_socket);
   if (spec.has_uds) out.mutable_uds()->set_path(spec.uds_path);
+  if (spec.vsock_proxy.has_value()) {
+    v1::VsockProxy& proxy = *out.mutable_vsock_proxy();
+    proxy.set_forward_cid(spec.vsock_proxy->forward_cid);
+    for (const uint32_t port : spec.vsock_proxy->listen_ports) proxy.add_listen_ports(port);
+  }
   for (const std::string& group : spec.groups) out.add_groups(group);
   out.set_queue_size(spec.queue_size);
   out.set_tx_buffer_bytes(spec.tx_buffer_bytes);
@@ -137,6 +142,11 @@ absl::StatusOr<VmCreation> ToVmCreation(const v1::CreateVmRequest& request) {
   creation.spec.vhost_user_socket = spec.vhost_user_socket();
   creation.spec.has_uds = spec.has_uds();
   creation.spec.uds_path = spec.uds().path();
+  if (spec.has_vsock_proxy()) {
+    const v1::VsockProxy& proxy = spec.vsock_proxy();
+    creation.spec.vsock_proxy = VsockProxy{.forward_cid = proxy.forward_cid(),
+                                           .listen_ports = {proxy.listen_ports().begin(), proxy.listen_ports().end()}};
+  }
   creation.spec.groups = {spec.groups().begin(), spec.groups().end()};
   creation.spec.queue_size = spec.queue_size();
   creation.spec.tx_buffer_bytes = spec.tx_buffer_bytes();

@@ -13,6 +13,7 @@
 #include "server/vm_lifecycle.h"
 #include "server/vm_refusals.h"
 #include "server/vm_validation.h"
+#include "server/vsock_listener.h"
 
 namespace kinsock {
 namespace {
@@ -28,7 +29,14 @@ std::shared_ptr<const VmDefinition> Define(VmCreation& creation, bool real) {
   return definition;
 }
 
-DeviceSpec MakeDeviceSpec(DeviceId device, const VmSnapshot& vm, VmSockets& sockets,
+HostAddress MakeHostAddress(const VmSnapshot& vm, const SocketRegistry& registry) {
+  if (!vm.status.uds_path.empty()) return HostAddress::Unix(vm.status.uds_path);
+  const std::optional<VsockProxy>& proxy = vm.definition->spec.vsock_proxy;
+  if (!proxy.has_value()) return {};
+  return HostAddress::Vsock(proxy->forward_cid, ReachesThisHost(proxy->forward_cid) ? registry.ports() : nullptr);
+}
+
+DeviceSpec MakeDeviceSpec(DeviceId device, const VmSnapshot& vm, VmSockets& sockets, const SocketRegistry& registry,
                           std::shared_ptr<DeviceStats> stats) {
   const VmSpec& spec = vm.definition->spec;
   DeviceSpec out;
@@ -40,7 +48,8 @@ DeviceSpec MakeDeviceSpec(DeviceId device, const VmSnapshot& vm, VmSockets& sock
   if (out.groups.empty()) out.groups.push_back(VmSpec::kDefaultGroup);
   out.vhost_user_listener = sockets.TakeVhostUserListener();
   out.host_listener = sockets.TakeHostListener();
-  out.uds_path = vm.status.uds_path;
+  out.host = MakeHostAddress(vm, registry);
+  out.forwards = sockets.TakeForwards();
   out.queue_size = spec.queue_size != 0 ? spec.queue_size : VmSpec::kDefaultQueueSize;
   out.tx_buffer_bytes = spec.tx_buffer_bytes != 0 ? spec.tx_buffer_bytes : VmSpec::kDefaultTxBufferBytes;
   return out;
@@ -126,7 +135,7 @@ void VmManager::Create(VmCreation creation, Done done) {
   Publish(entry, VmEvent::Type::kAdded, std::move(status));
   auto stats = std::make_shared<DeviceStats>();
   entry.stats = stats;
-  DeviceSpec spec = MakeDeviceSpec(entry.device, *entry.now, entry.sockets, std::move(stats));
+  DeviceSpec spec = MakeDeviceSpec(entry.device, *entry.now, entry.sockets, sockets_, std::move(stats));
   pool_.AddDevice(std::move(spec),
                   [this, device = entry.device](absl::Status served) { OnServed(device, std::move(served)); });
 }
@@ -163,11 +172,13 @@ void VmManager::OnServed(DeviceId device, absl::Status status) {
   if (!status.ok()) return OnRemoved(device, status);
   vm->served = true;
   PublishStatus(*vm);
+  const std::optional<VsockProxy>& proxy = vm->now->definition->spec.vsock_proxy;
   Log(LogLevel::kInfo, "vm.created")
       .With("vm", vm->now->definition->name())
       .With("cid", vm->now->status.cid)
       .With("socket", vm->now->status.vhost_user_socket)
-      .With("uds", vm->now->status.uds_path);
+      .With("uds", vm->now->status.uds_path)
+      .With("forward_cid", proxy.has_value() ? proxy->forward_cid : 0);
   if (!vm->request_id.empty()) requests_.Remember(vm->request_id, vm->request_hash, vm->now);
   const VmSnapshotPtr made = vm->now;
   std::vector<Done> creators = std::exchange(vm->creators, {});

@@ -44,9 +44,22 @@ std::string ApplyGroups(std::string_view value, VmCreation& vm) {
   return "";
 }
 
-constexpr char kNoForwarding[] =
-    "asks for AF_VSOCK forwarding, which is not available in this version; take it out and use uds_path, through which "
-    "host programs reach the guest and are reached by it";
+VsockProxy& Proxy(VmCreation& vm) {
+  return vm.spec.vsock_proxy.has_value() ? *vm.spec.vsock_proxy : vm.spec.vsock_proxy.emplace();
+}
+
+std::string ApplyListenPorts(std::string_view value, VmCreation& vm) {
+  std::vector<uint32_t> ports;
+  for (const absl::string_view part : absl::StrSplit(AbslView(value), '+')) {
+    uint32_t port = 0;
+    if (!absl::SimpleAtoi(part, &port)) {
+      return absl::StrCat(Quoted(value), " is not a list of ports; write them with \"+\" between, as 9001+9002");
+    }
+    ports.push_back(port);
+  }
+  Proxy(vm).listen_ports = std::move(ports);
+  return "";
+}
 
 }  // namespace
 
@@ -76,8 +89,10 @@ std::string ApplyVmSetting(std::string_view key, std::string_view value, VmCreat
     return ApplyNumber(value, vm.spec.queue_size);
   } else if (name == "groups") {
     return ApplyGroups(value, vm);
-  } else if (name == "forward_cid" || name == "forward_listen") {
-    return kNoForwarding;
+  } else if (name == "forward_cid") {
+    return absl::SimpleAtoi(AbslView(value), &Proxy(vm).forward_cid) ? "" : NotANumber(value);
+  } else if (name == "forward_listen") {
+    return ApplyListenPorts(value, vm);
   } else {
     return absl::StrCat("is not a setting of a VM", DidYouMean(name, VmSettingKeys()));
   }
@@ -100,6 +115,8 @@ std::string SettingOfField(std::string_view field) {
       {"vm.spec.cid", "guest_cid"},
       {"vm.spec.vhost_user_socket", "socket"},
       {"vm.spec.uds.path", "uds_path"},
+      {"vm.spec.vsock_proxy.listen_ports", "forward_listen"},
+      {"vm.spec.vsock_proxy", "forward_cid"},
       {"vm.spec.groups", "groups"},
       {"vm.spec.queue_size", "queue_size"},
       {"vm.spec.tx_buffer_bytes", "tx_buffer_size"},

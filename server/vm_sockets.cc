@@ -13,6 +13,7 @@
 #include "server/socket_path.h"
 #include "server/text.h"
 #include "server/vm_validation.h"
+#include "server/vsock_listener.h"
 
 namespace kinsock {
 namespace {
@@ -21,6 +22,7 @@ namespace {
 constexpr int kVhostUserBacklog = 16;
 // What Firecracker's and the existing daemon's sockets have.
 constexpr int kHybridBacklog = 128;
+constexpr int kForwardBacklog = 128;
 // The daemon's user and group. VMMs and host programs run as one of them, or are let in through the directory.
 constexpr mode_t kSocketMode = 0660;
 constexpr mode_t kDirectoryMode = 0750;
@@ -58,6 +60,7 @@ VmSocketPaths VmSocketPaths::Resolve(const VmCreation& creation, const std::stri
   VmSocketPaths paths;
   paths.vhost_user = creation.spec.vhost_user_socket;
   if (creation.spec.has_uds) paths.uds = creation.spec.uds_path;
+  paths.vsock = creation.spec.vsock_proxy;
   if (paths.vhost_user.empty() && IsVmId(creation.id)) {
     paths.default_directory = absl::StrCat(runtime_dir, "/vms/", creation.id);
     paths.vhost_user = paths.default_directory + "/vhost.sock";
@@ -76,12 +79,24 @@ absl::Status VmSocketPaths::Check(const SocketRegistry& registry, std::vector<Fi
   } else if (in_default) {
     violations.push_back({"vm.spec.vhost_user_socket", "by default " + fault});
   }
+  // Ports that are none have been found fault with.
+  if (busy.ok() && violations.empty()) busy = CheckForwards(registry);
   if (uds.empty() || !SocketPathFault(uds, kMaxHybridPathBytes).empty()) return busy;
   // The host's socket may lie in the default directory too, which is made by then.
   const bool beside = in_default && uds.substr(0, uds.rfind('/')) == default_directory;
   if (busy.ok()) busy = registry.CheckFree(CanonicalSocketPath(uds), true);
   if (busy.ok()) busy = CheckPlace("vm.spec.uds.path", uds, beside, violations);
   return busy;
+}
+
+absl::Status VmSocketPaths::CheckForwards(const SocketRegistry& registry) const {
+  if (!vsock.has_value()) return absl::OkStatus();
+  KINSOCK_RETURN_IF_ERROR(CheckVsock(vsock->forward_cid));
+  for (const uint32_t port : vsock->listen_ports) {
+    KINSOCK_RETURN_IF_ERROR(registry.CheckPortFree(port));
+    KINSOCK_RETURN_IF_ERROR(CheckVsockPort(port));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<VmSockets> VmSockets::Make(const VmSocketPaths& paths, const std::string& vm_name,
@@ -103,6 +118,14 @@ absl::StatusOr<VmSockets> VmSockets::Make(const VmSocketPaths& paths, const std:
   if (!paths.uds.empty()) {
     KINSOCK_ASSIGN_OR_RETURN(sockets.uds_, listen(paths.uds, kHybridBacklog, true));
   }
+  if (!paths.vsock.has_value()) return sockets;
+  for (const uint32_t port : paths.vsock->listen_ports) {
+    KINSOCK_RETURN_IF_ERROR(registry.CheckPortFree(port));
+    registry.TakePort(port, vm_name);
+    sockets.registered_ports_.push_back(port);
+    KINSOCK_ASSIGN_OR_RETURN(UniqueFd listener, ListenVsock(port, kForwardBacklog));
+    sockets.forwards_.push_back({std::move(listener), port});
+  }
   return sockets;
 }
 
@@ -110,6 +133,8 @@ VmSockets::~VmSockets() {
   RemoveFiles();
   if (!default_directory_.empty()) rmdir(default_directory_.c_str());
   for (const std::string& path : registered_) registry_->Release(path);
+  forwards_.clear();  // while they listen, guests must be kept from them
+  for (const uint32_t port : registered_ports_) registry_->ReleasePort(port);
 }
 
 void VmSockets::RemoveFiles() {

@@ -2,12 +2,16 @@
 #ifndef KINSOCK_SERVER_VM_SOCKETS_H_
 #define KINSOCK_SERVER_VM_SOCKETS_H_
 
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/unique_fd.h"
+#include "device/device_spec.h"
 #include "server/bound_socket.h"
 #include "server/error.h"
 #include "server/socket_registry.h"
@@ -17,24 +21,29 @@ namespace kinsock {
 
 // Where the sockets of a VM are, once the defaults are filled in.
 struct VmSocketPaths {
-  std::string vhost_user;         // empty: the VM's id is none, so there is no default
-  std::string uds;                // empty: no host side
-  std::string default_directory;  // "<runtime dir>/vms/<id>" when `vhost_user` lies there: made when missing
+  std::string vhost_user;           // empty: the VM's id is none, so there is no default
+  std::string uds;                  // empty: no host side
+  std::optional<VsockProxy> vsock;  // the host side on AF_VSOCK, if there is one
+  std::string default_directory;    // "<runtime dir>/vms/<id>" when `vhost_user` lies there: made when missing
 
   static VmSocketPaths Resolve(const VmCreation& creation, const std::string& runtime_dir);
 
-  // Looks whether both sockets can be made; makes nothing. What the file system refuses is added to `violations`
-  // (what CheckVm() says of the paths is not said again); what somebody else has is returned: SOCKET_PATH_BUSY.
+  // Looks whether all sockets can be made; makes nothing. What the file system refuses is added to `violations`
+  // (what CheckVm() says of the paths is not said again); what somebody else has is returned: SOCKET_PATH_BUSY,
+  // VSOCK_PORT_BUSY; so is what the kernel has not: VSOCK_UNAVAILABLE.
   absl::Status Check(const SocketRegistry& registry, std::vector<FieldViolation>& violations) const;
+
+ private:
+  absl::Status CheckForwards(const SocketRegistry& registry) const;
 };
 
-// The two listening sockets of a VM. With this object go their files, their places in the registry, and the default
-// directory if it is empty.
+// The listening sockets of a VM: one for its VMM, one for host programs or one for each port of the host's AF_VSOCK.
+// With this object go their files, their places in the registry, and the default directory if it is empty.
 //
 // Thread: main.
 class VmSockets {
  public:
-  // Makes both or none. `registry` outlives the sockets. Errors: as BoundSocket::Listen().
+  // Makes all or none. `registry` outlives the sockets. Errors: as BoundSocket::Listen() and ListenVsock().
   static absl::StatusOr<VmSockets> Make(const VmSocketPaths& paths, const std::string& vm_name,
                                         SocketRegistry& registry);
 
@@ -44,6 +53,8 @@ class VmSockets {
 
   UniqueFd TakeVhostUserListener() { return vhost_user_.TakeListener(); }
   UniqueFd TakeHostListener() { return uds_.TakeListener(); }  // invalid: no host side
+
+  std::vector<ForwardSocket> TakeForwards() { return std::move(forwards_); }
 
   // Takes the files away, so that nobody new connects; the paths stay reserved.
   void RemoveFiles();
@@ -55,6 +66,8 @@ class VmSockets {
   std::vector<std::string> registered_;  // canonical paths
   BoundSocket vhost_user_;
   BoundSocket uds_;
+  std::vector<uint32_t> registered_ports_;
+  std::vector<ForwardSocket> forwards_;
   std::string default_directory_;
 };
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,13 @@ struct CidRequest {
   friend bool operator==(const CidRequest&, const CidRequest&) = default;
 };
 
+// A host side in the AF_VSOCK address space of the host's kernel. Plain value.
+struct VsockProxy {
+  Cid forward_cid = 0;                 // where the guest's calls to the host go
+  std::vector<uint32_t> listen_ports;  // of the host; each stands for the same port of the guest
+  friend bool operator==(const VsockProxy&, const VsockProxy&) = default;
+};
+
 // What is wanted of a VM: what a client or a configuration file may say. Plain value; checked by vm_validation.
 struct VmSpec {
   static constexpr uint32_t kDefaultQueueSize = 1024;
@@ -32,8 +40,9 @@ struct VmSpec {
 
   CidRequest cid;
   std::string vhost_user_socket;  // empty: "<runtime dir>/vms/<id>/vhost.sock"
-  bool has_uds = false;           // a host side was asked for
+  bool has_uds = false;           // a host side on UNIX sockets was asked for
   std::string uds_path;
+  std::optional<VsockProxy> vsock_proxy;  // one on AF_VSOCK; excludes the other
   std::vector<std::string> groups;  // empty: kDefaultGroup
   uint32_t queue_size = 0;          // 0: kDefaultQueueSize
   uint32_t tx_buffer_bytes = 0;     // 0: kDefaultTxBufferBytes

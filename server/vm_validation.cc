@@ -15,6 +15,8 @@ namespace {
 
 using Violations = std::vector<FieldViolation>;
 
+constexpr uint32_t kAnyPort = 0xffff'ffff;  // VMADDR_PORT_ANY
+
 bool IsOneOf(std::string_view text, std::string_view others) {
   return std::all_of(text.begin(), text.end(), [&](unsigned char c) {
     return absl::ascii_isalnum(c) || others.find(static_cast<char>(c)) != std::string_view::npos;
@@ -48,6 +50,38 @@ void CheckSockets(const VmSpec& spec, Violations& violations) {
     fault = "is the same as vhost_user_socket; the VMM and host programs need a socket each";
   }
   if (!fault.empty()) violations.push_back({"vm.spec.uds.path", std::move(fault)});
+}
+
+void CheckVsockProxy(const VmSpec& spec, Violations& violations) {
+  if (!spec.vsock_proxy.has_value()) return;
+  const VsockProxy& proxy = *spec.vsock_proxy;
+  if (spec.has_uds) {
+    violations.push_back({"vm.spec.vsock_proxy",
+                          "excludes uds: a guest's host side is AF_VSOCK or UNIX sockets, not "
+                          "both; take one of them out"});
+  }
+  if (proxy.forward_cid == 0 || proxy.forward_cid == kAnyCid) {
+    violations.push_back({"vm.spec.vsock_proxy.forward_cid",
+                          absl::StrCat(proxy.forward_cid, " is no CID that a call can go to; use ", kLocalCid,
+                                       ", which is the host itself, or that of a machine which the host reaches")});
+  }
+  const std::vector<uint32_t>& ports = proxy.listen_ports;
+  constexpr char kField[] = "vm.spec.vsock_proxy.listen_ports";
+  if (ports.size() > kMaxListenPorts) {
+    violations.push_back(
+        {kField, absl::StrCat("has ", ports.size(), " ports, at most ", kMaxListenPorts, " are allowed")});
+    return;
+  }
+  for (size_t i = 0; i < ports.size(); ++i) {
+    const auto end = ports.begin() + static_cast<ptrdiff_t>(i);
+    if (ports[i] == 0 || ports[i] == kAnyPort) {
+      violations.push_back(
+          {absl::StrCat(kField, "[", i, "]"), absl::StrCat(ports[i], " is not a port from 1 to ", kAnyPort - 1)});
+    } else if (std::find(ports.begin(), end, ports[i]) != end) {
+      violations.push_back(
+          {absl::StrCat(kField, "[", i, "]"), absl::StrCat(ports[i], " is there already; take one of the two out")});
+    }
+  }
 }
 
 // Wide, because the existing daemon takes any text; "+" and "," separate groups on command lines.
@@ -148,6 +182,7 @@ std::vector<FieldViolation> CheckVm(const VmCreation& creation) {
   CheckAnnotations(creation.annotations, violations);
   CheckCid(creation.spec.cid, violations);
   CheckSockets(creation.spec, violations);
+  CheckVsockProxy(creation.spec, violations);
   CheckGroups(creation.spec.groups, violations);
   CheckSizes(creation.spec, violations);
   return violations;

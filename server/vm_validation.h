@@ -26,6 +26,8 @@ inline constexpr uint32_t kMaxQueueSize = 32768;          // virtio 1.3, section
 inline constexpr uint32_t kMinTxBufferBytes = 1024;       // below, a window costs more packets than it carries
 inline constexpr uint32_t kMaxTxBufferBytes = 64u << 20;  // DeviceLimits::max_buffered_bytes: one connection's share
 inline constexpr size_t kMaxRequestIdBytes = 64;
+// Of AF_VSOCK on the host, for one VM: each costs a descriptor, of which a VM otherwise has some fifteen.
+inline constexpr size_t kMaxListenPorts = 64;
 
 // Whether `id` is 1 to 63 lower-case letters, digits and hyphens, begins with a letter and does not end with a hyphen.
 bool IsVmId(std::string_view id);

@@ -108,11 +108,11 @@ void Reader::ReadApi(const YAML::Node& api) {
   });
 }
 
-// The value of a VM's setting as it would stand on a command line; `groups` may be a list.
+// The value of a VM's setting as it would stand on a command line; `groups` and `forward_listen` may be lists.
 std::string Reader::SettingText(const std::string& key, const YAML::Node& value, const std::string& field) {
   if (value.IsScalar()) return value.Scalar();
   std::vector<std::string> items;
-  const bool list = key == "groups" && value.IsSequence();
+  const bool list = (key == "groups" || key == "forward_listen") && value.IsSequence();
   for (size_t i = 0; list && i < value.size(); ++i) {
     if (value[i].IsScalar()) items.push_back(value[i].Scalar());
   }

@@ -89,6 +89,10 @@ TEST(ErrorReportTest, NamesFlagsNotFields) {
       ToGrpcStatus(FieldsInvalid("", {{"vm.spec.uds.path", "is bad"}, {"vm.spec.cid.static_cid", "is worse"}})));
   EXPECT_THAT(text, HasSubstr("  --uds-path is bad\n"));
   EXPECT_THAT(text, HasSubstr("  --cid is worse\n"));
+  const std::string forward = DescribeError(ToGrpcStatus(FieldsInvalid(
+      "", {{"vm.spec.vsock_proxy.listen_ports[0]", "is bad"}, {"vm.spec.vsock_proxy.forward_cid", "is worse"}})));
+  EXPECT_THAT(forward, HasSubstr("  --forward-listen is bad\n"));
+  EXPECT_THAT(forward, HasSubstr("  --forward-cid is worse\n"));
 }
 
 TEST(ErrorReportTest, AnErrorWithoutDetailsIsStillSaid) {

@@ -29,6 +29,18 @@ TEST(HostPortsTest, AReleasedPortRestsForAsLongAsPossible) {
   EXPECT_EQ(ports.Take(), first);
 }
 
+TEST(HostPortsTest, AWantedPortIsTakenOnce) {
+  HostPorts ports;
+  EXPECT_TRUE(ports.TakeThis(1025));
+  EXPECT_FALSE(ports.TakeThis(1025));
+  EXPECT_TRUE(ports.TakeThis(HostPorts::kFirstShort));
+  for (uint32_t i = HostPorts::kFirstShort; i < HostPorts::kLastShort; ++i)
+    EXPECT_LE(ports.Take(), HostPorts::kLastShort);
+  EXPECT_EQ(ports.Take(), HostPorts::kFirstLong);
+  ports.Release(1025);
+  EXPECT_TRUE(ports.TakeThis(1025));
+}
+
 TEST(HostPortsTest, ReleasingAStrangerIsHarmless) {
   HostPorts ports;
   ports.Release(50000);

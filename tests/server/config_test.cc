@@ -77,9 +77,28 @@ TEST(ExistingFlagsTest, SeveralVms) {
   EXPECT_EQ(config.vms[1].creation.spec.queue_size, 1024u);
 }
 
-TEST(ExistingFlagsTest, ForwardingIsRefusedInWords) {
-  EXPECT_THAT(Fault({"--socket=/tmp/s", "--forward-cid=1", "--forward-listen=9001+9002"}),
-              HasSubstr("AF_VSOCK forwarding, which is not available in this version"));
+TEST(ExistingFlagsTest, ForwardingInPlaceOfAUdsPath) {
+  const VsockProxy both{.forward_cid = 1, .listen_ports = {9001, 9002}};
+  const Config flags = Good({"--socket=/tmp/s", "--forward-listen=9001+9002", "--forward-cid=1"});
+  EXPECT_EQ(flags.vms[0].creation.spec.vsock_proxy, both);
+  EXPECT_FALSE(flags.vms[0].creation.spec.has_uds);
+  const Config option = Good({"--vm", "guest-cid=5,socket=/tmp/s,forward_cid=1,forward-listen=9001+9002"});
+  EXPECT_EQ(option.vms[0].creation.spec.vsock_proxy, both);
+  const Config alone = Good({"--socket=/tmp/s", "--forward-cid=2"});
+  EXPECT_EQ(alone.vms[0].creation.spec.vsock_proxy, (VsockProxy{.forward_cid = 2, .listen_ports = {}}));
+}
+
+TEST(ExistingFlagsTest, ForwardingThatMakesNoSense) {
+  EXPECT_THAT(Fault({"--socket=/tmp/s", "--forward-cid=1", "--uds-path=/tmp/u"}), HasSubstr("excludes uds"));
+  EXPECT_THAT(Fault({"--socket=/tmp/s", "--forward-listen=9001"}), HasSubstr("forward_cid: 0 is no CID"));
+  EXPECT_THAT(Fault({"--socket=/tmp/s", "--forward-cid=-1"}), HasSubstr("--forward-cid: \"-1\" is not a number"));
+  for (const char* ports : {"9001+", "9001,9002", "x"}) {
+    EXPECT_THAT(Fault({"--socket=/tmp/s", "--forward-cid=1", std::string("--forward-listen=") + ports}),
+                HasSubstr("is not a list of ports; write them with \"+\" between, as 9001+9002"));
+  }
+  EXPECT_THAT(Fault({"--vm", "guest-cid=3,socket=/a,forward-cid=1,forward-listen=1+2", "--vm",
+                     "guest-cid=4,socket=/b,forward-cid=1,forward-listen=2"}),
+              HasSubstr("--vm 2: forward_listen port \"2\" is already that of the VM at --vm 1"));
 }
 
 TEST(ExistingFlagsTest, RelativePathsBeginHere) {
@@ -154,11 +173,21 @@ vms:
       tx-buffer-size: 65536
       queue-size: 1024
       groups: group2+groupB
+    - guest_cid: 5
+      socket: /tmp/vhost5.socket
+      forward-cid: 1
+      forward-listen: 9001+9002
+    - guest_cid: 6
+      socket: /tmp/vhost6.socket
+      forward_cid: 1
+      forward_listen: 9003
 )",
                                                             "old.yaml");
   ASSERT_TRUE(config.ok()) << config.status();
-  ASSERT_EQ(config->vms.size(), 2u);
+  ASSERT_EQ(config->vms.size(), 4u);
   EXPECT_EQ(config->vms[0].origin, "old.yaml:3:7");
+  EXPECT_EQ(config->vms[2].creation.spec.vsock_proxy, (VsockProxy{.forward_cid = 1, .listen_ports = {9001, 9002}}));
+  EXPECT_EQ(config->vms[3].creation.spec.vsock_proxy, (VsockProxy{.forward_cid = 1, .listen_ports = {9003}}));
   EXPECT_EQ(config->vms[1].creation.spec.cid, CidRequest::Fixed(4));
   EXPECT_THAT(config->vms[1].creation.spec.groups, ElementsAre("group2", "groupB"));
   EXPECT_THAT(config->api_sockets, IsEmpty());
@@ -198,7 +227,9 @@ TEST(YamlTest, FaultsNameLineColumnAndField) {
       {"vms:\n  - guest_cid: [3]\n", "f:2:16: vms[0].guest_cid: is not a single value"},
       {"vms:\n  - guest_cid: 3\n    guest-cid: 4\n", "f:3:5: vms[0].guest_cid: was said already in line 2"},
       {"vms:\n  - guest_cid: auto\n", "f:2:5: vms[0]: has neither a name nor a fixed guest_cid"},
-      {"vms:\n  - guest_cid: 3\n    forward_cid: 1\n", "f:3:18: vms[0].forward_cid: asks for AF_VSOCK forwarding"},
+      {"vms:\n  - guest_cid: 3\n    forward_cid: one\n", "f:3:18: vms[0].forward_cid: \"one\" is not a number"},
+      {"vms:\n  - forward_cid: 1\n    forward_listen: 0+9\n",
+       "f:3:21: vms[0].forward_listen: 0 is not a port from 1 to 4294967294"},
       {"vms:\n  - guest_cid: 3\n    groups: [a, [b]]\n", "f:3:13: vms[0].groups: has an entry that is not text"},
       {"vms:\n  - just text\n", "f:2:5: vms[0]: is not a VM"},
       {"vms: 3\n", "f:1:6: vms: is not a list"},

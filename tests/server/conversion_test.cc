@@ -84,6 +84,27 @@ TEST(VmConversionTest, TheHashTellsRequestsApartButNotTheirIds) {
   EXPECT_NE(ToVmCreation(other_body)->request_hash, hash);
 }
 
+TEST(VmConversionTest, AForwardedHostSide) {
+  v1::CreateVmRequest request;
+  request.set_vm_id("a");
+  v1::VsockProxy& proxy = *request.mutable_vm()->mutable_spec()->mutable_vsock_proxy();
+  proxy.set_forward_cid(1);
+  proxy.add_listen_ports(9001);
+  proxy.add_listen_ports(9002);
+  const absl::StatusOr<VmCreation> creation = ToVmCreation(request);
+  ASSERT_TRUE(creation.ok());
+  EXPECT_FALSE(creation->spec.has_uds);
+  EXPECT_EQ(creation->spec.vsock_proxy, (VsockProxy{.forward_cid = 1, .listen_ports = {9001, 9002}}));
+
+  auto definition = std::make_shared<VmDefinition>();
+  definition->spec = creation->spec;
+  VmSnapshot snapshot;
+  snapshot.definition = std::move(definition);
+  const v1::VmSpec shown = ToProto(snapshot, "e").spec();
+  EXPECT_FALSE(shown.has_uds());
+  EXPECT_EQ(shown.vsock_proxy().DebugString(), proxy.DebugString());
+}
+
 TEST(VmConversionTest, Names) {
   EXPECT_EQ(*ToVmId("vms/web-1"), "web-1");
   for (const char* name : {"", "web-1", "vms/", "vms/A", "vms/a/b", "VMS/a"}) {
@@ -171,6 +192,22 @@ TEST(ConnectionConversionTest, TheTypeIsNamed) {
   EXPECT_EQ(ToProto(flow, {nullptr, nullptr}, "i").type(), "STREAM");
   flow.type = VIRTIO_VSOCK_TYPE_SEQPACKET;
   EXPECT_EQ(ToProto(flow, {nullptr, nullptr}, "i").type(), "SEQPACKET");
+}
+
+TEST(ConnectionConversionTest, AProgramOnAfVsock) {
+  FlowInfo flow;
+  flow.initiator.cid = kHostCid;
+  flow.initiator.port = 49152;
+  flow.initiator.host_cid = 1;
+  flow.initiator.host_port = 2000;
+  flow.target.cid = 42;
+  const VmSnapshotPtr vm = VmAt("a", "");
+  const v1::Endpoint program = ToProto(flow, {vm, vm}, "i").initiator();
+  EXPECT_EQ(program.host_path(), "");
+  EXPECT_EQ(program.host_pid(), 0);
+  EXPECT_EQ(program.host_uid(), -1);
+  EXPECT_EQ(program.host_cid(), 1u);
+  EXPECT_EQ(program.host_port(), 2000u);
 }
 
 TEST(ConnectionConversionTest, AnEndWhoseVmIsGoneKeepsItsCid) {

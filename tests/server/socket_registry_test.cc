@@ -32,6 +32,25 @@ TEST_F(SocketRegistryTest, APathHasOneOwner) {
   EXPECT_EQ(Answer("/run/a.sock", false), "");
 }
 
+TEST_F(SocketRegistryTest, APortOfTheHostHasOneOwner) {
+  registry_.TakePort(9001, "vms/a");
+  const absl::Status busy = registry_.CheckPortFree(9001);
+  EXPECT_EQ(ErrorReason(busy), "VSOCK_PORT_BUSY");
+  EXPECT_EQ(busy.message(), "vm.spec.vsock_proxy.listen_ports: AF_VSOCK port 9001 belongs to vms/a; choose another");
+  EXPECT_TRUE(registry_.CheckPortFree(9002).ok());
+  registry_.ReleasePort(9001);
+  EXPECT_TRUE(registry_.CheckPortFree(9001).ok());
+}
+
+TEST_F(SocketRegistryTest, ReactorsSeeWhichPortsAreTaken) {
+  const std::shared_ptr<const ForwardPorts> seen = registry_.ports();
+  registry_.TakePort(9001, "vms/a");
+  EXPECT_TRUE(seen->Contains(9001));
+  EXPECT_FALSE(seen->Contains(9002));
+  registry_.ReleasePort(9001);
+  EXPECT_FALSE(seen->Contains(9001));
+}
+
 TEST_F(SocketRegistryTest, NoSocketIsMadeWhereAGuestWouldReachIt) {
   EXPECT_EQ(Answer("/run/a.uds_80", false), "SOCKET_PATH_BUSY");
   EXPECT_EQ(Answer("/run/a.uds_4294967295", true), "SOCKET_PATH_BUSY");

@@ -38,6 +38,12 @@ TEST(CheckVmTest, TakesWhatIsGood) {
   EXPECT_THAT(CheckVm(smallest), ::testing::IsEmpty());
 }
 
+void Forward(VmCreation& vm, VsockProxy proxy) {
+  vm.spec.has_uds = false;
+  vm.spec.uds_path.clear();
+  vm.spec.vsock_proxy = std::move(proxy);
+}
+
 struct Case {
   const char* what;
   std::function<void(VmCreation&)> spoil;
@@ -74,6 +80,41 @@ TEST(CheckVmTest, NamesTheFieldThatIsBad) {
       {"empty uds path", [](VmCreation& vm) { vm.spec.uds_path = ""; }, "vm.spec.uds.path", "empty"},
       {"uds is the socket", [](VmCreation& vm) { vm.spec.uds_path = vm.spec.vhost_user_socket; }, "vm.spec.uds.path",
        "same"},
+      {"both host sides",
+       [](VmCreation& vm) {
+         vm.spec.vsock_proxy = VsockProxy{1, {}};
+       },
+       "vm.spec.vsock_proxy", "excludes uds"},
+      {"forward to 0",
+       [](VmCreation& vm) {
+         Forward(vm, {0, {}});
+       },
+       "vm.spec.vsock_proxy.forward_cid", "no CID"},
+      {"forward to any",
+       [](VmCreation& vm) {
+         Forward(vm, {kAnyCid, {}});
+       },
+       "vm.spec.vsock_proxy.forward_cid", "no CID"},
+      {"port 0",
+       [](VmCreation& vm) {
+         Forward(vm, {1, {9001, 0}});
+       },
+       "vm.spec.vsock_proxy.listen_ports[1]", "from 1 to 4294967294"},
+      {"any port",
+       [](VmCreation& vm) {
+         Forward(vm, {1, {0xffff'ffff}});
+       },
+       "vm.spec.vsock_proxy.listen_ports[0]", "from 1 to 4294967294"},
+      {"a port twice",
+       [](VmCreation& vm) {
+         Forward(vm, {1, {7, 8, 7}});
+       },
+       "vm.spec.vsock_proxy.listen_ports[2]", "there already"},
+      {"65 ports",
+       [](VmCreation& vm) {
+         Forward(vm, {1, std::vector<uint32_t>(65, 7)});
+       },
+       "vm.spec.vsock_proxy.listen_ports", "at most 64"},
       {"65 groups", [](VmCreation& vm) { vm.spec.groups.assign(65, "g"); }, "vm.spec.groups", "at most 64"},
       {"empty group",
        [](VmCreation& vm) {

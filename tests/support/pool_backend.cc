@@ -59,7 +59,7 @@ absl::StatusOr<Backend::Vm> PoolBackend::AddVm(uint64_t cid, const VmOptions& op
   if (options.host_side) {
     vm.uds_path = dir_ / (name + ".vsock");
     spec.host_listener = ListenAt(vm.uds_path);
-    spec.uds_path = vm.uds_path;
+    spec.host = HostAddress::Unix(vm.uds_path);
   }
 
   stats_[vm.id] = spec.stats;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A virtual machine with a real Linux in it, under QEMU."""
 
+import pathlib
 import socket
 import typing
 
@@ -31,8 +32,10 @@ def qemu_vsock_arguments(vhost_user_socket: str) -> list[str]:
 class Guest:
     """From power-on to power-off. Construct it in the main thread (see Child)."""
 
-    def __init__(self, name: str, scratch: Scratch, vsock_arguments: typing.Sequence[str]) -> None:
+    def __init__(self, name: str, scratch: Scratch, vsock_arguments: typing.Sequence[str],
+                 initrd: pathlib.Path | None = None) -> None:
         self.name = name
+        self._initrd = initrd or guest_image().initrd
         self._closed = False
         self._console = scratch / f"{name}.console"
         control, control_of_qemu = socket.socketpair()
@@ -49,7 +52,7 @@ class Guest:
         image = guest_image()
         return [str(programs.qemu()), *accelerator.accelerator(), "-name", self.name,
                 "-machine", "q35", "-m", _MEMORY, "-smp", "1", "-nodefaults", "-display", "none",
-                "-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append", "console=ttyS0",
+                "-kernel", str(image.kernel), "-initrd", str(self._initrd), "-append", "console=ttyS0",
                 "-serial", f"file:{self._console}",
                 "-chardev", f"socket,id=monitor,fd={monitor_fd}", "-mon", "chardev=monitor,mode=control",
                 "-chardev", f"socket,id=control,fd={control_fd}",

@@ -29,6 +29,10 @@ def vsocktool() -> pathlib.Path:
     return _built("VSOCKTOOL", "tests/e2e/guest/vsocktool", "bazel build //tests/e2e/guest:vsocktool")
 
 
+def forward_stories() -> pathlib.Path:
+    return _built("FORWARD_STORIES", "tests/e2e/nested/forward_stories",
+                  "bazel build //tests/e2e/nested:forward_stories")
+
 
 def qemu() -> pathlib.Path:
     return _installed("qemu-system-x86_64", None)

@@ -21,6 +21,9 @@ struct LoadOptions {
   uint32_t write_bytes = 64 * 1024;
   uint32_t connections = 1;
   uint32_t pairs = 1;  // that talk, of all guests
+  std::string attack;       // its name
+  uint64_t victim = 4;      // CID of the guest that is attacked
+  double percent = 100;     // of a CPU, to burn
   std::chrono::milliseconds duration{1000};
   BenchGuestOptions guest;
 };

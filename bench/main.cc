@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "bench/attack.h"
 #include "bench/load.h"
 
 namespace kinsock::bench {
@@ -41,6 +42,8 @@ constexpr Measurement kMeasurements[] = {
     {"idle", "all guests attached and silent", MeasureIdle},
     {"pairs", "--pairs pairs of guests talk, all others are silent", MeasurePairs},
     {"quiet", "many connections that say nothing", MeasureQuietConnections},
+    {"attack", "the first guest attacks until SIGTERM", MeasureAttack},
+    {"burn", "uses CPU until SIGTERM, as an attacker would", MeasureBurn},
     {"memcpy", "limit: the copies of a sibling stream", MeasureMemcpy},
     {"unix", "limit: a stream between two programs", MeasureUnixStream},
     {"eventfd", "limit: a notification there and back", MeasureEventfd},
@@ -72,6 +75,9 @@ int Main(int argc, char** argv) {
   app.add_option("--write", options.write_bytes, "bytes of one write (65536)")->check(CLI::Range(1, 65536));
   app.add_option("--connections", options.connections, "connections (1)")->check(CLI::Range(1, 1000000));
   app.add_option("--pairs", options.pairs, "pairs of guests that talk (1)")->check(CLI::Range(1, 10000));
+  app.add_option("--attack", options.attack, "one of " + AttackNames());
+  app.add_option("--victim", options.victim, "CID of the guest that is attacked (4)");
+  app.add_option("--percent", options.percent, "of a CPU to burn (100)")->check(CLI::Range(0.0, 100.0));
   app.add_option("--milliseconds", milliseconds, "time that is measured, after a quarter of it to warm up (1000)")
       ->check(CLI::Range(10, 600000));
   app.add_option("--ring", options.guest.ring_entries, "entries of each ring, a power of two (128)")

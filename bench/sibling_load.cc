@@ -2,6 +2,7 @@
 #include <atomic>
 #include <thread>
 
+#include "bench/attack.h"
 #include "bench/drive.h"
 #include "bench/load.h"
 #include "bench/probe.h"
@@ -14,6 +15,7 @@ Figures MeasureSiblingThroughput(const LoadOptions& options) {
   BenchGuest sender(options.sockets[0], options.guest);
   BenchGuest receiver(options.sockets[1], options.guest);
   receiver.Listen(kPort, [](BenchGuest::Connection&) {});
+  receiver.Listen(kAttackPort, [](BenchGuest::Connection&) {});
   const Guests both = {&sender, &receiver};
   const std::vector<BenchGuest::Connection*> streams = OpenConnections(sender, receiver, kPort, options.connections);
   for (BenchGuest::Connection* stream : streams) sender.Send(*stream, kEndless, options.write_bytes);
@@ -36,6 +38,7 @@ Figures MeasureSiblingLatency(const LoadOptions& options) {
   BenchGuest asker(options.sockets[0], options.guest);
   BenchGuest teller(options.sockets[1], options.guest);
   teller.Listen(kPort, [](BenchGuest::Connection& connection) { connection.echoes = true; });
+  teller.Listen(kAttackPort, [](BenchGuest::Connection&) {});
   BenchGuest::Connection& connection = *OpenConnections(asker, teller, kPort, 1)[0];
 
   std::atomic<bool> stop{false};

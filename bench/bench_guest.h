@@ -5,7 +5,9 @@
 #include <linux/virtio_vsock.h>
 #include <poll.h>
 
+#include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -13,6 +15,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "bench/fast_ring.h"
+#include "tests/e2e/guest/pattern.h"
 #include "tests/support/shared_memory.h"
 #include "tests/support/vhost_user_front_end.h"
 #include "tests/support/vring_driver.h"
@@ -24,8 +27,14 @@ struct BenchGuestOptions {
   uint16_t ring_entries = 128;
   uint32_t rx_buffer_bytes = 3776;  // header included
   uint32_t window = 256 * 1024;
-  bool verify = false;              // writes a pattern, and checks every byte that comes
+  bool verify = false;        // writes a pattern, and checks every byte that comes
+  bool mixed_writes = false;  // the bytes of each write vary from 1 to those asked for
+  bool reads = true;          // false: takes its packets and never frees the room that it advertised
 };
+
+// Names the bytes of one direction of a connection; both ends can work it out. What comes from the host (CID 2) is
+// told apart by the guest's port alone: back-ends differ in the port that they name to the host's program.
+uint32_t StreamSeed(uint64_t src_cid, uint32_t src_port, uint32_t dst_port);
 
 // A guest that speaks vsock as Linux does and neither writes nor reads payload, unless it verifies: what is
 // measured is the back-end. One thread drives it with Poll().
@@ -35,6 +44,7 @@ class BenchGuest {
   struct Connection {
     enum class State : uint8_t { kConnecting, kOpen, kReset };
     State state = State::kConnecting;
+    bool was_open = false;
     uint32_t index = 0;
     uint64_t peer_cid = 0;
     uint32_t peer_port = 0;
@@ -52,11 +62,10 @@ class BenchGuest {
     uint64_t received = 0;
     uint32_t fwd_cnt = 0;
     uint32_t advertised = 0;
-    bool peer_shutdown = false;
+    std::unique_ptr<guest::PatternChecker> checker;  // if the guest verifies
 
-    bool echoes = false;   // answers each packet with one of the same size
-    bool listed = false;   // in the list of senders
-    uint64_t mismatches = 0;
+    bool echoes = false;  // answers each packet with one of the same size
+    bool listed = false;  // in the list of senders
   };
 
   // Connects to the back-end at `socket` and starts the driver. Ends the process if that fails.
@@ -65,17 +74,21 @@ class BenchGuest {
   BenchGuest& operator=(const BenchGuest&) = delete;
 
   uint64_t cid() const { return cid_; }
+  // From connecting to the back-end until it has answered a request behind the start of the driver.
+  std::chrono::nanoseconds attach_time() const { return attach_time_; }
 
   // Begins a connection. The reference stays valid for the life of the guest.
   Connection& Connect(uint64_t cid, uint32_t port);
   // `bytes` go out in packets of `write_bytes`, as credit and ring allow.
   void Send(Connection& connection, uint64_t bytes, uint32_t write_bytes);
+  // Nothing more goes out than what is in the ring.
+  void StopSending();
   void Close(Connection& connection);
-  // Called for each connection that somebody else makes.
-  std::function<void(Connection&)> on_accept;
+  // Accepts connections to `port`, and calls `on_accept` for each. Other ports answer with a reset.
+  void Listen(uint32_t port, std::function<void(Connection&)> on_accept) { listeners_[port] = std::move(on_accept); }
   // Called for each packet of payload.
   std::function<void(Connection&, uint32_t bytes)> on_data;
-  // Called when a connection that this guest began is open, or was reset.
+  // Called when a connection that this guest began is open, or is no more.
   std::function<void(Connection&)> on_change;
 
   // While false, receive buffers that come back are not posted again.
@@ -89,13 +102,23 @@ class BenchGuest {
 
   // Payload received on all connections.
   uint64_t received() const { return received_; }
-  uint64_t mismatches() const { return mismatches_; }
-  size_t connections() const { return connections_.size(); }
+  // The connection that somebody began from there. Null if there is none.
+  const Connection* Find(uint32_t local_port, uint64_t peer_cid, uint32_t peer_port) const;
 
-  // For attacks: a packet with any header and no payload, sent as soon as there is room. False if there is none.
-  bool SendRaw(const virtio_vsock_hdr& header);
+  // For attacks. A packet with any header and no payload; false if the ring has no room.
+  bool SendRaw(const virtio_vsock_hdr& header) { return Put(header, 0, nullptr); }
+  // A chain of these descriptors, in an indirect table unless there is only one; as SendRaw().
+  struct RawChain {
+    vring_desc head;             // `addr` 0: the slot's own table, or header if the chain is direct
+    vring_desc table[2] = {};    // `addr` 0: the slot's own header, or payload
+    virtio_vsock_hdr header{};
+  };
+  bool SendChain(const RawChain& chain);
+  bool ring_is_full() const { return free_slots_.empty(); }
   void Kick() { tx_->Kick(); }
   virtio_vsock_hdr Header(const Connection& connection, uint16_t op) const;
+  testing::VhostUserFrontEnd& front_end() { return *front_end_; }
+  int transmit_call_fd() const { return tx_->call_fd(); }
 
  private:
   struct Key {
@@ -111,13 +134,19 @@ class BenchGuest {
 
   void LayOutReceiveRing();
   void LayOutTransmitRing();
+  void Attach(const std::string& socket);
   bool PollReceive();
   bool PollTransmit();
   bool SendPayload();
   void Receive(const std::byte* buffer, uint32_t written);
+  void Accept(const Key& key, const virtio_vsock_hdr& request);
+  void Refuse(const virtio_vsock_hdr& packet);
   void OnPayload(Connection& connection, const std::byte* payload, uint32_t bytes);
-  bool Put(virtio_vsock_hdr header, uint32_t bytes, uint64_t pattern_offset);
+  void End(Connection& connection, const Key& key);
+  uint32_t NextWrite(const Connection& connection);
+  bool Put(virtio_vsock_hdr header, uint32_t bytes, const Connection* stream);
   void SendControl(Connection& connection, uint16_t op, uint32_t flags = 0);
+  void Queue(const virtio_vsock_hdr& header);
   bool FlushControl();
 
   const BenchGuestOptions options_;
@@ -125,17 +154,19 @@ class BenchGuest {
   testing::Violations violations_;
   testing::VringDriver rx_ring_;
   testing::VringDriver tx_ring_;
-  testing::VringDriver unused_ring_;
   std::unique_ptr<testing::VhostUserFrontEnd> front_end_;
   std::unique_ptr<FastRing> rx_;
   std::unique_ptr<FastRing> tx_;
   uint64_t cid_ = 0;
+  std::chrono::nanoseconds attach_time_{0};
 
   std::vector<std::byte*> rx_buffers_;  // by head
   struct Slot {
     virtio_vsock_hdr* header;
     vring_desc* table;       // two entries: header, payload
     std::byte* payload;      // own, if the guest verifies; else shared
+    uint64_t header_gpa;
+    uint64_t table_gpa;
     uint64_t payload_gpa;
   };
   std::vector<Slot> tx_slots_;          // by head
@@ -145,11 +176,12 @@ class BenchGuest {
   absl::flat_hash_map<Key, Connection*> by_key_;
   std::vector<Connection*> senders_;    // have something to send
   size_t next_sender_ = 0;
-  std::vector<virtio_vsock_hdr> control_;  // waits for a slot
+  std::deque<virtio_vsock_hdr> control_;   // waits for a slot
+  absl::flat_hash_map<uint32_t, std::function<void(Connection&)>> listeners_;
+  uint64_t random_ = 88172645463325252;    // of mixed writes
   uint32_t next_port_ = 1024;
   bool posts_buffers_ = true;
   uint64_t received_ = 0;
-  uint64_t mismatches_ = 0;
 };
 
 }  // namespace kinsock::bench

@@ -37,12 +37,17 @@ class FastRing {
   // Offers the chain that begins at `head`. Seen by the device after Publish().
   void Post(uint16_t head) { avail_[2 + (posted_++ & (size_ - 1))] = head; }
 
-  // Shows what was posted, and kicks if the device asked for it.
+  // Makes what was posted visible.
+  void Show() {
+    published_ = posted_;
+    Field(avail_[1]).store(posted_, std::memory_order_release);
+  }
+
+  // The same, and kicks if the device asked for it.
   void Publish() {
     if (posted_ == published_) return;
     const uint16_t before = published_;
-    published_ = posted_;
-    Field(avail_[1]).store(posted_, std::memory_order_release);
+    Show();
     std::atomic_thread_fence(std::memory_order_seq_cst);
     const uint16_t event = Field(*reinterpret_cast<uint16_t*>(used_ + 4 + 8u * size_)).load();
     if (static_cast<uint16_t>(posted_ - event - 1) < static_cast<uint16_t>(posted_ - before)) Kick();

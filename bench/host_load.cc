@@ -1,169 +1,266 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <array>
 #include <atomic>
-#include <cerrno>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <string>
+#include <cstddef>
+#include <memory>
+#include <span>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "base/unique_fd.h"
+#include "bench/drive.h"
+#include "bench/host_program.h"
 #include "bench/load.h"
 #include "bench/probe.h"
+#include "bench/verify.h"
 
 namespace kinsock::bench {
 namespace {
 
-constexpr uint32_t kPort = 5000;
-constexpr uint64_t kEndless = uint64_t{1} << 60;
-constexpr double kGbit = 8e-9;
+constexpr uint32_t kHostCid = 2;
+constexpr int kConnectsAtOnce = 16;
 
-[[noreturn]] void Fail(const char* what) {
-  std::fprintf(stderr, "%s: %s\n", what, std::strerror(errno));
-  std::exit(1);
-}
+void Ignore(BenchGuest::Connection&) {}
+void Echo(BenchGuest::Connection& connection) { connection.echoes = true; }
 
-sockaddr_un Address(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof(address.sun_path)) Fail("--uds-path");
-  std::memcpy(address.sun_path, path.data(), path.size());
-  return address;
-}
-
-UniqueFd ConnectTo(const std::string& path) {
-  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const sockaddr_un address = Address(path);
-  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) Fail("connect");
-  return fd;
-}
-
-UniqueFd ListenAt(const std::string& path) {
-  unlink(path.c_str());
-  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const sockaddr_un address = Address(path);
-  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) Fail("bind");
-  if (listen(fd.get(), 128) != 0) Fail("listen");
-  return fd;
-}
-
-// A stream to the guest's port, past the handshake. False if the guest did not accept.
-bool Handshake(const UniqueFd& fd) {
-  const std::string line = absl::StrCat("CONNECT ", kPort, "\n");
-  if (write(fd.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size())) return false;
-  char byte = 0;
-  while (byte != '\n') {
-    if (read(fd.get(), &byte, 1) != 1) return false;
-  }
-  return true;
-}
-
-Figures PerSecond(double gbit, double wall, double cpu) {
-  Figures figures = {{"gbit_per_s", gbit / wall}};
-  if (cpu > 0) figures.push_back({"gbit_per_cpu_s", gbit / cpu});
-  return figures;
-}
-
-}  // namespace
-
-Figures MeasureHostToGuest(const LoadOptions& options) {
-  BenchGuest guest(options.sockets.at(0), options.guest);
-  guest.on_accept = [](BenchGuest::Connection&) {};
-  std::atomic<bool> stop{false};
-  std::thread program([&] {
-    const UniqueFd fd = ConnectTo(options.uds_path);
-    if (!Handshake(fd)) Fail("handshake");
-    const std::string bytes(options.write_bytes, 'x');
-    while (!stop && write(fd.get(), bytes.data(), bytes.size()) > 0) {
-    }
-  });
-  DriveFor({&guest}, options.duration / 4);
-  const uint64_t before = guest.received();
-  const Stretch stretch(options.backend);
-  DriveFor({&guest}, options.duration);
-  const Figures figures = PerSecond(static_cast<double>(guest.received() - before) * kGbit, stretch.wall(),
-                                    stretch.cpu());
-  stop = true;
+// Joins a program that may need the guest to move on before it can end.
+void Join(std::thread& program, const Guests& guests) {
   std::atomic<bool> joined{false};
   std::thread joiner([&] {
     program.join();
     joined = true;
   });
-  Drive({&guest}, [&] { return joined.load(); });
+  Drive(guests, [&] { return joined.load(); });
   joiner.join();
+}
+
+// Writes until told to stop: always the same bytes, or those of the stream's pattern. Returns how many.
+uint64_t WriteUntil(const std::atomic<bool>& stop, const UniqueFd& fd, const LoadOptions& options, uint32_t seed) {
+  std::vector<std::byte> bytes(options.write_bytes);
+  uint64_t written = 0;
+  while (!stop.load(std::memory_order_relaxed)) {
+    if (options.guest.verify) guest::FillPattern(seed, written, bytes);
+    for (size_t done = 0; done < bytes.size();) {
+      const ssize_t count = write(fd.get(), bytes.data() + done, bytes.size() - done);
+      if (count <= 0) Fail("the host program's stream ended");
+      done += static_cast<size_t>(count);
+    }
+    written += bytes.size();
+  }
+  return written;
+}
+
+}  // namespace
+
+Figures MeasureHostToGuest(const LoadOptions& options) {
+  Need(options, 1);
+  BenchGuest guest(options.sockets[0], options.guest);
+  BenchGuest::Connection* stream = nullptr;
+  guest.Listen(kPort, [&stream](BenchGuest::Connection& connection) { stream = &connection; });
+  std::atomic<bool> stop{false};
+  std::atomic<bool> all_written{false};
+  std::atomic<bool> over{false};
+  uint64_t written = 0;  // read behind all_written
+  std::thread program([&] {
+    const UniqueFd fd = AskForPort(options.uds_path, kPort);
+    if (AwaitOk(fd) == 0) Fail("the guest was not reached");
+    written = WriteUntil(stop, fd, options, StreamSeed(kHostCid, 0, kPort));
+    all_written = true;
+    while (!over) poll(nullptr, 0, 1);  // the stream stays open until all has been looked at
+  });
+  DriveFor({&guest}, options.duration / kWarmUpPart);
+  const uint64_t before = guest.received();
+  Stretch stretch(options.backend);
+  DriveFor({&guest}, options.duration);
+  stretch.Stop();
+  Figures figures = Throughput(guest.received() - before, stretch);
+  stop = true;
+  if (options.guest.verify) {
+    Drive({&guest}, [&] { return all_written.load(); });
+    AwaitBytes({&guest}, [&guest] { return guest.received(); }, written);
+    Verification verification;
+    const bool came = stream != nullptr && stream->checker != nullptr;
+    verification.Add(written, came ? stream->checker->Verdict(written) : "nothing came");
+    Append(figures, verification.figures());
+  }
+  over = true;
+  Join(program, {&guest});
   return figures;
 }
 
 Figures MeasureGuestToHost(const LoadOptions& options) {
+  Need(options, 1);
   const UniqueFd listener = ListenAt(absl::StrCat(options.uds_path, "_", kPort));
-  BenchGuest guest(options.sockets.at(0), options.guest);
-  guest.Send(guest.Connect(/*cid=*/2, kPort), kEndless, options.write_bytes);
+  BenchGuest guest(options.sockets[0], options.guest);
+  BenchGuest::Connection& stream = guest.Connect(kHostCid, kPort);
+  guest.Send(stream, kEndless, options.write_bytes);
+  guest::PatternChecker checker(StreamSeed(guest.cid(), stream.local_port, kPort));
   std::atomic<uint64_t> received{0};
   std::thread program([&] {
     const UniqueFd fd(accept(listener.get(), nullptr, nullptr));
-    std::string buffer(std::max<size_t>(options.write_bytes, 65536), 'x');
+    std::vector<std::byte> buffer(kReadBytes);
     for (;;) {
       const ssize_t got = read(fd.get(), buffer.data(), buffer.size());
       if (got <= 0) return;
-      received.fetch_add(static_cast<uint64_t>(got), std::memory_order_relaxed);
+      if (options.guest.verify) checker.Feed({buffer.data(), static_cast<size_t>(got)});
+      received.fetch_add(static_cast<uint64_t>(got), std::memory_order_release);
     }
   });
-  DriveFor({&guest}, options.duration / 4);
+  DriveFor({&guest}, options.duration / kWarmUpPart);
   const uint64_t before = received;
-  const Stretch stretch(options.backend);
+  Stretch stretch(options.backend);
   DriveFor({&guest}, options.duration);
-  const Figures figures =
-      PerSecond(static_cast<double>(received - before) * kGbit, stretch.wall(), stretch.cpu());
-  program.detach();  // ends with the process
+  stretch.Stop();
+  Figures figures = Throughput(received - before, stretch);
+  guest.StopSending();
+  AwaitBytes({&guest}, [&received] { return received.load(std::memory_order_acquire); }, stream.sent);
+  guest.Close(stream);
+  Join(program, {&guest});
+  if (options.guest.verify) {
+    Verification verification;
+    verification.Add(received, checker.Verdict(stream.sent));
+    Append(figures, verification.figures());
+  }
   return figures;
 }
 
+// One byte from a host program to the guest and back; both sleep while they wait.
 Figures MeasureHostLatency(const LoadOptions& options) {
-  BenchGuest guest(options.sockets.at(0), options.guest);
-  guest.on_accept = [](BenchGuest::Connection& connection) { connection.echoes = true; };
+  Need(options, 1);
+  BenchGuest guest(options.sockets[0], options.guest);
+  guest.Listen(kPort, Echo);
   std::atomic<bool> stop{false};
   std::vector<double> samples;
   std::thread program([&] {
-    const UniqueFd fd = ConnectTo(options.uds_path);
-    if (!Handshake(fd)) Fail("handshake");
-    const BenchClock::time_point end = BenchClock::now() + options.duration;
+    const UniqueFd fd = AskForPort(options.uds_path, kPort);
+    if (AwaitOk(fd) == 0) Fail("the guest was not reached");
+    const BenchClock::time_point warm = BenchClock::now() + options.duration / kWarmUpPart;
+    const BenchClock::time_point end = warm + options.duration;
     char byte = 'x';
-    while (BenchClock::now() < end) {
-      const BenchClock::time_point begin = BenchClock::now();
-      if (write(fd.get(), &byte, 1) != 1 || read(fd.get(), &byte, 1) != 1) Fail("round trip");
-      samples.push_back(Seconds(BenchClock::now() - begin) * 1e6);
+    for (BenchClock::time_point begin = BenchClock::now(); begin < end;) {
+      if (write(fd.get(), &byte, 1) != 1 || read(fd.get(), &byte, 1) != 1) Fail("the host program's stream ended");
+      const BenchClock::time_point now = BenchClock::now();
+      if (begin >= warm) samples.push_back(Seconds(now - begin) * 1e6);
+      begin = now;
     }
     stop = true;
   });
-  Drive({&guest}, [&] { return stop.load(); });
+  Drive({&guest}, [&] { return stop.load(std::memory_order_relaxed); });
   program.join();
-  return {{"p50_us", Quantile(samples, 0.5)}, {"p99_us", Quantile(samples, 0.99)}};
+  return Latency(samples);
 }
 
-Figures MeasureHostConnects(const LoadOptions& options) {
-  BenchGuest guest(options.sockets.at(0), options.guest);
-  guest.on_accept = [](BenchGuest::Connection&) {};
-  std::atomic<bool> stop{false};
-  uint64_t made = 0;
+// One byte from the guest to a host program and back.
+Figures MeasureGuestLatency(const LoadOptions& options) {
+  Need(options, 1);
+  const UniqueFd listener = ListenAt(absl::StrCat(options.uds_path, "_", kPort));
+  BenchGuest guest(options.sockets[0], options.guest);
+  BenchGuest::Connection& stream = guest.Connect(kHostCid, kPort);
   std::thread program([&] {
-    const BenchClock::time_point end = BenchClock::now() + options.duration;
-    while (BenchClock::now() < end) {
-      if (!Handshake(ConnectTo(options.uds_path))) Fail("handshake");
-      ++made;
+    const UniqueFd fd(accept(listener.get(), nullptr, nullptr));
+    char byte;
+    while (read(fd.get(), &byte, 1) == 1 && write(fd.get(), &byte, 1) == 1) {
     }
-    stop = true;
   });
-  const Stretch stretch(options.backend);
-  Drive({&guest}, [&] { return stop.load(); });
-  program.join();
-  return {{"connections_per_s", static_cast<double>(made) / stretch.wall()}};
+  std::vector<double> samples;
+  BenchClock::time_point sent = BenchClock::now();
+  guest.on_data = [&](BenchGuest::Connection&, uint32_t) {
+    const BenchClock::time_point now = BenchClock::now();
+    samples.push_back(Seconds(now - sent) * 1e6);
+    sent = now;
+    guest.Send(stream, 1, 1);
+  };
+  guest.Send(stream, 1, 1);
+  DriveFor({&guest}, options.duration / kWarmUpPart);
+  samples.clear();
+  DriveFor({&guest}, options.duration);
+  Figures figures = Latency(samples);
+  guest.on_data = nullptr;
+  guest.Close(stream);
+  Join(program, {&guest});
+  return figures;
+}
+
+// Host programs connect, hear OK, and close; 16 at a time, by one thread.
+Figures MeasureHostConnects(const LoadOptions& options) {
+  Need(options, 1);
+  BenchGuest guest(options.sockets[0], options.guest);
+  guest.Listen(kPort, Ignore);
+  std::atomic<bool> stop{false};
+  std::atomic<uint64_t> made{0};
+  std::thread program([&] {
+    std::vector<UniqueFd> asked;
+    std::vector<pollfd> awaited;
+    for (int i = 0; i < kConnectsAtOnce; ++i) {
+      asked.push_back(AskForPort(options.uds_path, kPort));
+      awaited.push_back({.fd = asked.back().get(), .events = POLLIN, .revents = 0});
+    }
+    while (!stop.load(std::memory_order_relaxed)) {
+      poll(awaited.data(), awaited.size(), 20);
+      for (size_t i = 0; i < asked.size(); ++i) {
+        if (awaited[i].revents == 0) continue;
+        if (AwaitOk(asked[i]) == 0) Fail("the guest was not reached");
+        made.fetch_add(1, std::memory_order_relaxed);
+        asked[i] = AskForPort(options.uds_path, kPort);
+        awaited[i].fd = asked[i].get();
+      }
+    }
+  });
+  DriveFor({&guest}, options.duration / kWarmUpPart);
+  const uint64_t before = made;
+  Stretch stretch(options.backend);
+  DriveFor({&guest}, options.duration);
+  stretch.Stop();
+  const auto count = static_cast<double>(made - before);
+  stop = true;
+  Join(program, {&guest});
+  return {{"connections_per_s", count / stretch.wall()}, {"cpu_us_each", stretch.cpu() * 1e6 / count}};
+}
+
+// The guest connects to a host program and closes when that has accepted; 16 at a time.
+Figures MeasureGuestConnects(const LoadOptions& options) {
+  Need(options, 1);
+  const UniqueFd listener = ListenAt(absl::StrCat(options.uds_path, "_", kPort));
+  BenchGuest guest(options.sockets[0], options.guest);
+  std::atomic<bool> stop{false};
+  std::thread program([&] {
+    std::vector<pollfd> awaited = {{.fd = listener.get(), .events = POLLIN, .revents = 0}};
+    std::vector<UniqueFd> accepted(1);  // beside `awaited`
+    while (!stop.load(std::memory_order_relaxed)) {
+      poll(awaited.data(), awaited.size(), 20);
+      for (size_t i = awaited.size() - 1; i > 0; --i) {
+        if (awaited[i].revents == 0) continue;
+        accepted[i] = std::move(accepted.back());  // closes
+        awaited[i] = awaited.back();
+        accepted.pop_back();
+        awaited.pop_back();
+      }
+      if (awaited[0].revents == 0) continue;
+      accepted.emplace_back(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      awaited.push_back({.fd = accepted.back().get(), .events = POLLIN, .revents = 0});
+    }
+  });
+  uint64_t finished = 0;
+  bool over = false;
+  guest.on_change = [&](BenchGuest::Connection& connection) {
+    if (connection.state == BenchGuest::Connection::State::kOpen) return guest.Close(connection);
+    if (!connection.was_open) Fail("a connection was refused");
+    ++finished;
+    if (!over) guest.Connect(kHostCid, kPort);
+  };
+  for (int i = 0; i < kConnectsAtOnce; ++i) guest.Connect(kHostCid, kPort);
+  DriveFor({&guest}, options.duration / kWarmUpPart);
+  const uint64_t before = finished;
+  Stretch stretch(options.backend);
+  DriveFor({&guest}, options.duration);
+  stretch.Stop();
+  const auto count = static_cast<double>(finished - before);
+  over = true;
+  stop = true;
+  Join(program, {&guest});
+  return {{"connections_per_s", count / stretch.wall()}, {"cpu_us_each", stretch.cpu() * 1e6 / count}};
 }
 
 }  // namespace kinsock::bench

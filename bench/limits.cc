@@ -16,8 +16,21 @@
 namespace kinsock::bench {
 namespace {
 
-constexpr double kGbit = 8e-9;
 constexpr size_t kBody = 44;  // the header in front of each piece
+
+// Gbit per second and per CPU-second of this thread: a machine with other work takes the CPU away now and then.
+class Rate {
+ public:
+  Figures Of(uint64_t bytes) const {
+    const double gbit = static_cast<double>(bytes) * kGbit;
+    return {{"gbit_per_s", gbit / Seconds(BenchClock::now() - begin_)},
+            {"gbit_per_cpu_s", gbit / (ThreadCpuSeconds() - cpu_)}};
+  }
+
+ private:
+  const double cpu_ = ThreadCpuSeconds();
+  const BenchClock::time_point begin_ = BenchClock::now();
+};
 
 }  // namespace
 
@@ -25,10 +38,11 @@ constexpr size_t kBody = 44;  // the header in front of each piece
 // buffers, piece by piece.
 Figures MeasureMemcpy(const LoadOptions& options) {
   const size_t buffers = options.guest.ring_entries;
-  const size_t pitch = (options.guest.rx_buffer_bytes / 4096 + 1) * 4096;
+  const size_t pitch = (options.guest.rx_buffer_bytes + 4095) / 4096 * 4096;
   const size_t bytes = buffers * pitch + options.write_bytes;
-  char* memory = static_cast<char*>(
-      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  void* const mapped = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (mapped == MAP_FAILED) Fail("no memory to copy in");
+  char* const memory = static_cast<char*>(mapped);
   std::memset(memory, 1, bytes);
   const char* source = memory + buffers * pitch;
   const size_t piece = options.guest.rx_buffer_bytes - kBody;
@@ -46,19 +60,19 @@ Figures MeasureMemcpy(const LoadOptions& options) {
       copied += options.write_bytes;
     }
   };
-  copy_for(options.duration / 8);
+  copy_for(options.duration / kWarmUpPart);
   copied = 0;
-  const BenchClock::time_point begin = BenchClock::now();
-  copy_for(options.duration / 2);
-  const double gbit = static_cast<double>(copied) * kGbit / Seconds(BenchClock::now() - begin);
+  const Rate rate;
+  copy_for(options.duration);
+  Figures figures = rate.Of(copied);
   munmap(memory, bytes);
-  return {{"gbit_per_s", gbit}};
+  return figures;
 }
 
 // One program writes to another through the kernel.
 Figures MeasureUnixStream(const LoadOptions& options) {
   int ends[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return {};
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) Fail("no socket pair");
   UniqueFd writer(ends[0]);
   const UniqueFd reader(ends[1]);
   std::atomic<bool> stop{false};
@@ -68,22 +82,23 @@ Figures MeasureUnixStream(const LoadOptions& options) {
     }
     writer.reset();
   });
-  std::string buffer(256 * 1024, 'x');
+  std::string buffer(kReadBytes, 'x');
   uint64_t received = 0;
   const auto read_for = [&](BenchClock::duration duration) {
     const BenchClock::time_point end = BenchClock::now() + duration;
     while (BenchClock::now() < end) received += static_cast<uint64_t>(read(reader.get(), buffer.data(), buffer.size()));
   };
-  read_for(options.duration / 4);
+  read_for(options.duration / kWarmUpPart);
   received = 0;
-  const BenchClock::time_point begin = BenchClock::now();
+  Stretch stretch(0);
   read_for(options.duration);
-  const double gbit = static_cast<double>(received) * kGbit / Seconds(BenchClock::now() - begin);
+  stretch.Stop();
+  const uint64_t received_measured = received;
   stop = true;
   while (read(reader.get(), buffer.data(), buffer.size()) > 0) {
   }
   program.join();
-  return {{"gbit_per_s", gbit}};
+  return Throughput(received_measured, stretch);
 }
 
 // A notification to a sleeping thread and back.
@@ -96,18 +111,19 @@ Figures MeasureEventfd(const LoadOptions& options) {
     while (eventfd_read(there.get(), &count) == 0 && !stop) eventfd_write(back.get(), 1);
   });
   std::vector<double> samples;
-  const BenchClock::time_point end = BenchClock::now() + options.duration;
+  const BenchClock::time_point warm = BenchClock::now() + options.duration / kWarmUpPart;
+  const BenchClock::time_point end = warm + options.duration;
   while (BenchClock::now() < end) {
     const BenchClock::time_point begin = BenchClock::now();
     eventfd_t count;
     eventfd_write(there.get(), 1);
     eventfd_read(back.get(), &count);
-    samples.push_back(Seconds(BenchClock::now() - begin) * 1e6);
+    if (begin >= warm) samples.push_back(Seconds(BenchClock::now() - begin) * 1e6);
   }
   stop = true;
   eventfd_write(there.get(), 1);
   other.join();
-  return {{"p50_us", Quantile(samples, 0.5)}, {"p99_us", Quantile(samples, 0.99)}};
+  return Latency(samples);
 }
 
 }  // namespace kinsock::bench

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/probe.h"
 
-#include <poll.h>
-#include <sys/eventfd.h>
-
 #include <algorithm>
-#include <cstdio>
+#include <cmath>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 
 namespace kinsock::bench {
@@ -28,19 +26,22 @@ uint64_t CountEntries(const std::filesystem::path& directory) {
   return static_cast<uint64_t>(std::distance(begin(entries), end(entries)));
 }
 
+double Read(clockid_t clock) {
+  timespec time{};
+  if (clock_gettime(clock, &time) != 0) return 0;
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
 }  // namespace
 
 double CpuSeconds(pid_t process) {
-  if (process == 0) return 0;
-  uint64_t nanoseconds = 0;
-  std::error_code error;
-  for (const auto& task : std::filesystem::directory_iterator(Proc(process, "task"), error)) {
-    std::ifstream schedstat(task.path() / "schedstat");
-    uint64_t on_cpu = 0;
-    if (schedstat >> on_cpu) nanoseconds += on_cpu;
-  }
-  return static_cast<double>(nanoseconds) * 1e-9;
+  clockid_t clock;
+  if (process == 0 || clock_getcpuclockid(process, &clock) != 0) return 0;
+  return Read(clock);
 }
+
+double OwnCpuSeconds() { return Read(CLOCK_PROCESS_CPUTIME_ID); }
+double ThreadCpuSeconds() { return Read(CLOCK_THREAD_CPUTIME_ID); }
 
 uint64_t OwnMemoryBytes(pid_t process) {
   std::ifstream status(Proc(process, "status"));
@@ -56,35 +57,11 @@ uint64_t OwnMemoryBytes(pid_t process) {
 uint64_t Threads(pid_t process) { return CountEntries(Proc(process, "task")); }
 uint64_t Descriptors(pid_t process) { return CountEntries(Proc(process, "fd")); }
 
-void Drive(const std::vector<BenchGuest*>& guests, const std::function<bool()>& done) {
-  std::vector<pollfd> awaited;
-  while (!done()) {
-    bool any = false;
-    for (BenchGuest* guest : guests) any |= guest->Poll();
-    if (any) continue;
-    bool sleepy = true;
-    for (BenchGuest* guest : guests) sleepy &= guest->Sleepy();
-    if (!sleepy) continue;
-    awaited.clear();
-    for (const BenchGuest* guest : guests) guest->AppendAwaited(awaited);
-    constexpr int kLookAtTheClockMs = 20;
-    if (poll(awaited.data(), awaited.size(), kLookAtTheClockMs) <= 0) continue;
-    for (const pollfd& fd : awaited) {
-      eventfd_t count;
-      if (fd.revents != 0) eventfd_read(fd.fd, &count);
-    }
-  }
-}
-
-void DriveFor(const std::vector<BenchGuest*>& guests, BenchClock::duration duration) {
-  const BenchClock::time_point end = BenchClock::now() + duration;
-  Drive(guests, [end] { return BenchClock::now() >= end; });
-}
-
 double Quantile(std::vector<double>& samples, double part) {
   if (samples.empty()) return 0;
   std::sort(samples.begin(), samples.end());
-  return samples[std::min(samples.size() - 1, static_cast<size_t>(part * static_cast<double>(samples.size())))];
+  const auto rank = static_cast<size_t>(std::ceil(part * static_cast<double>(samples.size())));
+  return samples[std::clamp<size_t>(rank, 1, samples.size()) - 1];
 }
 
 }  // namespace kinsock::bench

@@ -43,6 +43,8 @@ namespace kinsock {
   X(limited_connections, "connections refused: the guest has as many as it may") \
   X(kicks, "notifications received for the receive ring")                        \
   X(interrupts, "interrupts sent for the receive ring")                          \
+  X(credit_requests, "times the guest was asked what it has read")                \
+  X(full_flows, "times a connection waited: too many of its packets are unread")  \
   X(starved, "times that a packet found no receive buffer")
 
 // Written by the device's reactor: its sessions, and what belongs to no direction.

@@ -61,7 +61,7 @@ void HostMessageSocket::FinishMessage() {
   empty_waiting_ += partial_.empty() ? 1 : 0;
   waiting_.push_back(std::exchange(partial_, {}));
   if (empty_waiting_ > kMaxEmptyMessages) {
-      return side_.End(*this, CloseReason::kQuota);
+    return side_.End(*this, CloseReason::kQuota);
   }
   if (waiting_.size() == 1) WriteQueued();
   UpdateInterest();

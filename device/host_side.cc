@@ -17,9 +17,7 @@ constexpr uint32_t kPacketCost = 256;  // of a batch's budget, besides the paylo
 // Host ports tried before a host program is refused: the guest itself uses the others towards the host.
 constexpr int kPortAttempts = 8;
 
-int SocketType(uint16_t vsock_type) {
-  return vsock_type == VIRTIO_VSOCK_TYPE_SEQPACKET ? SOCK_SEQPACKET : SOCK_STREAM;
-}
+int SocketType(uint16_t vsock_type) { return vsock_type == VIRTIO_VSOCK_TYPE_SEQPACKET ? SOCK_SEQPACKET : SOCK_STREAM; }
 
 void Settle(Packet& packet, Packet::Outcome outcome, CloseReason reason = CloseReason::kNone) {
   packet.outcome = outcome;
@@ -169,11 +167,9 @@ void HostSide::RetryConnect(HostSocket& socket, MonotonicTime deadline) {
   socket.timer_armed = true;
   socket.timer = env_.loop.RunAfter(kBusyRetry, [this, &socket, deadline] {
     socket.timer_armed = false;
-    HostConnection connection =
-        ConnectHost(env_.address, socket.host_port(), SocketType(socket.flow()->type()));
+    HostConnection connection = ConnectHost(env_.address, socket.host_port(), SocketType(socket.flow()->type()));
     if (connection.socket.valid()) return Continue(socket, std::move(connection));
-    const bool try_again =
-        connection.status == HostConnection::Status::kBusy && env_.loop.now() < deadline;
+    const bool try_again = connection.status == HostConnection::Status::kBusy && env_.loop.now() < deadline;
     try_again ? RetryConnect(socket, deadline) : End(socket, CloseReason::kNoListener);
   });
 }
@@ -194,8 +190,7 @@ void HostSide::Connect(UniqueFd program, uint32_t guest_port) {
   if (env_.address.kind == HostAddress::Kind::kVsock) VsockPeer(program.get(), program_cid, program_port);
   for (int attempt = 0; attempt < kPortAttempts; ++attempt) {
     request.src_port = TakePort(std::exchange(program_port, 0));
-    auto flow = std::make_shared<Flow>(env_.flow_ids.Next(), request,
-                                       Flow::End{shared_from_this(), request.src_port},
+    auto flow = std::make_shared<Flow>(env_.flow_ids.Next(), request, Flow::End{shared_from_this(), request.src_port},
                                        Flow::End{env_.rx.shared_from_this(), guest_port});
     const VsockRx::AdmitResult admitted = env_.rx.Admit(flow);
     if (admitted == VsockRx::AdmitResult::kAdmitted) {
@@ -212,9 +207,7 @@ void HostSide::Connect(UniqueFd program, uint32_t guest_port) {
 }
 
 // The port by which the guest knows a host program: that which it has in AF_VSOCK, if no other has it here.
-uint32_t HostSide::TakePort(uint32_t wanted) {
-  return wanted != 0 && ports_.TakeThis(wanted) ? wanted : ports_.Take();
-}
+uint32_t HostSide::TakePort(uint32_t wanted) { return wanted != 0 && ports_.TakeThis(wanted) ? wanted : ports_.Take(); }
 
 // --- Sockets ---
 

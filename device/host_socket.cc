@@ -144,8 +144,7 @@ bool HostSocket::Keep(absl::Span<const iovec> pieces, size_t skip, size_t bytes)
   for (const iovec& piece : pieces) {
     const size_t passed = std::min(skip, piece.iov_len);
     skip -= passed;
-    backlog_.Append(
-        absl::string_view(static_cast<const char*>(piece.iov_base) + passed, piece.iov_len - passed));
+    backlog_.Append(absl::string_view(static_cast<const char*>(piece.iov_base) + passed, piece.iov_len - passed));
   }
   return true;
 }
@@ -297,8 +296,7 @@ void HostSocket::Owe(Owed packet) {
 // False if some are still owed: the guest has no buffers.
 bool HostSocket::SendOwed() {
   if (owed_ == 0) return true;
-  const bool sent = SendOne(kRequest, VIRTIO_VSOCK_OP_REQUEST, 0) &&
-                    SendOne(kResponse, VIRTIO_VSOCK_OP_RESPONSE, 0) &&
+  const bool sent = SendOne(kRequest, VIRTIO_VSOCK_OP_REQUEST, 0) && SendOne(kResponse, VIRTIO_VSOCK_OP_RESPONSE, 0) &&
                     SendOne(kCreditUpdate, VIRTIO_VSOCK_OP_CREDIT_UPDATE, 0) &&
                     SendOne(kCreditRequest, VIRTIO_VSOCK_OP_CREDIT_REQUEST, 0) &&
                     SendOne(kShutdown, VIRTIO_VSOCK_OP_SHUTDOWN, shutdown_flags_);

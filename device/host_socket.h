@@ -149,8 +149,8 @@ class HostSocket : public FdHandler {
   uint32_t shutdown_flags_ = 0;  // what kShutdown says
   bool connecting_ = false;      // AwaitConnect()
   bool established_ = false;
-  bool end_of_file_ = false;     // the host program sends no more
-  bool hung_up_ = false;         // nor does it read
+  bool end_of_file_ = false;  // the host program sends no more
+  bool hung_up_ = false;      // nor does it read
   bool awaits_credit_ = false;
   bool awaits_buffers_ = false;
 

@@ -44,6 +44,7 @@ bool ReceiveRing::PopBuffer(DescriptorChain& chain, bool stop_at_unusable) {
     }
     if (result == Virtqueue::PopResult::kChain && chain.readable.size() == 0 &&
         chain.writable.size() > kVsockHeaderBytes) {
+      ++taken_;
       return true;
     }
     if (stop_at_unusable) {

@@ -52,6 +52,9 @@ class ReceiveRing {
   // Shows the guest what was put, with one interrupt if it wants one.
   void Flush();
 
+  // How many buffers were ever taken, modulo 2^32: whether Put() has begun a new one.
+  uint32_t taken() const { return taken_; }
+
   // Asks for a kick when buffers are posted. True if there are some already.
   bool AwaitBuffers() { return !broken_ && queue_.EnableKicks(); }
 
@@ -63,6 +66,7 @@ class ReceiveRing {
   void SetCall(std::shared_ptr<const UniqueFd> call) { call_ = std::move(call); }
   absl::Status Relocate(std::shared_ptr<const GuestMemory> memory) { return queue_.Relocate(std::move(memory)); }
 
+  uint32_t size() const { return queue_.size(); }
   // Complete only after Flush().
   uint16_t next_avail() const { return queue_.next_avail(); }
   // The ring made no sense, or its memory went away: nothing is delivered any more.
@@ -82,6 +86,7 @@ class ReceiveRing {
   std::shared_ptr<const UniqueFd> call_;
   DeviceStats& stats_;
   bool broken_ = false;
+  uint32_t taken_ = 0;
 
   // The buffer that payload may still be added to. Its header is written when it is sealed.
   DescriptorChain open_;

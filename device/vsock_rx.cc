@@ -15,7 +15,15 @@ constexpr uint32_t kPacketCost = 256;
 // A guest that is awake consumes the beginning of a batch while the rest is being copied.
 constexpr uint32_t kShowBytes = 16 * 1024;
 
-void Spend(uint32_t& budget, uint32_t bytes) { budget -= std::min(budget, bytes + kPacketCost); }
+// What goes beyond the budget is owed.
+void Spend(uint32_t& budget, uint32_t& overdraft, uint32_t bytes) {
+  const uint32_t cost = bytes + kPacketCost;
+  overdraft = cost > budget ? cost - budget : 0;
+  budget -= std::min(budget, cost);
+}
+
+// Buffers that make a turn worth its lock, however many wait.
+constexpr uint32_t kLeastBuffersInTurn = 8;
 
 void Settle(Packet& packet, Packet::Outcome outcome, CloseReason reason = CloseReason::kNone) {
   packet.outcome = outcome;
@@ -38,18 +46,24 @@ Port::Progress VsockRx::Deliver(Lane& lane, uint32_t budget) {
   Progress progress = Progress::kDrained;
   uint32_t unseen = 0;
   bool woken = false;
+  const uint32_t taken_before = ring_.has_value() ? ring_->taken() : 0;
   while (Packet* packet = lane.waiting.front()) {
     if (budget == 0) {
       progress = Progress::kBudget;
       break;
     }
+    if (ring_.has_value() && ring_->taken() - taken_before >= BuffersInTurn()) {
+      lane.resume->Notify();  // after the others that wait for this guest's buffers
+      progress = Progress::kBlocked;
+      break;
+    }
     const uint32_t before = packet->taken;
-    if (packet->outcome == Packet::Outcome::kWaiting && Offer(*packet) == Step::kNoBuffer) {
+    if (packet->outcome == Packet::Outcome::kWaiting && Offer(lane, *packet) == Step::kNoBuffer) {
       if (!WaitForBuffers(lane.resume)) continue;  // some came in this moment
       progress = Progress::kBlocked;
       break;
     }
-    Spend(budget, packet->taken - before);
+    Spend(budget, lane.overdraft, packet->taken - before);
     unseen += packet->taken - before;
     if (unseen >= kShowBytes) {
       std::exchange(woken, true) ? ring_->Show() : ring_->Flush();
@@ -61,8 +75,14 @@ Port::Progress VsockRx::Deliver(Lane& lane, uint32_t budget) {
   return progress;
 }
 
+// How many buffers one lane may take before the others get their turn: all, unless several wait for buffers.
+uint32_t VsockRx::BuffersInTurn() const {
+  if (contenders_ < 2) return UINT32_MAX;
+  return std::max<uint32_t>(ring_->size() / static_cast<uint32_t>(contenders_), kLeastBuffersInTurn);
+}
+
 // Gives the packet to the guest, whole or as far as buffers go.
-VsockRx::Step VsockRx::Offer(Packet& packet) {
+VsockRx::Step VsockRx::Offer(Lane& lane, Packet& packet) {
   if (mode_ == Mode::kClosed) {
     if (packet.header.op == VIRTIO_VSOCK_OP_REQUEST) port_stats().CountConnect(Direction::kIn, CloseReason::kPeerGone);
     Settle(packet, Packet::Outcome::kRefused, CloseReason::kPeerGone);
@@ -74,7 +94,65 @@ VsockRx::Step VsockRx::Offer(Packet& packet) {
   if (!FlushReplies() || !Put(packet, *flow)) return Step::kNoBuffer;
   const bool closed = packet.header.op == VIRTIO_VSOCK_OP_RST;
   Settle(packet, closed ? Packet::Outcome::kClosed : Packet::Outcome::kDelivered);
+  if (packet.header.op == VIRTIO_VSOCK_OP_RW) AfterPayload(lane, packet.header, *flow);
+  ReleaseHeld(*flow);
   return Step::kDone;
+}
+
+// Whether the packet has to wait at the sender's: behind others of its flow that do, or because the receiver cannot
+// keep more packets. Credit is not held: it is about the other direction.
+bool VsockRx::HoldBack(Packet& packet, const std::shared_ptr<Flow>& flow) {
+  const uint16_t op = packet.header.op;
+  if (op == VIRTIO_VSOCK_OP_CREDIT_UPDATE || op == VIRTIO_VSOCK_OP_CREDIT_REQUEST) return false;
+  const Flow::Side from = Opposite(flow->SideOf(*this));
+  if (!flow->IsHeld(from)) {
+    if (op != VIRTIO_VSOCK_OP_RW || !flow->IsFull(from)) return false;
+    flow->Hold(from, true);
+    if (!flow->IsFull(from)) {  // it has read some in this moment
+      flow->Hold(from, false);
+      return false;
+    }
+    stats_->to_guest_full_flows.Add();
+  }
+  packet.flow = flow;
+  Settle(packet, Packet::Outcome::kHeld);
+  return true;
+}
+
+// The sender's share is counted, and the receiver is asked for credit where it would be late to say so.
+void VsockRx::AfterPayload(Lane& lane, const VsockHeader& header, Flow& flow) {
+  const Flow::Side from = Opposite(flow.SideOf(*this));
+  flow.EndPayload(from, header.flags);
+  if (flow.JoinEpoch(from, lane.epoch)) ++lane.flows;
+  flow.ShareWindow(from, lane.share);
+  if (flow.ShouldAskForCredit(from)) Ask(flow);
+}
+
+// A CREDIT_REQUEST in the name of the other end. It may wait with the replies: there is one for each flow at most.
+void VsockRx::Ask(Flow& flow) {
+  const Flow::Side me = flow.SideOf(*this);
+  VsockHeader request = flow.ResetTo(me);
+  request.op = VIRTIO_VSOCK_OP_CREDIT_REQUEST;
+  flow.StampGrant(Opposite(me), request);
+  stats_->to_guest_credit_requests.Add();
+  replies_.push_back(request);
+}
+
+void VsockRx::AskForCredit(const std::shared_ptr<Flow>& flow) {
+  MutexLock lock(mutex_);
+  if (mode_ == Mode::kClosed || flow->state() == Flow::State::kClosed || replies_.size() >= kMaxQueuedReplies) return;
+  Ask(*flow);
+  Finish();
+}
+
+void VsockRx::SetReleased(std::shared_ptr<Wakeup> released) {
+  MutexLock lock(mutex_);
+  released_ = std::move(released);
+}
+
+// This guest has packets that wait for a grant, and one may just have come.
+void VsockRx::ReleaseHeld(const Flow& flow) {
+  if (flow.IsHeld(flow.SideOf(*this)) && released_ != nullptr) released_->Notify();
 }
 
 // Which flow the packet belongs to, if the flow lets it pass. Null: the packet is settled.
@@ -87,6 +165,7 @@ Flow* VsockRx::Accept(Packet& packet) {
     Settle(packet, is_reset ? Packet::Outcome::kDropped : Packet::Outcome::kRefused);
     return nullptr;
   }
+  if (HoldBack(packet, *found)) return nullptr;
   Flow& flow = **found;
   const Flow::Side me = flow.SideOf(*this);
   switch (flow.Accept(packet.header, Opposite(me))) {
@@ -162,6 +241,7 @@ bool VsockRx::Put(Packet& packet, Flow& flow) {
   header.flags = MeaningfulFlags(header);
   if (header.op != VIRTIO_VSOCK_OP_RST) flow.StampGrant(from, header);
   do {
+    const uint32_t taken_before = ring_->taken();
     const std::optional<uint32_t> put = ring_->Put(header, packet.payload, packet.taken);
     if (!put.has_value()) {
       stats_->to_guest_starved.Add();
@@ -169,6 +249,7 @@ bool VsockRx::Put(Packet& packet, Flow& flow) {
     }
     packet.taken += *put;
     flow.CountDelivered(from, *put);
+    if (ring_->taken() != taken_before && header.op == VIRTIO_VSOCK_OP_RW) flow.CountPacket(from);
   } while (packet.taken < packet.header.len);
   return true;
 }
@@ -216,6 +297,7 @@ void VsockRx::StopPolling() {
 }
 
 void VsockRx::WakeWaiters() {
+  contenders_ = waiters_.size();
   for (const std::shared_ptr<Wakeup>& waiter : waiters_) waiter->Notify();
   waiters_.clear();
 }
@@ -223,6 +305,7 @@ void VsockRx::WakeWaiters() {
 void VsockRx::ResetFlow(const std::shared_ptr<Flow>& flow) {
   MutexLock lock(mutex_);
   const Flow::Side me = flow->SideOf(*this);
+  ReleaseHeld(*flow);
   if (!flows_.Erase(FlowKey::Of(*flow, me), *flow) || mode_ == Mode::kClosed) return;
   replies_.push_back(flow->ResetTo(me));
   Finish();

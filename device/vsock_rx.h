@@ -38,9 +38,13 @@ class VsockRx final : public Port, private Poller {
 
   // Port. Any thread.
   Progress Deliver(Lane& lane, uint32_t budget) override ABSL_LOCKS_EXCLUDED(mutex_);
+  void AskForCredit(const std::shared_ptr<Flow>& flow) override ABSL_LOCKS_EXCLUDED(mutex_);
   void ResetFlow(const std::shared_ptr<Flow>& flow) override ABSL_LOCKS_EXCLUDED(mutex_);
 
   // --- The rest is called by the device's own reactor. ---
+
+  // Notified when a flow of which this guest's packets are held (Flow::Hold) may go on, or has ended.
+  void SetReleased(std::shared_ptr<Wakeup> released) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // The ring: packets flow from Start() to Stop(); in between and after Stop() they wait. Close(): there is no
   // driver any more, whatever is offered is refused until the next Start(). Stop() and Close() return the last
@@ -86,11 +90,16 @@ class VsockRx final : public Port, private Poller {
   enum class Mode : uint8_t { kClosed, kRunning, kStopped };
   enum class Step : uint8_t { kDone, kNoBuffer };
 
-  Step Offer(Packet& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Step Offer(Lane& lane, Packet& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Flow* Accept(Packet& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Flow* AcceptRequest(Packet& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndFor(Packet& packet, std::shared_ptr<Flow> flow, CloseReason reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Flow* FindAgain(Packet& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool HoldBack(Packet& packet, const std::shared_ptr<Flow>& flow) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AfterPayload(Lane& lane, const VsockHeader& header, Flow& flow) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Ask(Flow& flow) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ReleaseHeld(const Flow& flow) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  uint32_t BuffersInTurn() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Put(Packet& packet, Flow& flow) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool FlushReplies() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool DrainReplies() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -111,6 +120,8 @@ class VsockRx final : public Port, private Poller {
   FlowTable flows_ ABSL_GUARDED_BY(mutex_);
   std::deque<VsockHeader> replies_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<Wakeup>> waiters_ ABSL_GUARDED_BY(mutex_);
+  size_t contenders_ ABSL_GUARDED_BY(mutex_) = 0;  // how many waited when buffers came last
+  std::shared_ptr<Wakeup> released_ ABSL_GUARDED_BY(mutex_);
   bool polled_ ABSL_GUARDED_BY(mutex_) = false;  // the loop looks at the ring: the driver need not kick
 };
 

@@ -18,8 +18,21 @@ constexpr int kFetchBatch = 64;
 // What a lane may deliver in its turn: a full window of one connection.
 constexpr uint32_t kTurnBytes = 256 * 1024;
 
-// Rounds before the other devices of the reactor get theirs.
-constexpr int kRoundsPerRun = 8;
+// What the guest may spend before the other devices of the reactor get their turn: some tens of microseconds. A packet
+// costs its payload and what it takes to look at it; a REQUEST makes a flow, and perhaps a socket.
+constexpr uint64_t kRunBudget = 1024 * 1024;
+constexpr uint64_t kPacketCost = 1024;
+constexpr uint64_t kSettleCost = 256;
+constexpr uint64_t kRequestCost = 16 * 1024;
+
+// How often is looked at who shares the ring.
+constexpr std::chrono::milliseconds kEpoch{1};
+
+// What a flow sees of its receiver's window at least: less would cost more in credit packets than it is worth.
+constexpr uint64_t kLeastShare = 4096;
+
+// How often a receiver is asked what it has read while packets are held for it. Newer Linux says it unasked.
+constexpr std::chrono::milliseconds kAskHeld{20};
 
 // Lanes that are kept although nothing waits in them.
 constexpr size_t kIdleLanes = 64;
@@ -34,13 +47,20 @@ constexpr std::chrono::nanoseconds kPatiencePerPacket{1000};
 }  // namespace
 
 VsockTx::VsockTx(Environment environment)
-    : env_(std::move(environment)), run_(Wakeup::Create(env_.loop, [this] { Run(); })) {}
+    : env_(std::move(environment)),
+      run_(Wakeup::Create(env_.loop, [this] { Run(); })),
+      offer_held_(Wakeup::Create(env_.loop, [this] { OfferHeld(Asking::kNo); })) {
+  env_.rx.SetReleased(offer_held_);
+}
 
 VsockTx::~VsockTx() {
   env_.loop.Unpoll(*this);
   queue_.reset();
   EndRest();
   DropPackets();
+  if (ask_timer_armed_) env_.loop.Cancel(ask_timer_);
+  env_.rx.SetReleased(nullptr);
+  offer_held_->Disarm();
   run_->Disarm();
 }
 
@@ -64,6 +84,8 @@ uint16_t VsockTx::Stop() {
 }
 
 void VsockTx::DropPackets() {
+  for (auto& [key, held] : held_) DropHeld(held);
+  held_.clear();
   for (auto& [port, lane] : lanes_) {
     lane->resume->Disarm();
     while (!lane->waiting.empty()) {
@@ -92,7 +114,9 @@ void VsockTx::OnKick() {
 
 void VsockTx::Run() {
   if (queue_.has_value()) queue_->DisableKicks();
-  for (int round = 0; round < kRoundsPerRun; ++round) {
+  if (env_.loop.now() - epoch_began_ >= kEpoch) BeginEpoch();
+  spent_ = 0;
+  while (spent_ < kRunBudget) {
     const bool may_fetch = queue_.has_value() && !broken_ && !HeldByReplies();
     const bool fetched = may_fetch && Fetch();
     const bool more = ServeLanes();
@@ -135,16 +159,18 @@ bool VsockTx::HeldByReplies() {
 // True if anything was taken.
 bool VsockTx::Fetch() {
   int taken = 0;
-  for (; taken < kFetchBatch; ++taken) {
+  for (; taken < kFetchBatch && spent_ < kRunBudget; ++taken) {
     if (!MayFetch()) break;
     TxPacket& packet = pool_.Take();
     const Virtqueue::PopResult result = queue_->Pop(packet.chain);
     if (result == Virtqueue::PopResult::kChain) {
       env_.stats.from_guest_packets.Add();
+      spent_ += kPacketCost;
       if (TakePacket(packet)) continue;
     }
     if (result == Virtqueue::PopResult::kChain || result == Virtqueue::PopResult::kMalformed) {
       env_.stats.from_guest_malformed_chains.Add();
+      spent_ += kPacketCost;
       Recycle(packet);
       continue;
     }
@@ -185,6 +211,7 @@ void VsockTx::Dispatch(TxPacket& packet) {
   const bool to_host = decision.port == env_.host.get();
   (to_host ? env_.stats.from_guest_host_packets : env_.stats.from_guest_sibling_packets).Add();
   (to_host ? env_.stats.from_guest_host_bytes : env_.stats.from_guest_sibling_bytes).Add(header.len);
+  if (header.op == VIRTIO_VSOCK_OP_REQUEST) spent_ += kRequestCost;
   if (header.op == VIRTIO_VSOCK_OP_REQUEST && !Admit(packet, *decision.port)) {
     CountRefused(packet);
     SettleRefused(packet);
@@ -226,13 +253,41 @@ bool VsockTx::Admit(TxPacket& packet, Port& port) {
   return false;
 }
 
+// Looks at who has sent to whom in the last epoch. A guest's flows take turns in its ring, so that a receiver with more
+// flows than another gets more of it. Such a receiver's flows share its part of the ring: each sees as much of the
+// receiver's window as its share can carry (docs/adr/0009-shares-by-window.md).
+void VsockTx::BeginEpoch() {
+  epoch_began_ = env_.loop.now();
+  ++epoch_;
+  uint32_t receivers = 0;
+  uint32_t fewest_flows = UINT32_MAX;
+  for (const auto& [port, lane] : lanes_) {
+    if (lane->flows == 0) continue;
+    ++receivers;
+    fewest_flows = std::min(fewest_flows, lane->flows);
+  }
+  for (auto& [port, lane] : lanes_) {
+    lane->share = kMaxWindow;
+    if (queue_.has_value() && lane->flows > 0 && lane->flows > fewest_flows) {
+      const uint64_t packet_bytes = lane->epoch_bytes / std::max<uint64_t>(lane->epoch_packets, 1);
+      const uint64_t part = queue_->size() / receivers * packet_bytes;
+      lane->share = static_cast<uint32_t>(std::max(std::min<uint64_t>(part, kMaxWindow) / lane->flows, kLeastShare));
+    }
+    lane->epoch = epoch_;
+    lane->flows = 0;
+    lane->epoch_bytes = 0;
+    lane->epoch_packets = 0;
+  }
+}
+
 // Each active lane gets a turn. True if some have more to deliver.
 bool VsockTx::ServeLanes() {
   turn_.clear();
   turn_.swap(active_);
   for (TxLane* lane : turn_) {
     lane->active = false;
-    const Port::Progress progress = lane->port->Deliver(*lane, kTurnBytes);
+    const uint32_t budget = kTurnBytes - std::min(std::exchange(lane->overdraft, 0), kTurnBytes - 1);
+    const Port::Progress progress = lane->port->Deliver(*lane, budget);
     lane->blocked = progress == Port::Progress::kBlocked;
     if (progress == Port::Progress::kBudget) Activate(*lane);
     Settle(*lane);
@@ -245,10 +300,70 @@ void VsockTx::Settle(TxLane& lane) {
   if (next == nullptr || next->chain.owed()) lane.in_ring = static_cast<TxPacket*>(lane.waiting.front());
   while (!lane.done.empty()) {
     auto& packet = static_cast<TxPacket&>(lane.done.PopFront());
+    spent_ += kSettleCost + packet.header.len;
+    if (packet.outcome == Packet::Outcome::kHeld) {
+      Hold(lane, packet);
+      continue;
+    }
+    if (packet.header.op == VIRTIO_VSOCK_OP_RW) {
+      lane.epoch_bytes += packet.header.len;
+      ++lane.epoch_packets;
+    }
     backlog_.Release(packet, *lane.port);
     lane.patience += kPatiencePerPacket + packet.header.len * kPatiencePerByte;
     if (packet.outcome == Packet::Outcome::kClosed) env_.rx.Forget(*packet.flow);
     if (packet.outcome == Packet::Outcome::kRefused) SettleRefused(packet);
+    Recycle(packet);
+  }
+}
+
+// The packet waits for what its receiver reads, without holding up any other flow.
+void VsockTx::Hold(TxLane& lane, TxPacket& packet) {
+  const std::shared_ptr<Flow> flow = std::move(packet.flow);
+  packet.outcome = Packet::Outcome::kWaiting;
+  SetAside(packet, lane);
+  if (packet.outcome != Packet::Outcome::kWaiting) {  // its flow is over, or it says nothing new
+    Recycle(packet);
+    return;
+  }
+  const auto [it, is_new] = held_.try_emplace(flow.get());
+  HeldFlow& held = it->second;
+  if (is_new) {
+    held.flow = flow;
+    held.lane = &lane;
+    ++lane.held_flows;
+  }
+  held.packets.PushBack(packet);
+  if (std::exchange(ask_timer_armed_, true)) return;
+  ask_timer_ = env_.loop.RunAfter(kAskHeld, [this] {
+    ask_timer_armed_ = false;
+    OfferHeld(Asking::kYes);
+  });
+}
+
+// Offers what is held once more: what still has to wait is held again.
+void VsockTx::OfferHeld(Asking asking) {
+  for (auto& [key, held] : std::exchange(held_, {})) {
+    const std::shared_ptr<Flow>& flow = held.flow;
+    if (flow->state() == Flow::State::kClosed) {
+      DropHeld(held);
+      continue;
+    }
+    const Flow::Side me = flow->SideOf(env_.rx);
+    flow->Hold(me, false);
+    --held.lane->held_flows;
+    if (asking == Asking::kYes) held.lane->port->AskForCredit(flow);
+    held.lane->waiting.PushFront(held.packets);
+    if (!held.lane->blocked) Activate(*held.lane);
+  }
+  Run();
+}
+
+void VsockTx::DropHeld(HeldFlow& held) {
+  --held.lane->held_flows;
+  while (!held.packets.empty()) {
+    auto& packet = static_cast<TxPacket&>(held.packets.PopFront());
+    backlog_.Release(packet, *held.lane->port);
     Recycle(packet);
   }
 }
@@ -402,7 +517,7 @@ void VsockTx::ForgetIdleLanes(const TxLane* keep) {
   last_lane_ = nullptr;
   absl::erase_if(lanes_, [keep](auto& entry) {
     TxLane& lane = *entry.second;
-    if (&lane == keep || lane.active || !lane.waiting.empty()) return false;
+    if (&lane == keep || lane.active || !lane.waiting.empty() || lane.held_flows > 0) return false;
     lane.resume->Disarm();
     return true;
   });

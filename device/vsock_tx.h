@@ -74,6 +74,16 @@ class VsockTx final : private Poller {
     bool blocked = false;                  // waits for `resume`
     TxPacket* in_ring = nullptr;           // first of the waiting packets whose chain is owed; all behind it are, too
     std::chrono::nanoseconds patience{0};  // how long the guest may rest for this receiver
+    size_t held_flows = 0;                 // in held_
+    uint64_t epoch_bytes = 0;              // payload delivered in this epoch
+    uint64_t epoch_packets = 0;            // in so many packets
+  };
+
+  // A flow whose receiver has left too much unread: its packets wait here, copied, and nobody else's (Flow::Hold).
+  struct HeldFlow {
+    std::shared_ptr<Flow> flow;
+    TxLane* lane = nullptr;
+    PacketQueue packets;  // oldest first
   };
 
   // Poller.
@@ -87,7 +97,12 @@ class VsockTx final : private Poller {
   void Dispatch(TxPacket& packet);
   bool Admit(TxPacket& packet, Port& port);
   bool ServeLanes();
+  void BeginEpoch();
   void Settle(TxLane& lane);
+  void Hold(TxLane& lane, TxPacket& packet);
+  enum class Asking : uint8_t { kYes, kNo };
+  void OfferHeld(Asking asking);
+  void DropHeld(HeldFlow& held);
   void SettleRefused(const TxPacket& packet);
   void Recycle(TxPacket& packet);
   bool MayFetch();
@@ -115,6 +130,16 @@ class VsockTx final : private Poller {
   TxLane* last_lane_ = nullptr;  // what LaneFor() gave last: packets come in runs
   std::vector<TxLane*> active_;  // have packets, are not blocked; in the order of their turns
   std::vector<TxLane*> turn_;    // those whose turn it is
+
+  absl::flat_hash_map<const Flow*, HeldFlow> held_;
+  std::shared_ptr<Wakeup> offer_held_;  // "some of held_ may go on"
+  bool ask_timer_armed_ = false;
+  EventLoop::TimerId ask_timer_{};
+
+  uint64_t spent_ = 0;  // of the budget of the present Run()
+
+  uint32_t epoch_ = 0;
+  MonotonicTime epoch_began_;
 
   // The guest rests: its ring is not served, although it may hold packets for others.
   bool resting_ = false;

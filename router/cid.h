@@ -10,10 +10,10 @@ namespace kinsock {
 // 32 are reserved and zero.
 using Cid = uint32_t;
 
-inline constexpr Cid kHypervisorCid = 0;      // reserved
-inline constexpr Cid kLocalCid = 1;           // loopback inside a guest
-inline constexpr Cid kHostCid = 2;            // the host, as every guest sees it
-inline constexpr Cid kAnyCid = 0xffff'ffff;   // VMADDR_CID_ANY
+inline constexpr Cid kHypervisorCid = 0;     // reserved
+inline constexpr Cid kLocalCid = 1;          // loopback inside a guest
+inline constexpr Cid kHostCid = 2;           // the host, as every guest sees it
+inline constexpr Cid kAnyCid = 0xffff'ffff;  // VMADDR_CID_ANY
 
 inline constexpr Cid kFirstGuestCid = 3;
 inline constexpr Cid kLastGuestCid = kAnyCid - 1;

@@ -81,16 +81,71 @@ Flow::Verdict Flow::AcceptPayload(const VsockHeader& header, Side from) {
   const uint32_t under_way = tx_cnt - granted.fwd_cnt.load(std::memory_order_relaxed);
   if (under_way > granted.largest_buf_alloc.load(std::memory_order_relaxed)) return Verdict::kOverCredit;
   sent.tx_cnt.store(tx_cnt, std::memory_order_relaxed);
-  if (under_way >= granted.buf_alloc.load(std::memory_order_relaxed)) BeginStall(from);
+  if (under_way >= Window(from)) BeginStall(from);
   return Verdict::kForward;
 }
 
+uint32_t Flow::UnderWay(Side from) const {
+  return sent_[Index(from)].tx_cnt.load(std::memory_order_relaxed) -
+         sent_[1 - Index(from)].fwd_cnt.load(std::memory_order_relaxed);
+}
+
+// A share that is used up is not the end: half of it is always left, or a receiver that reads slowly, and says so late,
+// would never be sent what it waits for.
+uint32_t Flow::Window(Side from) const {
+  const uint32_t granted = sent_[1 - Index(from)].buf_alloc.load(std::memory_order_relaxed);
+  const uint32_t share = sent_[Index(from)].share.load(std::memory_order_relaxed);
+  return share >= granted ? granted : std::min(granted, std::max(share, UnderWay(from) + share / 2));
+}
+
 uint32_t Flow::Room(Side from) const {
+  const uint32_t window = Window(from);
+  const uint32_t under_way = UnderWay(from);
+  return under_way >= window ? 0 : window - under_way;
+}
+
+void Flow::CountPacket(Side from) {
   const Sent& granted = sent_[1 - Index(from)];
-  const uint32_t buf_alloc = granted.buf_alloc.load(std::memory_order_relaxed);
-  const uint32_t under_way =
-      sent_[Index(from)].tx_cnt.load(std::memory_order_relaxed) - granted.fwd_cnt.load(std::memory_order_relaxed);
-  return under_way >= buf_alloc ? 0 : buf_alloc - under_way;
+  const uint32_t window = granted.buf_alloc.load(std::memory_order_relaxed);
+  sent_[Index(from)].unread.Add(static_cast<uint32_t>(sent_[Index(from)].bytes.value()),
+                                granted.fwd_cnt.load(std::memory_order_relaxed), UnreadPackets::Limit(window));
+}
+
+void Flow::EndPayload(Side from, uint32_t flags) {
+  sent_[Index(from)].inside_message = type_ == VIRTIO_VSOCK_TYPE_SEQPACKET && (flags & VIRTIO_VSOCK_SEQ_EOM) == 0;
+}
+
+bool Flow::IsFull(Side from) const {
+  if (sent_[Index(from)].inside_message) return false;
+  const Sent& granted = sent_[1 - Index(from)];
+  const uint32_t window = granted.buf_alloc.load(std::memory_order_relaxed);
+  // Sequentially consistent: pairs with Grant(), which says what was read and then asks whether somebody waits for it.
+  return sent_[Index(from)].unread.Count(granted.fwd_cnt.load(std::memory_order_seq_cst)) >= UnreadPackets::Limit(window);
+}
+
+// Pairs with StampGrant(), as ShouldAskForCredit() does: there the sender is told of its window, here the window or what
+// it has sent changes. Either the one sees the change, or the other sees that the sender was told less.
+void Flow::ShareWindow(Side from, uint32_t bytes) {
+  Sent& sent = sent_[Index(from)];
+  if (sent.share.load(std::memory_order_relaxed) == bytes) return;
+  sent.share.store(bytes, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
+bool Flow::ShouldAskForCredit(Side from) {
+  Sent& sent = sent_[Index(from)];
+  if (sent.asked.load(std::memory_order_relaxed)) return false;
+  const Sent& granted = sent_[1 - Index(from)];
+  const uint32_t window = granted.buf_alloc.load(std::memory_order_relaxed);
+  const uint32_t share = sent.share.load(std::memory_order_relaxed);
+  if (share < window) std::atomic_thread_fence(std::memory_order_seq_cst);
+  const bool short_of_share =
+      sent.told_less.load(std::memory_order_relaxed) && (share >= window || UnderWay(from) >= share / 2);
+  const bool nearly_full = sent.unread.Count(granted.fwd_cnt.load(std::memory_order_relaxed)) >=
+                           UnreadPackets::Limit(window) / 2;
+  if (!short_of_share && !nearly_full) return false;
+  sent.asked.store(true, std::memory_order_relaxed);
+  return true;
 }
 
 void Flow::CountSent(Side from, uint32_t bytes, uint32_t packets) {
@@ -121,18 +176,26 @@ void Flow::Grant(Side side, uint32_t buf_alloc, uint32_t fwd_cnt) {
   if (!first && ahead < 0) return;
   const bool more = ahead > 0 || buf_alloc > sent.buf_alloc.load(std::memory_order_relaxed);
   sent.buf_alloc.store(buf_alloc, std::memory_order_relaxed);
-  sent.fwd_cnt.store(fwd_cnt, std::memory_order_relaxed);
+  sent.fwd_cnt.store(fwd_cnt, std::memory_order_seq_cst);
   if (buf_alloc > sent.largest_buf_alloc.load(std::memory_order_relaxed)) {
     sent.largest_buf_alloc.store(buf_alloc, std::memory_order_relaxed);
   }
   const Side receiver = Opposite(side);
+  sent_[Index(receiver)].asked.store(false, std::memory_order_relaxed);
   if (more && sent_[Index(receiver)].stall.MayEnd() && Room(receiver) > 0) EndStall(receiver);
 }
 
-void Flow::StampGrant(Side side, VsockHeader& header) const {
+void Flow::StampGrant(Side side, VsockHeader& header) {
   const Sent& sent = sent_[Index(side)];
-  header.buf_alloc = sent.buf_alloc.load(std::memory_order_relaxed);
+  Sent& told = sent_[1 - Index(side)];
+  const uint32_t granted = sent.buf_alloc.load(std::memory_order_relaxed);
+  if (told.share.load(std::memory_order_relaxed) < granted) {
+    told.told_less.store(true, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+  }
+  header.buf_alloc = Window(Opposite(side));
   header.fwd_cnt = sent.fwd_cnt.load(std::memory_order_relaxed);
+  told.told_less.store(header.buf_alloc < granted, std::memory_order_relaxed);
 }
 
 Flow::Verdict Flow::AcceptShutdown(const VsockHeader& header, Side from) {
@@ -171,8 +234,7 @@ void Flow::CountEnd(CloseReason reason) {
 bool Flow::IsFinishing() const {
   const uint32_t initiator = shutdown(Side::kInitiator);
   const uint32_t target = shutdown(Side::kTarget);
-  return initiator == kBothWays || target == kBothWays ||
-         (initiator & target & VIRTIO_VSOCK_SHUTDOWN_SEND) != 0;
+  return initiator == kBothWays || target == kBothWays || (initiator & target & VIRTIO_VSOCK_SHUTDOWN_SEND) != 0;
 }
 
 VsockHeader Flow::ResetTo(Side to) const {
@@ -199,7 +261,7 @@ FlowInfo Flow::Info() const {
       info.state = FlowInfo::State::kConnecting;
       break;
     case State::kEstablished:
-      info.state = IsFinishing() ? FlowInfo::State::kClosing
+      info.state = IsFinishing()                                          ? FlowInfo::State::kClosing
                    : shutdown(Side::kInitiator) | shutdown(Side::kTarget) ? FlowInfo::State::kHalfClosed
                                                                           : FlowInfo::State::kEstablished;
       break;

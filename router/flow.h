@@ -11,9 +11,11 @@
 
 #include "base/counter.h"
 #include "router/close_reason.h"
+#include "router/credit.h"
 #include "router/credit_stall.h"
 #include "router/flow_info.h"
 #include "router/port.h"
+#include "router/unread_packets.h"
 #include "router/vsock_header.h"
 
 namespace kinsock {
@@ -68,7 +70,7 @@ class Flow {
 
   // Puts the newest grant of `side` into a packet of its own: one that has waited may carry an older one, which
   // would take credit back.
-  void StampGrant(Side side, VsockHeader& header) const;
+  void StampGrant(Side side, VsockHeader& header);
 
   // Notes payload that the receiving end now has. Under the lock of the receiving end.
   void CountDelivered(Side from, uint32_t bytes) { sent_[Index(from)].bytes.Add(bytes); }
@@ -82,6 +84,29 @@ class Flow {
   // is not known whether they have more to send. On the reactor of a host end.
   void BeginStall(Side from);
 
+  // --- What the receiver has not read yet. Under the lock of the receiving end, by the sender's reactor. ---
+
+  // `from` may see this much of the receiver's window, however much was granted: the rest is for others who send to
+  // somebody else through the same ring (docs/adr/0009-shares-by-window.md). It always sees some room.
+  void ShareWindow(Side from, uint32_t bytes);
+  // For counting the flows that are active at a time: true for the first call with this `epoch`.
+  bool JoinEpoch(Side from, uint32_t epoch) { return std::exchange(sent_[Index(from)].epoch, epoch) != epoch; }
+  // The receiver has one more packet of `from`, which ends where CountDelivered() has counted to.
+  void CountPacket(Side from);
+  // The receiver has all of a packet of payload with these flags.
+  void EndPayload(Side from, uint32_t flags);
+  // Whether the receiver must not get another packet before it has read some (unread_packets.h). Never inside a message,
+  // of which it can read nothing before it has the end.
+  bool IsFull(Side from) const;
+  // Whether the receiver should be asked what it has read: it may not say so by itself before the sender is out of
+  // room, or before it IsFull(). True once for each grant.
+  bool ShouldAskForCredit(Side from);
+
+  // Packets of `from` wait at its reactor until the receiver has read some. Set by that reactor; read where grants come
+  // in.
+  void Hold(Side from, bool held) { sent_[Index(from)].held.store(held, std::memory_order_seq_cst); }
+  bool IsHeld(Side from) const { return sent_[Index(from)].held.load(std::memory_order_relaxed); }
+
   // Ends the flow. False if it was closed before: somebody else is telling the ends. Any thread.
   bool Close(CloseReason reason);
 
@@ -92,14 +117,10 @@ class Flow {
   const End& other_end(Side side) const { return ends_[1 - Index(side)]; }
 
   // Which side `port` is on. The two ends are never the same port.
-  Side SideOf(const Port& port) const {
-    return ends_[0].port.get() == &port ? Side::kInitiator : Side::kTarget;
-  }
+  Side SideOf(const Port& port) const { return ends_[0].port.get() == &port ? Side::kInitiator : Side::kTarget; }
 
   // The SHUTDOWN flags that `side` has sent so far (VIRTIO_VSOCK_SHUTDOWN_*).
-  uint32_t shutdown(Side side) const {
-    return sent_[Index(side)].shutdown.load(std::memory_order_relaxed);
-  }
+  uint32_t shutdown(Side side) const { return sent_[Index(side)].shutdown.load(std::memory_order_relaxed); }
   // Whether nothing but an RST can follow: one end has given up both directions, or both ends sending.
   bool IsFinishing() const;
 
@@ -128,8 +149,18 @@ class Flow {
     std::atomic<uint32_t> fwd_cnt{0};
     std::atomic<uint32_t> shutdown{0};
     CreditStall stall;
+    std::atomic<uint32_t> share{kMaxWindow};
+    std::atomic<bool> held{false};
+    std::atomic<bool> asked{false};  // the receiver has been asked since its last grant
+    std::atomic<bool> told_less{false};  // than was granted, because of `share`
+    bool inside_message = false;         // SEQPACKET: the last packet had no EOM
+    uint32_t epoch = 0;
+    UnreadPackets unread;
   };
 
+  // What `from` has sent and the receiver has not read (bytes); what the receiver lets it see of its window.
+  uint32_t UnderWay(Side from) const;
+  uint32_t Window(Side from) const;
   // What `from` may still send (bytes).
   uint32_t Room(Side from) const;
   void EndStall(Side from);

@@ -23,16 +23,17 @@ struct Packet {
     kDelivered,  // with the receiver
     kClosed,     // with the receiver, and it ended `flow`: the sender forgets the flow too
     kRefused,    // not wanted, see `reason`: the sender forgets `flow`, if any, and gets an RST
+    kHeld,       // not taken: `flow` waits until the receiver has read something; offer it again then
     kDropped,    // of no use any more (its flow was closed meanwhile) or without effect: nothing to do
   };
 
   VsockHeader header;
-  ScatterList payload;  // header.len bytes
-  uint32_t taken = 0;   // bytes of payload that the receiver has
+  ScatterList payload;    // header.len bytes
+  uint32_t taken = 0;     // bytes of payload that the receiver has
   bool accepted = false;  // the flow's state machine has seen it
   Outcome outcome = Outcome::kWaiting;
   CloseReason reason = CloseReason::kNone;
-  std::shared_ptr<Flow> flow;  // of a REQUEST, and of what kClosed and kRefused name
+  std::shared_ptr<Flow> flow;  // of a REQUEST, and of what kClosed, kRefused and kHeld name
   Packet* next = nullptr;      // in a PacketQueue
 };
 
@@ -48,6 +49,15 @@ class PacketQueue {
     (tail_ == nullptr ? head_ : tail_->next) = &packet;
     tail_ = &packet;
     ++size_;
+  }
+
+  // Puts all of `others` in front, in their order.
+  void PushFront(PacketQueue others) {
+    if (others.empty()) return;
+    others.tail_->next = head_;
+    if (tail_ == nullptr) tail_ = others.tail_;
+    head_ = others.head_;
+    size_ += others.size_;
   }
 
   // Precondition: not empty.

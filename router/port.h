@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "router/cid.h"
+#include "router/credit.h"
 #include "router/packet.h"
 #include "router/policy.h"
 #include "router/port_stats.h"
@@ -23,6 +24,12 @@ struct Lane {
 
   // Notified by the port when it can take more after it said kBlocked. Runs on the sender's thread.
   std::shared_ptr<Wakeup> resume;
+
+  // --- How the sender's ring is shared (docs/adr/0009-shares-by-window.md). ---
+  uint32_t epoch = 0;           // of the sender; it counts anew in each
+  uint32_t flows = 0;           // that had payload delivered in this epoch; by the port
+  uint32_t share = kMaxWindow;  // what each of them may see of its receiver's window (bytes)
+  uint32_t overdraft = 0;       // what the last turn spent beyond its budget; by the port
 };
 
 // What the router needs of an endpoint: a guest's receive side, or a VM's host side.
@@ -47,8 +54,12 @@ class Port : public std::enable_shared_from_this<Port> {
   Port& operator=(const Port&) = delete;
 
   // Moves packets from the front of `lane.waiting` to `lane.done`, each with its outcome, until `budget`
-  // bytes are spent. One that has an outcome already is only moved. Any thread, one at a time for a lane; never blocks for longer than another Deliver().
+  // bytes are spent. One that has an outcome already is only moved. Any thread, one at a time for a lane; never blocks
+  // for longer than another Deliver().
   virtual Progress Deliver(Lane& lane, uint32_t budget) = 0;
+
+  // Asks the receiving end of `flow`, which is behind this port, what it has read. Any thread.
+  virtual void AskForCredit(const std::shared_ptr<Flow>& flow) = 0;
 
   // The other end of `flow`, which is closed, is gone: forgets the flow and resets this end of it. Any
   // thread for a guest's port; a host side is called by the reactor of its VM alone.

@@ -12,13 +12,10 @@ Decision Refuse(const VsockHeader& header, CloseReason reason) {
   return {.action = Decision::Action::kReset, .reason = reason};
 }
 
-bool IsKnownOp(uint16_t op) {
-  return op >= VIRTIO_VSOCK_OP_REQUEST && op <= VIRTIO_VSOCK_OP_CREDIT_REQUEST;
-}
+bool IsKnownOp(uint16_t op) { return op >= VIRTIO_VSOCK_OP_REQUEST && op <= VIRTIO_VSOCK_OP_CREDIT_REQUEST; }
 
 bool IsWellFormed(const VsockHeader& header, uint64_t payload_bytes) {
-  const bool known_type =
-      header.type == VIRTIO_VSOCK_TYPE_STREAM || header.type == VIRTIO_VSOCK_TYPE_SEQPACKET;
+  const bool known_type = header.type == VIRTIO_VSOCK_TYPE_STREAM || header.type == VIRTIO_VSOCK_TYPE_SEQPACKET;
   if (!known_type || !IsKnownOp(header.op)) return false;
   if (header.len > payload_bytes || header.len > kMaxPayloadBytes) return false;
   return header.len == 0 || header.op == VIRTIO_VSOCK_OP_RW;

@@ -23,9 +23,9 @@ enum class DropReason : uint8_t {
 struct Decision {
   enum class Action : uint8_t { kDeliver, kReset, kDrop };
   Action action;
-  Port* port = nullptr;                      // kDeliver: as long as the route table is unchanged
-  CloseReason reason = CloseReason::kNone;   // kReset
-  DropReason drop = DropReason::kNone;       // kDrop
+  Port* port = nullptr;                     // kDeliver: as long as the route table is unchanged
+  CloseReason reason = CloseReason::kNone;  // kReset
+  DropReason drop = DropReason::kNone;      // kDrop
 };
 
 // Decides about one packet of a guest by its header alone: is it the guest's to send, is it well formed, who

@@ -12,7 +12,7 @@
 
 namespace kinsock {
 
-// An endpoint that takes everything and remembers which flows it was told to reset.
+// An endpoint that takes everything and remembers which flows it was told to reset or asked about.
 class FakePort final : public Port {
  public:
   explicit FakePort(Cid cid, std::vector<std::string> groups = {"default"})
@@ -28,8 +28,10 @@ class FakePort final : public Port {
     }
     return Progress::kDrained;
   }
+  void AskForCredit(const std::shared_ptr<Flow>& flow) override { asked.push_back(flow); }
   void ResetFlow(const std::shared_ptr<Flow>& flow) override { reset.push_back(flow); }
 
+  std::vector<std::shared_ptr<Flow>> asked;
   std::vector<std::shared_ptr<Flow>> reset;
 };
 

@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <tuple>
 #include <utility>
+
+#include "absl/strings/str_format.h"
 
 namespace kinsock::testing {
 namespace {
@@ -95,10 +98,23 @@ SwitchTest::Pair SwitchTest::Connect(SimulatedGuest& from, SimulatedGuest& to, P
   return {client, server};
 }
 
+std::string SwitchTest::DescribeFlows() {
+  std::string out = "the switch:\n";
+  for (const FlowInfo& flow : backend_->Flows()) {
+    if (flow.state != FlowInfo::State::kEstablished) continue;
+    for (const auto& [from, to, way] : {std::tuple(flow.initiator, flow.target, flow.to_target),
+                                        std::tuple(flow.target, flow.initiator, flow.to_initiator)}) {
+      out += absl::StrFormat("    %d:%d-%d:%d delivered %d granted %d behind %d credit %d\n", from.cid, from.port, to.cid,
+                             to.port, way.bytes, way.buf_alloc, way.fwd_cnt, way.credit);
+    }
+  }
+  return out;
+}
+
 void SwitchTest::RunUntil(const std::function<bool()>& done, std::chrono::milliseconds patience) {
   // A test that waited in vain once has failed: what follows need not take long.
   const auto limit = HasFailure() ? std::chrono::milliseconds(200) : patience;
-  if (!stage_.RunUntil(done, limit)) ADD_FAILURE() << "waited in vain\n" << stage_.Describe();
+  if (!stage_.RunUntil(done, limit)) ADD_FAILURE() << "waited in vain\n" << stage_.Describe() << DescribeFlows();
 }
 
 void SwitchTest::RunUntilIdle() {

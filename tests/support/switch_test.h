@@ -50,6 +50,8 @@ class SwitchTest : public ::testing::Test {
   // Runs the stage; a wait in vain fails the test and tells what everybody is doing.
   void RunUntil(const std::function<bool()>& done, std::chrono::milliseconds patience = Stage::kPatience);
   void RunUntilIdle();
+  // What the switch knows of its connections, for failures.
+  std::string DescribeFlows();
   // Runs until `guest`'s device has this state, as reported.
   void AwaitState(Cid cid, DeviceState state);
 

@@ -12,7 +12,8 @@ namespace kinsock {
 // How many packets a guest holds for a program that has not read them, which is a second ceiling besides credit: Linux
 // (from 6.12.92 on) charges 576 bytes for each and resets the stream when that exceeds its window. The guest says how
 // many bytes were read, not how many packets, so the packets are counted in a few groups that are forgotten when all
-// their bytes have been read: the count is never too low, and too high by one group at most.
+// their bytes have been read: the count is never too low, and up to the
+// limit too high by one group at most.
 //
 // Arithmetic only; guarded by the lock of the receiving end.
 class UnreadPackets {
@@ -28,7 +29,7 @@ class UnreadPackets {
   // (both modulo 2^32).
   void Add(uint32_t end, uint32_t read, uint32_t limit) {
     Group& newest = groups_[kGroups - 1];
-    if (newest.packets >= limit / kGroups) StartGroup(read);
+    if (newest.packets >= limit / kFullGroups) StartGroup(read);
     newest.end = end;
     ++newest.packets;
   }
@@ -43,7 +44,8 @@ class UnreadPackets {
   }
 
  private:
-  static constexpr size_t kGroups = 4;
+  static constexpr size_t kFullGroups = 4;
+  static constexpr size_t kGroups = kFullGroups + 1;  // one is partly read
 
   struct Group {
     uint32_t end = 0;

@@ -3,6 +3,7 @@
 // A guest that takes nothing delays nobody but itself, and gets everything when it comes back.
 #include <vector>
 
+#include "router/unread_packets.h"
 #include "tests/support/switch_test.h"
 
 namespace kinsock::testing {
@@ -182,6 +183,34 @@ TEST_P(StalledSiblingTest, APausedReaderHoldsUpOnlyItsOwnStream) {
   paused.client.SendPattern(1, kBytes);
   Transfer(Connect(sender, receiver), 2, kBytes);
   EXPECT_EQ(paused.server.received_bytes(), 0u);
+
+  paused.server.ResumeReading();
+  RunUntil([&] { return paused.server.received_bytes() >= kBytes; });
+  EXPECT_EQ(paused.server.Verdict(kBytes), "exact");
+}
+
+// Newer Linux resets a stream that has too many unread packets, however small (router/unread_packets.h).
+TEST_P(StalledSiblingTest, APausedReaderIsNotGivenMorePacketsThanItsGuestCanKeep) {
+  constexpr uint32_t kPiece = 200;
+  constexpr uint64_t kBytes = 512 * 1024;
+  constexpr uint64_t kOtherBytes = 64 * 1024;
+  GuestOptions small_buffers;
+  small_buffers.rx_buffer_bytes = 44 + kPiece;
+  GuestOptions small_packets;
+  small_packets.tx_packet_bytes = kPiece;
+  SimulatedGuest& sender = Boot(Cid(3), small_packets);
+  SimulatedGuest& receiver = Boot(Cid(4), small_buffers);
+  Pair paused = Connect(sender, receiver);
+  paused.server.PauseReading();
+  paused.server.ExpectPattern(1);
+  const uint64_t before = receiver.received_packets();
+  paused.client.SendPattern(1, kBytes);
+  Transfer(Connect(sender, receiver), 2, kOtherBytes);
+
+  // Its own, those of the other stream, and some about credit; its window would have held 1,310.
+  constexpr uint64_t kOthers = kOtherBytes / kPiece + 1 + 100;
+  EXPECT_LE(receiver.received_packets() - before, UnreadPackets::Limit(256 * 1024) + kOthers);
+  EXPECT_TRUE(paused.client.established());
 
   paused.server.ResumeReading();
   RunUntil([&] { return paused.server.received_bytes() >= kBytes; });

@@ -42,7 +42,7 @@ struct Flags {
   std::map<std::string, std::string> single_vm;  // setting -> value
   std::vector<std::string> api;
   std::string reactors = "auto";
-  uint32_t poll_us = 0;
+  uint32_t poll_us = 20;  // docs/adr/0010-polling.md
   std::string log_format = "kv";
   bool check = false;
   bool version = false;

@@ -171,12 +171,17 @@ int EventLoop::WaitMillis(std::chrono::milliseconds patience) const {
 
 bool EventLoop::Poll(Poller& poller) {
   if (spin_.count() == 0) return false;
-  if (std::find(pollers_.begin(), pollers_.end(), &poller) == pollers_.end()) pollers_.push_back(&poller);
+  const auto it = std::find_if(pollers_.begin(), pollers_.end(), [&](const Polled& p) { return p.poller == &poller; });
+  if (it == pollers_.end()) {
+    pollers_.push_back({&poller, RealTime()});
+  } else {
+    it->worked_at = RealTime();
+  }
   return true;
 }
 
 void EventLoop::Unpoll(Poller& poller) {
-  const auto it = std::find(pollers_.begin(), pollers_.end(), &poller);
+  const auto it = std::find_if(pollers_.begin(), pollers_.end(), [&](const Polled& p) { return p.poller == &poller; });
   if (it == pollers_.end()) return;
   std::swap(*it, pollers_.back());
   pollers_.pop_back();
@@ -190,8 +195,7 @@ bool EventLoop::Spin() {
   MonotonicTime worked_at = now;
   MonotonicTime looked_at = now;
   while (now - worked_at < spin_) {
-    bool worked = false;
-    for (size_t i = 0; i < pollers_.size(); ++i) worked |= pollers_[i]->Poll();
+    const bool worked = PollAll(now);
     if (HasMessages()) return true;
     now = RealTime();
     if (worked) worked_at = now;
@@ -204,9 +208,26 @@ bool EventLoop::Spin() {
   return false;
 }
 
+// One look at each. Those that have had no work for long enough get their rest: what they withhold while they are
+// looked at must not wait until the others have none either.
+bool EventLoop::PollAll(MonotonicTime now) {
+  bool worked = false;
+  for (size_t i = 0; i < pollers_.size(); ++i) {
+    Poller& poller = *pollers_[i].poller;
+    if (poller.Poll()) {
+      worked = true;
+      if (i < pollers_.size() && pollers_[i].poller == &poller) pollers_[i].worked_at = now;
+    } else if (now - pollers_[i].worked_at >= spin_) {
+      Unpoll(poller);
+      worked |= poller.Rest();
+    }
+  }
+  return worked;
+}
+
 bool EventLoop::RestPollers() {
   bool worked = false;
-  for (Poller* poller : std::exchange(pollers_, {})) worked |= poller->Rest();
+  for (const Polled& polled : std::exchange(pollers_, {})) worked |= polled.poller->Rest();
   return worked;
 }
 

@@ -67,8 +67,8 @@ class Poller {
  public:
   // Does what there is to do now. True if there was anything. On the loop's thread.
   virtual bool Poll() = 0;
-  // The loop looks no more, and has forgotten the poller: asks to be told from now on. True if there is something to
-  // do after all, which has been seen to.
+  // The loop looks no more at this poller, and has forgotten it: asks to be told from now on. True if there is
+  // something to do after all, which has been seen to.
   virtual bool Rest() = 0;
 
  protected:
@@ -113,8 +113,9 @@ class EventLoop {
 
   // The longest that the loop looks for work before it sleeps; zero, the default, is never.
   void set_max_spin(std::chrono::nanoseconds max_spin) { max_spin_ = max_spin; }
-  // Has `poller` looked at until the loop sleeps the next time, when it gets Rest(). False: the loop does not spin at
-  // present, ask to be told. Not owned; Unpoll() before it goes.
+  // Has `poller` looked at until it has had no work for as long as the loop spins, or the loop sleeps; then it gets
+  // Rest(), whatever the others do. False: the loop does not spin at present, ask to be told. Not owned; Unpoll()
+  // before it goes.
   bool Poll(Poller& poller);
   void Unpoll(Poller& poller);
 
@@ -135,7 +136,13 @@ class EventLoop {
   void Enqueue(Wakeup& wakeup);
   void WakeIfAsleep();
   int WaitMillis(std::chrono::milliseconds patience) const;
+  struct Polled {
+    Poller* poller;
+    MonotonicTime worked_at;  // or registered
+  };
+
   bool Spin();
+  bool PollAll(MonotonicTime now);
   bool RestPollers();
   void LearnFromSleep(std::chrono::nanoseconds slept);
   bool ServeDescriptors(std::chrono::milliseconds patience);
@@ -163,7 +170,7 @@ class EventLoop {
 
   std::chrono::nanoseconds max_spin_{0};
   std::chrono::nanoseconds spin_{0};  // how long it looks at present
-  std::vector<Poller*> pollers_;
+  std::vector<Polled> pollers_;
 
   epoll_event* batch_ = nullptr;  // the events being served, so that Forget() can strike them out
   int batch_size_ = 0;

@@ -225,6 +225,22 @@ TEST(EventLoopTest, BeforeItSleepsEveryPollerGetsItsRestOnce) {
   EXPECT_EQ(other.rests, 1);
 }
 
+// What a source withholds while it is looked at must not wait for a neighbour to run out of work.
+TEST(EventLoopTest, ASourceWithoutWorkGetsItsRestBesideABusyOne) {
+  EventLoop loop;
+  TeachToSpin(loop, std::chrono::microseconds(100));
+  PolledSource busy;
+  PolledSource idle;
+  busy.work = 50'000'000;  // more than it can do while the other waits
+  ASSERT_TRUE(loop.Poll(busy));
+  ASSERT_TRUE(loop.Poll(idle));
+  while (idle.rests == 0 && busy.work > 0) loop.RunOnce(seconds(60));
+  EXPECT_EQ(idle.rests, 1);
+  EXPECT_GT(busy.work, 0);
+  EXPECT_EQ(busy.rests, 0);
+  loop.Unpoll(busy);
+}
+
 TEST(EventLoopTest, ALongSleepEndsTheSpinning) {
   EventLoop loop;
   TeachToSpin(loop, std::chrono::microseconds(100));

@@ -28,19 +28,10 @@ constexpr uint64_t kRequestCost = 16 * 1024;
 // How often is looked at who shares the ring.
 constexpr std::chrono::milliseconds kEpoch{1};
 
-// What a flow sees of its receiver's window at least: less would cost more in credit packets than it is worth.
-constexpr uint64_t kLeastShare = 4096;
-
-// How often a receiver is asked what it has read while packets are held for it. Newer Linux says it unasked.
-constexpr std::chrono::milliseconds kAskHeld{20};
-
 // Lanes that are kept although nothing waits in them.
 constexpr size_t kIdleLanes = 64;
 
-// A guest rests for a receiver that is busy for this long at most, and only as long as the receiver has earned by
-// what it took before: at a gigabyte or a million packets per second. A slower one would hold up the guest's
-// other traffic for more than it is worth.
-constexpr std::chrono::milliseconds kMaxPatience{2};
+// What a receiver earns a rest with: a gigabyte or a million packets per second.
 constexpr std::chrono::nanoseconds kPatiencePerByte{1};
 constexpr std::chrono::nanoseconds kPatiencePerPacket{1000};
 
@@ -253,30 +244,21 @@ bool VsockTx::Admit(TxPacket& packet, Port& port) {
   return false;
 }
 
-// Looks at who has sent to whom in the last epoch. A guest's flows take turns in its ring, so that a receiver with more
-// flows than another gets more of it. Such a receiver's flows share its part of the ring: each sees as much of the
-// receiver's window as its share can carry (docs/adr/0009-shares-by-window.md).
+// Looks at who has sent to whom in the last epoch.
 void VsockTx::BeginEpoch() {
   epoch_began_ = env_.loop.now();
   ++epoch_;
-  uint32_t receivers = 0;
-  uint32_t fewest_flows = UINT32_MAX;
-  for (const auto& [port, lane] : lanes_) {
-    if (lane->flows == 0) continue;
-    ++receivers;
-    fewest_flows = std::min(fewest_flows, lane->flows);
+  const uint32_t ring_entries = queue_.has_value() ? queue_->size() : 0;
+  RingUse use;
+  for (auto& [port, lane] : lanes_) {
+    lane->traffic.flows = lane->flows;
+    use.Add(lane->traffic);
   }
   for (auto& [port, lane] : lanes_) {
-    lane->share = kMaxWindow;
-    if (queue_.has_value() && lane->flows > 0 && lane->flows > fewest_flows) {
-      const uint64_t packet_bytes = lane->epoch_bytes / std::max<uint64_t>(lane->epoch_packets, 1);
-      const uint64_t part = queue_->size() / receivers * packet_bytes;
-      lane->share = static_cast<uint32_t>(std::max(std::min<uint64_t>(part, kMaxWindow) / lane->flows, kLeastShare));
-    }
-    lane->epoch = epoch_;
+    lane->share = RingShare(lane->traffic, use, ring_entries);
+    lane->traffic = {};
     lane->flows = 0;
-    lane->epoch_bytes = 0;
-    lane->epoch_packets = 0;
+    lane->epoch = epoch_;
   }
 }
 
@@ -306,64 +288,13 @@ void VsockTx::Settle(TxLane& lane) {
       continue;
     }
     if (packet.header.op == VIRTIO_VSOCK_OP_RW) {
-      lane.epoch_bytes += packet.header.len;
-      ++lane.epoch_packets;
+      lane.traffic.bytes += packet.header.len;
+      ++lane.traffic.packets;
     }
     backlog_.Release(packet, *lane.port);
     lane.patience += kPatiencePerPacket + packet.header.len * kPatiencePerByte;
     if (packet.outcome == Packet::Outcome::kClosed) env_.rx.Forget(*packet.flow);
     if (packet.outcome == Packet::Outcome::kRefused) SettleRefused(packet);
-    Recycle(packet);
-  }
-}
-
-// The packet waits for what its receiver reads, without holding up any other flow.
-void VsockTx::Hold(TxLane& lane, TxPacket& packet) {
-  const std::shared_ptr<Flow> flow = std::move(packet.flow);
-  packet.outcome = Packet::Outcome::kWaiting;
-  SetAside(packet, lane);
-  if (packet.outcome != Packet::Outcome::kWaiting) {  // its flow is over, or it says nothing new
-    Recycle(packet);
-    return;
-  }
-  const auto [it, is_new] = held_.try_emplace(flow.get());
-  HeldFlow& held = it->second;
-  if (is_new) {
-    held.flow = flow;
-    held.lane = &lane;
-    ++lane.held_flows;
-  }
-  held.packets.PushBack(packet);
-  if (std::exchange(ask_timer_armed_, true)) return;
-  ask_timer_ = env_.loop.RunAfter(kAskHeld, [this] {
-    ask_timer_armed_ = false;
-    OfferHeld(Asking::kYes);
-  });
-}
-
-// Offers what is held once more: what still has to wait is held again.
-void VsockTx::OfferHeld(Asking asking) {
-  for (auto& [key, held] : std::exchange(held_, {})) {
-    const std::shared_ptr<Flow>& flow = held.flow;
-    if (flow->state() == Flow::State::kClosed) {
-      DropHeld(held);
-      continue;
-    }
-    const Flow::Side me = flow->SideOf(env_.rx);
-    flow->Hold(me, false);
-    --held.lane->held_flows;
-    if (asking == Asking::kYes) held.lane->port->AskForCredit(flow);
-    held.lane->waiting.PushFront(held.packets);
-    if (!held.lane->blocked) Activate(*held.lane);
-  }
-  Run();
-}
-
-void VsockTx::DropHeld(HeldFlow& held) {
-  --held.lane->held_flows;
-  while (!held.packets.empty()) {
-    auto& packet = static_cast<TxPacket&>(held.packets.PopFront());
-    backlog_.Release(packet, *held.lane->port);
     Recycle(packet);
   }
 }
@@ -380,43 +311,6 @@ void VsockTx::SettleRefused(const TxPacket& packet) {
   if (packet.header.op != VIRTIO_VSOCK_OP_RST) env_.rx.SendReply(ResetFor(packet.header));
 }
 
-// Whether another chain may be taken: not while half of the ring's waits for receivers.
-bool VsockTx::MayFetch() {
-  const uint32_t enough = std::max(queue_->size() / 2, 1u);
-  if (queue_->in_flight() < enough) {
-    EndRest();
-    return true;
-  }
-  if (!active_.empty()) return false;  // there is something to deliver first
-  const auto rested = resting_ ? env_.loop.now() - rest_began_ : MonotonicTime::duration::zero();
-  FreeRing(rested);
-  if (queue_->in_flight() < enough) {
-    EndRest();
-    return true;
-  }
-  StartResting();
-  return false;
-}
-
-// Comes back when a receiver has room, or when patience has run out.
-void VsockTx::StartResting() {
-  if (resting_) return;
-  resting_ = true;
-  env_.stats.from_guest_rests.Add();
-  rest_began_ = env_.loop.now();
-  rest_timer_ = env_.loop.RunAfter(kMaxPatience, [this] { Run(); });
-}
-
-void VsockTx::EndRest() {
-  if (!std::exchange(resting_, false)) return;
-  env_.loop.Cancel(rest_timer_);
-  const auto rested = env_.loop.now() - rest_began_;
-  env_.stats.from_guest_rested_nanoseconds.Add(static_cast<uint64_t>(std::chrono::nanoseconds(rested).count()));
-  for (auto& [port, lane] : lanes_) {
-    if (lane->blocked) lane->patience -= std::min<std::chrono::nanoseconds>(lane->patience, rested);
-  }
-}
-
 void VsockTx::ResetFlow(const std::shared_ptr<Flow>& flow, CloseReason reason) {
   if (!flow->Close(reason)) return;
   flow->other_end(flow->SideOf(env_.rx)).port->ResetFlow(flow);
@@ -426,44 +320,6 @@ void VsockTx::ResetFlow(const std::shared_ptr<Flow>& flow, CloseReason reason) {
 void VsockTx::Recycle(TxPacket& packet) {
   if (packet.chain.owed()) queue_->Return(packet.chain, 0);
   pool_.Put(packet);
-}
-
-// Copies aside what waits in the guest's ring for receivers that are not worth the rest that the guest has had.
-void VsockTx::FreeRing(std::chrono::nanoseconds rested) {
-  for (auto& [port, lane] : lanes_) {
-    lane->patience = std::min<std::chrono::nanoseconds>(lane->patience, kMaxPatience);
-    if (lane->patience > rested) continue;
-    for (Packet* packet = lane->in_ring; packet != nullptr; packet = packet->next) {
-      SetAside(static_cast<TxPacket&>(*packet), *lane);
-    }
-    lane->in_ring = nullptr;
-  }
-}
-
-void VsockTx::SetAside(TxPacket& packet, TxLane& lane) {
-  if (!packet.chain.owed()) return;
-  const std::shared_ptr<Flow> flow =
-      packet.flow != nullptr ? packet.flow : env_.rx.Find(FlowKey::OfSender(packet.header));
-  CloseReason reason = CloseReason::kNone;
-  auto result = TxBacklog::Result::kRefused;
-  // A closed flow still has its RST to deliver, which carries it.
-  if (flow != nullptr && (packet.flow != nullptr || flow->state() != Flow::State::kClosed)) {
-    result = backlog_.Keep(packet, flow, *lane.port, reason);
-  }
-  if (result == TxBacklog::Result::kKept) env_.stats.from_guest_copied_bytes.Add(packet.payload.size());
-  if (result == TxBacklog::Result::kRefused) {
-    CountViolation(reason);
-    if (flow != nullptr) {
-      ResetFlow(flow, reason);
-    } else if (packet.header.op != VIRTIO_VSOCK_OP_RST) {
-      env_.rx.SendReply(ResetFor(packet.header));
-    }
-  }
-  if (result != TxBacklog::Result::kKept) {
-    packet.payload.Clear();
-    packet.outcome = Packet::Outcome::kDropped;  // keeps its place in the lane, as a shell
-  }
-  queue_->Return(packet.chain, 0);
 }
 
 // A REQUEST that got no flow, which would count its own end.

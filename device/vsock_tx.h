@@ -15,6 +15,7 @@
 #include "device/device_spec.h"
 #include "device/device_stats.h"
 #include "device/flow_ids.h"
+#include "device/ring_share.h"
 #include "device/tx_backlog.h"
 #include "device/tx_packet.h"
 #include "device/virtqueue.h"
@@ -68,6 +69,10 @@ class VsockTx final : private Poller {
   void ResetFlow(const std::shared_ptr<Flow>& flow, CloseReason reason);
 
  private:
+  // A guest rests for a receiver that is busy for this long at most, and only as long as the receiver has earned by
+  // what it took before. A slower one would hold up the guest's other traffic for more than it is worth.
+  static constexpr std::chrono::milliseconds kMaxPatience{2};
+
   struct TxLane : Lane {
     std::shared_ptr<Port> port;
     bool active = false;                   // in active_
@@ -75,8 +80,7 @@ class VsockTx final : private Poller {
     TxPacket* in_ring = nullptr;           // first of the waiting packets whose chain is owed; all behind it are, too
     std::chrono::nanoseconds patience{0};  // how long the guest may rest for this receiver
     size_t held_flows = 0;                 // in held_
-    uint64_t epoch_bytes = 0;              // payload delivered in this epoch
-    uint64_t epoch_packets = 0;            // in so many packets
+    ReceiverTraffic traffic;               // of this epoch
   };
 
   // A flow whose receiver has left too much unread: its packets wait here, copied, and nobody else's (Flow::Hold).

@@ -105,7 +105,7 @@ class Flow {
   // Packets of `from` wait at its reactor until the receiver has read some. Set by that reactor; read where grants come
   // in.
   void Hold(Side from, bool held) { sent_[Index(from)].held.store(held, std::memory_order_seq_cst); }
-  bool IsHeld(Side from) const { return sent_[Index(from)].held.load(std::memory_order_relaxed); }
+  bool IsHeld(Side from) const { return sent_[Index(from)].held.load(std::memory_order_seq_cst); }
 
   // Ends the flow. False if it was closed before: somebody else is telling the ends. Any thread.
   bool Close(CloseReason reason);

@@ -10,11 +10,14 @@ namespace kinsock {
 RingKick::RingKick(EventLoop& loop, int fd, std::function<void()> kicked)
     : loop_(loop), fd_(fd), kicked_(std::move(kicked)) {}
 
-RingKick::~RingKick() {
-  if (watching_) loop_.Forget(fd_, *this);
+RingKick::~RingKick() { Pause(); }
+
+void RingKick::Pause() {
+  if (std::exchange(watching_, false)) loop_.Forget(fd_, *this);
 }
 
 absl::Status RingKick::Start() {
+  if (watching_) return absl::OkStatus();
   absl::Status status = loop_.Watch(fd_, EPOLLIN | EPOLLET, *this);
   watching_ = status.ok();
   return status;

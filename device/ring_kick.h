@@ -18,6 +18,8 @@ class RingKick final : public FdHandler {
   ~RingKick();
 
   absl::Status Start();
+  // No reports until the next Start(), which makes up for those there would have been with one.
+  void Pause();
 
   // FdHandler.
   void OnReady(uint32_t events) override;

@@ -57,13 +57,18 @@ VhostUserSession::VhostUserSession(EventLoop& loop, VhostUserChannel channel, co
       protocol_features_(OfferedProtocolFeatures()) {}
 
 VhostUserSession::~VhostUserSession() {
-  if (watching_) loop_.Forget(channel_.fd(), *this);
+  Pause();
   if (message_timer_armed_) loop_.Cancel(message_timer_);
   for (RingSetup& ring : rings_) StopRing(ring);
   if (memory_ != nullptr) device_.Discard(std::move(memory_));
 }
 
+void VhostUserSession::Pause() {
+  if (std::exchange(watching_, false)) loop_.Forget(channel_.fd(), *this);
+}
+
 absl::Status VhostUserSession::Start() {
+  if (watching_) return absl::OkStatus();
   KINSOCK_RETURN_IF_ERROR(loop_.Watch(channel_.fd(), EPOLLIN, *this));
   watching_ = true;
   return absl::OkStatus();

@@ -82,6 +82,8 @@ class VhostUserSession final : public FdHandler {
 
   // Serves from now on, beginning with what has been received already.
   absl::Status Start();
+  // Reads nothing until the next Start(): what the front-end sends waits in its socket.
+  void Pause();
 
   // FdHandler.
   void OnReady(uint32_t events) override;

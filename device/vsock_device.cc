@@ -21,6 +21,7 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
       env_(std::move(environment)),
       stats_(spec_.stats),
       broken_(Wakeup::Create(env_.loop, [this] { CheckRings(); })),
+      allowance_(spec_.limits.control_per_second, spec_.limits.control_burst),
       spent_(Wakeup::Create(env_.loop, [this] { PauseGuest(); })),
       rx_(std::make_shared<VsockRx>(spec_.id, spec_.cid, GroupSet(spec_.groups), spec_.limits, stats_, env_.loop,
                                     broken_)),
@@ -195,8 +196,7 @@ uint16_t VsockDevice::StopRing(size_t index) {
 }
 
 void VsockDevice::OnReceiveKick() {
-  Charge(ControlAllowance::kKick);
-  rx_->OnKick();
+  if (!rx_->OnKick()) Charge(ControlAllowance::kKick);
 }
 
 void VsockDevice::OnTransmitKick() {

@@ -362,12 +362,14 @@ absl::Status VsockRx::Relocate(std::shared_ptr<const GuestMemory> memory) {
   return ring_.has_value() ? ring_->Relocate(std::move(memory)) : absl::OkStatus();
 }
 
-void VsockRx::OnKick() {
+bool VsockRx::OnKick() {
   MutexLock lock(mutex_);
   stats_->to_guest_kicks.Add();
-  if (mode_ != Mode::kRunning) return;
+  if (mode_ != Mode::kRunning) return false;
+  const bool useful = (!waiters_.empty() || !replies_.empty()) && ring_->HasBuffers();
   if (Finish()) WakeWaiters();
   polled_ = loop_.Poll(*this);
+  return useful;
 }
 
 bool VsockRx::Poll() {

@@ -55,8 +55,8 @@ class VsockRx final : public Port, private Poller {
   std::shared_ptr<const GuestMemory> Close() ABSL_LOCKS_EXCLUDED(mutex_);
   void SetCall(std::shared_ptr<const UniqueFd> call) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Relocate(std::shared_ptr<const GuestMemory> memory) ABSL_LOCKS_EXCLUDED(mutex_);
-  // The driver has posted buffers.
-  void OnKick() ABSL_LOCKS_EXCLUDED(mutex_);
+  // The driver has posted buffers. False: none that were waited for.
+  bool OnKick() ABSL_LOCKS_EXCLUDED(mutex_);
   bool broken() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Takes a flow that begins at this end into the table.

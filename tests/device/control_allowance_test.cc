@@ -10,6 +10,9 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr MonotonicTime kBegin{seconds(1000)};
+constexpr int64_t kBurst = 4000;
+
+ControlAllowance Full() { return ControlAllowance(20'000, kBurst); }
 
 // How much may be taken now.
 int64_t Left(ControlAllowance allowance) {
@@ -19,13 +22,13 @@ int64_t Left(ControlAllowance allowance) {
 }
 
 ControlAllowance Spent() {
-  ControlAllowance allowance;
+  ControlAllowance allowance = Full();
   allowance.Refill(kBegin, 0);
-  allowance.Charge(ControlAllowance::kBurst);
+  allowance.Charge(kBurst);
   return allowance;
 }
 
-TEST(ControlAllowanceTest, BeginsFull) { EXPECT_EQ(Left(ControlAllowance()), ControlAllowance::kBurst); }
+TEST(ControlAllowanceTest, BeginsFull) { EXPECT_EQ(Left(Full()), kBurst); }
 
 TEST(ControlAllowanceTest, TimeFillsIt) {
   ControlAllowance allowance = Spent();
@@ -41,10 +44,10 @@ TEST(ControlAllowanceTest, MomentsThatAreTooShortForOneAddUp) {
 }
 
 TEST(ControlAllowanceTest, NeverHoldsMoreThanItsBurst) {
-  ControlAllowance allowance;
+  ControlAllowance allowance = Full();
   allowance.Refill(kBegin + seconds(3600), 1'000'000);
   allowance.Earn(ControlAllowance::kPayload);
-  EXPECT_EQ(Left(allowance), ControlAllowance::kBurst);
+  EXPECT_EQ(Left(allowance), kBurst);
 }
 
 TEST(ControlAllowanceTest, WhatWasOverdrawnIsPaidFirst) {

@@ -57,22 +57,21 @@ VhostUserSession::VhostUserSession(EventLoop& loop, VhostUserChannel channel, co
       protocol_features_(OfferedProtocolFeatures()) {}
 
 VhostUserSession::~VhostUserSession() {
-  Pause();
+  if (watching_) loop_.Forget(channel_.fd(), *this);
   if (message_timer_armed_) loop_.Cancel(message_timer_);
   for (RingSetup& ring : rings_) StopRing(ring);
   if (memory_ != nullptr) device_.Discard(std::move(memory_));
 }
 
-void VhostUserSession::Pause() {
-  if (std::exchange(watching_, false)) loop_.Forget(channel_.fd(), *this);
-}
-
 absl::Status VhostUserSession::Start() {
-  if (watching_) return absl::OkStatus();
   KINSOCK_RETURN_IF_ERROR(loop_.Watch(channel_.fd(), EPOLLIN, *this));
   watching_ = true;
   return absl::OkStatus();
 }
+
+void VhostUserSession::Pause() { loop_.Rearm(channel_.fd(), EPOLLET, *this); }
+
+void VhostUserSession::Resume() { loop_.Rearm(channel_.fd(), EPOLLIN, *this); }
 
 bool VhostUserSession::HungUp() const {
   pollfd state{.fd = channel_.fd(), .events = POLLRDHUP, .revents = 0};

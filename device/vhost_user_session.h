@@ -82,8 +82,9 @@ class VhostUserSession final : public FdHandler {
 
   // Serves from now on, beginning with what has been received already.
   absl::Status Start();
-  // Reads nothing until the next Start(): what the front-end sends waits in its socket.
+  // Reads nothing between the two, unless the front-end leaves: what it sends waits in its socket.
   void Pause();
+  void Resume();
 
   // FdHandler.
   void OnReady(uint32_t events) override;

@@ -169,7 +169,8 @@ absl::Status VsockDevice::StartRing(size_t index, const RingSetup& setup, uint64
   const auto kicked = [this, index] { index == kReceive ? OnReceiveKick() : OnTransmitKick(); };
   if (index <= kTransmit) {
     auto kick = std::make_unique<RingKick>(env_.loop, setup.kick.get(), kicked);
-    if (!paused_) KINSOCK_RETURN_IF_ERROR(kick->Start());
+    KINSOCK_RETURN_IF_ERROR(kick->Start());
+    if (paused_) kick->Pause();
     ring.kick = std::move(kick);
   }
   rx_->set_takes_seqpacket((features & kVirtioVsockFSeqpacket) != 0);
@@ -225,11 +226,10 @@ void VsockDevice::PauseGuest() {
 
 void VsockDevice::ResumeGuest() {
   paused_ = false;
-  absl::Status watched = session_ != nullptr ? session_->Start() : absl::OkStatus();
+  if (session_ != nullptr) session_->Resume();
   for (Ring& ring : rings_) {
-    if (ring.kick != nullptr) watched.Update(ring.kick->Start());
+    if (ring.kick != nullptr) ring.kick->Resume();
   }
-  if (!watched.ok()) return PauseGuest();  // the kernel is short of memory; it will not always be
   tx_->SetPaused(false);
 }
 

@@ -98,7 +98,10 @@ TEST_F(ControlFloodTest, ABusyGuestIsNeverLimited) {
   EXPECT_EQ(stats(4).from_guest_limited_control, 0u);
 }
 
-class MessageFloodTest : public HostileFrontEndTest {};
+class MessageFloodTest : public HostileFrontEndTest {
+ protected:
+  MessageFloodTest() : HostileFrontEndTest(Strict()) {}
+};
 
 TEST_F(MessageFloodTest, EveryMessageIsAnsweredAfterAll) {
   Attacker attacker = NewAttacker();
@@ -106,7 +109,7 @@ TEST_F(MessageFloodTest, EveryMessageIsAnsweredAfterAll) {
   constexpr int kAtOnce = 100;
   std::string many;
   for (int i = 0; i < kAtOnce; ++i) many.append(reinterpret_cast<const char*>(&header), sizeof(header));
-  for (uint32_t sent = 0; sent * ControlAllowance::kMessage < 8 * DeviceLimits().control_burst; sent += kAtOnce) {
+  for (uint32_t sent = 0; sent * ControlAllowance::kMessage < 8 * Strict().limits.control_burst; sent += kAtOnce) {
     ASSERT_TRUE(attacker.wire().SendBytes(AsBytes(many)).ok());
     for (int i = 0; i < kAtOnce; ++i) ASSERT_TRUE(attacker.wire().Receive().ok()) << i;
   }

@@ -27,6 +27,7 @@ namespace kinsock {
   X(limited_connections, "connections refused: the guest has as many as it may")     \
   X(limited_pending_connections, "connections refused: too many await their answer") \
   X(limited_replies, "times the ring was left alone: too many RSTs await buffers")   \
+  X(limited_control, "times the guest was left alone: it sent too much that moves nothing") \
   X(kicks, "notifications received for the transmit ring")                           \
   X(interrupts, "interrupts sent for the transmit ring")                             \
   X(rests, "times the ring was left alone: half of it awaits busy receivers")        \

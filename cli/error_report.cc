@@ -70,6 +70,9 @@ std::string NextStep(const Details& details) {
   if (reason == "UID_MISMATCH" || reason == "ETAG_MISMATCH") return absl::StrCat("kinsockctl vm get ", vm, " -o yaml");
   if (reason == "SOCKET_PATH_BUSY" || reason == "VSOCK_PORT_BUSY") return "kinsockctl vm list -o wide";
   if (reason == "QUOTA_EXCEEDED") return "kinsockctl info";
+  if (reason == "ROLE_REQUIRED") {
+    return absl::StrCat("the same as root or the daemon's own user, or ask for the role ", metadata("need"));
+  }
   if (reason == "FIELD_INVALID") return "kinsockctl vm create --help";
   return "";
 }

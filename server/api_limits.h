@@ -12,6 +12,9 @@ namespace kinsock {
 // Connections of one user id: each costs two descriptors and some 40 KiB. Programs need one; a person at a shell
 // opens one per command. Beyond: closed at once, and counted in the log.
 inline constexpr size_t kMaxApiConnectionsPerUid = 128;
+// Connections of callers without any role: they may come, to be told what they lack, but not take the places of those
+// who have one. Beyond: as above.
+inline constexpr size_t kMaxApiConnectionsWithoutRole = 32;
 // Connections of all users, so that no crowd of them eats the descriptors of VMs. Beyond: as above.
 inline constexpr size_t kMaxApiConnections = 1024;
 // Calls at a time on one connection: an operator may watch a thousand things. Beyond: they queue at the client.

@@ -2,7 +2,9 @@
 #include "server/daemon.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <thread>
 #include <utility>
 
@@ -11,6 +13,7 @@
 #include "base/status_macros.h"
 #include "server/error.h"
 #include "server/log.h"
+#include "server/peer.h"
 #include "server/runtime_dir.h"
 #include "server/socket_path.h"
 #include "server/unique_id.h"
@@ -21,9 +24,12 @@ namespace kinsock {
 namespace {
 
 constexpr int kApiBacklog = 128;
-// The daemon's user and group: who may write to the socket may do everything.
+// The daemon's user and group may connect.
 constexpr mode_t kApiSocketMode = 0660;
 constexpr mode_t kRuntimeDirMode = 0750;
+// Everybody may, when others have roles: the kernel then tells who they are, and the role decides.
+constexpr mode_t kSharedApiSocketMode = 0666;
+constexpr mode_t kSharedRuntimeDirMode = 0711;
 // How long calls that are under way may take to finish when the daemon stops.
 constexpr std::chrono::milliseconds kGrace{2000};
 // How long the memory of a flood of calls may stay with the allocator.
@@ -44,6 +50,8 @@ Daemon::Daemon(Config config)
       instance_(RandomUuid()),
       start_time_(std::chrono::system_clock::now()),
       signals_(loop_, [this] { RequestStop(); }),
+      api_connections_(Clock::Monotonic(), ApiConnections::Limits()),
+      access_(api_connections_),
       hub_(RandomEpoch()) {}
 
 // Against the order of construction where that matters: callers before what they call, and the reactors before the
@@ -69,6 +77,7 @@ absl::Status Daemon::Start() {
   Log(LogLevel::kInfo, "daemon.started")
       .With("vms", static_cast<int64_t>(manager_->size()))
       .With("api", absl::StrJoin(config_.api_sockets, ","))
+      .With("api_view", absl::StrJoin(config_.api_view_sockets, ","))
       .With("reactors", static_cast<int64_t>(pool_->size()))
       .With("instance", instance_);
   NotifyManager("READY=1");
@@ -76,24 +85,40 @@ absl::Status Daemon::Start() {
 }
 
 absl::Status Daemon::BindApi() {
-  for (const std::string& path : config_.api_sockets) {
-    // The default directory is the daemon's own; any other is its owner's to make.
-    if (path == DefaultApiSocket()) mkdir(RuntimeDir().c_str(), kRuntimeDirMode);
-    const std::string canonical = CanonicalSocketPath(path);
-    KINSOCK_RETURN_IF_ERROR(sockets_.CheckFree(canonical, false));
-    // First of all: the lock would be made beside a place that is no good.
-    const SocketPlace place = InspectSocketPlace(path, false);
-    if (place.kind == SocketPlace::Kind::kRefused) {
-      return Error(absl::StatusCode::kFailedPrecondition, "SOCKET_FAILED",
-                   absl::StrCat("--api: ", path, " ", place.reason));
-    }
-    KINSOCK_ASSIGN_OR_RETURN(LockFile lock, LockFile::Acquire(path + ".lock"));
-    KINSOCK_ASSIGN_OR_RETURN(BoundSocket socket, BoundSocket::Listen(path, kApiBacklog, kApiSocketMode));
-    sockets_.Take(canonical, false, "the API");
-    api_locks_.push_back(std::move(lock));
-    api_sockets_.push_back(std::move(socket));
-  }
+  for (const std::string& path : config_.api_sockets) KINSOCK_RETURN_IF_ERROR(BindApiSocket(path, false));
+  for (const std::string& path : config_.api_view_sockets) KINSOCK_RETURN_IF_ERROR(BindApiSocket(path, true));
   return absl::OkStatus();
+}
+
+absl::Status Daemon::BindApiSocket(const std::string& path, bool view_only) {
+  const char* flag = view_only ? "--api-view: " : "--api: ";
+  const bool shared = config_.api_roles.concern_other_users();
+  // The default directory is the daemon's own; any other is its owner's to make.
+  const std::string runtime_dir = RuntimeDir();
+  if (path.substr(0, path.rfind('/')) == runtime_dir && mkdir(runtime_dir.c_str(), kRuntimeDirMode) == 0 && shared) {
+    chmod(runtime_dir.c_str(), kSharedRuntimeDirMode);
+  }
+  const std::string canonical = CanonicalSocketPath(path);
+  KINSOCK_RETURN_IF_ERROR(sockets_.CheckFree(canonical, false));
+  // First of all: the lock would be made beside a place that is no good.
+  const SocketPlace place = InspectSocketPlace(path, false);
+  if (place.kind == SocketPlace::Kind::kRefused) {
+    return Error(absl::StatusCode::kFailedPrecondition, "SOCKET_FAILED", absl::StrCat(flag, path, " ", place.reason));
+  }
+  KINSOCK_ASSIGN_OR_RETURN(LockFile lock, LockFile::Acquire(path + ".lock"));
+  KINSOCK_ASSIGN_OR_RETURN(BoundSocket socket,
+                           BoundSocket::Listen(path, kApiBacklog, shared ? kSharedApiSocketMode : kApiSocketMode));
+  sockets_.Take(canonical, false, "the API");
+  api_locks_.push_back(std::move(lock));
+  api_sockets_.push_back({std::move(socket), view_only});
+  return absl::OkStatus();
+}
+
+// The file lets the daemon's group in, for which else it would be of no use.
+Role Daemon::RoleOnViewSocket(const Peer& peer) const {
+  const gid_t own = getegid();
+  const bool of_group = peer.gid == own || std::find(peer.groups.begin(), peer.groups.end(), own) != peer.groups.end();
+  return of_group ? Role::kViewer : std::min(Role::kViewer, config_.api_roles.RoleOf(peer));
 }
 
 absl::Status Daemon::CreateConfiguredVms() {
@@ -112,15 +137,20 @@ absl::Status Daemon::CreateConfiguredVms() {
 
 absl::Status Daemon::StartApi() {
   if (api_sockets_.empty()) return absl::OkStatus();
-  vm_service_ = std::make_unique<VmService>(loop_, *manager_, hub_);
-  connection_service_ = std::make_unique<ConnectionService>(loop_, *manager_, *snapshots_, instance_);
-  admin_service_ = std::make_unique<AdminService>(loop_, [this] { return Look(); });
+  vm_service_ = std::make_unique<VmService>(loop_, *manager_, hub_, access_);
+  connection_service_ = std::make_unique<ConnectionService>(loop_, *manager_, *snapshots_, instance_, access_);
+  admin_service_ = std::make_unique<AdminService>(loop_, [this] { return Look(); }, access_);
   KINSOCK_ASSIGN_OR_RETURN(api_,
                            ApiServer::Start({vm_service_.get(), connection_service_.get(), admin_service_.get()}));
-  for (BoundSocket& socket : api_sockets_) {
-    listeners_.push_back(std::make_unique<ApiListener>(
-        loop_, std::move(socket), [this](UniqueFd connection) { api_->Serve(std::move(connection)); },
-        ApiListener::Limits()));
+  for (ApiSocket& api : api_sockets_) {
+    const auto identify = [this, view_only = api.view_only](int fd) -> absl::StatusOr<Caller> {
+      KINSOCK_ASSIGN_OR_RETURN(const Peer peer, PeerOf(fd));
+      const Role role = view_only ? RoleOnViewSocket(peer) : config_.api_roles.RoleOf(peer);
+      return Caller{Caller::Transport::kUnix, role, peer.uid, peer.gid, peer.pid, ""};
+    };
+    listeners_.push_back(
+        std::make_unique<ApiListener>(loop_, std::move(api.socket), api_connections_, identify,
+                                      [this](UniqueFd connection) { api_->Serve(std::move(connection)); }));
     KINSOCK_RETURN_IF_ERROR(listeners_.back()->Start());
   }
   api_sockets_.clear();
@@ -143,7 +173,7 @@ DaemonInfo Daemon::Look() {
   info.vms = static_cast<uint32_t>(manager_->size());
   info.active_vms = static_cast<uint32_t>(manager_->active());
   info.watches = static_cast<uint32_t>(hub_.subscribers());
-  for (const auto& listener : listeners_) info.api_connections += static_cast<uint32_t>(listener->connections());
+  info.api_connections = static_cast<uint32_t>(api_connections_.size());
   info.quarantined_cids = static_cast<uint32_t>(manager_->resting_cids());
   info.reactors = static_cast<uint32_t>(pool_->size());
   return info;

@@ -41,6 +41,8 @@ struct Flags {
   std::vector<std::string> vms;
   std::map<std::string, std::string> single_vm;  // setting -> value
   std::vector<std::string> api;
+  std::vector<std::string> api_view;
+  std::vector<std::string> api_roles;
   std::string reactors = "auto";
   uint32_t poll_us = 20;  // docs/adr/0010-polling.md
   std::string log_format = "kv";
@@ -74,6 +76,15 @@ void Declare(CLI::App& app, Flags& flags) {
   app.add_option("--api", flags.api,
                  "Where to serve the gRPC API; the default, when no VM is given here, is unix:" + DefaultApiSocket())
       ->option_text("unix:PATH")
+      ->allow_extra_args(false);
+  app.add_option("--api-view", flags.api_view, "Where to serve it to look only: nobody is more than a viewer there")
+      ->option_text("unix:PATH")
+      ->allow_extra_args(false);
+  app.add_option("--api-role", flags.api_roles,
+                 "Who may do what in the API besides root and the daemon's own user, who are admins: "
+                 "viewer|operator|admin=user:NAME|group:NAME (may be repeated); opens the sockets to other users, whose "
+                 "role is then asked for")
+      ->option_text("ROLE=WHO")
       ->allow_extra_args(false);
   app.add_option("--reactors", flags.reactors, "Threads that move packets; auto: one for two CPUs, at most 4")
       ->option_text("N|auto");
@@ -146,15 +157,26 @@ void ParseReactors(const std::string& text, Config& config, std::vector<std::str
   }
 }
 
-void ParseApi(const Flags& flags, Config& config, std::vector<std::string>& faults) {
-  if (!flags.api.empty()) config.api_sockets.clear();  // what the command line says stands before the file
-  for (const std::string& endpoint : flags.api) {
+void ParseEndpoints(const char* flag, const std::vector<std::string>& endpoints, std::vector<std::string>& paths,
+                    std::vector<std::string>& faults) {
+  if (!endpoints.empty()) paths.clear();  // what the command line says stands before the file
+  for (const std::string& endpoint : endpoints) {
     absl::StatusOr<std::string> path = ParseUnixEndpoint(endpoint);
     if (path.ok()) {
-      config.api_sockets.push_back(*std::move(path));
+      paths.push_back(*std::move(path));
     } else {
-      faults.push_back(absl::StrCat("--api: ", path.status().message()));
+      faults.push_back(absl::StrCat(flag, ": ", path.status().message()));
     }
+  }
+}
+
+void ParseApi(const Flags& flags, Config& config, std::vector<std::string>& faults) {
+  ParseEndpoints("--api", flags.api, config.api_sockets, faults);
+  ParseEndpoints("--api-view", flags.api_view, config.api_view_sockets, faults);
+  if (!flags.api_roles.empty()) config.api_roles = RoleRules();
+  for (const std::string& rule : flags.api_roles) {
+    const std::string fault = config.api_roles.Add(rule);
+    if (!fault.empty()) faults.push_back(absl::StrCat("--api-role: ", fault));
   }
   // Scripts written for the existing daemon must not find a socket they did not ask for.
   const bool vms_given = !flags.vms.empty() || !flags.single_vm.empty() || !flags.config_file.empty();
@@ -176,6 +198,8 @@ absl::StatusOr<Config> Interpret(const Flags& flags) {
     if (file.ok()) {
       config.vms = std::move(file->vms);
       config.api_sockets = std::move(file->api_sockets);
+      config.api_view_sockets = std::move(file->api_view_sockets);
+      config.api_roles = std::move(file->api_roles);
     } else {
       faults.emplace_back(file.status().message());
     }

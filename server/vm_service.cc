@@ -41,6 +41,7 @@ void VmService::AddStats(const std::string& id, v1::Vm& vm) const {
 grpc::ServerUnaryReactor* VmService::CreateVm(grpc::CallbackServerContext* context, const v1::CreateVmRequest* request,
                                               v1::Vm* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (access_.Refuses(*context, "VmService.CreateVm", reactor)) return reactor;
   absl::StatusOr<VmCreation> creation = ToVmCreation(*request);
   if (!creation.ok()) {
     reactor->Finish(ToGrpcStatus(creation.status()));
@@ -59,6 +60,7 @@ grpc::ServerUnaryReactor* VmService::CreateVm(grpc::CallbackServerContext* conte
 grpc::ServerUnaryReactor* VmService::GetVm(grpc::CallbackServerContext* context, const v1::GetVmRequest* request,
                                            v1::Vm* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (access_.Refuses(*context, "VmService.GetVm", reactor)) return reactor;
   absl::StatusOr<std::string> id = ToVmId(request->name());
   const absl::StatusOr<bool> full = IsFull(request->view());
   if (!id.ok() || !full.ok()) {
@@ -77,6 +79,7 @@ grpc::ServerUnaryReactor* VmService::GetVm(grpc::CallbackServerContext* context,
 grpc::ServerUnaryReactor* VmService::ListVms(grpc::CallbackServerContext* context, const v1::ListVmsRequest* request,
                                              v1::ListVmsResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (access_.Refuses(*context, "VmService.ListVms", reactor)) return reactor;
   main_.Post([this, context, reactor, request, response] {
     if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
     reactor->Finish(ToGrpcStatus(FillPage(*request, *response)));
@@ -115,6 +118,7 @@ absl::Status VmService::FillPage(const v1::ListVmsRequest& request, v1::ListVmsR
 grpc::ServerUnaryReactor* VmService::DeleteVm(grpc::CallbackServerContext* context, const v1::DeleteVmRequest* request,
                                               v1::Vm* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (access_.Refuses(*context, "VmService.DeleteVm", reactor)) return reactor;
   absl::StatusOr<std::string> id = ToVmId(request->name());
   if (!id.ok()) {
     reactor->Finish(ToGrpcStatus(id.status()));
@@ -131,8 +135,11 @@ grpc::ServerUnaryReactor* VmService::DeleteVm(grpc::CallbackServerContext* conte
   return reactor;
 }
 
-grpc::ServerWriteReactor<v1::WatchVmsResponse>* VmService::WatchVms(grpc::CallbackServerContext*,
+grpc::ServerWriteReactor<v1::WatchVmsResponse>* VmService::WatchVms(grpc::CallbackServerContext* context,
                                                                     const v1::WatchRequest* request) {
+  if (const absl::Status status = access_.Check(*context, "VmService.WatchVms"); !status.ok()) {
+    return new RefusedStream<v1::WatchVmsResponse>(ToGrpcStatus(status));
+  }
   return VmWatch::Start(main_, manager_, hub_, *request);
 }
 

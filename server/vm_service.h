@@ -6,6 +6,7 @@
 
 #include "api/kinsock/v1/vm_service.grpc.pb.h"
 #include "base/event_loop.h"
+#include "server/access.h"
 #include "server/event_hub.h"
 #include "server/vm_manager.h"
 
@@ -14,13 +15,14 @@ namespace kinsock {
 // kinsock.v1.VmService: converts on gRPC's threads, posts to main, where the manager decides, and finishes from there.
 // Nothing waits in between, so no thread is held, and a client that cancels merely is not answered.
 //
-// Thread: any (gRPC's). `main`, `manager` and `hub` outlive the gRPC server, and main runs until it is shut down.
+// Thread: any (gRPC's). `main` and the others outlive the gRPC server, and main runs until it is shut down.
 class VmService final : public v1::VmService::CallbackService {
  public:
   // gRPC clients refuse messages above 4 MiB; a VM has at most some 30 KiB, statistics included.
   static constexpr size_t kMaxPageBytes = 3u << 20;
 
-  VmService(EventLoop& main, VmManager& manager, EventHub& hub) : main_(main), manager_(manager), hub_(hub) {}
+  VmService(EventLoop& main, VmManager& manager, EventHub& hub, const Access& access)
+      : main_(main), manager_(manager), hub_(hub), access_(access) {}
 
   grpc::ServerUnaryReactor* CreateVm(grpc::CallbackServerContext* context, const v1::CreateVmRequest* request,
                                      v1::Vm* response) override;
@@ -41,6 +43,7 @@ class VmService final : public v1::VmService::CallbackService {
   EventLoop& main_;
   VmManager& manager_;  // main thread's
   EventHub& hub_;       // main thread's, but for its epoch
+  const Access& access_;
 };
 
 }  // namespace kinsock

@@ -41,6 +41,8 @@ class Reader {
 
   void ForEachEntry(const YAML::Node& map, const std::string& field, const OnEntry& on_entry);
   void ReadApi(const YAML::Node& api);
+  void ReadEndpoint(const YAML::Node& endpoint, const std::string& field, std::vector<std::string>& paths);
+  void ReadRoles(const YAML::Node& roles);
   void ReadVm(const YAML::Node& node, const std::string& field);
   std::string SettingText(const std::string& key, const YAML::Node& value, const std::string& field);
 
@@ -88,23 +90,46 @@ void Reader::Read(const YAML::Node& root) {
 void Reader::ReadApi(const YAML::Node& api) {
   if (!api.IsMap()) return Fault(api.Mark(), "api", "is not a map; write \"api: {listen: [...]}\"");
   ForEachEntry(api, "api", [this](const YAML::Node& key, const YAML::Node& value) {
-    if (key.Scalar() != "listen") {
+    const std::string name = NormalSettingKey(key.Scalar());
+    if (name == "roles") return ReadRoles(value);
+    if (name == "viewer_socket") return ReadEndpoint(value, "api.viewer_socket", config.api_view_sockets);
+    if (name != "listen") {
       return Fault(key.Mark(), "api." + key.Scalar(),
-                   absl::StrCat("is not a setting", DidYouMean(key.Scalar(), {"listen"})));
+                   absl::StrCat("is not a setting", DidYouMean(key.Scalar(), {"listen", "viewer_socket", "roles"})));
     }
     if (!value.IsSequence()) return Fault(value.Mark(), "api.listen", "is not a list; write [\"unix:PATH\"]");
-    for (const YAML::Node& endpoint : value) {
-      if (!endpoint.IsScalar()) {
-        Fault(endpoint.Mark(), "api.listen", "has an entry that is not text; write [\"unix:PATH\"]");
-        continue;
+    for (const YAML::Node& endpoint : value) ReadEndpoint(endpoint, "api.listen", config.api_sockets);
+  });
+}
+
+void Reader::ReadEndpoint(const YAML::Node& endpoint, const std::string& field, std::vector<std::string>& paths) {
+  if (!endpoint.IsScalar()) return Fault(endpoint.Mark(), field, "is or has what is not text; write \"unix:PATH\"");
+  absl::StatusOr<std::string> path = ParseUnixEndpoint(endpoint.Scalar());
+  if (!path.ok()) return Fault(endpoint.Mark(), field, std::string(path.status().message()));
+  paths.push_back(*std::move(path));
+}
+
+void Reader::ReadRoles(const YAML::Node& roles) {
+  if (!roles.IsMap()) return Fault(roles.Mark(), "api.roles", "is not a map; write {admin: {gids: [NAME]}}");
+  ForEachEntry(roles, "api.roles", [this](const YAML::Node& role, const YAML::Node& holders) {
+    const std::string field = "api.roles." + role.Scalar();
+    if (!holders.IsMap()) return Fault(holders.Mark(), field, "is not a map; write {uids: [NAME], gids: [NAME]}");
+    ForEachEntry(holders, field, [&](const YAML::Node& key, const YAML::Node& names) {
+      const std::string holder_field = absl::StrCat(field, ".", key.Scalar());
+      const std::map<std::string, std::string> kinds{{"uids", "user"}, {"gids", "group"}};
+      const auto kind = kinds.find(key.Scalar());
+      if (kind == kinds.end()) {
+        return Fault(key.Mark(), holder_field,
+                     absl::StrCat("is not a setting", DidYouMean(key.Scalar(), {"uids", "gids"})));
       }
-      absl::StatusOr<std::string> path = ParseUnixEndpoint(endpoint.Scalar());
-      if (!path.ok()) {
-        Fault(endpoint.Mark(), "api.listen", std::string(path.status().message()));
-        continue;
+      if (!names.IsSequence()) return Fault(names.Mark(), holder_field, "is not a list; write [NAME]");
+      for (const YAML::Node& name : names) {
+        const std::string fault = !name.IsScalar()
+                                      ? "has an entry that is not text"
+                                      : config.api_roles.Add(role.Scalar(), kind->second + ":" + name.Scalar());
+        if (!fault.empty()) Fault(name.Mark(), holder_field, fault);
       }
-      config.api_sockets.push_back(*std::move(path));
-    }
+    });
   });
 }
 

@@ -122,6 +122,15 @@ TEST(FlagsTest, WithoutVmsTheApiIsServed) {
   EXPECT_THAT(Good({"--socket=/a", "--api=unix:/x"}).api_sockets, ElementsAre("/x"));
 }
 
+TEST(FlagsTest, WhoMayUseTheApi) {
+  const Config config = Good({"--api-view=unix:/v", "--api-role", "viewer=user:50001", "--api-role=admin=group:50002"});
+  EXPECT_THAT(config.api_view_sockets, ElementsAre("/v"));
+  EXPECT_EQ(config.api_roles.RoleOf({50'001, 1, 1, {}}), Role::kViewer);
+  EXPECT_EQ(config.api_roles.RoleOf({50'001, 1, 1, {50'002}}), Role::kAdmin);
+  EXPECT_THAT(Fault({"--api-role=boss=user:1"}), HasSubstr("--api-role: \"boss\" is no role"));
+  EXPECT_THAT(Fault({"--api-view=/v"}), HasSubstr("--api-view: \"/v\" is not a UNIX socket"));
+}
+
 TEST(FlagsTest, ReactorsAndLogFormat) {
   EXPECT_EQ(Good({"--reactors=7"}).reactors, 7u);
   EXPECT_GE(Good({}).reactors, 1u);
@@ -208,6 +217,20 @@ TEST(YamlTest, OurOwnKeys) {
   EXPECT_THAT(vm.spec.groups, ElementsAre("web", "db"));
 }
 
+TEST(YamlTest, WhoMayUseTheApi) {
+  const absl::StatusOr<YamlConfig> config = ParseYamlConfig(
+      "api:\n"
+      "  viewer_socket: unix:/v\n"
+      "  roles: {admin: {gids: [50002]}, viewer: {uids: [50001, daemon], gids: [50003]}}\n",
+      "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_THAT(config->api_view_sockets, ElementsAre("/v"));
+  EXPECT_EQ(config->api_roles.RoleOf({50'000, 50'002, 1, {}}), Role::kAdmin);
+  EXPECT_EQ(config->api_roles.RoleOf({50'001, 50'000, 1, {}}), Role::kViewer);
+  EXPECT_EQ(config->api_roles.RoleOf({1, 50'000, 1, {}}), Role::kViewer);
+  EXPECT_EQ(config->api_roles.RoleOf({50'000, 50'000, 1, {50'003}}), Role::kViewer);
+}
+
 TEST(YamlTest, AnEmptyFileAsksForNothing) {
   EXPECT_TRUE(ParseYamlConfig("", "f").ok());
   EXPECT_TRUE(ParseYamlConfig("vms:\n", "f").ok());
@@ -236,6 +259,14 @@ TEST(YamlTest, FaultsNameLineColumnAndField) {
       {"vmss: []\n", "f:1:1: vmss: is not a setting (did you mean \"vms\"?)"},
       {"api: {listen: unix:/x}\n", "f:1:15: api.listen: is not a list"},
       {"api: {listen: [/x]}\n", "f:1:16: api.listen: \"/x\" is not a UNIX socket; give unix:PATH"},
+      {"api: {viewer_socket: [unix:/x]}\n", "f:1:22: api.viewer_socket: is or has what is not text"},
+      {"api: {rolls: 1}\n", "f:1:7: api.rolls: is not a setting (did you mean \"roles\"?)"},
+      {"api: {roles: 1}\n", "f:1:14: api.roles: is not a map"},
+      {"api: {roles: {boss: {uids: [1]}}}\n", "f:1:29: api.roles.boss.uids: \"boss\" is no role"},
+      {"api: {roles: {admin: 1}}\n", "f:1:22: api.roles.admin: is not a map"},
+      {"api: {roles: {admin: {uid: [1]}}}\n", "f:1:23: api.roles.admin.uid: is not a setting (did you mean \"uids\"?)"},
+      {"api: {roles: {admin: {uids: 1}}}\n", "f:1:29: api.roles.admin.uids: is not a list"},
+      {"api: {roles: {admin: {gids: [no-such-group-here]}}}\n", "is no group of this machine"},
       {"- a\n", "f:1:1: the file is not a list of \"key: value\" pairs"},
       {"vms: [\n", "is not YAML"},
       {"? [a]\n: b\n", "a key is not a word"},

@@ -71,6 +71,7 @@ std::string NextStep(const Details& details) {
   if (reason == "SOCKET_PATH_BUSY" || reason == "VSOCK_PORT_BUSY") return "kinsockctl vm list -o wide";
   if (reason == "QUOTA_EXCEEDED") return "kinsockctl info";
   if (reason == "ROLE_REQUIRED") {
+    if (metadata("socket") == "view") return "the same with --endpoint of the daemon's --api, not of its --api-view";
     return absl::StrCat("the same as root or the daemon's own user, or ask for the role ", metadata("need"));
   }
   if (reason == "FIELD_INVALID") return "kinsockctl vm create --help";

@@ -33,8 +33,9 @@ constexpr Rule kRules[] = {
     {"VmService.WatchVms", Role::kViewer},
 };
 
-// What an administrator would have to say to let `caller` in.
+// What the caller, or an administrator, would have to do.
 std::string HowToAllow(const Caller& caller, Role need) {
+  if (caller.view_only) return "this socket is for looking only; use that of --api";
   return absl::StrCat("kinsockd --api-role ", RoleName(need), "=",
                       caller.transport == Caller::Transport::kUnix ? absl::StrCat("user:", caller.uid) : "san:NAME",
                       " would let this caller in");
@@ -74,7 +75,8 @@ absl::Status Access::Check(const grpc::CallbackServerContext& context, std::stri
                             " here; ", HowToAllow(*caller, need)))
       .With("need", RoleName(need))
       .With("have", RoleName(caller->role))
-      .With("method", method);
+      .With("method", method)
+      .With("socket", caller->view_only ? "view" : "api");
 }
 
 bool Access::Refuses(const grpc::CallbackServerContext& context, std::string_view method,

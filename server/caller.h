@@ -30,6 +30,7 @@ struct Caller {
   uid_t uid = static_cast<uid_t>(-1);
   gid_t gid = static_cast<gid_t>(-1);
   pid_t pid = 0;
+  bool view_only = false;  // came by a socket on which nobody is more than a viewer
   // kTls: the name in the certificate that gave the role.
   std::string san;
 

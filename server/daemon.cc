@@ -146,7 +146,7 @@ absl::Status Daemon::StartApi() {
     const auto identify = [this, view_only = api.view_only](int fd) -> absl::StatusOr<Caller> {
       KINSOCK_ASSIGN_OR_RETURN(const Peer peer, PeerOf(fd));
       const Role role = view_only ? RoleOnViewSocket(peer) : config_.api_roles.RoleOf(peer);
-      return Caller{Caller::Transport::kUnix, role, peer.uid, peer.gid, peer.pid, ""};
+      return Caller{Caller::Transport::kUnix, role, peer.uid, peer.gid, peer.pid, view_only, ""};
     };
     listeners_.push_back(
         std::make_unique<ApiListener>(loop_, std::move(api.socket), api_connections_, identify,

@@ -246,7 +246,7 @@ TEST(KinsockctlViewTest, WhoMayNotIsToldWhatHeLacks) {
   EXPECT_EQ(refused.code, 5);
   EXPECT_THAT(refused.error,
               AllOf(HasSubstr("ROLE_REQUIRED: VmService.CreateVm needs the role operator, and uid "),
-                    HasSubstr("  try: the same as root or the daemon's own user, or ask for the role operator\n")));
+                    HasSubstr("  try: the same with --endpoint of the daemon's --api")));
 }
 
 TEST(KinsockctlAloneTest, SaysWhyThereIsNoDaemon) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/access.h"
 
+#include <grpcpp/server_context.h>
+
 #include <bit>
 #include <string>
 #include <utility>

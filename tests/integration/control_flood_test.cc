@@ -64,9 +64,8 @@ TEST_F(ControlFloodTest, PacketsOfNoConnection) {
 
 // The victim has to refuse each of them.
 TEST_F(ControlFloodTest, RequestsToAClosedPort) {
-  Flood([&](uint64_t i) {
-    return flooder_.Packet(VIRTIO_VSOCK_OP_REQUEST, Port(10'000 + i), victim_.cid(), Port(82));
-  });
+  Flood(
+      [&](uint64_t i) { return flooder_.Packet(VIRTIO_VSOCK_OP_REQUEST, Port(10'000 + i), victim_.cid(), Port(82)); });
   ExpectOnlyTheFlooderWasLimited();
 }
 

@@ -30,6 +30,10 @@ struct DeviceLimits {
   // Payload that was taken from senders and waits for this VM: guest memory it has not posted, or host
   // programs that do not read. Beyond it the connection that would add more is reset (QUOTA).
   uint64_t max_buffered_bytes = 64u << 20;
+  // What the guest and its VMM may say that moves nothing (ControlAllowance): some percent of a reactor, if each costs a
+  // microsecond. Beyond it the guest is left alone for moments.
+  uint32_t control_per_second = 20'000;
+  uint32_t control_burst = 4'000;
 };
 
 // A port of the host's AF_VSOCK that stands for the same port of a guest.

@@ -20,6 +20,10 @@ absl::Status RingKick::Start() {
   return status;
 }
 
+void RingKick::Pause() { loop_.Rearm(fd_, EPOLLET, *this); }
+
+void RingKick::Resume() { loop_.Rearm(fd_, EPOLLIN | EPOLLET, *this); }
+
 void RingKick::OnReady(uint32_t) { kicked_(); }
 
 }  // namespace kinsock

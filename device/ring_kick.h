@@ -18,6 +18,9 @@ class RingKick final : public FdHandler {
   ~RingKick();
 
   absl::Status Start();
+  // No reports between the two; what would have been reported is, once, afterwards.
+  void Pause();
+  void Resume();
 
   // FdHandler.
   void OnReady(uint32_t events) override;

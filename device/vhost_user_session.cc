@@ -69,6 +69,10 @@ absl::Status VhostUserSession::Start() {
   return absl::OkStatus();
 }
 
+void VhostUserSession::Pause() { loop_.Rearm(channel_.fd(), EPOLLET, *this); }
+
+void VhostUserSession::Resume() { loop_.Rearm(channel_.fd(), EPOLLIN, *this); }
+
 bool VhostUserSession::HungUp() const {
   pollfd state{.fd = channel_.fd(), .events = POLLRDHUP, .revents = 0};
   return poll(&state, 1, 0) > 0 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;

@@ -62,7 +62,7 @@ class VhostUserSession final : public FdHandler {
   // A front-end that stops in the middle of a message is gone (hazard: it would keep the device for ever).
   static constexpr std::chrono::seconds kMessageTimeout{5};
   // Messages of one wake-up.
-  static constexpr int kMessagesPerWakeup = 32;
+  static constexpr int kMessagesPerWakeup = 8;
 
   struct Options {
     uint32_t max_ring_size = 1024;
@@ -82,6 +82,9 @@ class VhostUserSession final : public FdHandler {
 
   // Serves from now on, beginning with what has been received already.
   absl::Status Start();
+  // Reads nothing between the two, unless the front-end leaves: what it sends waits in its socket.
+  void Pause();
+  void Resume();
 
   // FdHandler.
   void OnReady(uint32_t events) override;

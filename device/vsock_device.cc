@@ -21,6 +21,8 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
       env_(std::move(environment)),
       stats_(spec_.stats),
       broken_(Wakeup::Create(env_.loop, [this] { CheckRings(); })),
+      allowance_(spec_.limits.control_per_second, spec_.limits.control_burst),
+      spent_(Wakeup::Create(env_.loop, [this] { PauseGuest(); })),
       rx_(std::make_shared<VsockRx>(spec_.id, spec_.cid, spec_.limits, stats_, env_.loop, broken_)),
       reap_session_(Wakeup::Create(env_.loop, [this] { ended_session_.reset(); })) {
   if (spec_.host.kind != HostAddress::Kind::kNone) {
@@ -40,11 +42,15 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
                                    .stats = *stats_,
                                    .limits = spec_.limits,
                                    .flow_ids = env_.flow_ids,
+                                   .allowance = allowance_,
+                                   .spent = spent_,
                                    .broken = broken_});
 }
 
 VsockDevice::~VsockDevice() {
   broken_->Disarm();
+  spent_->Disarm();
+  if (paused_) env_.loop.Cancel(pause_);
   reap_session_->Disarm();
   if (stale_search_armed_) env_.loop.Cancel(stale_search_);
   ended_session_.reset();
@@ -108,6 +114,8 @@ void VsockDevice::OnFrontEnd(UniqueFd connection) {
       static_cast<VhostUserDevice&>(*this), [this](absl::Status status) { OnSessionEnded(std::move(status)); });
   if (absl::Status started = session_->Start(); !started.ok()) return OnSessionEnded(std::move(started));
   SetState(DeviceState::kConnected);
+  Charge(ControlAllowance::kMessage);
+  if (paused_) session_->Pause();
 }
 
 void VsockDevice::OnSessionEnded(absl::Status status) {
@@ -156,10 +164,10 @@ absl::Status VsockDevice::StartRing(size_t index, const RingSetup& setup, uint64
   if (ring.was_used && setup.layout.base != ring.next_avail) ForgetDriver();
 
   KINSOCK_ASSIGN_OR_RETURN(Virtqueue queue, Virtqueue::Create(setup.layout, std::move(memory)));
-  const auto kicked = [this, index] { index == kReceive ? rx_->OnKick() : OnTransmitKick(); };
   if (index <= kTransmit) {
-    auto kick = std::make_unique<RingKick>(env_.loop, setup.kick.get(), kicked);
+    auto kick = std::make_unique<RingKick>(env_.loop, setup.kick.get(), [this, index] { OnKick(index); });
     KINSOCK_RETURN_IF_ERROR(kick->Start());
+    if (paused_) kick->Pause();
     ring.kick = std::move(kick);
   }
   rx_->set_takes_seqpacket((features & kVirtioVsockFSeqpacket) != 0);
@@ -185,9 +193,40 @@ uint16_t VsockDevice::StopRing(size_t index) {
   return ring.next_avail;
 }
 
-void VsockDevice::OnTransmitKick() {
-  tx_->OnKick();
+void VsockDevice::OnKick(size_t index) {
+  const bool useful = index == kReceive ? rx_->OnKick() : tx_->OnKick();
+  if (!std::exchange(rings_[index].made_up_for, false) && !useful) Charge(ControlAllowance::kKick);
   ArmStaleSearch();
+}
+
+void VsockDevice::Charge(int64_t cost) {
+  allowance_.Charge(cost);
+  if (!allowance_.spent()) return;
+  allowance_.Refill(env_.loop.now(), rx_->earned());
+  if (allowance_.spent()) spent_->Notify();
+}
+
+// Neither its kicks nor its VMM's messages are looked at for a moment. What others send to it arrives.
+void VsockDevice::PauseGuest() {
+  if (std::exchange(paused_, true)) return;
+  stats_->from_guest_limited_control.Add();
+  for (Ring& ring : rings_) {
+    if (ring.kick != nullptr) ring.kick->Pause();
+  }
+  if (session_ != nullptr) session_->Pause();
+  tx_->SetPaused(true);
+  pause_ = env_.loop.RunAfter(ControlAllowance::kPause, [this] { ResumeGuest(); });
+}
+
+void VsockDevice::ResumeGuest() {
+  paused_ = false;
+  if (session_ != nullptr) session_->Resume();
+  for (Ring& ring : rings_) {
+    if (ring.kick == nullptr) continue;
+    ring.kick->Resume();
+    ring.made_up_for = true;
+  }
+  tx_->SetPaused(false);
 }
 
 void VsockDevice::SetCall(size_t index, std::shared_ptr<const UniqueFd> call) {
@@ -255,6 +294,7 @@ void VsockDevice::SearchStaleFlows() {
 
 void VsockDevice::OnMessage(bool refused) {
   stats_->front_end_messages.Add();
+  Charge(ControlAllowance::kMessage);
   if (refused) stats_->front_end_refused_messages.Add();
 }
 

@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "base/event_loop.h"
+#include "device/control_allowance.h"
 #include "device/device_spec.h"
 #include "device/device_stats.h"
 #include "device/flow_ids.h"
@@ -89,7 +90,10 @@ class VsockDevice final : private VhostUserDevice {
   void AfterSession(absl::Status status);
   void ForgetDriver();
   void EndFlows();
-  void OnTransmitKick();
+  void OnKick(size_t index);
+  void Charge(int64_t cost);
+  void PauseGuest();
+  void ResumeGuest();
   void CheckRings();
   void ArmStaleSearch();
   void SearchStaleFlows();
@@ -101,6 +105,8 @@ class VsockDevice final : private VhostUserDevice {
   Environment env_;
   std::shared_ptr<DeviceStats> stats_;
   std::shared_ptr<Wakeup> broken_;
+  ControlAllowance allowance_;
+  std::shared_ptr<Wakeup> spent_;  // allowance_ is
   std::shared_ptr<VsockRx> rx_;
   std::shared_ptr<HostSide> host_;  // null: no host side
   std::optional<VsockTx> tx_;
@@ -113,6 +119,7 @@ class VsockDevice final : private VhostUserDevice {
 
   struct Ring {
     std::unique_ptr<RingKick> kick;
+    bool made_up_for = false;  // the next kick is one that Resume() makes up for
     bool running = false;
     bool was_used = false;    // by the driver that is there now
     uint16_t next_avail = 0;  // where it was stopped last
@@ -120,6 +127,10 @@ class VsockDevice final : private VhostUserDevice {
   std::array<Ring, VhostUserSession::kRings> rings_;
 
   DeviceStatus status_;
+  // The guest and its VMM are left alone: allowance_ was spent.
+  bool paused_ = false;
+  EventLoop::TimerId pause_{};
+
   bool stale_search_armed_ = false;
   EventLoop::TimerId stale_search_{};
 };

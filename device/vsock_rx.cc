@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "device/control_allowance.h"
 #include "router/credit.h"
 
 namespace kinsock {
@@ -93,6 +94,7 @@ VsockRx::Step VsockRx::Offer(Lane& lane, Packet& packet) {
   if (!FlushReplies() || !Put(packet, *flow)) return Step::kNoBuffer;
   const bool closed = packet.header.op == VIRTIO_VSOCK_OP_RST;
   Settle(packet, closed ? Packet::Outcome::kClosed : Packet::Outcome::kDelivered);
+  CountEarned(packet.header, 1);
   if (packet.header.op == VIRTIO_VSOCK_OP_RW) AfterPayload(lane, packet.header, *flow);
   ReleaseHeld(*flow);
   return Step::kDone;
@@ -127,6 +129,13 @@ void VsockRx::AfterPayload(Lane& lane, const VsockHeader& header, Flow& flow) {
   if (flow.ShouldAskForCredit(from)) Ask(flow);
 }
 
+// The guest was given `packets` like this one.
+void VsockRx::CountEarned(const VsockHeader& header, uint32_t packets) {
+  if (header.len > 0) earned_.Add(packets * ControlAllowance::kPayload);
+  if (header.op == VIRTIO_VSOCK_OP_RESPONSE) earned_.Add(ControlAllowance::kConnection);
+  if (header.op == VIRTIO_VSOCK_OP_CREDIT_REQUEST) earned_.Add(ControlAllowance::kAnswer);
+}
+
 // A CREDIT_REQUEST in the name of the other end. It may wait with the replies: there is one for each flow at most.
 void VsockRx::Ask(Flow& flow) {
   const Flow::Side me = flow.SideOf(*this);
@@ -134,6 +143,7 @@ void VsockRx::Ask(Flow& flow) {
   request.op = VIRTIO_VSOCK_OP_CREDIT_REQUEST;
   flow.StampGrant(Opposite(me), request);
   stats_->to_guest_credit_requests.Add();
+  CountEarned(request, 1);
   replies_.push_back(request);
 }
 
@@ -351,12 +361,14 @@ absl::Status VsockRx::Relocate(std::shared_ptr<const GuestMemory> memory) {
   return ring_.has_value() ? ring_->Relocate(std::move(memory)) : absl::OkStatus();
 }
 
-void VsockRx::OnKick() {
+bool VsockRx::OnKick() {
   MutexLock lock(mutex_);
   stats_->to_guest_kicks.Add();
-  if (mode_ != Mode::kRunning) return;
+  if (mode_ != Mode::kRunning) return false;
+  const bool useful = (!waiters_.empty() || !replies_.empty()) && ring_->HasBuffers();
   if (Finish()) WakeWaiters();
   polled_ = loop_.Poll(*this);
+  return useful;
 }
 
 bool VsockRx::Poll() {
@@ -433,6 +445,7 @@ bool VsockRx::TrySend(const VsockHeader& header, const std::shared_ptr<Wakeup>& 
     Finish();
     return false;
   }
+  CountEarned(header, 1);
   Finish();
   return true;
 }
@@ -444,6 +457,7 @@ ReceiveRing::ReadResult VsockRx::ReadFrom(int fd, const VsockHeader& header, uin
   do {
     if (mode_ == Mode::kRunning && FlushReplies()) result = ring_->ReadFrom(fd, header, limit);
   } while (result.status == ReceiveRing::ReadResult::Status::kNoBuffers && !WaitForBuffers(resume));
+  earned_.Add(result.packets * ControlAllowance::kPayload);
   Finish();
   return result;
 }
@@ -455,6 +469,7 @@ ReceiveRing::ReadResult VsockRx::ReadMessage(int fd, const VsockHeader& header, 
   do {
     if (mode_ == Mode::kRunning && FlushReplies()) result = ring_->ReadMessage(fd, header, limit, largest);
   } while (result.status == ReceiveRing::ReadResult::Status::kNoBuffers && !WaitForBuffers(resume));
+  earned_.Add(result.packets * ControlAllowance::kPayload);
   Finish();
   return result;
 }

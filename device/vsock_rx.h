@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "base/counter.h"
 #include "base/event_loop.h"
 #include "base/mutex.h"
 #include "device/device_spec.h"
@@ -54,8 +55,8 @@ class VsockRx final : public Port, private Poller {
   std::shared_ptr<const GuestMemory> Close() ABSL_LOCKS_EXCLUDED(mutex_);
   void SetCall(std::shared_ptr<const UniqueFd> call) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Relocate(std::shared_ptr<const GuestMemory> memory) ABSL_LOCKS_EXCLUDED(mutex_);
-  // The driver has posted buffers.
-  void OnKick() ABSL_LOCKS_EXCLUDED(mutex_);
+  // The driver has posted buffers. False: none that were waited for.
+  bool OnKick() ABSL_LOCKS_EXCLUDED(mutex_);
   bool broken() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Takes a flow that begins at this end into the table.
@@ -74,6 +75,9 @@ class VsockRx final : public Port, private Poller {
   void SendReply(const VsockHeader& header) ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether kMaxQueuedReplies wait. If so, `resume` is notified when they are gone.
   bool RepliesBackedUp(const std::shared_ptr<Wakeup>& resume) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // What the guest has earned by what it was sent, ever (ControlAllowance).
+  uint64_t earned() const { return earned_.value(); }
 
   // For the guest's host side. False, or kNoBuffers: nothing happened, `resume` will be notified.
   bool TrySend(const VsockHeader& header, const std::shared_ptr<Wakeup>& resume) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -97,6 +101,7 @@ class VsockRx final : public Port, private Poller {
   Flow* FindAgain(Packet& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HoldBack(Packet& packet, const std::shared_ptr<Flow>& flow) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AfterPayload(Lane& lane, const VsockHeader& header, Flow& flow) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CountEarned(const VsockHeader& header, uint32_t packets) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Ask(Flow& flow) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ReleaseHeld(const Flow& flow) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   uint32_t BuffersInTurn() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -122,6 +127,7 @@ class VsockRx final : public Port, private Poller {
   std::vector<std::shared_ptr<Wakeup>> waiters_ ABSL_GUARDED_BY(mutex_);
   size_t contenders_ ABSL_GUARDED_BY(mutex_) = 0;  // how many waited when buffers came last
   std::shared_ptr<Wakeup> released_ ABSL_GUARDED_BY(mutex_);
+  Counter earned_;  // written under the lock
   bool polled_ ABSL_GUARDED_BY(mutex_) = false;  // the loop looks at the ring: the driver need not kick
 };
 

@@ -98,9 +98,15 @@ absl::Status VsockTx::Relocate(std::shared_ptr<const GuestMemory> memory) {
   return queue_->Relocate(std::move(memory));
 }
 
-void VsockTx::OnKick() {
+bool VsockTx::OnKick() {
   env_.stats.from_guest_kicks.Add();
+  const bool useful = queue_.has_value() && queue_->HasAvailable();
   Run();
+  return useful;
+}
+
+void VsockTx::SetPaused(bool paused) {
+  if (std::exchange(paused_, paused) && !paused) Run();
 }
 
 void VsockTx::Run() {
@@ -108,7 +114,7 @@ void VsockTx::Run() {
   if (env_.loop.now() - epoch_began_ >= kEpoch) BeginEpoch();
   spent_ = 0;
   while (spent_ < kRunBudget) {
-    const bool may_fetch = queue_.has_value() && !broken_ && !HeldByReplies();
+    const bool may_fetch = MayServeRing();
     const bool fetched = may_fetch && Fetch();
     const bool more = ServeLanes();
     if (queue_.has_value()) queue_->Show();
@@ -128,16 +134,25 @@ void VsockTx::Run() {
 }
 
 bool VsockTx::Poll() {
-  if (!queue_.has_value() || resting_ || !queue_->HasAvailable()) return false;
+  if (!queue_.has_value() || resting_ || paused_ || !queue_->HasAvailable()) return false;
   Run();
   return true;
 }
 
 bool VsockTx::Rest() {
   Publish();
-  if (!queue_.has_value() || resting_ || !queue_->EnableKicks()) return false;
+  if (!queue_.has_value() || resting_ || paused_ || !queue_->EnableKicks()) return false;
   Run();
   return true;
+}
+
+bool VsockTx::MayServeRing() {
+  if (!queue_.has_value() || broken_ || paused_ || HeldByReplies()) return false;
+  if (!env_.allowance.spent()) return true;
+  env_.allowance.Refill(env_.loop.now(), env_.rx.earned());
+  if (!env_.allowance.spent()) return true;
+  env_.spent->Notify();
+  return false;
 }
 
 // Whether the guest has to post receive buffers first, for the RSTs that it has caused.
@@ -161,6 +176,7 @@ bool VsockTx::Fetch() {
     }
     if (result == Virtqueue::PopResult::kChain || result == Virtqueue::PopResult::kMalformed) {
       env_.stats.from_guest_malformed_chains.Add();
+      env_.allowance.Charge(ControlAllowance::kPacket);
       spent_ += kPacketCost;
       Recycle(packet);
       continue;
@@ -189,6 +205,7 @@ void VsockTx::Dispatch(TxPacket& packet) {
   const Decision decision = DecideRoute(header, packet.payload.size(), env_.rx, env_.host.get(), env_.routes);
   if (decision.action == Decision::Action::kDrop) {
     CountDrop(decision);
+    env_.allowance.Charge(ControlAllowance::kPacket);
     return Recycle(packet);
   }
   if (decision.action == Decision::Action::kReset) {
@@ -292,6 +309,7 @@ void VsockTx::Settle(TxLane& lane) {
       ++lane.traffic.packets;
     }
     backlog_.Release(packet, *lane.port);
+    Account(packet);
     lane.patience += kPatiencePerPacket + packet.header.len * kPatiencePerByte;
     if (packet.outcome == Packet::Outcome::kClosed) env_.rx.Forget(*packet.flow);
     if (packet.outcome == Packet::Outcome::kRefused) SettleRefused(packet);
@@ -299,9 +317,24 @@ void VsockTx::Settle(TxLane& lane) {
   }
 }
 
+// What moves nothing is charged; what moves something pays for what belongs to it.
+void VsockTx::Account(const TxPacket& packet) {
+  const uint16_t op = packet.header.op;
+  if (packet.outcome == Packet::Outcome::kRefused || packet.outcome == Packet::Outcome::kClosed) return;
+  if (packet.outcome == Packet::Outcome::kDelivered && packet.header.len > 0) {
+    return env_.allowance.Earn(ControlAllowance::kPayload);
+  }
+  if (packet.outcome == Packet::Outcome::kDelivered && op == VIRTIO_VSOCK_OP_RESPONSE) {
+    return env_.allowance.Earn(ControlAllowance::kConnection);
+  }
+  const bool asks = op == VIRTIO_VSOCK_OP_CREDIT_REQUEST;
+  env_.allowance.Charge(asks ? ControlAllowance::kCreditRequest : ControlAllowance::kPacket);
+}
+
 // The packet is answered with an RST, and its flow, if it has one, ends for both sides.
 void VsockTx::SettleRefused(const TxPacket& packet) {
   env_.stats.from_guest_refused.Add();
+  env_.allowance.Charge(ControlAllowance::kPacket);
   CountViolation(packet.reason);
   if (packet.flow != nullptr) {
     const bool ours_to_end = packet.flow->Close(packet.reason);

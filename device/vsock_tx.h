@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "base/event_loop.h"
 #include "base/unique_fd.h"
+#include "device/control_allowance.h"
 #include "device/device_spec.h"
 #include "device/device_stats.h"
 #include "device/flow_ids.h"
@@ -44,6 +45,8 @@ class VsockTx final : private Poller {
     DeviceStats& stats;
     const DeviceLimits& limits;
     FlowIds& flow_ids;
+    ControlAllowance& allowance;
+    std::shared_ptr<Wakeup> spent;   // notified when the allowance is: SetPaused() is expected
     std::shared_ptr<Wakeup> broken;  // notified when the ring has to be stopped
   };
 
@@ -61,8 +64,10 @@ class VsockTx final : private Poller {
   void DropPackets();
   void SetCall(std::shared_ptr<const UniqueFd> call) { call_ = std::move(call); }
   absl::Status Relocate(std::shared_ptr<const GuestMemory> memory);
-  // The driver has added packets.
-  void OnKick();
+  // The driver has added packets. False: there are none.
+  bool OnKick();
+  // Takes nothing off the ring while paused; what was taken goes on.
+  void SetPaused(bool paused);
   bool broken() const { return broken_ || (queue_.has_value() && queue_->memory().faulted()); }
 
   // Ends `flow`, of which this guest is one end, and tells both.
@@ -95,6 +100,7 @@ class VsockTx final : private Poller {
   bool Rest() override;
 
   void Run();
+  bool MayServeRing();
   bool HeldByReplies();
   bool Fetch();
   bool TakePacket(TxPacket& packet);
@@ -108,6 +114,7 @@ class VsockTx final : private Poller {
   void OfferHeld(Asking asking);
   void DropHeld(HeldFlow& held);
   void SettleRefused(const TxPacket& packet);
+  void Account(const TxPacket& packet);
   void Recycle(TxPacket& packet);
   bool MayFetch();
   void StartResting();
@@ -140,6 +147,7 @@ class VsockTx final : private Poller {
   bool ask_timer_armed_ = false;
   EventLoop::TimerId ask_timer_{};
 
+  bool paused_ = false;
   uint64_t spent_ = 0;  // of the budget of the present Run()
 
   uint32_t epoch_ = 0;

@@ -48,7 +48,7 @@ struct Attacker {
 
 class HostileFrontEndTest : public SwitchTest {
  protected:
-  HostileFrontEndTest() { AddVm(Cid(3)); }
+  explicit HostileFrontEndTest(Backend::VmOptions options = {}) { AddVm(Cid(3), std::move(options)); }
 
   Attacker NewAttacker() {
     absl::StatusOr<VhostUserConnection> wire = VhostUserConnection::Open(vm(3).vhost_user_socket);

@@ -260,6 +260,8 @@ TEST_F(GuestTest, ConnectionsComeInPages) {
   testing::SimulatedGuest asker(stage_), teller(stage_);
   ASSERT_TRUE(asker.PowerOn(a_.status().vhost_user_socket()).ok());
   ASSERT_TRUE(teller.PowerOn(b_.status().vhost_user_socket()).ok());
+  ASSERT_TRUE(AwaitState("vms/a", v1::VmStatus::ACTIVE));
+  ASSERT_TRUE(AwaitState("vms/b", v1::VmStatus::ACTIVE));
   teller.Listen(80);
   std::vector<testing::Stream> streams;
   for (int i = 0; i < 7; ++i) streams.push_back(asker.Connect(4, 80));

@@ -28,10 +28,12 @@ constexpr Rule kRules[] = {
     {"AdminService.GetInfo", Role::kViewer},
     {"ConnectionService.GetStats", Role::kViewer},
     {"ConnectionService.ListConnections", Role::kViewer},
+    {"VmService.ApplyVm", Role::kOperator},
     {"VmService.CreateVm", Role::kOperator},
     {"VmService.DeleteVm", Role::kOperator},
     {"VmService.GetVm", Role::kViewer},
     {"VmService.ListVms", Role::kViewer},
+    {"VmService.UpdateVm", Role::kOperator},
     {"VmService.WatchVms", Role::kViewer},
 };
 

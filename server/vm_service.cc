@@ -15,6 +15,7 @@
 #include "server/stats_conversion.h"
 #include "server/status_conversion.h"
 #include "server/vm_conversion.h"
+#include "server/vm_requests.h"
 #include "server/vm_watch.h"
 
 namespace kinsock {
@@ -38,23 +39,40 @@ void VmService::AddStats(const std::string& id, v1::Vm& vm) const {
   if (stats.ok()) *vm.mutable_status()->mutable_stats() = ToProto(*stats);
 }
 
-grpc::ServerUnaryReactor* VmService::CreateVm(grpc::CallbackServerContext* context, const v1::CreateVmRequest* request,
-                                              v1::Vm* response) {
+template <typename Request, typename Wanted>
+grpc::ServerUnaryReactor* VmService::Decide(std::string_view method, grpc::CallbackServerContext* context,
+                                            const Request& request, absl::StatusOr<Wanted> (*convert)(const Request&),
+                                            void (VmManager::*decide)(Wanted, VmManager::Done), v1::Vm* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (access_.Refuses(*context, "VmService.CreateVm", reactor)) return reactor;
-  absl::StatusOr<VmCreation> creation = ToVmCreation(*request);
-  if (!creation.ok()) {
-    reactor->Finish(ToGrpcStatus(creation.status()));
+  if (access_.Refuses(*context, method, reactor)) return reactor;
+  absl::StatusOr<Wanted> wanted = convert(request);
+  if (!wanted.ok()) {
+    reactor->Finish(ToGrpcStatus(wanted.status()));
     return reactor;
   }
   // gRPC keeps the context, the reactor and the response until Finish().
-  main_.Post([this, context, reactor, response, creation = *std::move(creation)]() mutable {
+  main_.Post([this, context, reactor, response, decide, wanted = *std::move(wanted)]() mutable {
     if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
-    manager_.Create(std::move(creation), [this, reactor, response](absl::StatusOr<VmSnapshotPtr> result) {
+    (manager_.*decide)(std::move(wanted), [this, reactor, response](absl::StatusOr<VmSnapshotPtr> result) {
       reactor->Finish(Answer(result, *response));
     });
   });
   return reactor;
+}
+
+grpc::ServerUnaryReactor* VmService::CreateVm(grpc::CallbackServerContext* context, const v1::CreateVmRequest* request,
+                                              v1::Vm* response) {
+  return Decide("VmService.CreateVm", context, *request, ToVmCreation, &VmManager::Create, response);
+}
+
+grpc::ServerUnaryReactor* VmService::ApplyVm(grpc::CallbackServerContext* context, const v1::ApplyVmRequest* request,
+                                             v1::Vm* response) {
+  return Decide("VmService.ApplyVm", context, *request, ToVmApplication, &VmManager::Apply, response);
+}
+
+grpc::ServerUnaryReactor* VmService::UpdateVm(grpc::CallbackServerContext* context, const v1::UpdateVmRequest* request,
+                                              v1::Vm* response) {
+  return Decide("VmService.UpdateVm", context, *request, ToVmUpdate, &VmManager::Update, response);
 }
 
 grpc::ServerUnaryReactor* VmService::GetVm(grpc::CallbackServerContext* context, const v1::GetVmRequest* request,
@@ -117,22 +135,7 @@ absl::Status VmService::FillPage(const v1::ListVmsRequest& request, v1::ListVmsR
 
 grpc::ServerUnaryReactor* VmService::DeleteVm(grpc::CallbackServerContext* context, const v1::DeleteVmRequest* request,
                                               v1::Vm* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (access_.Refuses(*context, "VmService.DeleteVm", reactor)) return reactor;
-  absl::StatusOr<std::string> id = ToVmId(request->name());
-  if (!id.ok()) {
-    reactor->Finish(ToGrpcStatus(id.status()));
-    return reactor;
-  }
-  VmDeletion deletion{*std::move(id),   request->etag(),          request->uid(),
-                      request->force(), request->allow_missing(), request->validate_only()};
-  main_.Post([this, context, reactor, response, deletion = std::move(deletion)] {
-    if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
-    manager_.Delete(deletion, [this, reactor, response](absl::StatusOr<VmSnapshotPtr> result) {
-      reactor->Finish(Answer(result, *response));
-    });
-  });
-  return reactor;
+  return Decide("VmService.DeleteVm", context, *request, ToVmDeletion, &VmManager::Delete, response);
 }
 
 grpc::ServerWriteReactor<v1::WatchVmsResponse>* VmService::WatchVms(grpc::CallbackServerContext* context,

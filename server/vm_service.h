@@ -3,7 +3,9 @@
 #define KINSOCK_SERVER_VM_SERVICE_H_
 
 #include <string>
+#include <string_view>
 
+#include "absl/status/statusor.h"
 #include "api/kinsock/v1/vm_service.grpc.pb.h"
 #include "base/event_loop.h"
 #include "server/access.h"
@@ -26,6 +28,10 @@ class VmService final : public v1::VmService::CallbackService {
 
   grpc::ServerUnaryReactor* CreateVm(grpc::CallbackServerContext* context, const v1::CreateVmRequest* request,
                                      v1::Vm* response) override;
+  grpc::ServerUnaryReactor* ApplyVm(grpc::CallbackServerContext* context, const v1::ApplyVmRequest* request,
+                                    v1::Vm* response) override;
+  grpc::ServerUnaryReactor* UpdateVm(grpc::CallbackServerContext* context, const v1::UpdateVmRequest* request,
+                                     v1::Vm* response) override;
   grpc::ServerUnaryReactor* GetVm(grpc::CallbackServerContext* context, const v1::GetVmRequest* request,
                                   v1::Vm* response) override;
   grpc::ServerUnaryReactor* ListVms(grpc::CallbackServerContext* context, const v1::ListVmsRequest* request,
@@ -36,6 +42,11 @@ class VmService final : public v1::VmService::CallbackService {
                                                            const v1::WatchRequest* request) override;
 
  private:
+  // Has the manager decide about what a client wants, and answers.
+  template <typename Request, typename Wanted>
+  grpc::ServerUnaryReactor* Decide(std::string_view method, grpc::CallbackServerContext* context,
+                                   const Request& request, absl::StatusOr<Wanted> (*convert)(const Request&),
+                                   void (VmManager::*decide)(Wanted, VmManager::Done), v1::Vm* response);
   absl::Status FillPage(const v1::ListVmsRequest& request, v1::ListVmsResponse& response);
   void AddStats(const std::string& id, v1::Vm& vm) const;
   grpc::Status Answer(const absl::StatusOr<VmSnapshotPtr>& result, v1::Vm& response) const;

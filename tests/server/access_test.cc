@@ -91,6 +91,7 @@ class AccessTest : public ::testing::Test {
 
   void Start(Config config) {
     daemon_ = nullptr;
+    umask(0007);  // as kinsockd does
     daemon_ = std::make_unique<RunningDaemon>(std::move(config));
     ASSERT_TRUE(daemon_->started().ok()) << daemon_->started();
     chmod(daemon_->directory().c_str(), 0755);

@@ -24,9 +24,7 @@ std::optional<ino_t> SocketInode(int fd) {
   return found.st_ino;
 }
 
-bool IsSame(const Caller& a, const Caller& b) {
-  return a.transport == b.transport && a.uid == b.uid && a.san == b.san;
-}
+bool IsSame(const Caller& a, const Caller& b) { return a.transport == b.transport && a.uid == b.uid && a.san == b.san; }
 
 }  // namespace
 
@@ -76,8 +74,8 @@ size_t ApiConnections::size() {
 void ApiConnections::ForgetClosed() {
   swept_ = clock_.Now();
   for (auto connection = open_.begin(); connection != open_.end();) {
-    connection = SocketInode(connection->first) == connection->second.inode ? std::next(connection)
-                                                                            : open_.erase(connection);
+    connection =
+        SocketInode(connection->first) == connection->second.inode ? std::next(connection) : open_.erase(connection);
   }
 }
 

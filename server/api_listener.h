@@ -53,7 +53,7 @@ class ApiListener final : public FdHandler {
   ApiConnections& connections_;
   const Identify identify_;
   const OnConnection on_connection_;
-  UniqueFd spare_;  // given up for a moment to accept and close a connection when there are no descriptors left
+  UniqueFd spare_;        // given up for a moment to accept and close a connection when there are no descriptors left
   uint64_t refused_ = 0;  // logged at each power of two: a flood of connections is not to become one of lines
   std::optional<EventLoop::TimerId> resume_;
 };

@@ -30,7 +30,8 @@ struct Config {
   LogFormat log_format = LogFormat::kKeyValue;
 };
 
-// What no two VMs may have both: name, CID, socket path, AF_VSOCK port. One line for each clash, which names both origins.
+// What no two VMs may have both: name, CID, socket path, AF_VSOCK port. One line for each clash, which names both
+// origins.
 std::vector<std::string> FindClashes(const std::vector<ConfiguredVm>& vms);
 
 }  // namespace kinsock

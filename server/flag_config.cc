@@ -80,10 +80,11 @@ void Declare(CLI::App& app, Flags& flags) {
   app.add_option("--api-view", flags.api_view, "Where to serve it to look only: nobody is more than a viewer there")
       ->option_text("unix:PATH")
       ->allow_extra_args(false);
-  app.add_option("--api-role", flags.api_roles,
-                 "Who may do what in the API besides root and the daemon's own user, who are admins: "
-                 "viewer|operator|admin=user:NAME|group:NAME (may be repeated); opens the sockets to other users, whose "
-                 "role is then asked for")
+  app.add_option(
+         "--api-role", flags.api_roles,
+         "Who may do what in the API besides root and the daemon's own user, who are admins: "
+         "viewer|operator|admin=user:NAME|group:NAME (may be repeated); opens the sockets to other users, whose "
+         "role is then asked for")
       ->option_text("ROLE=WHO")
       ->allow_extra_args(false);
   app.add_option("--reactors", flags.reactors, "Threads that move packets; auto: one for two CPUs, at most 4")

@@ -86,7 +86,8 @@ std::string RoleRules::Add(std::string_view role_name, std::string_view subject)
   }
   if (kind == "group" && !name.empty()) {
     const std::optional<gid_t> gid = GroupId(name);
-    if (!gid.has_value()) return absl::StrCat(Quoted(name), " is no group of this machine; create it, or give a number");
+    if (!gid.has_value())
+      return absl::StrCat(Quoted(name), " is no group of this machine; create it, or give a number");
     Raise(groups_, *gid, *role);
     return "";
   }

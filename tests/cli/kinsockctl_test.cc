@@ -281,9 +281,8 @@ TEST(KinsockctlViewTest, WhoMayNotIsToldWhatHeLacks) {
   EXPECT_EQ(ctl({"vm", "list"}).code, 0);
   const Outcome refused = ctl({"vm", "create", "a"});
   EXPECT_EQ(refused.code, 5);
-  EXPECT_THAT(refused.error,
-              AllOf(HasSubstr("ROLE_REQUIRED: VmService.CreateVm needs the role operator, and uid "),
-                    HasSubstr("  try: the same with --endpoint of the daemon's --api")));
+  EXPECT_THAT(refused.error, AllOf(HasSubstr("ROLE_REQUIRED: VmService.CreateVm needs the role operator, and uid "),
+                                   HasSubstr("  try: the same with --endpoint of the daemon's --api")));
 }
 
 TEST(KinsockctlAloneTest, SaysWhyThereIsNoDaemon) {

@@ -83,6 +83,13 @@ absl::Status Access::Check(const grpc::CallbackServerContext& context, std::stri
       .With("socket", caller->view_only ? "view" : "api");
 }
 
+absl::StatusOr<WatchQuota::Ticket> Access::AdmitWatch(const grpc::CallbackServerContext& context,
+                                                      std::string_view method) const {
+  KINSOCK_RETURN_IF_ERROR(Check(context, method));
+  KINSOCK_ASSIGN_OR_RETURN(const Caller caller, CallerOf(context));
+  return watches_.Enter(caller);
+}
+
 bool Access::Refuses(const grpc::CallbackServerContext& context, std::string_view method,
                      grpc::ServerUnaryReactor* reactor) const {
   const absl::Status status = Check(context, method);

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "server/api_connections.h"
 #include "server/caller.h"
+#include "server/watch_quota.h"
 
 namespace kinsock {
 
@@ -38,12 +39,18 @@ class Access {
   // method that is not in the table needs an admin.
   absl::Status Check(const grpc::CallbackServerContext& context, std::string_view method) const;
 
+  // The same for a method whose answer is a stream without end; then also RESOURCE_EXHAUSTED QUOTA_EXCEEDED. Keep the
+  // ticket as long as the stream is open, but not longer than this object lives.
+  absl::StatusOr<WatchQuota::Ticket> AdmitWatch(const grpc::CallbackServerContext& context,
+                                                std::string_view method) const;
+
   // The same for a method with one answer: true when `reactor` was finished with a refusal.
   bool Refuses(const grpc::CallbackServerContext& context, std::string_view method,
                grpc::ServerUnaryReactor* reactor) const;
 
  private:
   const ApiConnections& connections_;
+  mutable WatchQuota watches_;
   mutable std::atomic<uint64_t> refused_{0};  // logged at each power of two: a client can be refused without end
 };
 

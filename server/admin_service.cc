@@ -22,6 +22,7 @@ constexpr const char* kFeatures[] = {
 void SetLimits(v1::Limits& out) {
   out.set_vms(VmManager::kMaxVms);
   out.set_watches(EventHub::Limits().max_subscribers);
+  out.set_watches_per_caller(kMaxWatchesPerCaller);
   out.set_api_connections_per_uid(kMaxApiConnectionsPerUid);
   out.set_request_bytes(kMaxRequestBytes);
   out.set_connections_per_vm(DeviceLimits().max_connections);

@@ -21,7 +21,7 @@ namespace kinsock {
 // gRPC owns them and tells nobody when it closes one: a descriptor's number and the inode of its socket together say
 // whether it is still open. gRPC names the peer of a call "fd:<number>". That number names the right connection for as
 // long as the call lasts, because gRPC keeps the descriptor until the last call on it is over, and a number can be used
-// again only then (docs/adr/0012-who-calls.md; api_connections_test holds gRPC to it).
+// again only then (docs/adr/0013-who-calls.md; api_connections_test holds gRPC to it).
 //
 // Any thread.
 class ApiConnections {

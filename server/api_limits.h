@@ -17,6 +17,9 @@ inline constexpr size_t kMaxApiConnectionsPerUid = 128;
 inline constexpr size_t kMaxApiConnectionsWithoutRole = 32;
 // Connections of all users, so that no crowd of them eats the descriptors of VMs. Beyond: as above.
 inline constexpr size_t kMaxApiConnections = 1024;
+// Watches of one caller, of the 1,024 of all: an operator may watch a hundred things, and not take everybody's places.
+// Beyond: RESOURCE_EXHAUSTED.
+inline constexpr size_t kMaxWatchesPerCaller = 256;
 // Calls at a time on one connection: an operator may watch a thousand things. Beyond: they queue at the client.
 inline constexpr int kMaxStreamsPerConnection = 1024;
 // The largest legal request, a VM with all its annotations, is far below. Beyond: RESOURCE_EXHAUSTED by gRPC.

@@ -140,10 +140,9 @@ grpc::ServerUnaryReactor* VmService::DeleteVm(grpc::CallbackServerContext* conte
 
 grpc::ServerWriteReactor<v1::WatchVmsResponse>* VmService::WatchVms(grpc::CallbackServerContext* context,
                                                                     const v1::WatchRequest* request) {
-  if (const absl::Status status = access_.Check(*context, "VmService.WatchVms"); !status.ok()) {
-    return new RefusedStream<v1::WatchVmsResponse>(ToGrpcStatus(status));
-  }
-  return VmWatch::Start(main_, manager_, hub_, *request);
+  absl::StatusOr<WatchQuota::Ticket> ticket = access_.AdmitWatch(*context, "VmService.WatchVms");
+  if (!ticket.ok()) return new RefusedStream<v1::WatchVmsResponse>(ToGrpcStatus(ticket.status()));
+  return VmWatch::Start(main_, manager_, hub_, *request, *std::move(ticket));
 }
 
 }  // namespace kinsock

@@ -255,6 +255,59 @@ TEST_F(AccessTest, NobodyIsTakenForWhoConnectsNext) {
   EXPECT_TRUE(daemon_->Get("vms/stolen").ok());
 }
 
+TEST_F(AccessTest, OneCallerDoesNotTakeTheWatchesOfAll) {
+  const auto watch = [](v1::VmService::Stub& stub, grpc::ClientContext& context) {
+    SetDeadline(context);
+    auto reader = stub.WatchVms(&context, v1::WatchRequest());
+    v1::WatchVmsResponse synced;
+    // Without VMs it begins with SYNCED.
+    grpc::Status status;
+    if (!reader->Read(&synced)) {
+      status = reader->Finish();
+      reader = nullptr;
+    }
+    return std::make_pair(std::move(reader), status);
+  };
+  const auto greedy = v1::VmService::NewStub(ChannelOf(kViewer));
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<std::unique_ptr<grpc::ClientReader<v1::WatchVmsResponse>>> watches;
+  for (size_t i = 0; i < kMaxWatchesPerCaller; ++i) {
+    contexts.push_back(std::make_unique<grpc::ClientContext>());
+    auto [reader, status] = watch(*greedy, *contexts.back());
+    ASSERT_TRUE(status.ok()) << i << ": " << status.error_message();
+    watches.push_back(std::move(reader));
+  }
+  // No more, on another connection neither; and others have theirs.
+  grpc::ClientContext refused, others;
+  const grpc::Status status = watch(*v1::VmService::NewStub(ChannelOf(kViewer)), refused).second;
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(Reason(status), "QUOTA_EXCEEDED");
+  EXPECT_EQ(testing::Info(status).metadata().at("limit"), "watches_per_caller");
+  const auto operator_stub = v1::VmService::NewStub(ChannelOf(kOperator));
+  auto other = watch(*operator_stub, others);
+  EXPECT_TRUE(other.second.ok());
+  others.TryCancel();
+  other.first->Finish();
+
+  // One ends: its place is free as soon as the daemon has noticed.
+  contexts.back()->TryCancel();
+  watches.back()->Finish();
+  watches.pop_back();
+  const auto deadline = std::chrono::steady_clock::now() + RunningDaemon::kPatience;
+  bool free = false;
+  while (!free && std::chrono::steady_clock::now() < deadline) {
+    grpc::ClientContext again;
+    auto [reader, ended] = watch(*greedy, again);
+    free = ended.ok();
+    if (!free) continue;
+    again.TryCancel();
+    reader->Finish();
+  }
+  EXPECT_TRUE(free);
+  for (const auto& context : contexts) context->TryCancel();
+  for (const auto& reader : watches) reader->Finish();
+}
+
 TEST_F(AccessTest, StrangersDoNotTakeThePlacesOfOthers) {
   std::vector<UniqueFd> crowd;
   for (uid_t uid = 63'000; uid < 63'100; ++uid) crowd.push_back(ConnectAs({uid, uid, {}}, daemon_->api_socket()));

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/api_limits.h"
 #include "server/process.h"
 #include "tests/server/raw_client.h"
 #include "tests/server/running_daemon.h"
@@ -27,10 +28,12 @@ namespace kinsock {
 namespace {
 
 using testing::CallHeaders;
+using testing::kAck;
 using testing::kContinuation;
 using testing::kEndHeaders;
 using testing::kHeaders;
 using testing::kRstStream;
+using testing::kSettings;
 using testing::RawClient;
 using testing::RunningDaemon;
 
@@ -96,6 +99,23 @@ TEST_F(HostileClientTest, SendsHeadersWithoutEnd) {
   size_t sent = 0;
   while (sent < kEndlessHeader && client.Frame(kContinuation, 0, 1, piece)) sent += piece.size();
   EXPECT_LT(ResidentBytes(), before + kTolerance) << "after " << sent << " bytes";
+}
+
+TEST_F(HostileClientTest, OpensMoreCallsThanItMay) {
+  RawClient client(testing::ConnectTo(daemon_.api_socket()));
+  client.Frame(kSettings, kAck, 0, "");  // it has heard how many it may have
+  const std::string headers = CallHeaders("kinsock.v1.VmService/ListVms");
+  // None is ever complete, so none ends.
+  uint32_t stream = 1;
+  for (int i = 0; i < kMaxStreamsPerConnection; ++i, stream += 2) {
+    ASSERT_TRUE(client.Frame(kHeaders, kEndHeaders, stream, headers));
+  }
+  EXPECT_EQ(daemon_.Info().version(), "0.1.0");
+  const auto before = std::chrono::steady_clock::now();
+  client.Frame(kHeaders, kEndHeaders, stream, headers);
+  while (client.Next().has_value()) {
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(30)) << "it is hung up on at once";
 }
 
 TEST_F(HostileClientTest, SendsAMessageThatIsTooLarge) {

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,6 +20,7 @@
 namespace kinsock::testing {
 
 enum FrameType : uint8_t { kData = 0, kHeaders = 1, kRstStream = 3, kSettings = 4, kContinuation = 9 };
+inline constexpr uint8_t kAck = 1;
 inline constexpr uint8_t kEndStream = 1;
 inline constexpr uint8_t kEndHeaders = 4;
 
@@ -64,6 +66,26 @@ class RawClient {
     return got > 0 || (got < 0 && errno == EAGAIN);
   }
 
+  struct Answer {
+    uint8_t type;
+    uint32_t stream;
+    std::string payload;
+  };
+
+  // The next frame of the daemon; nothing when it has hung up, or is silent for a minute.
+  std::optional<Answer> Next() {
+    const std::optional<std::string> head = Read(9);
+    if (!head.has_value()) return std::nullopt;
+    const auto number = [&](size_t at, size_t bytes) {
+      uint32_t value = 0;
+      for (size_t i = at; i < at + bytes; ++i) value = value << 8 | static_cast<uint8_t>((*head)[i]);
+      return value;
+    };
+    std::optional<std::string> payload = Read(number(0, 3));
+    if (!payload.has_value()) return std::nullopt;
+    return Answer{static_cast<uint8_t>(number(3, 1)), number(5, 4), *std::move(payload)};
+  }
+
   // Whether the daemon hangs up. It has a minute.
   bool HungUp() {
     while (Drain(0)) {
@@ -73,6 +95,18 @@ class RawClient {
   }
 
  private:
+  std::optional<std::string> Read(size_t bytes) {
+    std::string text(bytes, '\0');
+    for (size_t have = 0; have < bytes;) {
+      pollfd wait{fd_.get(), POLLIN, 0};
+      if (poll(&wait, 1, 60'000) <= 0) return std::nullopt;
+      const ssize_t got = read(fd_.get(), text.data() + have, bytes - have);
+      if (got <= 0) return std::nullopt;
+      have += static_cast<size_t>(got);
+    }
+    return text;
+  }
+
   UniqueFd fd_;
 };
 

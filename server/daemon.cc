@@ -58,6 +58,7 @@ Daemon::Daemon(Config config)
 // manager, whose callbacks they hold.
 Daemon::~Daemon() {
   listeners_.clear();
+  greeter_.reset();
   api_.reset();
   snapshots_.reset();
   pool_.reset();
@@ -143,6 +144,7 @@ absl::Status Daemon::StartApi() {
       loop_, [this] { return Look(); }, access_);
   KINSOCK_ASSIGN_OR_RETURN(api_,
                            ApiServer::Start({vm_service_.get(), connection_service_.get(), admin_service_.get()}));
+  greeter_ = std::make_unique<ApiGreeter>(loop_, [this](UniqueFd connection) { api_->Serve(std::move(connection)); });
   for (ApiSocket& api : api_sockets_) {
     const auto identify = [this, view_only = api.view_only](int fd) -> absl::StatusOr<Caller> {
       KINSOCK_ASSIGN_OR_RETURN(const Peer peer, PeerOf(fd));
@@ -151,7 +153,7 @@ absl::Status Daemon::StartApi() {
     };
     listeners_.push_back(
         std::make_unique<ApiListener>(loop_, std::move(api.socket), api_connections_, identify,
-                                      [this](UniqueFd connection) { api_->Serve(std::move(connection)); }));
+                                      [this](UniqueFd connection) { greeter_->Greet(std::move(connection)); }));
     KINSOCK_RETURN_IF_ERROR(listeners_.back()->Start());
   }
   api_sockets_.clear();
@@ -192,6 +194,7 @@ void Daemon::RequestStop() {
 void Daemon::Stop() {
   NotifyManager("STOPPING=1");
   for (const auto& listener : listeners_) listener->Stop();
+  greeter_.reset();
   manager_->Close();
   hub_.Close(ShuttingDown());
   if (api_ != nullptr) {

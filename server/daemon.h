@@ -12,6 +12,7 @@
 #include "server/access.h"
 #include "server/admin_service.h"
 #include "server/api_connections.h"
+#include "server/api_greeter.h"
 #include "server/api_listener.h"
 #include "server/api_server.h"
 #include "server/config.h"
@@ -89,6 +90,7 @@ class Daemon {
   std::unique_ptr<ConnectionService> connection_service_;
   std::unique_ptr<AdminService> admin_service_;
   std::unique_ptr<ApiServer> api_;
+  std::unique_ptr<ApiGreeter> greeter_;
   std::vector<std::unique_ptr<ApiListener>> listeners_;
 };
 

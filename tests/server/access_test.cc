@@ -233,7 +233,7 @@ TEST_F(AccessTest, NobodyIsTakenForWhoConnectsNext) {
   std::atomic<bool> over{false};
   std::thread root([&] {
     // Each is served before the next: a full backlog would keep the others out.
-    while (!over) testing::RawClient(testing::ConnectTo(daemon_->api_socket())).Drain(0);
+    while (!over) testing::RawClient(testing::ConnectTo(daemon_->api_socket())).Served();
   });
   for (int i = 0; i < 1000 && !HasFailure(); ++i) {
     UniqueFd connection = ConnectAs(kViewer, daemon_->api_socket());
@@ -241,7 +241,7 @@ TEST_F(AccessTest, NobodyIsTakenForWhoConnectsNext) {
     testing::RawClient client(std::move(connection));
     client.Frame(testing::kHeaders, testing::kEndHeaders, 1, testing::CallHeaders("kinsock.v1.VmService/CreateVm"));
     client.Frame(testing::kData, testing::kEndStream, 1, request);
-    client.Drain(0);  // gRPC drops what was sent by somebody who is gone before it reads
+    client.Served();  // gRPC drops what was sent by somebody who is gone before it reads
   }
   over = true;
   root.join();

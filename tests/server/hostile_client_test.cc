@@ -28,12 +28,10 @@ namespace kinsock {
 namespace {
 
 using testing::CallHeaders;
-using testing::kAck;
 using testing::kContinuation;
 using testing::kEndHeaders;
 using testing::kHeaders;
 using testing::kRstStream;
-using testing::kSettings;
 using testing::RawClient;
 using testing::RunningDaemon;
 
@@ -103,7 +101,6 @@ TEST_F(HostileClientTest, SendsHeadersWithoutEnd) {
 
 TEST_F(HostileClientTest, OpensMoreCallsThanItMay) {
   RawClient client(testing::ConnectTo(daemon_.api_socket()));
-  client.Frame(kSettings, kAck, 0, "");  // it has heard how many it may have
   const std::string headers = CallHeaders("kinsock.v1.VmService/ListVms");
   // None is ever complete, so none ends.
   uint32_t stream = 1;
@@ -116,6 +113,17 @@ TEST_F(HostileClientTest, OpensMoreCallsThanItMay) {
   while (client.Next().has_value()) {
   }
   EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(30)) << "it is hung up on at once";
+}
+
+// gRPC alone would take calls without end from a client that never says that it has heard how many it may have.
+TEST_F(HostileClientTest, NeverAcknowledgesHowManyCallsItMayHave) {
+  const size_t before = ResidentBytes();
+  RawClient client(testing::ConnectTo(daemon_.api_socket()), false);
+  const std::string headers = CallHeaders("kinsock.v1.VmService/ListVms");
+  uint32_t stream = 1;
+  for (int i = 0; i < kResets && client.Frame(kHeaders, kEndHeaders, stream, headers); ++i) stream += 2;
+  EXPECT_LT(stream, 2u * kResets) << "it is hung up on";
+  EXPECT_LT(ResidentBytes(), before + (16u << 20));
 }
 
 TEST_F(HostileClientTest, SendsAMessageThatIsTooLarge) {

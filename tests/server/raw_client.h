@@ -27,9 +27,11 @@ inline constexpr uint8_t kEndHeaders = 4;
 // A connection that speaks HTTP/2 frame by frame, as its author likes (RFC 9113, section 4.1).
 class RawClient {
  public:
-  explicit RawClient(UniqueFd connection) : fd_(std::move(connection)) {
+  // Acknowledges the daemon's settings before it has heard them, unless told not to.
+  explicit RawClient(UniqueFd connection, bool acknowledge = true) : fd_(std::move(connection)) {
     Send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     Frame(kSettings, 0, 0, "");
+    if (acknowledge) Frame(kSettings, kAck, 0, "");
   }
 
   // False: the daemon has hung up.
@@ -86,6 +88,16 @@ class RawClient {
     return Answer{static_cast<uint8_t>(number(3, 1)), number(5, 4), *std::move(payload)};
   }
 
+  // Waits until gRPC serves the connection: the first settings are the greeter's, the second gRPC's. False: as Next().
+  bool Served() {
+    for (int settings = 0; settings < 2;) {
+      const std::optional<Answer> answer = Next();
+      if (!answer.has_value()) return false;
+      if (answer->type == kSettings) ++settings;
+    }
+    return true;
+  }
+
   // Whether the daemon hangs up. It has a minute.
   bool HungUp() {
     while (Drain(0)) {
@@ -101,6 +113,7 @@ class RawClient {
       pollfd wait{fd_.get(), POLLIN, 0};
       if (poll(&wait, 1, 60'000) <= 0) return std::nullopt;
       const ssize_t got = read(fd_.get(), text.data() + have, bytes - have);
+      if (got < 0 && errno == EAGAIN) continue;
       if (got <= 0) return std::nullopt;
       have += static_cast<size_t>(got);
     }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/access.h"
 
+#include <grpc/grpc_security_constants.h>
+#include <grpcpp/security/auth_context.h>
 #include <grpcpp/server_context.h>
 
 #include <bit>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -41,7 +44,9 @@ constexpr Rule kRules[] = {
 std::string HowToAllow(const Caller& caller, Role need) {
   if (caller.view_only) return "this socket is for looking only; use that of --api";
   return absl::StrCat("kinsockd --api-role ", RoleName(need), "=",
-                      caller.transport == Caller::Transport::kUnix ? absl::StrCat("user:", caller.uid) : "san:NAME",
+                      caller.transport == Caller::Transport::kUnix ? absl::StrCat("user:", caller.uid)
+                      : caller.san.empty()                         ? "san:NAME"
+                                                                   : absl::StrCat("san:", caller.san),
                       " would let this caller in");
 }
 
@@ -57,6 +62,14 @@ std::optional<Role> RoleNeeded(std::string_view method) {
 absl::StatusOr<Caller> Access::CallerOf(const grpc::CallbackServerContext& context) const {
   std::optional<Caller> caller = connections_.Find(context.peer());
   if (caller.has_value()) return *std::move(caller);
+  if (const auto tls = context.auth_context(); tls != nullptr && tls->IsPeerAuthenticated()) {
+    std::vector<std::string> names;
+    for (const grpc::string_ref& name : tls->FindPropertyValues(GRPC_X509_SAN_PROPERTY_NAME)) {
+      names.emplace_back(name.data(), name.size());
+    }
+    auto [role, san] = rules_.RoleOf(names);
+    return Caller{.transport = Caller::Transport::kTls, .role = role, .san = std::move(san)};
+  }
   return Error(absl::StatusCode::kUnauthenticated, "ROLE_REQUIRED",
                "who calls cannot be told; connect anew to the daemon's socket");
 }

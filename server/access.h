@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "server/api_connections.h"
 #include "server/caller.h"
+#include "server/role_rules.h"
 #include "server/watch_quota.h"
 
 namespace kinsock {
@@ -29,8 +30,8 @@ std::optional<Role> RoleNeeded(std::string_view method);
 // Any thread; a call must not be finished yet.
 class Access {
  public:
-  // `connections` outlives this object.
-  explicit Access(const ApiConnections& connections) : connections_(connections) {}
+  // Both outlive this object. `rules` say what the names in certificates may; what users may is known of connections.
+  Access(const ApiConnections& connections, const RoleRules& rules) : connections_(connections), rules_(rules) {}
 
   // Who calls. UNAUTHENTICATED ROLE_REQUIRED: that cannot be told.
   absl::StatusOr<Caller> CallerOf(const grpc::CallbackServerContext& context) const;
@@ -50,6 +51,7 @@ class Access {
 
  private:
   const ApiConnections& connections_;
+  const RoleRules& rules_;
   mutable WatchQuota watches_;
   mutable std::atomic<uint64_t> refused_{0};  // logged at each power of two: a client can be refused without end
 };

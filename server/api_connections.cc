@@ -24,8 +24,6 @@ std::optional<ino_t> SocketInode(int fd) {
   return found.st_ino;
 }
 
-bool IsSame(const Caller& a, const Caller& b) { return a.transport == b.transport && a.uid == b.uid && a.san == b.san; }
-
 }  // namespace
 
 bool ApiConnections::Add(int fd, const Caller& caller) {
@@ -44,14 +42,21 @@ bool ApiConnections::Add(int fd, const Caller& caller) {
 }
 
 bool ApiConnections::HasRoom(const Caller& caller) const {
-  size_t same = 0;
+  size_t of_user = 0;
   size_t without_role = 0;
+  size_t tls = 0;
   for (const auto& [fd, connection] : open_) {
-    if (IsSame(connection.caller, caller)) ++same;
-    if (connection.caller.role == Role::kNone) ++without_role;
+    const Caller& other = connection.caller;
+    if (other.transport == Caller::Transport::kTls) {
+      ++tls;
+    } else {
+      if (other.uid == caller.uid) ++of_user;
+      if (other.role == Role::kNone) ++without_role;
+    }
   }
-  return same < limits_.per_uid && open_.size() < limits_.total &&
-         (caller.role != Role::kNone || without_role < limits_.without_role);
+  if (open_.size() >= limits_.total) return false;
+  if (caller.transport == Caller::Transport::kTls) return tls < limits_.tls;
+  return of_user < limits_.per_uid && (caller.role != Role::kNone || without_role < limits_.without_role);
 }
 
 std::optional<Caller> ApiConnections::Find(std::string_view peer) const {

@@ -29,13 +29,14 @@ class ApiConnections {
   struct Limits {
     size_t per_uid = kMaxApiConnectionsPerUid;
     size_t without_role = kMaxApiConnectionsWithoutRole;
+    size_t tls = kMaxTlsConnections;
     size_t total = kMaxApiConnections;
   };
 
   ApiConnections(const Clock& clock, Limits limits) : clock_(clock), limits_(limits) {}
 
-  // Counts the socket `fd` in before it is given to gRPC. False: the caller, those without a role, or all together have
-  // as many as they may.
+  // Counts the socket `fd` in before it is given to gRPC. False: the caller, those without a role, those that come
+  // over TCP, or all together have as many as they may.
   bool Add(int fd, const Caller& caller);
 
   // Who makes the call that gRPC says comes from `peer`; only while the call is not finished. Nothing: not a UNIX

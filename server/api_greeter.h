@@ -39,8 +39,9 @@ class ApiGreeter {
 
   // How long a client has for its acknowledgement. Beyond: hung up on.
   static constexpr std::chrono::seconds kPatience{10};
-  // What a client may send before it: programs send their first calls without waiting. Beyond: hung up on.
-  static constexpr size_t kMaxBytes = 64 << 10;
+  // What a client may send before it: some send their first calls without waiting, of which HTTP/2 lets 65,535 bytes
+  // and their headers through. Beyond: hung up on.
+  static constexpr size_t kMaxBytes = 96 << 10;
   // How often what it has sent is looked at again, each time from the beginning. Beyond: hung up on.
   static constexpr int kMaxLooks = 64;
 

@@ -105,6 +105,12 @@ absl::StatusOr<BoundSocket> BoundSocket::Listen(const std::string& path, int bac
   return bound;
 }
 
+BoundSocket BoundSocket::WithoutFile(UniqueFd listener) {
+  BoundSocket bound;
+  bound.listener_ = std::move(listener);
+  return bound;
+}
+
 BoundSocket::BoundSocket(BoundSocket&& other) noexcept { *this = std::move(other); }
 
 BoundSocket& BoundSocket::operator=(BoundSocket&& other) noexcept {

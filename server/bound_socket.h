@@ -22,6 +22,9 @@ class BoundSocket {
   // are no descriptors left.
   static absl::StatusOr<BoundSocket> Listen(const std::string& path, int backlog, mode_t mode);
 
+  // A socket that listens and has no file.
+  static BoundSocket WithoutFile(UniqueFd listener);
+
   BoundSocket() = default;
   BoundSocket(BoundSocket&& other) noexcept;
   BoundSocket& operator=(BoundSocket&& other) noexcept;

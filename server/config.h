@@ -9,6 +9,8 @@
 
 #include "server/log.h"
 #include "server/role_rules.h"
+#include "server/tcp_endpoint.h"
+#include "server/tls_files.h"
 #include "server/vm_spec.h"
 
 namespace kinsock {
@@ -24,6 +26,8 @@ struct Config {
   std::vector<ConfiguredVm> vms;
   std::vector<std::string> api_sockets;       // paths; none: no API
   std::vector<std::string> api_view_sockets;  // paths where nobody is more than a viewer
+  std::vector<TcpEndpoint> api_tcp;           // only with `tls`
+  TlsFiles tls;
   RoleRules api_roles;
   size_t reactors = 1;
   std::chrono::microseconds poll{0};  // how long a reactor looks for work before it sleeps; 0: not at all

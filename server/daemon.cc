@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/daemon.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -51,7 +55,7 @@ Daemon::Daemon(Config config)
       start_time_(std::chrono::system_clock::now()),
       signals_(loop_, [this] { RequestStop(); }),
       api_connections_(Clock::Monotonic(), ApiConnections::Limits()),
-      access_(api_connections_),
+      access_(api_connections_, config_.api_roles),
       hub_(RandomEpoch()) {}
 
 // Against the order of construction where that matters: callers before what they call, and the reactors before the
@@ -78,6 +82,8 @@ absl::Status Daemon::Start() {
   Log(LogLevel::kInfo, "daemon.started")
       .With("vms", static_cast<int64_t>(manager_->size()))
       .With("api", absl::StrJoin(config_.api_sockets, ","))
+      .With("api_tcp", absl::StrJoin(config_.api_tcp, ",",
+                                     [](std::string* out, const TcpEndpoint& endpoint) { *out += endpoint.text(); }))
       .With("api_view", absl::StrJoin(config_.api_view_sockets, ","))
       .With("reactors", static_cast<int64_t>(pool_->size()))
       .With("instance", instance_);
@@ -88,6 +94,10 @@ absl::Status Daemon::Start() {
 absl::Status Daemon::BindApi() {
   for (const std::string& path : config_.api_sockets) KINSOCK_RETURN_IF_ERROR(BindApiSocket(path, false));
   for (const std::string& path : config_.api_view_sockets) KINSOCK_RETURN_IF_ERROR(BindApiSocket(path, true));
+  for (const TcpEndpoint& endpoint : config_.api_tcp) {
+    KINSOCK_ASSIGN_OR_RETURN(UniqueFd listener, endpoint.Listen(kApiBacklog));
+    api_sockets_.push_back({BoundSocket::WithoutFile(std::move(listener)), ApiSocket::Kind::kTcp});
+  }
   return absl::OkStatus();
 }
 
@@ -111,7 +121,7 @@ absl::Status Daemon::BindApiSocket(const std::string& path, bool view_only) {
                            BoundSocket::Listen(path, kApiBacklog, shared ? kSharedApiSocketMode : kApiSocketMode));
   sockets_.Take(canonical, false, "the API");
   api_locks_.push_back(std::move(lock));
-  api_sockets_.push_back({std::move(socket), view_only});
+  api_sockets_.push_back({std::move(socket), view_only ? ApiSocket::Kind::kView : ApiSocket::Kind::kFull});
   return absl::OkStatus();
 }
 
@@ -120,6 +130,19 @@ Role Daemon::RoleOnViewSocket(const Peer& peer) const {
   const gid_t own = getegid();
   const bool of_group = peer.gid == own || std::find(peer.groups.begin(), peer.groups.end(), own) != peer.groups.end();
   return of_group ? Role::kViewer : std::min(Role::kViewer, config_.api_roles.RoleOf(peer));
+}
+
+absl::StatusOr<Caller> Daemon::Identify(ApiSocket::Kind kind, int fd) const {
+  if (kind == ApiSocket::Kind::kTcp) {
+    // Who it is, the handshake will tell, and Access asks.
+    const int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    return Caller{.transport = Caller::Transport::kTls};
+  }
+  KINSOCK_ASSIGN_OR_RETURN(const Peer peer, PeerOf(fd));
+  const bool view_only = kind == ApiSocket::Kind::kView;
+  const Role role = view_only ? RoleOnViewSocket(peer) : config_.api_roles.RoleOf(peer);
+  return Caller{Caller::Transport::kUnix, role, peer.uid, peer.gid, peer.pid, view_only, ""};
 }
 
 absl::Status Daemon::CreateConfiguredVms() {
@@ -143,17 +166,18 @@ absl::Status Daemon::StartApi() {
   admin_service_ = std::make_unique<AdminService>(
       loop_, [this] { return Look(); }, access_);
   KINSOCK_ASSIGN_OR_RETURN(api_,
-                           ApiServer::Start({vm_service_.get(), connection_service_.get(), admin_service_.get()}));
+                           ApiServer::Start({vm_service_.get(), connection_service_.get(), admin_service_.get()},
+                                            config_.api_tcp.empty() ? std::nullopt : std::make_optional(config_.tls)));
   greeter_ = std::make_unique<ApiGreeter>(loop_, [this](UniqueFd connection) { api_->Serve(std::move(connection)); });
   for (ApiSocket& api : api_sockets_) {
-    const auto identify = [this, view_only = api.view_only](int fd) -> absl::StatusOr<Caller> {
-      KINSOCK_ASSIGN_OR_RETURN(const Peer peer, PeerOf(fd));
-      const Role role = view_only ? RoleOnViewSocket(peer) : config_.api_roles.RoleOf(peer);
-      return Caller{Caller::Transport::kUnix, role, peer.uid, peer.gid, peer.pid, view_only, ""};
+    const ApiSocket::Kind kind = api.kind;
+    const auto identify = [this, kind](int fd) { return Identify(kind, fd); };
+    const auto serve = [this, kind](UniqueFd connection) {
+      if (kind == ApiSocket::Kind::kTcp) return api_->ServeTls(std::move(connection));
+      greeter_->Greet(std::move(connection));
     };
     listeners_.push_back(
-        std::make_unique<ApiListener>(loop_, std::move(api.socket), api_connections_, identify,
-                                      [this](UniqueFd connection) { greeter_->Greet(std::move(connection)); }));
+        std::make_unique<ApiListener>(loop_, std::move(api.socket), api_connections_, identify, serve));
     KINSOCK_RETURN_IF_ERROR(listeners_.back()->Start());
   }
   api_sockets_.clear();

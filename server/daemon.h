@@ -56,12 +56,14 @@ class Daemon {
   // A socket of the API that listens.
   struct ApiSocket {
     BoundSocket socket;
-    bool view_only = false;
+    enum class Kind : uint8_t { kFull, kView, kTcp };
+    Kind kind = Kind::kFull;
   };
 
   absl::Status BindApi();
   absl::Status BindApiSocket(const std::string& path, bool view_only);
   Role RoleOnViewSocket(const Peer& peer) const;
+  absl::StatusOr<Caller> Identify(ApiSocket::Kind kind, int fd) const;
   absl::Status CreateConfiguredVms();
   absl::Status StartApi();
   void ReturnMemoryFromTimeToTime();

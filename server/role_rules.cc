@@ -52,13 +52,13 @@ std::optional<gid_t> GroupId(const std::string& name) {
 }
 
 template <typename Id>
-void Raise(std::map<Id, Role>& roles, Id id, Role role) {
+void Raise(std::map<Id, Role>& roles, const Id& id, Role role) {
   Role& had = roles.try_emplace(id, Role::kNone).first->second;
   had = std::max(had, role);
 }
 
 template <typename Id>
-Role Look(const std::map<Id, Role>& roles, Id id) {
+Role Look(const std::map<Id, Role>& roles, const Id& id) {
   const auto found = roles.find(id);
   return found == roles.end() ? Role::kNone : found->second;
 }
@@ -68,7 +68,7 @@ Role Look(const std::map<Id, Role>& roles, Id id) {
 std::string RoleRules::Add(std::string_view rule) {
   const std::pair<std::string, std::string> parts = absl::StrSplit(AbslView(rule), absl::MaxSplits('=', 1));
   if (parts.second.empty()) {
-    return absl::StrCat(Quoted(rule), " gives nobody a role; write ROLE=user:NAME or ROLE=group:NAME");
+    return absl::StrCat(Quoted(rule), " gives nobody a role; write ROLE=user:NAME, ROLE=group:NAME or ROLE=san:NAME");
   }
   return Add(parts.first, parts.second);
 }
@@ -91,7 +91,11 @@ std::string RoleRules::Add(std::string_view role_name, std::string_view subject)
     Raise(groups_, *gid, *role);
     return "";
   }
-  return absl::StrCat(Quoted(subject), " names nobody; write user:NAME or group:NAME");
+  if (kind == "san" && !name.empty()) {
+    Raise(sans_, name, *role);
+    return "";
+  }
+  return absl::StrCat(Quoted(subject), " names nobody; write user:NAME, group:NAME or san:NAME");
 }
 
 Role RoleRules::RoleOf(const Peer& peer) const {
@@ -99,6 +103,14 @@ Role RoleRules::RoleOf(const Peer& peer) const {
   Role role = std::max(Look(users_, peer.uid), Look(groups_, peer.gid));
   for (const gid_t group : peer.groups) role = std::max(role, Look(groups_, group));
   return role;
+}
+
+std::pair<Role, std::string> RoleRules::RoleOf(const std::vector<std::string>& sans) const {
+  std::pair<Role, std::string> best{Role::kNone, sans.empty() ? std::string() : sans.front()};
+  for (const std::string& san : sans) {
+    if (const Role role = Look(sans_, san); role > best.first) best = {role, san};
+  }
+  return best;
 }
 
 }  // namespace kinsock

@@ -7,6 +7,8 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "server/caller.h"
 #include "server/peer.h"
@@ -19,7 +21,8 @@ namespace kinsock {
 // Immutable once the configuration is read; any thread.
 class RoleRules {
  public:
-  // "ROLE=user:NAME" or "ROLE=group:NAME", NAME a name or number of this machine. Says what is wrong, in words that
+  // "ROLE=user:NAME" or "ROLE=group:NAME", NAME a name or number of this machine; "ROLE=san:NAME", NAME a subject
+  // alternative name of a client's certificate, to the letter. Says what is wrong, in words that
   // follow the setting's name; empty: taken.
   std::string Add(std::string_view rule);
 
@@ -28,6 +31,9 @@ class RoleRules {
 
   Role RoleOf(const Peer& peer) const;
 
+  // The highest role that one of the names in a certificate has, and that name; without any: the first name.
+  std::pair<Role, std::string> RoleOf(const std::vector<std::string>& sans) const;
+
   // Whether somebody besides the daemon's own user and root has a role through UNIX sockets: then their files must let
   // others in.
   bool concern_other_users() const { return !users_.empty() || !groups_.empty(); }
@@ -35,6 +41,7 @@ class RoleRules {
  private:
   std::map<uid_t, Role> users_;
   std::map<gid_t, Role> groups_;
+  std::map<std::string, Role> sans_;
 };
 
 }  // namespace kinsock

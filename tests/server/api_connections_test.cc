@@ -105,6 +105,15 @@ TEST_F(ApiConnectionsTest, ThoseWithoutARoleHaveSoManyTogether) {
   EXPECT_TRUE(connections.Add(c.ours.get(), User(3)));
 }
 
+TEST_F(ApiConnectionsTest, ThoseOverTcpHaveSoManyTogether) {
+  ApiConnections connections(clock_, {.tls = 1});
+  const Caller somebody{.transport = Caller::Transport::kTls};
+  const Pair a, b, c;
+  EXPECT_TRUE(connections.Add(a.ours.get(), somebody));
+  EXPECT_FALSE(connections.Add(b.ours.get(), somebody));
+  EXPECT_TRUE(connections.Add(c.ours.get(), User(1, Role::kNone))) << "they take no places of those without a role";
+}
+
 TEST_F(ApiConnectionsTest, AllTogetherHaveSoMany) {
   ApiConnections connections(clock_, {.total = 1});
   const Pair a, b;

@@ -121,7 +121,7 @@ TEST_F(ApiGreeterTest, WhoSpeaksSomethingElseIsHungUpOnAtOnce) {
 TEST_F(ApiGreeterTest, WhoSaysTooMuchBeforeIsHungUpOn) {
   Send(kPreface + kSettings);
   const std::string frame = "\0\x40\0\0\0\0\0\0\1"s + std::string(16'384, 'x');
-  for (int i = 0; i < 4 && greeter_.waiting() > 0; ++i) Send(frame);
+  for (int i = 0; i < 6 && greeter_.waiting() > 0; ++i) Send(frame);
   EXPECT_TRUE(HungUp());
 }
 

@@ -19,6 +19,7 @@
 namespace kinsock {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -148,7 +149,17 @@ TEST(FlagsTest, FaultsNameFlagValueAndRemedy) {
   EXPECT_THAT(Fault({"--nosuch"}), HasSubstr("--nosuch"));
   EXPECT_THAT(Fault({"--reactors=0"}), HasSubstr("--reactors: \"0\" is not a number from 1 to 64"));
   EXPECT_THAT(Fault({"--log-format=xml"}), HasSubstr("\"xml\" is neither kv nor json"));
-  EXPECT_THAT(Fault({"--api=tcp:1"}), HasSubstr("give unix:PATH"));
+  EXPECT_THAT(Fault({"--api=udp:1"}), HasSubstr("give unix:PATH"));
+  EXPECT_THAT(Fault({"--api=tcp:1"}), HasSubstr("--api: \"tcp:1\" is not an address; give tcp:127.0.0.1:PORT"));
+  EXPECT_THAT(Fault({"--api=tcp:localhost:1"}), HasSubstr("in numbers"));
+  EXPECT_THAT(Fault({"--api=tcp:127.0.0.1:65536"}), HasSubstr("is not an address"));
+  EXPECT_THAT(Fault({"--api=tcp:::1:1"}), HasSubstr("is not an address"));
+  EXPECT_THAT(Fault({"--api=tcp:127.0.0.1:1"}),
+              HasSubstr("--api: tcp:127.0.0.1:1 would let everybody in who reaches the port; add --tls-cert"));
+  EXPECT_THAT(Fault({"--api=tcp:[::1]:1", "--tls-cert=/no/such"}),
+              AllOf(HasSubstr("--tls-cert: \"/no/such\" cannot be read: No such file"),
+                    HasSubstr("--tls-key: is missing"), HasSubstr("--tls-client-ca: is missing")));
+  EXPECT_THAT(Fault({"--api=unix:/x", "--tls-key=/k"}), HasSubstr("are for --api tcp:ADDRESS:PORT"));
   EXPECT_THAT(Fault({"--guest-cid=2"}), HasSubstr("guest_cid: 2 is reserved"));
   EXPECT_THAT(Fault({"--guest-cid=x"}), HasSubstr("--guest-cid: \"x\" is not a number"));
   EXPECT_THAT(Fault({"--queue-size=0"}), HasSubstr("--queue-size: 0 is too small"));
@@ -231,6 +242,21 @@ TEST(YamlTest, WhoMayUseTheApi) {
   EXPECT_EQ(config->api_roles.RoleOf({50'000, 50'000, 1, {50'003}}), Role::kViewer);
 }
 
+TEST(YamlTest, TheApiOverTcp) {
+  const absl::StatusOr<YamlConfig> config = ParseYamlConfig(
+      "api: {listen: ['tcp:127.0.0.1:7443', 'unix:/x', 'tcp:[::1]:7443'], tls: {cert: /c, key: /k, client_ca: /a},\n"
+      "      roles: {admin: {sans: ['spiffe://fleet/boss']}}}\n",
+      "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  ASSERT_EQ(config->api_tcp.size(), 2u);
+  EXPECT_EQ(config->api_tcp[1].text(), "[::1]:7443");
+  EXPECT_THAT(config->api_sockets, ElementsAre("/x"));
+  EXPECT_EQ(config->tls.certificate, "/c");
+  EXPECT_EQ(config->tls.key, "/k");
+  EXPECT_EQ(config->tls.client_ca, "/a");
+  EXPECT_EQ(config->api_roles.RoleOf(std::vector<std::string>{"spiffe://fleet/boss"}).first, Role::kAdmin);
+}
+
 TEST(YamlTest, AnEmptyFileAsksForNothing) {
   EXPECT_TRUE(ParseYamlConfig("", "f").ok());
   EXPECT_TRUE(ParseYamlConfig("vms:\n", "f").ok());
@@ -261,6 +287,10 @@ TEST(YamlTest, FaultsNameLineColumnAndField) {
       {"api: {listen: [/x]}\n", "f:1:16: api.listen: \"/x\" is not a UNIX socket; give unix:PATH"},
       {"api: {viewer_socket: [unix:/x]}\n", "f:1:22: api.viewer_socket: is or has what is not text"},
       {"api: {rolls: 1}\n", "f:1:7: api.rolls: is not a setting (did you mean \"roles\"?)"},
+      {"api: {listen: ['tcp:host:1']}\n", "f:1:16: api.listen: \"tcp:host:1\" is not an address"},
+      {"api: {tls: 1}\n", "f:1:12: api.tls: is not a map"},
+      {"api: {tls: {crt: /c}}\n", "f:1:13: api.tls.crt: is not a setting (did you mean \"cert\"?)"},
+      {"api: {tls: {key: [a]}}\n", "f:1:18: api.tls.key: is not the name of a file"},
       {"api: {roles: 1}\n", "f:1:14: api.roles: is not a map"},
       {"api: {roles: {boss: {uids: [1]}}}\n", "f:1:29: api.roles.boss.uids: \"boss\" is no role"},
       {"api: {roles: {admin: 1}}\n", "f:1:22: api.roles.admin: is not a map"},

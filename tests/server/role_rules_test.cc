@@ -5,6 +5,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <string>
+#include <utility>
+#include <vector>
+
 namespace kinsock {
 namespace {
 
@@ -51,14 +55,27 @@ TEST(RoleRulesTest, NamesAreLookedUp) {
   EXPECT_EQ(RoleOf(rules, 50'001, 1), Role::kOperator);
 }
 
+TEST(RoleRulesTest, NamesInCertificatesCountToTheLetter) {
+  RoleRules rules;
+  EXPECT_EQ(rules.Add("viewer=san:spiffe://fleet/a:b=c"), "");
+  EXPECT_EQ(rules.Add("admin=san:boss.example"), "");
+  using Known = std::pair<Role, std::string>;
+  EXPECT_EQ(rules.RoleOf(std::vector<std::string>{"spiffe://fleet/a:b=c"}),
+            Known(Role::kViewer, "spiffe://fleet/a:b=c"));
+  EXPECT_EQ(rules.RoleOf({"spiffe://fleet/a:b=c", "x", "boss.example"}), Known(Role::kAdmin, "boss.example"));
+  EXPECT_EQ(rules.RoleOf({"x.boss.example", "boss.example.", "*.example"}), Known(Role::kNone, "x.boss.example"));
+  EXPECT_EQ(rules.RoleOf(std::vector<std::string>()), Known(Role::kNone, ""));
+  EXPECT_FALSE(rules.concern_other_users()) << "the files of UNIX sockets are not opened for them";
+}
+
 TEST(RoleRulesTest, SaysWhatIsWrongWithARule) {
   RoleRules rules;
-  EXPECT_THAT(rules.Add(""), HasSubstr("write ROLE=user:NAME or ROLE=group:NAME"));
+  EXPECT_THAT(rules.Add(""), HasSubstr("write ROLE=user:NAME, ROLE=group:NAME or ROLE=san:NAME"));
   EXPECT_THAT(rules.Add("admin"), HasSubstr("gives nobody a role"));
   EXPECT_THAT(rules.Add("admin="), HasSubstr("gives nobody a role"));
   EXPECT_THAT(rules.Add("boss=user:0"), HasSubstr("\"boss\" is no role; there are viewer, operator and admin"));
   EXPECT_THAT(rules.Add("none=user:0"), HasSubstr("is no role"));
-  EXPECT_THAT(rules.Add("admin=alice"), HasSubstr("\"alice\" names nobody; write user:NAME or group:NAME"));
+  EXPECT_THAT(rules.Add("admin=alice"), HasSubstr("\"alice\" names nobody; write user:NAME, group:NAME or san:NAME"));
   EXPECT_THAT(rules.Add("admin=user:"), HasSubstr("names nobody"));
   EXPECT_THAT(rules.Add("admin=user:no-such-user-here"), HasSubstr("is no user of this machine"));
   EXPECT_THAT(rules.Add("admin=group:no-such-group-here"), HasSubstr("is no group of this machine"));

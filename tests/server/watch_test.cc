@@ -339,7 +339,8 @@ class SlowReaderTest : public ::testing::Test {
   SocketRegistry sockets_;
   ReactorPool pool_;
   ApiConnections connections_{Clock::Monotonic(), {}};
-  Access access_{connections_};
+  RoleRules rules_;
+  Access access_{connections_, rules_};
   std::unique_ptr<VmManager> manager_;
   std::unique_ptr<VmService> service_;
   std::unique_ptr<ApiServer> api_;

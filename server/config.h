@@ -28,6 +28,7 @@ struct Config {
   std::vector<std::string> api_view_sockets;  // paths where nobody is more than a viewer
   std::vector<TcpEndpoint> api_tcp;           // only with `tls`
   TlsFiles tls;
+  std::vector<std::string> socket_dirs;  // below which API clients may have sockets made; none: anywhere
   RoleRules api_roles;
   size_t reactors = 1;
   std::chrono::microseconds poll{0};  // how long a reactor looks for work before it sleeps; 0: not at all

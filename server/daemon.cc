@@ -76,6 +76,12 @@ absl::Status Daemon::Start() {
       loop_, ReactorPool::Options{.reactors = config_.reactors, .max_spin = config_.poll},
       [this](DeviceId device, const DeviceStatus& status) { manager_->OnDeviceStatus(device, status); });
   manager_ = std::make_unique<VmManager>(loop_, Clock::Monotonic(), *pool_, hub_, sockets_, RuntimeDir());
+  if (!config_.socket_dirs.empty()) {
+    SocketDirs dirs;
+    dirs.Allow(RuntimeDir());
+    for (const std::string& directory : config_.socket_dirs) dirs.Allow(directory);
+    manager_->LimitSocketsTo(std::move(dirs));
+  }
   snapshots_ = std::make_unique<FlowSnapshots>(*pool_);
   KINSOCK_RETURN_IF_ERROR(CreateConfiguredVms());
   KINSOCK_RETURN_IF_ERROR(StartApi());
@@ -149,7 +155,9 @@ absl::Status Daemon::CreateConfiguredVms() {
   size_t left = config_.vms.size();
   std::vector<std::string> faults;
   for (const ConfiguredVm& vm : config_.vms) {
-    manager_->Create(vm.creation, [&](absl::StatusOr<VmSnapshotPtr> result) {
+    VmCreation creation = vm.creation;
+    creation.from_configuration = true;
+    manager_->Create(std::move(creation), [&](absl::StatusOr<VmSnapshotPtr> result) {
       --left;
       if (!result.ok()) faults.push_back(DescribeFault(vm, result.status()));
     });

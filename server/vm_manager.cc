@@ -86,7 +86,8 @@ void VmManager::Create(VmCreation creation, Done done) {
 }
 
 void VmManager::CreateOnce(VmCreation creation, Done done) {
-  const VmSocketPaths paths = VmSocketPaths::Resolve(creation, runtime_dir_);
+  VmSocketPaths paths = VmSocketPaths::Resolve(creation, runtime_dir_);
+  if (!creation.from_configuration) paths.within = &socket_dirs_;
   VmStatus status;
   if (absl::Status fault = CheckCreation(creation, paths, status.cid); !fault.ok()) return done(std::move(fault));
   status.vhost_user_socket = paths.vhost_user;

@@ -22,6 +22,7 @@
 #include "server/reactor_pool.h"
 #include "server/request_gate.h"
 #include "server/request_table.h"
+#include "server/socket_dirs.h"
 #include "server/socket_registry.h"
 #include "server/vm.h"
 #include "server/vm_change.h"
@@ -58,6 +59,9 @@ class VmManager {
 
   // Makes a VM. `done`: it is served and all reactors know its CID, or it was not made and nothing is left of it.
   void Create(VmCreation creation, Done done);
+
+  // From now on, sockets of VMs that are not the configuration's lie below these. Those that exist stay.
+  void LimitSocketsTo(SocketDirs dirs) { socket_dirs_ = std::move(dirs); }
 
   // Changes some of a VM. `done`: every reactor goes by it. One that is being made is changed when it is.
   void Update(VmUpdate update, Done done);
@@ -118,6 +122,7 @@ class VmManager {
   EventHub& hub_;
   SocketRegistry& sockets_;
   const std::string runtime_dir_;
+  SocketDirs socket_dirs_;
   bool closed_ = false;
 
   CidAllocator cids_;

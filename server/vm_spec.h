@@ -58,6 +58,7 @@ struct VmCreation {
   std::string request_id;     // empty: not repeatable
   uint64_t request_hash = 0;  // of the request as it came, to tell a repetition from a reuse of the id
   bool validate_only = false;
+  bool from_configuration = false;  // the administrator's: sockets may be wherever the daemon can make them
 };
 
 }  // namespace kinsock

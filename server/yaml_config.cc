@@ -16,6 +16,7 @@
 #include "base/status_macros.h"
 #include "server/error.h"
 #include "server/runtime_dir.h"
+#include "server/socket_path.h"
 #include "server/text.h"
 #include "server/vm_settings.h"
 #include "server/vm_validation.h"
@@ -42,6 +43,7 @@ class Reader {
   void ForEachEntry(const YAML::Node& map, const std::string& field, const OnEntry& on_entry);
   void ReadApi(const YAML::Node& api);
   void ReadEndpoint(const YAML::Node& endpoint, const std::string& field, std::vector<std::string>& paths);
+  void ReadSocketDirs(const YAML::Node& directories);
   void ReadTls(const YAML::Node& tls);
   void ReadRoles(const YAML::Node& roles);
   void ReadVm(const YAML::Node& node, const std::string& field);
@@ -94,11 +96,12 @@ void Reader::ReadApi(const YAML::Node& api) {
     const std::string name = NormalSettingKey(key.Scalar());
     if (name == "roles") return ReadRoles(value);
     if (name == "tls") return ReadTls(value);
+    if (name == "socket_dirs") return ReadSocketDirs(value);
     if (name == "viewer_socket") return ReadEndpoint(value, "api.viewer_socket", config.api_view_sockets);
     if (name != "listen") {
-      return Fault(
-          key.Mark(), "api." + key.Scalar(),
-          absl::StrCat("is not a setting", DidYouMean(key.Scalar(), {"listen", "viewer_socket", "tls", "roles"})));
+      return Fault(key.Mark(), "api." + key.Scalar(),
+                   absl::StrCat("is not a setting",
+                                DidYouMean(key.Scalar(), {"listen", "viewer_socket", "tls", "roles", "socket_dirs"})));
     }
     if (!value.IsSequence()) return Fault(value.Mark(), "api.listen", "is not a list; write [\"unix:PATH\"]");
     for (const YAML::Node& endpoint : value) {
@@ -121,6 +124,20 @@ void Reader::ReadEndpoint(const YAML::Node& endpoint, const std::string& field, 
   absl::StatusOr<std::string> path = ParseUnixEndpoint(endpoint.Scalar());
   if (!path.ok()) return Fault(endpoint.Mark(), field, std::string(path.status().message()));
   paths.push_back(*std::move(path));
+}
+
+void Reader::ReadSocketDirs(const YAML::Node& directories) {
+  const std::string field = "api.socket_dirs";
+  if (!directories.IsSequence()) return Fault(directories.Mark(), field, "is not a list; write [DIR]");
+  for (const YAML::Node& directory : directories) {
+    const std::string path = directory.IsScalar() ? UserPath(directory.Scalar()) : "";
+    const std::string fault = path == "/" ? "" : SocketPathFault(path, kMaxSocketPathBytes - 2);
+    if (!fault.empty()) {
+      Fault(directory.Mark(), field, fault);
+    } else {
+      config.socket_dirs.push_back(path);
+    }
+  }
 }
 
 void Reader::ReadTls(const YAML::Node& tls) {

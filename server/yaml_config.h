@@ -16,6 +16,7 @@ struct YamlConfig {
   std::vector<std::string> api_sockets;
   std::vector<std::string> api_view_sockets;
   std::vector<TcpEndpoint> api_tcp;
+  std::vector<std::string> socket_dirs;
   TlsFiles tls;
   RoleRules api_roles;
 };
@@ -23,6 +24,7 @@ struct YamlConfig {
 // Reads the YAML text `yaml`. `file` is its name, for messages.
 //
 //     api: {listen: ["unix:%t/kinsock/api.sock"], viewer_socket: "unix:%t/kinsock/view.sock",
+//           socket_dirs: [/srv/vms],
 //           tls: {cert: FILE, key: FILE, client_ca: FILE},  # for "tcp:ADDRESS:PORT" in `listen`
 //           roles: {admin: {gids: [kinsock-admin]}, viewer: {uids: [prometheus], sans: [node-7.example]}}}
 //     vms: [{name: web-1, guest_cid: 42, socket: /run/web-1.sock, uds_path: /run/web-1.uds, groups: "web+db"}]

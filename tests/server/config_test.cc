@@ -242,6 +242,14 @@ TEST(YamlTest, WhoMayUseTheApi) {
   EXPECT_EQ(config->api_roles.RoleOf({50'000, 50'000, 1, {50'003}}), Role::kViewer);
 }
 
+TEST(FlagsTest, WhereApiClientsMayHaveSockets) {
+  EXPECT_THAT(Good({}).socket_dirs, IsEmpty());
+  EXPECT_THAT(Good({"--socket-dir=/srv/a", "--socket-dir", "%t/b"}).socket_dirs, ElementsAre("/srv/a", "/run/b"));
+  EXPECT_THAT(Fault({"--socket-dir=/srv/../etc"}), HasSubstr("--socket-dir: \"/srv/../etc\" has \"..\" in it"));
+  EXPECT_THAT(Fault({"--socket-dir="}), HasSubstr("--socket-dir"));
+  EXPECT_THAT(ParseYamlConfig("api: {socket_dirs: [/srv/a, /]}\n", "f")->socket_dirs, ElementsAre("/srv/a", "/"));
+}
+
 TEST(YamlTest, TheApiOverTcp) {
   const absl::StatusOr<YamlConfig> config = ParseYamlConfig(
       "api: {listen: ['tcp:127.0.0.1:7443', 'unix:/x', 'tcp:[::1]:7443'], tls: {cert: /c, key: /k, client_ca: /a},\n"
@@ -288,6 +296,8 @@ TEST(YamlTest, FaultsNameLineColumnAndField) {
       {"api: {viewer_socket: [unix:/x]}\n", "f:1:22: api.viewer_socket: is or has what is not text"},
       {"api: {rolls: 1}\n", "f:1:7: api.rolls: is not a setting (did you mean \"roles\"?)"},
       {"api: {listen: ['tcp:host:1']}\n", "f:1:16: api.listen: \"tcp:host:1\" is not an address"},
+      {"api: {socket_dirs: /a}\n", "f:1:20: api.socket_dirs: is not a list"},
+      {"api: {socket_dirs: [/a/]}\n", "f:1:21: api.socket_dirs: \"/a/\" has an empty component"},
       {"api: {tls: 1}\n", "f:1:12: api.tls: is not a map"},
       {"api: {tls: {crt: /c}}\n", "f:1:13: api.tls.crt: is not a setting (did you mean \"cert\"?)"},
       {"api: {tls: {key: [a]}}\n", "f:1:18: api.tls.key: is not the name of a file"},

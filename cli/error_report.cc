@@ -69,6 +69,8 @@ std::string NextStep(const Details& details) {
   if (reason == "VM_ATTACHED") return absl::StrCat("kinsockctl vm delete ", vm, " --force");
   if (reason == "UID_MISMATCH" || reason == "ETAG_MISMATCH") return absl::StrCat("kinsockctl vm get ", vm, " -o yaml");
   if (reason == "SOCKET_PATH_BUSY" || reason == "VSOCK_PORT_BUSY") return "kinsockctl vm list -o wide";
+  if (reason == "CONNECTION_NOT_FOUND") return "kinsockctl conn list -o wide";
+  if (reason == "CONNECTION_CLOSED") return "kinsockctl conn list --closed";
   if (reason == "QUOTA_EXCEEDED") return "kinsockctl info";
   if (reason == "FIELD_INVALID") return "kinsockctl vm create --help";
   return "";

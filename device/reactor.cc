@@ -12,7 +12,7 @@
 namespace kinsock {
 
 Reactor::Reactor(uint16_t index, std::chrono::nanoseconds max_spin, Callbacks callbacks)
-    : callbacks_(std::move(callbacks)), flow_ids_(index) {
+    : callbacks_(std::move(callbacks)), journal_(loop_, index) {
   loop_.set_max_spin(max_spin);
   thread_ = std::thread([this] { loop_.Run(); });
   pthread_setname_np(thread_.native_handle(), absl::StrCat("reactor-", index).c_str());
@@ -33,7 +33,7 @@ absl::StatusOr<std::shared_ptr<Port>> Reactor::AddDevice(DeviceSpec spec) {
   auto device =
       std::make_unique<VsockDevice>(std::move(spec), VsockDevice::Environment{.loop = loop_,
                                                                               .routes = routes_,
-                                                                              .flow_ids = flow_ids_,
+                                                                              .journal = journal_,
                                                                               .on_status = callbacks_.on_status,
                                                                               .discard = callbacks_.discard});
   KINSOCK_RETURN_IF_ERROR(device->Start());
@@ -46,6 +46,14 @@ void Reactor::RemoveDevice(DeviceId id) { devices_.erase(id); }
 
 void Reactor::DescribeFlows(std::vector<FlowInfo>& flows) const {
   for (const auto& [id, device] : devices_) device->DescribeFlows(flows);
+}
+
+std::optional<FlowInfo> Reactor::ResetFlow(uint64_t id, CloseReason reason) {
+  for (const auto& [device_id, device] : devices_) {
+    if (device->ResetFlow(id, reason)) break;
+  }
+  const FlowInfo* closed = journal_.Find(id);
+  return closed != nullptr ? std::optional<FlowInfo>(*closed) : std::nullopt;
 }
 
 }  // namespace kinsock

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -13,9 +14,9 @@
 #include "absl/status/status.h"
 #include "base/event_loop.h"
 #include "device/device_spec.h"
-#include "device/flow_ids.h"
 #include "device/vsock_device.h"
 #include "router/flow_info.h"
+#include "router/flow_journal.h"
 #include "router/route_table.h"
 
 namespace kinsock {
@@ -47,12 +48,16 @@ class Reactor {
   void AddRoute(std::shared_ptr<Port> port) { routes_.Add(std::move(port)); }
   void RemoveRoute(Cid cid) { routes_.Remove(cid); }
   void DescribeFlows(std::vector<FlowInfo>& flows) const;
+  // The connections that began here, have ended, and are remembered.
+  FlowJournal& journal() { return journal_; }
+  // Resets a connection for both its ends. What it then is; null: it is not, or no longer, known.
+  std::optional<FlowInfo> ResetFlow(uint64_t id, CloseReason reason);
 
  private:
   EventLoop loop_;
   Callbacks callbacks_;
   RouteTable routes_;
-  FlowIds flow_ids_;
+  FlowJournal journal_;
   absl::flat_hash_map<DeviceId, std::unique_ptr<VsockDevice>> devices_;
   std::thread thread_;
 };

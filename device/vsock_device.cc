@@ -33,7 +33,7 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
                                                              .stats = *stats_,
                                                              .port_stats = {stats_, &stats_->host_port},
                                                              .limits = spec_.limits,
-                                                             .flow_ids = env_.flow_ids,
+                                                             .journal = env_.journal,
                                                              .address = spec_.host,
                                                              .window = spec_.tx_buffer_bytes});
   }
@@ -43,7 +43,7 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
                                    .host = host_,
                                    .stats = *stats_,
                                    .limits = spec_.limits,
-                                   .flow_ids = env_.flow_ids,
+                                   .journal = env_.journal,
                                    .allowance = allowance_,
                                    .spent = spent_,
                                    .broken = broken_});
@@ -258,14 +258,27 @@ void VsockDevice::CheckRings() {
 
 // --- Flows ---
 
+// Of a connection between siblings, the initiator's does.
+bool VsockDevice::AnswersFor(const Flow& flow) const {
+  const Flow::Side side = flow.SideOf(*rx_);
+  return side == Flow::Side::kInitiator || flow.other_end(side).port->cid() == kHostCid;
+}
+
 void VsockDevice::DescribeFlows(std::vector<FlowInfo>& flows) const {
   for (const std::shared_ptr<Flow>& flow : rx_->Flows()) {
-    const Flow::Side side = flow->SideOf(*rx_);
-    const bool with_host = flow->other_end(side).port->cid() == kHostCid;
-    if (side != Flow::Side::kInitiator && !with_host) continue;  // its initiator's device tells
+    if (!AnswersFor(*flow)) continue;
     flows.push_back(flow->Info());
-    if (with_host) host_->Describe(flows.back());
+    if (host_ != nullptr) host_->Describe(flows.back());
   }
+}
+
+bool VsockDevice::ResetFlow(uint64_t id, CloseReason reason) {
+  for (const std::shared_ptr<Flow>& flow : rx_->Flows()) {
+    if (flow->id() != id || !AnswersFor(*flow) || flow->state() == Flow::State::kClosed) continue;
+    tx_->ResetFlow(flow, reason);
+    return true;
+  }
+  return false;
 }
 
 void VsockDevice::ArmStaleSearch() {
@@ -281,9 +294,7 @@ void VsockDevice::ArmStaleSearch() {
 
 void VsockDevice::SearchStaleFlows() {
   for (const std::shared_ptr<Flow>& flow : rx_->Flows()) {
-    const Flow::Side side = flow->SideOf(*rx_);
-    const bool with_host = flow->other_end(side).port->cid() == kHostCid;
-    if (side != Flow::Side::kInitiator && !with_host) continue;
+    if (!AnswersFor(*flow)) continue;
     if (!flow->IsTransient()) {
       flow->ClearStale();
     } else if (flow->MarkStale()) {

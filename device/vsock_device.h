@@ -17,7 +17,6 @@
 #include "device/control_allowance.h"
 #include "device/device_spec.h"
 #include "device/device_stats.h"
-#include "device/flow_ids.h"
 #include "device/forward_listener.h"
 #include "device/guest_memory.h"
 #include "device/host_side.h"
@@ -28,6 +27,7 @@
 #include "device/vsock_rx.h"
 #include "device/vsock_tx.h"
 #include "router/flow_info.h"
+#include "router/flow_journal.h"
 #include "router/route_table.h"
 
 namespace kinsock {
@@ -46,7 +46,7 @@ class VsockDevice final : private VhostUserDevice {
   struct Environment {
     EventLoop& loop;
     const RouteTable& routes;
-    FlowIds& flow_ids;
+    FlowJournal& journal;
     // Called on each change.
     std::function<void(DeviceId, const DeviceStatus&)> on_status;
     // Takes memory whose unmapping may take long.
@@ -72,6 +72,10 @@ class VsockDevice final : private VhostUserDevice {
   // Adds the connections that this device answers for: those its guest initiated, and those with the host.
   void DescribeFlows(std::vector<FlowInfo>& flows) const;
 
+  // Resets the connection `id` for both its ends, if this device answers for it. What the host end still had to write
+  // is dropped. False: it is none of this device's open ones.
+  bool ResetFlow(uint64_t id, CloseReason reason);
+
  private:
   // VhostUserDevice.
   absl::Status StartRing(size_t index, const RingSetup& setup, uint64_t features,
@@ -84,6 +88,7 @@ class VsockDevice final : private VhostUserDevice {
   void OnSessionChanged() override;
   void OnMessage(bool refused) override;
 
+  bool AnswersFor(const Flow& flow) const;
   absl::Status StartHostSide();
   void OnFrontEnd(UniqueFd connection);
   void OnSessionEnded(absl::Status status);

@@ -45,6 +45,7 @@ struct FlowInfo {
   End initiator;
   End target;
   std::chrono::system_clock::time_point start_time;
+  std::chrono::system_clock::time_point close_time;  // kClosed
   Direction to_target;
   Direction to_initiator;
 };

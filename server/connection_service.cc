@@ -2,15 +2,14 @@
 #include "server/connection_service.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "base/status_macros.h"
-#include "server/connection_conversion.h"
 #include "server/error.h"
-#include "server/paging.h"
+#include "server/log.h"
 #include "server/proto_time.h"
+#include "server/resource_version.h"
 #include "server/stats_conversion.h"
 #include "server/status_conversion.h"
 #include "server/vm_conversion.h"
@@ -18,22 +17,24 @@
 namespace kinsock {
 namespace {
 
-struct Request {
-  uint64_t after = 0;  // the id of the last connection of the page before
-  size_t size = 0;
-};
+constexpr size_t kMaxReasonBytes = 256;
 
-absl::StatusOr<Request> Parse(const v1::ListConnectionsRequest& request, const std::string& instance) {
-  KINSOCK_ASSIGN_OR_RETURN(const Page page, ParsePage(request.page_size(), request.page_token()));
-  Request parsed;
-  parsed.size = page.size;
-  if (!page.token.has_value()) return parsed;
-  // Ids go on counting while the daemon runs: a token of this start never is too old.
-  if (page.token->version.epoch != instance || !absl::SimpleAtoi(page.token->after, &parsed.after)) {
-    return FieldsInvalid("", {{"page_token", "is not of this start of the daemon; list again from the first page"}});
-  }
-  return parsed;
+absl::Status CheckReset(const v1::ResetConnectionRequest& request) {
+  if (request.reason().size() <= kMaxReasonBytes) return absl::OkStatus();
+  return FieldsInvalid("", {{"reason", absl::StrCat("has ", request.reason().size(), " bytes, at most ",
+                                                    kMaxReasonBytes, " are taken; shorten it")}});
 }
+
+// Why `flow`, which is closed, cannot be reset; OK: it has been, before or now.
+absl::Status CheckWasReset(const FlowInfo& flow, const std::string& name) {
+  if (flow.close_reason == CloseReason::kAdminReset) return absl::OkStatus();
+  return Error(absl::StatusCode::kFailedPrecondition, "CONNECTION_CLOSED",
+               absl::StrCat(name, " has ended already: ", CloseReasonName(flow.close_reason)))
+      .With("close_reason", CloseReasonName(flow.close_reason))
+      .Resource("kinsock.v1.Connection", name);
+}
+
+uint64_t Bytes(const FlowInfo& flow) { return flow.to_target.bytes + flow.to_initiator.bytes; }
 
 // The id of the VM whose statistics are asked for; empty: all VMs'.
 absl::StatusOr<std::string> StatsSubject(const v1::GetStatsRequest& request) {
@@ -55,10 +56,11 @@ absl::StatusOr<std::string> StatsSubject(const v1::GetStatsRequest& request) {
 
 }  // namespace
 
-ConnectionService::ConnectionService(EventLoop& main, VmManager& manager, FlowSnapshots& snapshots,
+ConnectionService::ConnectionService(EventLoop& main, VmManager& manager, ReactorPool& pool, FlowSnapshots& snapshots,
                                      std::string instance)
     : main_(main),
       manager_(manager),
+      pool_(pool),
       snapshots_(snapshots),
       instance_id_(std::move(instance)),
       instance_(instance_id_.substr(0, 8)) {}
@@ -67,20 +69,66 @@ grpc::ServerUnaryReactor* ConnectionService::ListConnections(grpc::CallbackServe
                                                              const v1::ListConnectionsRequest* request,
                                                              v1::ListConnectionsResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const absl::StatusOr<Request> parsed = Parse(*request, instance_);
-  if (!parsed.ok()) {
-    reactor->Finish(ToGrpcStatus(parsed.status()));
+  absl::StatusOr<ConnectionQuery> query = ToConnectionQuery(*request, instance_);
+  if (!query.ok()) {
+    reactor->Finish(ToGrpcStatus(query.status()));
     return reactor;
   }
   // gRPC keeps the context, the reactor and the response until Finish().
-  main_.Post([this, context, reactor, response, page = *parsed] {
+  main_.Post([this, context, reactor, response, query = *std::move(query)]() mutable {
     if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
-    snapshots_.Get([this, reactor, response, page](const FlowSnapshots::Flows& flows) {
-      FillPage(flows, page.after, page.size, *response);
+    const auto which = query.wants_closed() ? ReactorPool::Flows::kWithClosed : ReactorPool::Flows::kOpen;
+    snapshots_.Get(which, [this, reactor, response, query = std::move(query)](const FlowSnapshots::Flows& flows) {
+      query.order == ConnectionQuery::Order::kById ? FillPage(*flows, query, *response)
+                                                   : FillLargest(*flows, query, *response);
+      response->set_forgotten(pool_.forgotten_flows());
       reactor->Finish(grpc::Status::OK);
     });
   });
   return reactor;
+}
+
+grpc::ServerUnaryReactor* ConnectionService::ResetConnection(grpc::CallbackServerContext* context,
+                                                             const v1::ResetConnectionRequest* request,
+                                                             v1::Connection* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const absl::StatusOr<uint64_t> id = ToFlowId(request->name(), instance_);
+  if (absl::Status fault = id.ok() ? CheckReset(*request) : id.status(); !fault.ok()) {
+    reactor->Finish(ToGrpcStatus(fault));
+    return reactor;
+  }
+  main_.Post([this, context, reactor, request, response, id = *id] {
+    if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
+    if (request->validate_only()) return FindForReset(id, *request, *response, reactor);
+    pool_.ResetFlow(
+        id, CloseReason::kAdminReset, [this, reactor, request, response](const std::optional<FlowInfo>& flow) {
+          absl::Status status =
+              flow.has_value() ? CheckWasReset(*flow, request->name()) : ConnectionNotFound(request->name());
+          if (status.ok()) {
+            *response = ToProto(*flow, VmsOf(*flow), instance_);
+            Log(LogLevel::kInfo, "connection.reset")
+                .With("connection", request->name())
+                .With("initiator", response->initiator().vm())
+                .With("target", response->target().vm())
+                .With("reason", request->reason());
+          }
+          reactor->Finish(ToGrpcStatus(status));
+        });
+  });
+  return reactor;
+}
+
+// What a reset would meet.
+void ConnectionService::FindForReset(uint64_t id, const v1::ResetConnectionRequest& request, v1::Connection& response,
+                                     grpc::ServerUnaryReactor* reactor) {
+  snapshots_.Get(ReactorPool::Flows::kWithClosed, [this, id, &request, &response,
+                                                   reactor](const FlowSnapshots::Flows& flows) {
+    const auto flow = std::find_if(flows->begin(), flows->end(), [id](const FlowInfo& info) { return info.id == id; });
+    if (flow == flows->end()) return reactor->Finish(ToGrpcStatus(ConnectionNotFound(request.name())));
+    response = ToProto(*flow, VmsOf(*flow), instance_);
+    const bool open = flow->state != FlowInfo::State::kClosed;
+    reactor->Finish(open ? grpc::Status::OK : ToGrpcStatus(CheckWasReset(*flow, request.name())));
+  });
 }
 
 grpc::ServerUnaryReactor* ConnectionService::GetStats(grpc::CallbackServerContext* context,
@@ -103,16 +151,39 @@ grpc::ServerUnaryReactor* ConnectionService::GetStats(grpc::CallbackServerContex
   return reactor;
 }
 
-void ConnectionService::FillPage(const FlowSnapshots::Flows& flows, uint64_t after, size_t size,
+FlowVms ConnectionService::VmsOf(const FlowInfo& flow) const {
+  return {manager_.OfDevice(flow.initiator.device), manager_.OfDevice(flow.target.device)};
+}
+
+void ConnectionService::FillPage(const std::vector<FlowInfo>& flows, const ConnectionQuery& query,
                                  v1::ListConnectionsResponse& response) {
-  auto flow = std::upper_bound(flows->begin(), flows->end(), after,
+  auto flow = std::upper_bound(flows.begin(), flows.end(), query.after,
                                [](uint64_t id, const FlowInfo& info) { return id < info.id; });
-  for (; flow != flows->end() && size > 0; ++flow, --size) {
-    const FlowVms vms{manager_.OfDevice(flow->initiator.device), manager_.OfDevice(flow->target.device)};
+  size_t left = query.size;
+  uint64_t last = query.after;
+  for (; flow != flows.end(); ++flow) {
+    const FlowVms vms = VmsOf(*flow);
+    if (!query.Matches(*flow, vms)) continue;
+    if (left-- == 0) return response.set_next_page_token(PageToken{{instance_, 0}, absl::StrCat(last)}.ToString());
     *response.add_connections() = ToProto(*flow, vms, instance_);
-    after = flow->id;
+    last = flow->id;
   }
-  if (flow != flows->end()) response.set_next_page_token(PageToken{{instance_, 0}, absl::StrCat(after)}.ToString());
+}
+
+void ConnectionService::FillLargest(const std::vector<FlowInfo>& flows, const ConnectionQuery& query,
+                                    v1::ListConnectionsResponse& response) {
+  std::vector<const FlowInfo*> matching;
+  for (const FlowInfo& flow : flows) {
+    if (query.Matches(flow, VmsOf(flow))) matching.push_back(&flow);
+  }
+  const size_t count = std::min(query.size, matching.size());
+  std::partial_sort(matching.begin(), matching.begin() + static_cast<std::ptrdiff_t>(count), matching.end(),
+                    [](const FlowInfo* a, const FlowInfo* b) {
+                      return Bytes(*a) != Bytes(*b) ? Bytes(*a) > Bytes(*b) : a->id < b->id;
+                    });
+  for (size_t i = 0; i < count; ++i) {
+    *response.add_connections() = ToProto(*matching[i], VmsOf(*matching[i]), instance_);
+  }
 }
 
 }  // namespace kinsock

@@ -113,7 +113,7 @@ absl::Status Daemon::CreateConfiguredVms() {
 absl::Status Daemon::StartApi() {
   if (api_sockets_.empty()) return absl::OkStatus();
   vm_service_ = std::make_unique<VmService>(loop_, *manager_, hub_);
-  connection_service_ = std::make_unique<ConnectionService>(loop_, *manager_, *snapshots_, instance_);
+  connection_service_ = std::make_unique<ConnectionService>(loop_, *manager_, *pool_, *snapshots_, instance_);
   admin_service_ = std::make_unique<AdminService>(loop_, [this] { return Look(); });
   KINSOCK_ASSIGN_OR_RETURN(api_,
                            ApiServer::Start({vm_service_.get(), connection_service_.get(), admin_service_.get()}));

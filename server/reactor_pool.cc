@@ -132,7 +132,7 @@ void ReactorPool::RemoveDevice(DeviceId id, absl::AnyInvocable<void()> done) {
                    });
 }
 
-void ReactorPool::ListFlows(absl::AnyInvocable<void(std::vector<FlowInfo>)> done) {
+void ReactorPool::ListFlows(Flows which, absl::AnyInvocable<void(std::vector<FlowInfo>)> done) {
   State* state = state_.get();
   // Each reactor fills a part of its own.
   auto parts = std::make_shared<std::vector<std::vector<FlowInfo>>>(state->reactors.size());
@@ -143,11 +143,34 @@ void ReactorPool::ListFlows(absl::AnyInvocable<void(std::vector<FlowInfo>)> done
   });
   for (size_t i = 0; i < state->reactors.size(); ++i) {
     Reactor* reactor = state->reactors[i].get();
-    reactor->Post([state, reactor, parts, countdown, i] {
-      reactor->DescribeFlows((*parts)[i]);
+    reactor->Post([state, reactor, which, parts, countdown, i] {
+      std::vector<FlowInfo>& part = (*parts)[i];
+      reactor->DescribeFlows(part);
+      if (which == Flows::kWithClosed) {
+        // One that has ended, and not yet left its table, is in the journal.
+        std::erase_if(part, [](const FlowInfo& flow) { return flow.state == FlowInfo::State::kClosed; });
+        reactor->journal().Describe(part);
+      }
       state->PostToMain([countdown] { countdown->Part(); });
     });
   }
+}
+
+void ReactorPool::ResetFlow(uint64_t id, CloseReason reason, absl::AnyInvocable<void(std::optional<FlowInfo>)> done) {
+  State* state = state_.get();
+  const size_t index = FlowJournal::ReactorOf(id);
+  if (index >= state->reactors.size()) return done(std::nullopt);
+  Reactor* reactor = state->reactors[index].get();
+  reactor->Post([state, reactor, id, reason, done = std::move(done)]() mutable {
+    state->PostToMain(
+        [flow = reactor->ResetFlow(id, reason), done = std::move(done)]() mutable { done(std::move(flow)); });
+  });
+}
+
+uint64_t ReactorPool::forgotten_flows() const {
+  uint64_t sum = 0;
+  for (const std::unique_ptr<Reactor>& reactor : state_->reactors) sum += reactor->journal().forgotten();
+  return sum;
 }
 
 }  // namespace kinsock

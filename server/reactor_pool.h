@@ -4,8 +4,10 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -42,8 +44,16 @@ class ReactorPool {
   // front-end session, and unmaps the guest's memory. `done`: nothing of the device is left.
   void RemoveDevice(DeviceId id, absl::AnyInvocable<void()> done);
 
-  // A snapshot of all open connections, each once, in no order.
-  void ListFlows(absl::AnyInvocable<void(std::vector<FlowInfo>)> done);
+  // A snapshot of all connections, each once, in no order. kWithClosed: also those that ended lately (FlowJournal).
+  enum class Flows : uint8_t { kOpen, kWithClosed };
+  void ListFlows(Flows which, absl::AnyInvocable<void(std::vector<FlowInfo>)> done);
+
+  // Resets the connection `id` (FlowInfo::id) for both its ends. `done`: what it is now, closed for this reason or an
+  // earlier one; nothing if it is not known.
+  void ResetFlow(uint64_t id, CloseReason reason, absl::AnyInvocable<void(std::optional<FlowInfo>)> done);
+
+  // Connections that ended and were forgotten before their time, by all reactors.
+  uint64_t forgotten_flows() const;
 
   size_t size() const;  // number of reactors
 

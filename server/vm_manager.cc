@@ -85,7 +85,8 @@ VmManager::VmManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, Eve
       sockets_(sockets),
       runtime_dir_(std::move(runtime_dir)),
       cids_(clock),
-      requests_(clock) {
+      requests_(clock),
+      departed_(clock) {
   gone_.since = std::chrono::system_clock::now();
 }
 
@@ -238,6 +239,7 @@ void VmManager::OnRemoved(DeviceId device, const absl::Status& reason) {
   // With it go the sockets' places and directory: before anybody is told that nothing is left.
   vms_.erase(id);
   device_ids_.erase(device);
+  departed_.Remember(device, *last);
   Log(reason.ok() ? LogLevel::kInfo : LogLevel::kError, reason.ok() ? "vm.deleted" : "vm.failed")
       .With("vm", last->definition->name())
       .With("cid", last->status.cid)
@@ -279,7 +281,7 @@ VmManager::SnapshotList VmManager::Snapshot() {
 
 VmSnapshotPtr VmManager::OfDevice(DeviceId device) const {
   const auto id = device_ids_.find(device);
-  return id == device_ids_.end() ? nullptr : vms_.at(id->second)->now;
+  return id == device_ids_.end() ? departed_.Find(device) : vms_.at(id->second)->now;
 }
 
 size_t VmManager::active() const {

@@ -19,6 +19,7 @@
 #include "base/event_loop.h"
 #include "device/device_spec.h"
 #include "server/cid_allocator.h"
+#include "server/departed_vms.h"
 #include "server/event_hub.h"
 #include "server/reactor_pool.h"
 #include "server/request_table.h"
@@ -83,7 +84,7 @@ class VmManager {
   // All VMs, in the order of their ids; shared by all who ask before the next change.
   SnapshotList Snapshot();
 
-  // The VM of a device; null if it is gone.
+  // The VM of a device, or what it was if it is gone since DepartedVms::kKeep at most; else null.
   VmSnapshotPtr OfDevice(DeviceId device) const;
 
   // For ReactorPool's callback.
@@ -119,6 +120,7 @@ class VmManager {
 
   CidAllocator cids_;
   RequestTable requests_;
+  DepartedVms departed_;
   DeviceId next_device_ = 1;
   std::map<std::string, std::unique_ptr<Vm>> vms_;        // by id
   std::unordered_map<DeviceId, std::string> device_ids_;  // device -> id

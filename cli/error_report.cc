@@ -44,6 +44,7 @@ std::string FlagOfField(const std::string& field) {
       {"vm.spec.queue_size", "--queue-size"},
       {"vm.spec.tx_buffer_bytes", "--tx-buffer-size"},
       {"vm.labels", "--labels"},
+      {"vm.annotations", "--annotations"},
   };
   for (const auto& [prefix, flag] : flags) {
     if (absl::StartsWith(field, prefix)) return flag;
@@ -71,12 +72,16 @@ std::string NextStep(const Details& details) {
   if (reason == "SOCKET_PATH_BUSY" || reason == "VSOCK_PORT_BUSY") return "kinsockctl vm list -o wide";
   if (reason == "CONNECTION_NOT_FOUND") return "kinsockctl conn list -o wide";
   if (reason == "CONNECTION_CLOSED") return "kinsockctl conn list --closed";
+  if (reason == "IMMUTABLE_FIELD") return absl::StrCat("kinsockctl vm get ", vm, " -o yaml");
+  if (reason == "VM_DELETING") return absl::StrCat("kinsockctl vm wait ", vm, " --for=deleted");
   if (reason == "QUOTA_EXCEEDED") return "kinsockctl info";
   if (reason == "FIELD_INVALID") return "kinsockctl vm create --help";
   return "";
 }
 
 }  // namespace
+
+std::string ErrorReasonOf(const grpc::Status& status) { return Unpack(status).info.reason(); }
 
 std::string DescribeError(const grpc::Status& status) {
   const Details details = Unpack(status);

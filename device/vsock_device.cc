@@ -23,19 +23,17 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
       broken_(Wakeup::Create(env_.loop, [this] { CheckRings(); })),
       allowance_(spec_.limits.control_per_second, spec_.limits.control_burst),
       spent_(Wakeup::Create(env_.loop, [this] { PauseGuest(); })),
-      rx_(std::make_shared<VsockRx>(spec_.id, spec_.cid, GroupSet(spec_.groups), spec_.limits, stats_, env_.loop,
-                                    broken_)),
+      rx_(std::make_shared<VsockRx>(spec_.id, spec_.cid, spec_.limits, stats_, env_.loop, broken_)),
       reap_session_(Wakeup::Create(env_.loop, [this] { ended_session_.reset(); })) {
   if (spec_.host.kind != HostAddress::Kind::kNone) {
-    host_ = std::make_shared<HostSide>(spec_.id, GroupSet(),
-                                       HostSide::Environment{.loop = env_.loop,
-                                                             .rx = *rx_,
-                                                             .stats = *stats_,
-                                                             .port_stats = {stats_, &stats_->host_port},
-                                                             .limits = spec_.limits,
-                                                             .journal = env_.journal,
-                                                             .address = spec_.host,
-                                                             .window = spec_.tx_buffer_bytes});
+    host_ = std::make_shared<HostSide>(spec_.id, HostSide::Environment{.loop = env_.loop,
+                                                                       .rx = *rx_,
+                                                                       .stats = *stats_,
+                                                                       .port_stats = {stats_, &stats_->host_port},
+                                                                       .limits = spec_.limits,
+                                                                       .journal = env_.journal,
+                                                                       .address = spec_.host,
+                                                                       .window = spec_.tx_buffer_bytes});
   }
   tx_.emplace(VsockTx::Environment{.loop = env_.loop,
                                    .routes = env_.routes,
@@ -166,9 +164,8 @@ absl::Status VsockDevice::StartRing(size_t index, const RingSetup& setup, uint64
   if (ring.was_used && setup.layout.base != ring.next_avail) ForgetDriver();
 
   KINSOCK_ASSIGN_OR_RETURN(Virtqueue queue, Virtqueue::Create(setup.layout, std::move(memory)));
-  const auto kicked = [this, index] { index == kReceive ? OnReceiveKick() : OnTransmitKick(); };
   if (index <= kTransmit) {
-    auto kick = std::make_unique<RingKick>(env_.loop, setup.kick.get(), kicked);
+    auto kick = std::make_unique<RingKick>(env_.loop, setup.kick.get(), [this, index] { OnKick(index); });
     KINSOCK_RETURN_IF_ERROR(kick->Start());
     if (paused_) kick->Pause();
     ring.kick = std::move(kick);
@@ -196,12 +193,9 @@ uint16_t VsockDevice::StopRing(size_t index) {
   return ring.next_avail;
 }
 
-void VsockDevice::OnReceiveKick() {
-  if (!rx_->OnKick()) Charge(ControlAllowance::kKick);
-}
-
-void VsockDevice::OnTransmitKick() {
-  tx_->OnKick();
+void VsockDevice::OnKick(size_t index) {
+  const bool useful = index == kReceive ? rx_->OnKick() : tx_->OnKick();
+  if (!std::exchange(rings_[index].made_up_for, false) && !useful) Charge(ControlAllowance::kKick);
   ArmStaleSearch();
 }
 
@@ -228,7 +222,9 @@ void VsockDevice::ResumeGuest() {
   paused_ = false;
   if (session_ != nullptr) session_->Resume();
   for (Ring& ring : rings_) {
-    if (ring.kick != nullptr) ring.kick->Resume();
+    if (ring.kick == nullptr) continue;
+    ring.kick->Resume();
+    ring.made_up_for = true;
   }
   tx_->SetPaused(false);
 }

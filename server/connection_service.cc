@@ -12,7 +12,7 @@
 #include "server/resource_version.h"
 #include "server/stats_conversion.h"
 #include "server/status_conversion.h"
-#include "server/vm_conversion.h"
+#include "server/vm_requests.h"
 
 namespace kinsock {
 namespace {

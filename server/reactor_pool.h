@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -43,6 +44,10 @@ class ReactorPool {
   // Withdraws the CID from all reactors, resets the peers of its connections, closes its sockets and its
   // front-end session, and unmaps the guest's memory. `done`: nothing of the device is left.
   void RemoveDevice(DeviceId id, absl::AnyInvocable<void()> done);
+
+  // Puts a served device into other groups. `done`: every reactor goes by them when a connection is asked for; those
+  // that exist stay.
+  void SetGroups(DeviceId id, std::vector<std::string> groups, absl::AnyInvocable<void()> done);
 
   // A snapshot of all connections, each once, in no order. kWithClosed: also those that ended lately (FlowJournal).
   enum class Flows : uint8_t { kOpen, kWithClosed };

@@ -9,7 +9,7 @@
 #include "server/error.h"
 #include "server/paging.h"
 #include "server/text.h"
-#include "server/vm_conversion.h"
+#include "server/vm_requests.h"
 
 namespace kinsock {
 namespace {

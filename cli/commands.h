@@ -18,9 +18,10 @@ void DeclareVmCommands(CLI::App& vm, Command& command);        // create, get, l
 void DeclareVmChangeCommands(CLI::App& vm, Command& command);  // set, apply
 void DeclareWatchCommands(CLI::App& vm, Command& command);     // watch, wait
 void DeclareConnCommands(CLI::App& app, Command& command);     // conn list, reset
-void DeclareStats(CLI::App& app, Command& command);            // stats
+void DeclareStats(CLI::App& app, Command& command);            // stats, pairs
 void DeclareVmmArgs(CLI::App& app, Command& command);          // vmm-args
 void DeclareInfo(CLI::App& app, Command& command);             // info
+void DeclareAdmin(CLI::App& app, Command& command);            // log-level, daemon drain
 
 }  // namespace kinsock
 

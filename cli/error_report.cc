@@ -74,6 +74,7 @@ std::string NextStep(const Details& details) {
   if (reason == "CONNECTION_CLOSED") return "kinsockctl conn list --closed";
   if (reason == "IMMUTABLE_FIELD") return absl::StrCat("kinsockctl vm get ", vm, " -o yaml");
   if (reason == "VM_DELETING") return absl::StrCat("kinsockctl vm wait ", vm, " --for=deleted");
+  if (reason == "DRAINING") return "kinsockctl daemon drain --undo";
   if (reason == "QUOTA_EXCEEDED") return "kinsockctl info";
   if (reason == "FIELD_INVALID") return "kinsockctl vm create --help";
   return "";

@@ -80,6 +80,7 @@ int main(int argc, char** argv) {
   kinsock::DeclareStats(app, command);
   kinsock::DeclareVmmArgs(app, command);
   kinsock::DeclareInfo(app, command);
+  kinsock::DeclareAdmin(app, command);
   // The library reports by exceptions, --help included.
   try {
     app.parse(argc, argv);

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -46,6 +47,19 @@ void Reactor::RemoveDevice(DeviceId id) { devices_.erase(id); }
 
 void Reactor::DescribeFlows(std::vector<FlowInfo>& flows) const {
   for (const auto& [id, device] : devices_) device->DescribeFlows(flows);
+}
+
+void Reactor::DescribePairs(std::vector<PairInfo>& pairs, PairTotals& other, std::vector<FlowInfo>& open) {
+  journal_.Take();
+  DescribeFlows(open);
+  std::vector<uint64_t> ended_meanwhile;
+  journal_.Take(&ended_meanwhile);
+  std::erase_if(open, [&](const FlowInfo& flow) {
+    const bool ended = std::find(ended_meanwhile.begin(), ended_meanwhile.end(), flow.id) != ended_meanwhile.end();
+    return ended || flow.state == FlowInfo::State::kClosed;
+  });
+  journal_.pairs().Describe(pairs);
+  other = journal_.pairs().other();
 }
 
 std::optional<FlowInfo> Reactor::ResetFlow(uint64_t id, CloseReason reason) {

@@ -17,6 +17,7 @@
 #include "device/vsock_device.h"
 #include "router/flow_info.h"
 #include "router/flow_journal.h"
+#include "router/pair_table.h"
 #include "router/policy.h"
 #include "router/route_table.h"
 
@@ -52,6 +53,9 @@ class Reactor {
   void SetGroups(Cid cid, std::shared_ptr<const GroupSet> groups) { routes_.SetGroups(cid, std::move(groups)); }
   void RemoveRoute(Cid cid) { routes_.Remove(cid); }
   void DescribeFlows(std::vector<FlowInfo>& flows) const;
+  // Sums by pair: of the connections that began here and have ended, and, in `open`, those that have not. One that ends
+  // meanwhile is in one of the two, or in neither.
+  void DescribePairs(std::vector<PairInfo>& pairs, PairTotals& other, std::vector<FlowInfo>& open);
   // The connections that began here, have ended, and are remembered.
   FlowJournal& journal() { return journal_; }
   // Resets a connection for both its ends. What it then is; null: it is not, or no longer, known.

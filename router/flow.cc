@@ -214,6 +214,7 @@ bool Flow::Close(CloseReason reason) {
   state == State::kConnecting ? CountResult(reason) : CountEnd(reason);
   if (journal_ != nullptr && (counted_[0] || counted_[1])) {
     FlowInfo info = Info();
+    info.accepted = state != State::kConnecting;
     info.close_time = std::chrono::system_clock::now();
     journal_->Closed(info);
   }
@@ -275,6 +276,7 @@ FlowInfo Flow::Info() const {
       info.state = FlowInfo::State::kConnecting;
       break;
     case State::kEstablished:
+      info.accepted = true;
       info.state = IsFinishing()                                          ? FlowInfo::State::kClosing
                    : shutdown(Side::kInitiator) | shutdown(Side::kTarget) ? FlowInfo::State::kHalfClosed
                                                                           : FlowInfo::State::kEstablished;

@@ -39,7 +39,7 @@ void FlowJournal::Refused(const FlowInfo::End& initiator, const FlowInfo::End& t
   Closed(info);
 }
 
-void FlowJournal::Take() {
+void FlowJournal::Take(std::vector<uint64_t>* taken) {
   Entry* newest = untaken_.exchange(nullptr, std::memory_order_acquire);
   Entry* oldest = nullptr;
   while (newest != nullptr) {  // back into the order in which they came
@@ -51,6 +51,8 @@ void FlowJournal::Take() {
   while (oldest != nullptr) {
     Entry* next = oldest->next;
     untaken_count_.fetch_sub(1, std::memory_order_relaxed);
+    if (taken != nullptr) taken->push_back(oldest->info.id);
+    pairs_.Add(oldest->info);
     Remember(std::unique_ptr<Entry>(oldest));
     oldest = next;
   }

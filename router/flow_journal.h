@@ -16,6 +16,7 @@
 #include "base/counter.h"
 #include "base/event_loop.h"
 #include "router/flow_info.h"
+#include "router/pair_table.h"
 
 namespace kinsock {
 
@@ -63,6 +64,11 @@ class FlowJournal {
   // Null: it has not ended, or is forgotten. Valid until the next call.
   const FlowInfo* Find(uint64_t id);
 
+  // The sums of all that have ended, by pair; those that were forgotten untaken (kMaxUntaken) are missing.
+  const PairTable& pairs() const { return pairs_; }
+  // Takes over what has been handed over until now; `taken` gets the ids, if it is not null.
+  void Take(std::vector<uint64_t>* taken = nullptr);
+
   // Those that were forgotten before their time. Any thread.
   uint64_t forgotten() const { return forgotten_.value(); }
 
@@ -74,7 +80,6 @@ class FlowJournal {
   };
   using Age = std::list<std::unique_ptr<Entry>>;  // oldest first
 
-  void Take();
   void Remember(std::unique_ptr<Entry> entry);
   void ForgetOldest();
   void ForgetOldestOf(uint64_t device);
@@ -86,6 +91,7 @@ class FlowJournal {
   std::atomic<size_t> untaken_count_{0};
   std::shared_ptr<Wakeup> take_;
   Age closed_;
+  PairTable pairs_;
   absl::flat_hash_map<uint64_t, std::deque<Age::iterator>> of_device_;  // by the initiator's; oldest first
   SharedCounter forgotten_;
 };

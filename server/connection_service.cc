@@ -8,9 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/error.h"
 #include "server/log.h"
-#include "server/proto_time.h"
 #include "server/resource_version.h"
-#include "server/stats_conversion.h"
 #include "server/status_conversion.h"
 #include "server/vm_requests.h"
 
@@ -36,24 +34,6 @@ absl::Status CheckWasReset(const FlowInfo& flow, const std::string& name) {
 
 uint64_t Bytes(const FlowInfo& flow) { return flow.to_target.bytes + flow.to_initiator.bytes; }
 
-// The id of the VM whose statistics are asked for; empty: all VMs'.
-absl::StatusOr<std::string> StatsSubject(const v1::GetStatsRequest& request) {
-  switch (request.scope()) {
-    case v1::GetStatsRequest::SCOPE_UNSPECIFIED:
-    case v1::GetStatsRequest::DAEMON:
-      if (request.vm().empty()) return std::string();
-      return FieldsInvalid("", {{"vm", "is for scope VM; leave it empty, or set the scope"}});
-    case v1::GetStatsRequest::VM: {
-      absl::StatusOr<std::string> id = ToVmId(request.vm());
-      if (id.ok()) return id;
-      return FieldsInvalid("", {{"vm", "is not the name of a VM; give \"vms/{vm_id}\""}});
-    }
-    default:
-      return FieldsInvalid(
-          "", {{"scope", absl::StrCat(static_cast<int>(request.scope()), " is no scope; give DAEMON or VM")}});
-  }
-}
-
 }  // namespace
 
 ConnectionService::ConnectionService(EventLoop& main, VmManager& manager, ReactorPool& pool, FlowSnapshots& snapshots,
@@ -63,7 +43,8 @@ ConnectionService::ConnectionService(EventLoop& main, VmManager& manager, Reacto
       pool_(pool),
       snapshots_(snapshots),
       instance_id_(std::move(instance)),
-      instance_(instance_id_.substr(0, 8)) {}
+      instance_(instance_id_.substr(0, 8)),
+      reader_(manager, pool, instance_id_) {}
 
 grpc::ServerUnaryReactor* ConnectionService::ListConnections(grpc::CallbackServerContext* context,
                                                              const v1::ListConnectionsRequest* request,
@@ -134,21 +115,24 @@ void ConnectionService::FindForReset(uint64_t id, const v1::ResetConnectionReque
 grpc::ServerUnaryReactor* ConnectionService::GetStats(grpc::CallbackServerContext* context,
                                                       const v1::GetStatsRequest* request, v1::StatsReport* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  absl::StatusOr<std::string> id = StatsSubject(*request);
-  if (!id.ok()) {
-    reactor->Finish(ToGrpcStatus(id.status()));
+  absl::StatusOr<StatsQuestion> question = ToStatsQuestion(*request);
+  if (!question.ok()) {
+    reactor->Finish(ToGrpcStatus(question.status()));
     return reactor;
   }
-  main_.Post([this, reactor, response, id = *std::move(id)] {
-    const absl::StatusOr<VmStats> stats = id.empty() ? manager_.TotalStats() : manager_.Stats(id);
-    if (!stats.ok()) return reactor->Finish(ToGrpcStatus(stats.status()));
-    response->set_instance_id(instance_id_);
-    SetTimestamp(*response->mutable_time(), std::chrono::system_clock::now());
-    if (!id.empty()) response->set_vm("vms/" + id);
-    *response->mutable_stats() = ToProto(*stats);
-    reactor->Finish(grpc::Status::OK);
+  main_.Post([this, context, reactor, response, question = *std::move(question)] {
+    if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
+    reader_.Read(question, [this, reactor, response, question](const absl::StatusOr<StatsReading>& reading) {
+      if (reading.ok()) *response = reader_.Report(*reading, nullptr, question);
+      reactor->Finish(ToGrpcStatus(reading.status()));
+    });
   });
   return reactor;
+}
+
+grpc::ServerWriteReactor<v1::StatsReport>* ConnectionService::StreamStats(grpc::CallbackServerContext*,
+                                                                          const v1::StreamStatsRequest* request) {
+  return StatsStream::Start(main_, reader_, streams_, *request);
 }
 
 FlowVms ConnectionService::VmsOf(const FlowInfo& flow) const {

@@ -13,6 +13,8 @@
 #include "server/connection_query.h"
 #include "server/flow_snapshots.h"
 #include "server/reactor_pool.h"
+#include "server/stats_reader.h"
+#include "server/stats_stream.h"
 #include "server/vm_manager.h"
 
 namespace kinsock {
@@ -34,6 +36,11 @@ class ConnectionService final : public v1::ConnectionService::CallbackService {
                                             v1::Connection* response) override;
   grpc::ServerUnaryReactor* GetStats(grpc::CallbackServerContext* context, const v1::GetStatsRequest* request,
                                      v1::StatsReport* response) override;
+  grpc::ServerWriteReactor<v1::StatsReport>* StreamStats(grpc::CallbackServerContext* context,
+                                                         const v1::StreamStatsRequest* request) override;
+
+  // Ends all streams, and refuses new ones. Main thread.
+  void Close(const absl::Status& reason) { streams_.Close(reason); }
 
  private:
   FlowVms VmsOf(const FlowInfo& flow) const;
@@ -50,6 +57,8 @@ class ConnectionService final : public v1::ConnectionService::CallbackService {
   FlowSnapshots& snapshots_;  // main thread's
   const std::string instance_id_;
   const std::string instance_;  // its beginning, which is part of connections' names: they should stay short
+  StatsReader reader_;          // main thread's
+  StatsStream::Set streams_;    // main thread's
 };
 
 }  // namespace kinsock

@@ -114,7 +114,11 @@ absl::Status Daemon::StartApi() {
   if (api_sockets_.empty()) return absl::OkStatus();
   vm_service_ = std::make_unique<VmService>(loop_, *manager_, hub_);
   connection_service_ = std::make_unique<ConnectionService>(loop_, *manager_, *pool_, *snapshots_, instance_);
-  admin_service_ = std::make_unique<AdminService>(loop_, [this] { return Look(); });
+  admin_service_ = std::make_unique<AdminService>(loop_, AdminService::Hooks{[this] { return Look(); },
+                                                                             [this](bool draining) {
+                                                                               manager_->SetDraining(draining);
+                                                                               api_->SetVmsServing(!draining);
+                                                                             }});
   KINSOCK_ASSIGN_OR_RETURN(api_,
                            ApiServer::Start({vm_service_.get(), connection_service_.get(), admin_service_.get()}));
   for (BoundSocket& socket : api_sockets_) {
@@ -146,6 +150,7 @@ DaemonInfo Daemon::Look() {
   for (const auto& listener : listeners_) info.api_connections += static_cast<uint32_t>(listener->connections());
   info.quarantined_cids = static_cast<uint32_t>(manager_->resting_cids());
   info.reactors = static_cast<uint32_t>(pool_->size());
+  info.draining = manager_->draining();
   return info;
 }
 
@@ -163,6 +168,7 @@ void Daemon::Stop() {
   for (const auto& listener : listeners_) listener->Stop();
   manager_->Close();
   hub_.Close(ShuttingDown());
+  if (connection_service_ != nullptr) connection_service_->Close(ShuttingDown());
   if (api_ != nullptr) {
     api_->SetServing(false);
     // gRPC waits for calls that finish on this thread: so somebody else waits for gRPC.

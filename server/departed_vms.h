@@ -16,7 +16,7 @@
 namespace kinsock {
 
 // The VMs that were deleted lately, by their devices: connections that ended with them, or before, can be listed for a
-// while and name them. Only what a connection tells of a VM is kept: its name and its host path.
+// while and name them. Only what a connection tells of a VM is kept: its name, its uid and its host path.
 //
 // Thread: main.
 class DepartedVms {
@@ -33,6 +33,7 @@ class DepartedVms {
     if (vms_.size() == kMax) vms_.pop_front();
     auto definition = std::make_shared<VmDefinition>();
     definition->id = last.definition->id;
+    definition->uid = last.definition->uid;
     auto kept = std::make_shared<VmSnapshot>();
     kept->definition = std::move(definition);
     kept->status.uds_path = last.status.uds_path;

@@ -168,6 +168,33 @@ void ReactorPool::ListFlows(Flows which, absl::AnyInvocable<void(std::vector<Flo
   }
 }
 
+void ReactorPool::SumPairs(absl::AnyInvocable<void(Pairs)> done) {
+  struct Part {
+    std::vector<PairInfo> ended;
+    PairTotals other;
+    std::vector<FlowInfo> open;
+  };
+  State* state = state_.get();
+  auto parts = std::make_shared<std::vector<Part>>(state->reactors.size());
+  auto countdown = std::make_shared<Countdown>(state->reactors.size(), [parts, done = std::move(done)]() mutable {
+    Pairs sums;
+    for (const Part& part : *parts) {
+      for (const PairInfo& pair : part.ended) sums.pairs[pair.key] += pair.totals;
+      for (const FlowInfo& flow : part.open) sums.pairs[PairKey::Of(flow)].Add(flow);
+      sums.other += part.other;
+    }
+    done(std::move(sums));
+  });
+  for (size_t i = 0; i < state->reactors.size(); ++i) {
+    Reactor* reactor = state->reactors[i].get();
+    reactor->Post([state, reactor, parts, countdown, i] {
+      Part& part = (*parts)[i];
+      reactor->DescribePairs(part.ended, part.other, part.open);
+      state->PostToMain([countdown] { countdown->Part(); });
+    });
+  }
+}
+
 void ReactorPool::ResetFlow(uint64_t id, CloseReason reason, absl::AnyInvocable<void(std::optional<FlowInfo>)> done) {
   State* state = state_.get();
   const size_t index = FlowJournal::ReactorOf(id);

@@ -11,11 +11,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "base/event_loop.h"
 #include "device/device_spec.h"
 #include "router/flow_info.h"
+#include "router/pair_table.h"
 
 namespace kinsock {
 
@@ -56,6 +58,13 @@ class ReactorPool {
   // Resets the connection `id` (FlowInfo::id) for both its ends. `done`: what it is now, closed for this reason or an
   // earlier one; nothing if it is not known.
   void ResetFlow(uint64_t id, CloseReason reason, absl::AnyInvocable<void(std::optional<FlowInfo>)> done);
+
+  // The sums of all connections, by pair; `other`: of those pairs that are not told apart (PairTable).
+  struct Pairs {
+    absl::flat_hash_map<PairKey, PairTotals> pairs;
+    PairTotals other;
+  };
+  void SumPairs(absl::AnyInvocable<void(Pairs)> done);
 
   // Connections that ended and were forgotten before their time, by all reactors.
   uint64_t forgotten_flows() const;

@@ -130,6 +130,7 @@ absl::Status VmManager::CheckCreation(const VmCreation& creation, const VmSocket
   const absl::Status busy = paths.Check(sockets_, violations);
   if (!violations.empty()) return FieldsInvalid("vm " + Quoted(creation.id), violations);
   if (const auto same = vms_.find(creation.id); same != vms_.end()) return VmExists(*same->second->now);
+  if (draining_) return NodeDraining();
   if (vms_.size() >= kMaxVms) return QuotaExceeded("VMs", kMaxVms, "delete some, or run another daemon");
   KINSOCK_RETURN_IF_ERROR(busy);
   KINSOCK_ASSIGN_OR_RETURN(cid, cids_.Peek(creation.spec.cid, "vms/" + creation.id));

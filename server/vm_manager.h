@@ -88,6 +88,10 @@ class VmManager {
   // For ReactorPool's callback.
   void OnDeviceStatus(DeviceId device, const DeviceStatus& status);
 
+  // While draining nothing is created; what exists can be changed and deleted.
+  void SetDraining(bool draining) { draining_ = draining; }
+  bool draining() const { return draining_; }
+
   // From here on nothing is created; what exists stays until the manager goes.
   void Close() { closed_ = true; }
 
@@ -120,6 +124,7 @@ class VmManager {
   SocketRegistry& sockets_;
   const std::string runtime_dir_;
   bool closed_ = false;
+  bool draining_ = false;
 
   CidAllocator cids_;
   RequestTable requests_;

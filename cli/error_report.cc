@@ -76,6 +76,10 @@ std::string NextStep(const Details& details) {
   if (reason == "VM_DELETING") return absl::StrCat("kinsockctl vm wait ", vm, " --for=deleted");
   if (reason == "DRAINING") return "kinsockctl daemon drain --undo";
   if (reason == "QUOTA_EXCEEDED") return "kinsockctl info";
+  if (reason == "ROLE_REQUIRED") {
+    if (metadata("socket") == "view") return "the same with --endpoint of the daemon's --api, not of its --api-view";
+    return absl::StrCat("the same as root or the daemon's own user, or ask for the role ", metadata("need"));
+  }
   if (reason == "FIELD_INVALID") return "kinsockctl vm create --help";
   return "";
 }

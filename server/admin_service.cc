@@ -28,6 +28,7 @@ constexpr const char* kFeatures[] = {
 void SetLimits(v1::Limits& out) {
   out.set_vms(VmManager::kMaxVms);
   out.set_watches(EventHub::Limits().max_subscribers);
+  out.set_watches_per_caller(kMaxWatchesPerCaller);
   out.set_api_connections_per_uid(kMaxApiConnectionsPerUid);
   out.set_request_bytes(kMaxRequestBytes);
   out.set_connections_per_vm(DeviceLimits().max_connections);
@@ -79,12 +80,13 @@ absl::StatusOr<LevelChange> ToLevelChange(const v1::SetLogLevelRequest& request)
 
 }  // namespace
 
-AdminService::AdminService(EventLoop& main, Hooks hooks)
-    : main_(main), hooks_(std::move(hooks)), first_level_(CurrentLogLevel()) {}
+AdminService::AdminService(EventLoop& main, Hooks hooks, const Access& access)
+    : main_(main), hooks_(std::move(hooks)), access_(access), first_level_(CurrentLogLevel()) {}
 
 grpc::ServerUnaryReactor* AdminService::GetInfo(grpc::CallbackServerContext* context, const v1::GetInfoRequest*,
                                                 v1::Info* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (access_.Refuses(*context, "AdminService.GetInfo", reactor)) return reactor;
   main_.Post([this, reactor, response] {
     const DaemonInfo info = hooks_.look();
     response->set_version(kVersion);
@@ -102,6 +104,7 @@ grpc::ServerUnaryReactor* AdminService::GetInfo(grpc::CallbackServerContext* con
 grpc::ServerUnaryReactor* AdminService::SetLogLevel(grpc::CallbackServerContext* context,
                                                     const v1::SetLogLevelRequest* request, google::protobuf::Empty*) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (access_.Refuses(*context, "AdminService.SetLogLevel", reactor)) return reactor;
   const absl::StatusOr<LevelChange> change = ToLevelChange(*request);
   if (!change.ok()) {
     reactor->Finish(ToGrpcStatus(change.status()));
@@ -129,6 +132,7 @@ grpc::ServerUnaryReactor* AdminService::SetLogLevel(grpc::CallbackServerContext*
 grpc::ServerUnaryReactor* AdminService::Drain(grpc::CallbackServerContext* context, const v1::DrainRequest* request,
                                               google::protobuf::Empty*) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (access_.Refuses(*context, "AdminService.Drain", reactor)) return reactor;
   if (request->reason().size() > kMaxReasonBytes) {
     reactor->Finish(ToGrpcStatus(FieldsInvalid("", {{"reason", "has more than 256 bytes; shorten it"}})));
     return reactor;

@@ -10,6 +10,7 @@
 
 #include "api/kinsock/v1/admin_service.grpc.pb.h"
 #include "base/event_loop.h"
+#include "server/access.h"
 #include "server/log.h"
 
 namespace kinsock {
@@ -38,7 +39,7 @@ class AdminService final : public v1::AdminService::CallbackService {
     std::function<void(bool)> set_draining;
   };
 
-  AdminService(EventLoop& main, Hooks hooks);
+  AdminService(EventLoop& main, Hooks hooks, const Access& access);
 
   grpc::ServerUnaryReactor* GetInfo(grpc::CallbackServerContext* context, const v1::GetInfoRequest* request,
                                     v1::Info* response) override;
@@ -50,6 +51,7 @@ class AdminService final : public v1::AdminService::CallbackService {
  private:
   EventLoop& main_;
   const Hooks hooks_;
+  const Access& access_;
   const LogLevel first_level_;  // with which the daemon was started
 
   // Main thread's: the level goes back.

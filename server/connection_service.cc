@@ -37,11 +37,12 @@ uint64_t Bytes(const FlowInfo& flow) { return flow.to_target.bytes + flow.to_ini
 }  // namespace
 
 ConnectionService::ConnectionService(EventLoop& main, VmManager& manager, ReactorPool& pool, FlowSnapshots& snapshots,
-                                     std::string instance)
+                                     std::string instance, const Access& access)
     : main_(main),
       manager_(manager),
       pool_(pool),
       snapshots_(snapshots),
+      access_(access),
       instance_id_(std::move(instance)),
       instance_(instance_id_.substr(0, 8)),
       reader_(manager, pool, instance_id_) {}
@@ -50,6 +51,7 @@ grpc::ServerUnaryReactor* ConnectionService::ListConnections(grpc::CallbackServe
                                                              const v1::ListConnectionsRequest* request,
                                                              v1::ListConnectionsResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (access_.Refuses(*context, "ConnectionService.ListConnections", reactor)) return reactor;
   absl::StatusOr<ConnectionQuery> query = ToConnectionQuery(*request, instance_);
   if (!query.ok()) {
     reactor->Finish(ToGrpcStatus(query.status()));
@@ -73,6 +75,7 @@ grpc::ServerUnaryReactor* ConnectionService::ResetConnection(grpc::CallbackServe
                                                              const v1::ResetConnectionRequest* request,
                                                              v1::Connection* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (access_.Refuses(*context, "ConnectionService.ResetConnection", reactor)) return reactor;
   const absl::StatusOr<uint64_t> id = ToFlowId(request->name(), instance_);
   if (absl::Status fault = id.ok() ? CheckReset(*request) : id.status(); !fault.ok()) {
     reactor->Finish(ToGrpcStatus(fault));
@@ -115,6 +118,7 @@ void ConnectionService::FindForReset(uint64_t id, const v1::ResetConnectionReque
 grpc::ServerUnaryReactor* ConnectionService::GetStats(grpc::CallbackServerContext* context,
                                                       const v1::GetStatsRequest* request, v1::StatsReport* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (access_.Refuses(*context, "ConnectionService.GetStats", reactor)) return reactor;
   absl::StatusOr<StatsQuestion> question = ToStatsQuestion(*request);
   if (!question.ok()) {
     reactor->Finish(ToGrpcStatus(question.status()));
@@ -130,9 +134,11 @@ grpc::ServerUnaryReactor* ConnectionService::GetStats(grpc::CallbackServerContex
   return reactor;
 }
 
-grpc::ServerWriteReactor<v1::StatsReport>* ConnectionService::StreamStats(grpc::CallbackServerContext*,
+grpc::ServerWriteReactor<v1::StatsReport>* ConnectionService::StreamStats(grpc::CallbackServerContext* context,
                                                                           const v1::StreamStatsRequest* request) {
-  return StatsStream::Start(main_, reader_, streams_, *request);
+  absl::StatusOr<WatchQuota::Ticket> ticket = access_.AdmitWatch(*context, "ConnectionService.StreamStats");
+  if (!ticket.ok()) return new RefusedStream<v1::StatsReport>(ToGrpcStatus(ticket.status()));
+  return StatsStream::Start(main_, reader_, streams_, *request, *std::move(ticket));
 }
 
 FlowVms ConnectionService::VmsOf(const FlowInfo& flow) const {

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "api/kinsock/v1/connection_service.grpc.pb.h"
 #include "base/event_loop.h"
+#include "server/access.h"
 #include "server/connection_conversion.h"
 #include "server/connection_query.h"
 #include "server/flow_snapshots.h"
@@ -26,7 +27,7 @@ class ConnectionService final : public v1::ConnectionService::CallbackService {
  public:
   // `instance`: id of this start of the daemon, 8 characters or more.
   ConnectionService(EventLoop& main, VmManager& manager, ReactorPool& pool, FlowSnapshots& snapshots,
-                    std::string instance);
+                    std::string instance, const Access& access);
 
   grpc::ServerUnaryReactor* ListConnections(grpc::CallbackServerContext* context,
                                             const v1::ListConnectionsRequest* request,
@@ -55,6 +56,7 @@ class ConnectionService final : public v1::ConnectionService::CallbackService {
   VmManager& manager_;        // main thread's
   ReactorPool& pool_;         // main thread's
   FlowSnapshots& snapshots_;  // main thread's
+  const Access& access_;
   const std::string instance_id_;
   const std::string instance_;  // its beginning, which is part of connections' names: they should stay short
   StatsReader reader_;          // main thread's

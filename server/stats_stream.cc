@@ -18,8 +18,9 @@ void StatsStream::Set::Close(const absl::Status& reason) {
   }
 }
 
-StatsStream* StatsStream::Start(EventLoop& main, StatsReader& reader, Set& set, const v1::StreamStatsRequest& request) {
-  const std::shared_ptr<StatsStream> stream(new StatsStream(main, reader, set, request));
+StatsStream* StatsStream::Start(EventLoop& main, StatsReader& reader, Set& set, const v1::StreamStatsRequest& request,
+                                WatchQuota::Ticket ticket) {
+  const std::shared_ptr<StatsStream> stream(new StatsStream(main, reader, set, request, std::move(ticket)));
   {
     MutexLock lock(stream->mutex_);
     stream->keep_alive_ = stream;
@@ -28,8 +29,9 @@ StatsStream* StatsStream::Start(EventLoop& main, StatsReader& reader, Set& set, 
   return stream.get();
 }
 
-StatsStream::StatsStream(EventLoop& main, StatsReader& reader, Set& set, const v1::StreamStatsRequest& request)
-    : main_(main), reader_(reader), set_(set), request_(request) {}
+StatsStream::StatsStream(EventLoop& main, StatsReader& reader, Set& set, const v1::StreamStatsRequest& request,
+                         WatchQuota::Ticket ticket)
+    : main_(main), reader_(reader), set_(set), request_(request), ticket_(std::move(ticket)) {}
 
 void StatsStream::Begin() {
   main_.thread().AssertHeld();
@@ -110,6 +112,7 @@ void StatsStream::End(const absl::Status& status) {
 }
 
 void StatsStream::OnDone() {
+  ticket_ = WatchQuota::Ticket();
   std::shared_ptr<StatsStream> self;
   {
     MutexLock lock(mutex_);

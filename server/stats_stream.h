@@ -17,6 +17,7 @@
 #include "base/mutex.h"
 #include "server/stats_reader.h"
 #include "server/stats_report.h"
+#include "server/watch_quota.h"
 
 namespace kinsock {
 
@@ -47,7 +48,8 @@ class StatsStream final : public grpc::ServerWriteReactor<v1::StatsReport>,
   };
 
   // Any thread. `main`, `reader` and `set` outlive the gRPC server, and main runs until it is shut down.
-  static StatsStream* Start(EventLoop& main, StatsReader& reader, Set& set, const v1::StreamStatsRequest& request);
+  static StatsStream* Start(EventLoop& main, StatsReader& reader, Set& set, const v1::StreamStatsRequest& request,
+                            WatchQuota::Ticket ticket);
 
   ~StatsStream() override = default;
 
@@ -56,7 +58,8 @@ class StatsStream final : public grpc::ServerWriteReactor<v1::StatsReport>,
   void OnDone() override;
 
  private:
-  StatsStream(EventLoop& main, StatsReader& reader, Set& set, const v1::StreamStatsRequest& request);
+  StatsStream(EventLoop& main, StatsReader& reader, Set& set, const v1::StreamStatsRequest& request,
+              WatchQuota::Ticket ticket);
 
   // Main thread.
   void Begin();
@@ -74,6 +77,7 @@ class StatsStream final : public grpc::ServerWriteReactor<v1::StatsReport>,
   StatsReader& reader_;
   Set& set_;
   const v1::StreamStatsRequest request_;
+  WatchQuota::Ticket ticket_;  // given back in OnDone(), while there is still a quota
 
   // Main thread's.
   StatsQuestion question_;

@@ -235,7 +235,8 @@ TEST_F(ConnectionTest, AListThatMakesNoSenseNamesAllThatIsWrong) {
   const grpc::Status status = List(request, &page);
   EXPECT_EQ(Reason(status), "FIELD_INVALID");
   std::vector<std::string> fields;
-  for (const auto& violation : BadFields(status).field_violations()) fields.push_back(violation.field());
+  const google::rpc::BadRequest bad = BadFields(status);
+  for (const auto& violation : bad.field_violations()) fields.push_back(violation.field());
   EXPECT_THAT(fields, ::testing::UnorderedElementsAre("page_size", "vm", "states[0]", "order_by"));
 }
 

@@ -22,6 +22,7 @@ void DeclareStats(CLI::App& app, Command& command);            // stats, pairs
 void DeclareVmmArgs(CLI::App& app, Command& command);          // vmm-args
 void DeclareInfo(CLI::App& app, Command& command);             // info
 void DeclareAdmin(CLI::App& app, Command& command);            // log-level, daemon drain
+void DeclareEvents(CLI::App& app, Command& command);           // events
 
 }  // namespace kinsock
 

@@ -13,13 +13,19 @@
 namespace kinsock {
 
 Reactor::Reactor(uint16_t index, std::chrono::nanoseconds max_spin, Callbacks callbacks)
-    : callbacks_(std::move(callbacks)), journal_(loop_, index) {
+    : callbacks_(std::move(callbacks)), journal_(loop_, index), denials_(loop_, callbacks_.on_denials) {
+  if (callbacks_.on_denials != nullptr) {
+    journal_.set_on_closed([this](const FlowInfo& flow) {
+      if (DenialCollector::IsDenial(flow)) denials_.Add(flow);
+    });
+  }
   loop_.set_max_spin(max_spin);
   thread_ = std::thread([this] { loop_.Run(); });
   pthread_setname_np(thread_.native_handle(), absl::StrCat("reactor-", index).c_str());
 }
 
-Reactor::~Reactor() = default;
+// The journal takes over what is left, and tells nobody any more.
+Reactor::~Reactor() { journal_.set_on_closed(nullptr); }
 
 void Reactor::Stop() {
   Post([this] {

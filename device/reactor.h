@@ -15,6 +15,7 @@
 #include "base/event_loop.h"
 #include "device/device_spec.h"
 #include "device/vsock_device.h"
+#include "router/denial_collector.h"
 #include "router/flow_info.h"
 #include "router/flow_journal.h"
 #include "router/pair_table.h"
@@ -31,6 +32,7 @@ class Reactor {
   struct Callbacks {
     std::function<void(DeviceId, const DeviceStatus&)> on_status;
     std::function<void(std::shared_ptr<const GuestMemory>)> discard;
+    std::function<void(Denials)> on_denials;  // at most once a second; may be null
   };
 
   // Starts the thread. `index` tells it apart from the others, from 0. `max_spin`: EventLoop::set_max_spin.
@@ -66,6 +68,7 @@ class Reactor {
   Callbacks callbacks_;
   RouteTable routes_;
   FlowJournal journal_;
+  DenialCollector denials_;
   absl::flat_hash_map<DeviceId, std::unique_ptr<VsockDevice>> devices_;
   std::thread thread_;
 };

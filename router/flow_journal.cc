@@ -53,6 +53,7 @@ void FlowJournal::Take(std::vector<uint64_t>* taken) {
     untaken_count_.fetch_sub(1, std::memory_order_relaxed);
     if (taken != nullptr) taken->push_back(oldest->info.id);
     pairs_.Add(oldest->info);
+    if (on_closed_ != nullptr) on_closed_(oldest->info);
     Remember(std::unique_ptr<Entry>(oldest));
     oldest = next;
   }

@@ -7,8 +7,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <list>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -69,6 +71,9 @@ class FlowJournal {
   // Takes over what has been handed over until now; `taken` gets the ids, if it is not null.
   void Take(std::vector<uint64_t>* taken = nullptr);
 
+  // Called with each that Take() takes over.
+  void set_on_closed(std::function<void(const FlowInfo&)> on_closed) { on_closed_ = std::move(on_closed); }
+
   // Those that were forgotten before their time. Any thread.
   uint64_t forgotten() const { return forgotten_.value(); }
 
@@ -91,6 +96,7 @@ class FlowJournal {
   std::atomic<size_t> untaken_count_{0};
   std::shared_ptr<Wakeup> take_;
   Age closed_;
+  std::function<void(const FlowInfo&)> on_closed_;
   PairTable pairs_;
   absl::flat_hash_map<uint64_t, std::deque<Age::iterator>> of_device_;  // by the initiator's; oldest first
   SharedCounter forgotten_;

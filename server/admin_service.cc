@@ -11,6 +11,7 @@
 #include "server/event_hub.h"
 #include "server/log.h"
 #include "server/proto_time.h"
+#include "server/ring_watch.h"
 #include "server/status_conversion.h"
 #include "server/version.h"
 #include "server/vm_manager.h"
@@ -20,9 +21,10 @@ namespace {
 
 // Grows with every release; nothing is ever taken out.
 constexpr const char* kFeatures[] = {
-    "vm.create",         "vm.delete",        "vm.list",       "vm.watch",     "vm.update",       "vm.apply",
-    "cid.static",        "cid.range",        "cid.automatic", "uds",          "connection.list", "stats",
-    "connection.closed", "connection.reset", "stats.pairs",   "stats.stream", "node.drain",      "log.level",
+    "vm.create",       "vm.delete",  "vm.list",           "vm.watch",         "vm.update",
+    "vm.apply",        "cid.static", "cid.range",         "cid.automatic",    "uds",
+    "connection.list", "stats",      "connection.closed", "connection.reset", "stats.pairs",
+    "stats.stream",    "node.drain", "log.level",         "event.watch",
 };
 
 void SetLimits(v1::Limits& out) {
@@ -47,6 +49,8 @@ void SetCounts(const DaemonInfo& info, v1::Counts& out) {
 constexpr std::chrono::seconds kMinLevelTime{1};
 constexpr std::chrono::hours kMaxLevelTime{24};
 constexpr size_t kMaxReasonBytes = 256;
+// In the audit.
+constexpr char kDaemon[] = "daemon";
 
 struct LevelChange {
   LogLevel level = LogLevel::kInfo;
@@ -80,8 +84,13 @@ absl::StatusOr<LevelChange> ToLevelChange(const v1::SetLogLevelRequest& request)
 
 }  // namespace
 
-AdminService::AdminService(EventLoop& main, Hooks hooks, const Access& access)
-    : main_(main), hooks_(std::move(hooks)), access_(access), first_level_(CurrentLogLevel()) {}
+AdminService::AdminService(EventLoop& main, Hooks hooks, const Access& access, Audit& audit, EventLog& events)
+    : main_(main),
+      hooks_(std::move(hooks)),
+      access_(access),
+      audit_(audit),
+      events_(events),
+      first_level_(CurrentLogLevel()) {}
 
 grpc::ServerUnaryReactor* AdminService::GetInfo(grpc::CallbackServerContext* context, const v1::GetInfoRequest*,
                                                 v1::Info* response) {
@@ -107,10 +116,11 @@ grpc::ServerUnaryReactor* AdminService::SetLogLevel(grpc::CallbackServerContext*
   if (access_.Refuses(*context, "AdminService.SetLogLevel", reactor)) return reactor;
   const absl::StatusOr<LevelChange> change = ToLevelChange(*request);
   if (!change.ok()) {
+    audit_.Mutation(*context, "AdminService.SetLogLevel", kDaemon, change.status());
     reactor->Finish(ToGrpcStatus(change.status()));
     return reactor;
   }
-  main_.Post([this, reactor, request, change = *change] {
+  main_.Post([this, context, reactor, request, change = *change] {
     if (level_timer_.has_value()) main_.Cancel(*level_timer_);
     level_timer_.reset();
     const std::string name = v1::SetLogLevelRequest::Level_Name(request->level());
@@ -124,6 +134,7 @@ grpc::ServerUnaryReactor* AdminService::SetLogLevel(grpc::CallbackServerContext*
         Log(LogLevel::kError, "log.level").With("reason", "its time is over");
       });
     }
+    audit_.Mutation(*context, "AdminService.SetLogLevel", kDaemon, absl::OkStatus(), {{"level", name}});
     reactor->Finish(grpc::Status::OK);
   });
   return reactor;
@@ -134,15 +145,26 @@ grpc::ServerUnaryReactor* AdminService::Drain(grpc::CallbackServerContext* conte
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   if (access_.Refuses(*context, "AdminService.Drain", reactor)) return reactor;
   if (request->reason().size() > kMaxReasonBytes) {
-    reactor->Finish(ToGrpcStatus(FieldsInvalid("", {{"reason", "has more than 256 bytes; shorten it"}})));
+    const absl::Status fault = FieldsInvalid("", {{"reason", "has more than 256 bytes; shorten it"}});
+    audit_.Mutation(*context, "AdminService.Drain", kDaemon, fault);
+    reactor->Finish(ToGrpcStatus(fault));
     return reactor;
   }
-  main_.Post([this, reactor, request] {
+  main_.Post([this, context, reactor, request] {
     hooks_.set_draining(!request->undo());
     Log(LogLevel::kWarning, request->undo() ? "node.drain_undone" : "node.draining").With("reason", request->reason());
+    audit_.Mutation(*context, "AdminService.Drain", kDaemon, absl::OkStatus(),
+                    {{"undo", request->undo() ? "true" : "false"}, {"why", request->reason()}});
     reactor->Finish(grpc::Status::OK);
   });
   return reactor;
+}
+
+grpc::ServerWriteReactor<v1::Event>* AdminService::WatchEvents(grpc::CallbackServerContext* context,
+                                                               const v1::WatchRequest* request) {
+  absl::StatusOr<WatchQuota::Ticket> ticket = access_.AdmitWatch(*context, "AdminService.WatchEvents");
+  if (!ticket.ok()) return new RefusedStream<v1::Event>(ToGrpcStatus(ticket.status()));
+  return RingWatch<v1::Event, EventLog::Entry>::Start(main_, events_.source(), *request, *std::move(ticket));
 }
 
 }  // namespace kinsock

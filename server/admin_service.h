@@ -11,6 +11,8 @@
 #include "api/kinsock/v1/admin_service.grpc.pb.h"
 #include "base/event_loop.h"
 #include "server/access.h"
+#include "server/audit.h"
+#include "server/event_log.h"
 #include "server/log.h"
 
 namespace kinsock {
@@ -39,7 +41,7 @@ class AdminService final : public v1::AdminService::CallbackService {
     std::function<void(bool)> set_draining;
   };
 
-  AdminService(EventLoop& main, Hooks hooks, const Access& access);
+  AdminService(EventLoop& main, Hooks hooks, const Access& access, Audit& audit, EventLog& events);
 
   grpc::ServerUnaryReactor* GetInfo(grpc::CallbackServerContext* context, const v1::GetInfoRequest* request,
                                     v1::Info* response) override;
@@ -47,11 +49,15 @@ class AdminService final : public v1::AdminService::CallbackService {
                                         google::protobuf::Empty* response) override;
   grpc::ServerUnaryReactor* Drain(grpc::CallbackServerContext* context, const v1::DrainRequest* request,
                                   google::protobuf::Empty* response) override;
+  grpc::ServerWriteReactor<v1::Event>* WatchEvents(grpc::CallbackServerContext* context,
+                                                   const v1::WatchRequest* request) override;
 
  private:
   EventLoop& main_;
   const Hooks hooks_;
   const Access& access_;
+  Audit& audit_;
+  EventLog& events_;
   const LogLevel first_level_;  // with which the daemon was started
 
   // Main thread's: the level goes back.

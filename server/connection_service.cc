@@ -37,14 +37,15 @@ uint64_t Bytes(const FlowInfo& flow) { return flow.to_target.bytes + flow.to_ini
 }  // namespace
 
 ConnectionService::ConnectionService(EventLoop& main, VmManager& manager, ReactorPool& pool, FlowSnapshots& snapshots,
-                                     std::string instance, const Access& access)
+                                     std::string instance, const Access& access, Audit& audit)
     : main_(main),
       manager_(manager),
       pool_(pool),
       snapshots_(snapshots),
       access_(access),
+      audit_(audit),
       instance_id_(std::move(instance)),
-      instance_(instance_id_.substr(0, 8)),
+      instance_(ShortInstance(instance_id_)),
       reader_(manager, pool, instance_id_) {}
 
 grpc::ServerUnaryReactor* ConnectionService::ListConnections(grpc::CallbackServerContext* context,
@@ -78,6 +79,7 @@ grpc::ServerUnaryReactor* ConnectionService::ResetConnection(grpc::CallbackServe
   if (access_.Refuses(*context, "ConnectionService.ResetConnection", reactor)) return reactor;
   const absl::StatusOr<uint64_t> id = ToFlowId(request->name(), instance_);
   if (absl::Status fault = id.ok() ? CheckReset(*request) : id.status(); !fault.ok()) {
+    if (!request->validate_only()) AuditReset(*context, *request, fault);
     reactor->Finish(ToGrpcStatus(fault));
     return reactor;
   }
@@ -85,7 +87,7 @@ grpc::ServerUnaryReactor* ConnectionService::ResetConnection(grpc::CallbackServe
     if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
     if (request->validate_only()) return FindForReset(id, *request, *response, reactor);
     pool_.ResetFlow(
-        id, CloseReason::kAdminReset, [this, reactor, request, response](const std::optional<FlowInfo>& flow) {
+        id, CloseReason::kAdminReset, [this, context, reactor, request, response](const std::optional<FlowInfo>& flow) {
           absl::Status status =
               flow.has_value() ? CheckWasReset(*flow, request->name()) : ConnectionNotFound(request->name());
           if (status.ok()) {
@@ -96,10 +98,16 @@ grpc::ServerUnaryReactor* ConnectionService::ResetConnection(grpc::CallbackServe
                 .With("target", response->target().vm())
                 .With("reason", request->reason());
           }
+          AuditReset(*context, *request, status);
           reactor->Finish(ToGrpcStatus(status));
         });
   });
   return reactor;
+}
+
+void ConnectionService::AuditReset(const grpc::CallbackServerContext& context,
+                                   const v1::ResetConnectionRequest& request, const absl::Status& status) {
+  audit_.Mutation(context, "ConnectionService.ResetConnection", request.name(), status, {{"why", request.reason()}});
 }
 
 // What a reset would meet.

@@ -10,6 +10,7 @@
 #include "api/kinsock/v1/connection_service.grpc.pb.h"
 #include "base/event_loop.h"
 #include "server/access.h"
+#include "server/audit.h"
 #include "server/connection_conversion.h"
 #include "server/connection_query.h"
 #include "server/flow_snapshots.h"
@@ -25,9 +26,12 @@ namespace kinsock {
 // Thread: any (gRPC's). `main` and the others outlive the gRPC server, and main runs until it is shut down.
 class ConnectionService final : public v1::ConnectionService::CallbackService {
  public:
+  // The beginning of the id of this start of the daemon, which is part of connections' names: they should stay short.
+  static std::string ShortInstance(const std::string& instance) { return instance.substr(0, 8); }
+
   // `instance`: id of this start of the daemon, 8 characters or more.
   ConnectionService(EventLoop& main, VmManager& manager, ReactorPool& pool, FlowSnapshots& snapshots,
-                    std::string instance, const Access& access);
+                    std::string instance, const Access& access, Audit& audit);
 
   grpc::ServerUnaryReactor* ListConnections(grpc::CallbackServerContext* context,
                                             const v1::ListConnectionsRequest* request,
@@ -47,6 +51,8 @@ class ConnectionService final : public v1::ConnectionService::CallbackService {
   FlowVms VmsOf(const FlowInfo& flow) const;
   void FindForReset(uint64_t id, const v1::ResetConnectionRequest& request, v1::Connection& response,
                     grpc::ServerUnaryReactor* reactor);
+  void AuditReset(const grpc::CallbackServerContext& context, const v1::ResetConnectionRequest& request,
+                  const absl::Status& status);
   void FillPage(const std::vector<FlowInfo>& flows, const ConnectionQuery& query,
                 v1::ListConnectionsResponse& response);
   void FillLargest(const std::vector<FlowInfo>& flows, const ConnectionQuery& query,
@@ -57,8 +63,9 @@ class ConnectionService final : public v1::ConnectionService::CallbackService {
   ReactorPool& pool_;         // main thread's
   FlowSnapshots& snapshots_;  // main thread's
   const Access& access_;
+  Audit& audit_;
   const std::string instance_id_;
-  const std::string instance_;  // its beginning, which is part of connections' names: they should stay short
+  const std::string instance_;  // ShortInstance()
   StatsReader reader_;          // main thread's
   StatsStream::Set streams_;    // main thread's
 };

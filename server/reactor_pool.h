@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "base/event_loop.h"
 #include "device/device_spec.h"
+#include "router/denial_collector.h"
 #include "router/flow_info.h"
 #include "router/pair_table.h"
 
@@ -29,8 +30,9 @@ class ReactorPool {
   using StatusCallback = std::function<void(DeviceId, const DeviceStatus&)>;
 
   struct Options {
-    size_t reactors = 1;                    // threads, >= 1
-    std::chrono::microseconds max_spin{0};  // EventLoop::set_max_spin
+    size_t reactors = 1;                      // threads, >= 1
+    std::chrono::microseconds max_spin{0};    // EventLoop::set_max_spin
+    std::function<void(Denials)> on_denials;  // each reactor's, at most once a second; may be null
   };
 
   // Starts the threads. `main` outlives the pool.

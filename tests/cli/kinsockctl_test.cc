@@ -255,6 +255,26 @@ TEST_F(KinsockctlTest, StatisticsOfOneVmAndOfAll) {
   EXPECT_EQ(vm.status().stats().from_guest().refused(), 1u);
 }
 
+TEST_F(KinsockctlTest, EventsTellWhatHasHappened) {
+  ASSERT_EQ(Ctl({"vm", "create", "a", "--cid", "42"}).code, 0);
+  ASSERT_EQ(Ctl({"vm", "create", "b", "--cid", "42"}).code, 4);
+  const Outcome events = Ctl({"events"});
+  EXPECT_EQ(events.code, 0) << events.error;
+  EXPECT_THAT(events.out,
+              AllOf(ContainsRegex("Z  lifecycle  VM_CREATED  vms/a  vms/a was made, with CID 42\n"),
+                    ContainsRegex("Z  audit  CHANGED  vms/a  uid [0-9]+ .pid [0-9]+. called VmService.CreateVm: OK\n"),
+                    ContainsRegex("Z  audit  REFUSED  vms/b  ")));
+
+  v1::Event first;
+  const std::string json = Ctl({"events", "-o", "json"}).out;
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(json.substr(0, json.find('\n')), &first).ok());
+  EXPECT_EQ(first.reason(), "VM_CREATED");
+  const Outcome later = Ctl({"events", "-f", "--since", first.resource_version(), "--timeout", "300ms"});
+  EXPECT_EQ(later.code, 124);
+  EXPECT_THAT(later.out, AllOf(HasSubstr("REFUSED  vms/b"), Not(HasSubstr("VM_CREATED"))));
+  EXPECT_EQ(Ctl({"events", "--since", first.resource_version()}).code, 2) << "without -f it would not end";
+}
+
 TEST_F(KinsockctlTest, WatchShowsWhatIsThere) {
   ASSERT_EQ(Ctl({"vm", "create", "a"}).code, 0);
   const Outcome watched = Ctl({"vm", "watch", "--timeout", "300ms"});

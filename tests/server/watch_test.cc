@@ -294,7 +294,7 @@ class SlowReaderTest : public ::testing::Test {
 
   SlowReaderTest() : hub_("e", Small()), pool_(main_, ReactorPool::Options(), [](DeviceId, const DeviceStatus&) {}) {
     manager_ = std::make_unique<VmManager>(main_, Clock::Monotonic(), pool_, hub_, sockets_, dir_.path());
-    service_ = std::make_unique<VmService>(main_, *manager_, hub_, access_);
+    service_ = std::make_unique<VmService>(main_, *manager_, hub_, access_, audit_);
     api_ = *ApiServer::Start({service_.get()});
   }
 
@@ -341,6 +341,8 @@ class SlowReaderTest : public ::testing::Test {
   ApiConnections connections_{Clock::Monotonic(), {}};
   RoleRules rules_;
   Access access_{connections_, rules_};
+  EventLog events_{main_};
+  Audit audit_{main_, events_, access_};
   std::unique_ptr<VmManager> manager_;
   std::unique_ptr<VmService> service_;
   std::unique_ptr<ApiServer> api_;

@@ -25,8 +25,8 @@ struct Rule {
   Role need;
 };
 
-// Seeing is the viewer's. What touches single VMs and connections is the operator's, and so is to see who did that; what
-// concerns the daemon as a whole, or everybody's rights, is the admin's.
+// Seeing is the viewer's. What touches single VMs and connections is the operator's, and so is to see who did that;
+// what concerns the daemon as a whole, or everybody's rights, is the admin's.
 constexpr Rule kRules[] = {
     {"AdminService.Drain", Role::kAdmin},
     {"AdminService.GetInfo", Role::kViewer},

@@ -14,12 +14,13 @@ namespace kinsock {
 using Command = std::function<ExitCode(const Options&)>;
 
 // Each declares its commands below `app` and sets `command` when one of them was given. Both outlive the parsing.
-void DeclareVmCommands(CLI::App& vm, Command& command);     // create, get, list, delete
-void DeclareWatchCommands(CLI::App& vm, Command& command);  // watch, wait
-void DeclareConnCommands(CLI::App& app, Command& command);  // conn list
-void DeclareStats(CLI::App& app, Command& command);         // stats
-void DeclareVmmArgs(CLI::App& app, Command& command);       // vmm-args
-void DeclareInfo(CLI::App& app, Command& command);          // info
+void DeclareVmCommands(CLI::App& vm, Command& command);        // create, get, list, delete
+void DeclareVmChangeCommands(CLI::App& vm, Command& command);  // set, apply
+void DeclareWatchCommands(CLI::App& vm, Command& command);     // watch, wait
+void DeclareConnCommands(CLI::App& app, Command& command);     // conn list
+void DeclareStats(CLI::App& app, Command& command);            // stats
+void DeclareVmmArgs(CLI::App& app, Command& command);          // vmm-args
+void DeclareInfo(CLI::App& app, Command& command);             // info
 
 }  // namespace kinsock
 

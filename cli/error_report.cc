@@ -44,6 +44,7 @@ std::string FlagOfField(const std::string& field) {
       {"vm.spec.queue_size", "--queue-size"},
       {"vm.spec.tx_buffer_bytes", "--tx-buffer-size"},
       {"vm.labels", "--labels"},
+      {"vm.annotations", "--annotations"},
   };
   for (const auto& [prefix, flag] : flags) {
     if (absl::StartsWith(field, prefix)) return flag;
@@ -69,12 +70,16 @@ std::string NextStep(const Details& details) {
   if (reason == "VM_ATTACHED") return absl::StrCat("kinsockctl vm delete ", vm, " --force");
   if (reason == "UID_MISMATCH" || reason == "ETAG_MISMATCH") return absl::StrCat("kinsockctl vm get ", vm, " -o yaml");
   if (reason == "SOCKET_PATH_BUSY" || reason == "VSOCK_PORT_BUSY") return "kinsockctl vm list -o wide";
+  if (reason == "IMMUTABLE_FIELD") return absl::StrCat("kinsockctl vm get ", vm, " -o yaml");
+  if (reason == "VM_DELETING") return absl::StrCat("kinsockctl vm wait ", vm, " --for=deleted");
   if (reason == "QUOTA_EXCEEDED") return "kinsockctl info";
   if (reason == "FIELD_INVALID") return "kinsockctl vm create --help";
   return "";
 }
 
 }  // namespace
+
+std::string ErrorReasonOf(const grpc::Status& status) { return Unpack(status).info.reason(); }
 
 std::string DescribeError(const grpc::Status& status) {
   const Details details = Unpack(status);

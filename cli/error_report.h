@@ -14,6 +14,9 @@ namespace kinsock {
 //       try: kinsockctl vm get web-1
 std::string DescribeError(const grpc::Status& status);
 
+// The reason that the daemon gave, for example "ETAG_MISMATCH"; empty when it gave none.
+std::string ErrorReasonOf(const grpc::Status& status);
+
 }  // namespace kinsock
 
 #endif  // KINSOCK_CLI_ERROR_REPORT_H_

@@ -74,6 +74,7 @@ int main(int argc, char** argv) {
   CLI::App* vm = app.add_subcommand("vm", "Virtual machines");
   vm->require_subcommand(1)->fallthrough();
   kinsock::DeclareVmCommands(*vm, command);
+  kinsock::DeclareVmChangeCommands(*vm, command);
   kinsock::DeclareWatchCommands(*vm, command);
   kinsock::DeclareConnCommands(app, command);
   kinsock::DeclareStats(app, command);

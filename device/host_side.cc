@@ -26,8 +26,8 @@ void Settle(Packet& packet, Packet::Outcome outcome, CloseReason reason = CloseR
 
 }  // namespace
 
-HostSide::HostSide(DeviceId device, GroupSet groups, Environment environment)
-    : Port(device, kHostCid, std::move(groups), environment.limits.max_buffered_bytes, environment.port_stats),
+HostSide::HostSide(DeviceId device, Environment environment)
+    : Port(device, kHostCid, environment.limits.max_buffered_bytes, environment.port_stats),
       env_(std::move(environment)),
       resume_(Wakeup::Create(env_.loop, [this] { OnBuffers(); })),
       reap_(Wakeup::Create(env_.loop, [this] { dead_.clear(); })) {}

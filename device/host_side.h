@@ -49,7 +49,7 @@ class HostSide final : public Port {
   static constexpr std::chrono::milliseconds kBusyRetry{20};
   static constexpr std::chrono::milliseconds kBusyTimeout{500};
 
-  HostSide(DeviceId device, GroupSet groups, Environment environment);
+  HostSide(DeviceId device, Environment environment);
   ~HostSide() override;
 
   // Port.

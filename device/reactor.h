@@ -16,6 +16,7 @@
 #include "device/flow_ids.h"
 #include "device/vsock_device.h"
 #include "router/flow_info.h"
+#include "router/policy.h"
 #include "router/route_table.h"
 
 namespace kinsock {
@@ -44,7 +45,10 @@ class Reactor {
   // The device's port, for the route tables.
   absl::StatusOr<std::shared_ptr<Port>> AddDevice(DeviceSpec spec);
   void RemoveDevice(DeviceId id);
-  void AddRoute(std::shared_ptr<Port> port) { routes_.Add(std::move(port)); }
+  void AddRoute(std::shared_ptr<Port> port, std::shared_ptr<const GroupSet> groups) {
+    routes_.Add(std::move(port), std::move(groups));
+  }
+  void SetGroups(Cid cid, std::shared_ptr<const GroupSet> groups) { routes_.SetGroups(cid, std::move(groups)); }
   void RemoveRoute(Cid cid) { routes_.Remove(cid); }
   void DescribeFlows(std::vector<FlowInfo>& flows) const;
 

@@ -23,19 +23,17 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
       broken_(Wakeup::Create(env_.loop, [this] { CheckRings(); })),
       allowance_(spec_.limits.control_per_second, spec_.limits.control_burst),
       spent_(Wakeup::Create(env_.loop, [this] { PauseGuest(); })),
-      rx_(std::make_shared<VsockRx>(spec_.id, spec_.cid, GroupSet(spec_.groups), spec_.limits, stats_, env_.loop,
-                                    broken_)),
+      rx_(std::make_shared<VsockRx>(spec_.id, spec_.cid, spec_.limits, stats_, env_.loop, broken_)),
       reap_session_(Wakeup::Create(env_.loop, [this] { ended_session_.reset(); })) {
   if (spec_.host.kind != HostAddress::Kind::kNone) {
-    host_ = std::make_shared<HostSide>(spec_.id, GroupSet(),
-                                       HostSide::Environment{.loop = env_.loop,
-                                                             .rx = *rx_,
-                                                             .stats = *stats_,
-                                                             .port_stats = {stats_, &stats_->host_port},
-                                                             .limits = spec_.limits,
-                                                             .flow_ids = env_.flow_ids,
-                                                             .address = spec_.host,
-                                                             .window = spec_.tx_buffer_bytes});
+    host_ = std::make_shared<HostSide>(spec_.id, HostSide::Environment{.loop = env_.loop,
+                                                                       .rx = *rx_,
+                                                                       .stats = *stats_,
+                                                                       .port_stats = {stats_, &stats_->host_port},
+                                                                       .limits = spec_.limits,
+                                                                       .flow_ids = env_.flow_ids,
+                                                                       .address = spec_.host,
+                                                                       .window = spec_.tx_buffer_bytes});
   }
   tx_.emplace(VsockTx::Environment{.loop = env_.loop,
                                    .routes = env_.routes,

@@ -33,10 +33,9 @@ void Settle(Packet& packet, Packet::Outcome outcome, CloseReason reason = CloseR
 
 }  // namespace
 
-VsockRx::VsockRx(DeviceId device, Cid cid, GroupSet groups, const DeviceLimits& limits,
-                 std::shared_ptr<DeviceStats> stats, EventLoop& loop, std::shared_ptr<Wakeup> broken)
-    : Port(device, cid, std::move(groups), limits.max_buffered_bytes,
-           std::shared_ptr<PortStats>(stats, &stats->guest_port)),
+VsockRx::VsockRx(DeviceId device, Cid cid, const DeviceLimits& limits, std::shared_ptr<DeviceStats> stats,
+                 EventLoop& loop, std::shared_ptr<Wakeup> broken)
+    : Port(device, cid, limits.max_buffered_bytes, std::shared_ptr<PortStats>(stats, &stats->guest_port)),
       limits_(limits),
       stats_(std::move(stats)),
       loop_(loop),

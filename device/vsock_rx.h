@@ -34,8 +34,8 @@ class VsockRx final : public Port, private Poller {
 
   // `loop`: of the device's own reactor; it is not used after Close(). `broken`: notified when the ring has to be
   // stopped.
-  VsockRx(DeviceId device, Cid cid, GroupSet groups, const DeviceLimits& limits, std::shared_ptr<DeviceStats> stats,
-          EventLoop& loop, std::shared_ptr<Wakeup> broken);
+  VsockRx(DeviceId device, Cid cid, const DeviceLimits& limits, std::shared_ptr<DeviceStats> stats, EventLoop& loop,
+          std::shared_ptr<Wakeup> broken);
 
   // Port. Any thread.
   Progress Deliver(Lane& lane, uint32_t budget) override ABSL_LOCKS_EXCLUDED(mutex_);

@@ -10,7 +10,6 @@
 #include "router/cid.h"
 #include "router/credit.h"
 #include "router/packet.h"
-#include "router/policy.h"
 #include "router/port_stats.h"
 
 namespace kinsock {
@@ -42,13 +41,9 @@ class Port : public std::enable_shared_from_this<Port> {
   };
 
   // `device`: the VM behind the port (DeviceSpec::id). `max_buffered_bytes`: see ChargeBuffered(). `stats`: not null.
-  Port(uint64_t device, Cid cid, GroupSet groups, uint64_t max_buffered_bytes,
+  Port(uint64_t device, Cid cid, uint64_t max_buffered_bytes,
        std::shared_ptr<PortStats> stats = std::make_shared<PortStats>())
-      : device_(device),
-        cid_(cid),
-        groups_(std::move(groups)),
-        max_buffered_bytes_(max_buffered_bytes),
-        stats_(std::move(stats)) {}
+      : device_(device), cid_(cid), max_buffered_bytes_(max_buffered_bytes), stats_(std::move(stats)) {}
   virtual ~Port() = default;
   Port(const Port&) = delete;
   Port& operator=(const Port&) = delete;
@@ -67,7 +62,6 @@ class Port : public std::enable_shared_from_this<Port> {
 
   uint64_t device() const { return device_; }
   Cid cid() const { return cid_; }
-  const GroupSet& groups() const { return groups_; }
 
   // For a guest's port: whether its driver has acknowledged connections of type SEQPACKET (virtio 1.3, 5.10.3). Any
   // thread; set by the reactor of the device.
@@ -97,7 +91,6 @@ class Port : public std::enable_shared_from_this<Port> {
  private:
   const uint64_t device_;
   const Cid cid_;
-  const GroupSet groups_;
   const uint64_t max_buffered_bytes_;
   const std::shared_ptr<PortStats> stats_;
   std::atomic<int> transient_flows_{0};

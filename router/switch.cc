@@ -38,7 +38,7 @@ Decision DecideRoute(const VsockHeader& header, uint64_t payload_bytes, const Po
   }
   Port* port = routes.Find(header.dst_cid);
   if (port == nullptr || port == &sender) return Refuse(header, CloseReason::kPeerGone);
-  if (header.op == VIRTIO_VSOCK_OP_REQUEST && !sender.groups().SharesOneWith(port->groups())) {
+  if (header.op == VIRTIO_VSOCK_OP_REQUEST && !routes.ShareGroup(sender.cid(), port->cid())) {
     return Refuse(header, CloseReason::kPolicyDenied);
   }
   return {.action = Decision::Action::kDeliver, .port = port};

@@ -13,7 +13,7 @@
 #include "server/proto_time.h"
 #include "server/stats_conversion.h"
 #include "server/status_conversion.h"
-#include "server/vm_conversion.h"
+#include "server/vm_requests.h"
 
 namespace kinsock {
 namespace {

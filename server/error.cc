@@ -64,6 +64,7 @@ Error& Error::RetryAfter(std::chrono::milliseconds delay) {
 
 Error& Error::Precondition(std::string_view type, std::string_view subject, std::string_view what_to_do) {
   google::rpc::PreconditionFailure failure;
+  Detach(status_, failure);
   auto* violation = failure.add_violations();
   violation->set_type(std::string(type));
   violation->set_subject(std::string(subject));

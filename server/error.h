@@ -34,7 +34,7 @@ class Error {
   Error& Resource(std::string_view type, std::string_view name);
   // google.rpc.RetryInfo.
   Error& RetryAfter(std::chrono::milliseconds delay);
-  // google.rpc.PreconditionFailure with one violation.
+  // google.rpc.PreconditionFailure: one violation more with each call.
   Error& Precondition(std::string_view type, std::string_view subject, std::string_view what_to_do);
   // google.rpc.QuotaFailure with one violation.
   Error& Quota(std::string_view subject, std::string_view description);

@@ -7,6 +7,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "device/guest_fault.h"
 #include "device/reactor.h"
+#include "router/policy.h"
 
 namespace kinsock {
 namespace {
@@ -95,19 +96,22 @@ void ReactorPool::AddDevice(DeviceSpec spec, absl::AnyInvocable<void(absl::Statu
   const size_t chosen =
       static_cast<size_t>(std::min_element(state->load.begin(), state->load.end()) - state->load.begin());
   const DeviceId id = spec.id;
+  auto groups = std::make_shared<const GroupSet>(spec.groups);
   state->devices[id] = {.reactor = chosen, .cid = spec.cid};
   ++state->load[chosen];
 
   Reactor* reactor = state->reactors[chosen].get();
-  reactor->Post([state, reactor, id, chosen, spec = std::move(spec), done = std::move(done)]() mutable {
+  reactor->Post([state, reactor, id, chosen, spec = std::move(spec), groups, done = std::move(done)]() mutable {
     absl::StatusOr<std::shared_ptr<Port>> port = reactor->AddDevice(std::move(spec));
-    state->PostToMain([state, id, chosen, port = std::move(port), done = std::move(done)]() mutable {
+    // A guest may be faster than the message to all reactors: its own knows it at once.
+    if (port.ok()) reactor->AddRoute(*port, groups);
+    state->PostToMain([state, id, chosen, port = std::move(port), groups, done = std::move(done)]() mutable {
       if (!port.ok()) {
         state->devices.erase(id);
         --state->load[chosen];
         return done(port.status());
       }
-      state->PostToAll([port = *port](Reactor& each) { each.AddRoute(port); },
+      state->PostToAll([port = *port, groups](Reactor& each) { each.AddRoute(port, groups); },
                        [done = std::move(done)]() mutable { done(absl::OkStatus()); });
     });
   });
@@ -130,6 +134,14 @@ void ReactorPool::RemoveDevice(DeviceId id, absl::AnyInvocable<void()> done) {
                        state->PostToMain(std::move(done));
                      });
                    });
+}
+
+void ReactorPool::SetGroups(DeviceId id, std::vector<std::string> groups, absl::AnyInvocable<void()> done) {
+  const auto it = state_->devices.find(id);
+  if (it == state_->devices.end()) return done();
+  auto set = std::make_shared<const GroupSet>(std::move(groups));
+  state_->PostToAll([cid = it->second.cid, set = std::move(set)](Reactor& each) { each.SetGroups(cid, set); },
+                    std::move(done));
 }
 
 void ReactorPool::ListFlows(absl::AnyInvocable<void(std::vector<FlowInfo>)> done) {

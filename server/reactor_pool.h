@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -41,6 +42,10 @@ class ReactorPool {
   // Withdraws the CID from all reactors, resets the peers of its connections, closes its sockets and its
   // front-end session, and unmaps the guest's memory. `done`: nothing of the device is left.
   void RemoveDevice(DeviceId id, absl::AnyInvocable<void()> done);
+
+  // Puts a served device into other groups. `done`: every reactor goes by them when a connection is asked for; those
+  // that exist stay.
+  void SetGroups(DeviceId id, std::vector<std::string> groups, absl::AnyInvocable<void()> done);
 
   // A snapshot of all open connections, each once, in no order.
   void ListFlows(absl::AnyInvocable<void(std::vector<FlowInfo>)> done);

@@ -59,6 +59,7 @@ struct Condition {
 // What is with a VM.
 struct VmStatus {
   VmState state = VmState::kUnspecified;
+  int64_t observed_generation = 0;  // of the definition that the reactors go by
   Cid cid = 0;
   std::string vhost_user_socket;
   std::string uds_path;                   // empty: no host side

@@ -1,50 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/vm_conversion.h"
 
-#include <functional>
-#include <utility>
-#include <vector>
-
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
-#include "server/error.h"
 #include "server/proto_time.h"
 #include "server/resource_version.h"
-#include "server/text.h"
-#include "server/vm_validation.h"
 
 namespace kinsock {
 namespace {
-
-// Two requests that say the same have the same hash, whatever their request_id.
-uint64_t HashOf(v1::CreateVmRequest request) {
-  request.clear_request_id();
-  std::string bytes;
-  {
-    google::protobuf::io::StringOutputStream stream(&bytes);
-    google::protobuf::io::CodedOutputStream out(&stream);
-    out.SetSerializationDeterministic(true);  // maps in the order of their keys
-    request.SerializeToCodedStream(&out);
-  }
-  return std::hash<std::string>()(bytes);
-}
-
-CidRequest ToCidRequest(const v1::CidRequest& request, std::vector<FieldViolation>& violations) {
-  switch (request.request_case()) {
-    case v1::CidRequest::kStaticCid:
-      return CidRequest::Fixed(request.static_cid());
-    case v1::CidRequest::kRange:
-      return CidRequest::Range(request.range().first(), request.range().last());
-    case v1::CidRequest::kAutomatic:
-      if (!request.automatic()) {
-        violations.push_back({"vm.spec.cid.automatic", "is false; set it to true, or choose static_cid or range"});
-      }
-      break;
-    case v1::CidRequest::REQUEST_NOT_SET:
-      break;
-  }
-  return CidRequest::Automatic();
-}
 
 void SetCid(const CidRequest& cid, v1::CidRequest& out) {
   switch (cid.kind) {
@@ -104,7 +65,7 @@ void SetStatus(const VmSnapshot& vm, v1::VmStatus& out) {
   out.set_vhost_user_socket(status.vhost_user_socket);
   out.set_uds_path(status.uds_path);
   if (status.state == VmState::kUnspecified) return;  // only validated: there is nothing to observe
-  out.set_observed_generation(vm.definition->generation);
+  out.set_observed_generation(status.observed_generation);
   if (status.front_end.has_value()) {
     v1::FrontEnd& front_end = *out.mutable_front_end();
     front_end.set_pid(status.front_end->pid);
@@ -119,7 +80,7 @@ void SetStatus(const VmSnapshot& vm, v1::VmStatus& out) {
     v1::Condition& into = *out.add_conditions();
     into.set_type(condition.type);
     into.set_status(condition.holds ? v1::Condition::TRUE : v1::Condition::FALSE);
-    into.set_observed_generation(vm.definition->generation);
+    into.set_observed_generation(status.observed_generation);
     SetTimestamp(*into.mutable_last_transition_time(), condition.last_transition);
     into.set_reason(condition.reason);
     into.set_message(condition.message);
@@ -127,42 +88,6 @@ void SetStatus(const VmSnapshot& vm, v1::VmStatus& out) {
 }
 
 }  // namespace
-
-absl::StatusOr<VmCreation> ToVmCreation(const v1::CreateVmRequest& request) {
-  std::vector<FieldViolation> violations;
-  VmCreation creation;
-  creation.id = request.vm_id();
-  creation.request_id = request.request_id();
-  creation.validate_only = request.validate_only();
-  if (!creation.request_id.empty()) creation.request_hash = HashOf(request);
-  creation.labels = {request.vm().labels().begin(), request.vm().labels().end()};
-  creation.annotations = {request.vm().annotations().begin(), request.vm().annotations().end()};
-  const v1::VmSpec& spec = request.vm().spec();
-  creation.spec.cid = ToCidRequest(spec.cid(), violations);
-  creation.spec.vhost_user_socket = spec.vhost_user_socket();
-  creation.spec.has_uds = spec.has_uds();
-  creation.spec.uds_path = spec.uds().path();
-  if (spec.has_vsock_proxy()) {
-    const v1::VsockProxy& proxy = spec.vsock_proxy();
-    creation.spec.vsock_proxy = VsockProxy{.forward_cid = proxy.forward_cid(),
-                                           .listen_ports = {proxy.listen_ports().begin(), proxy.listen_ports().end()}};
-  }
-  creation.spec.groups = {spec.groups().begin(), spec.groups().end()};
-  creation.spec.queue_size = spec.queue_size();
-  creation.spec.tx_buffer_bytes = spec.tx_buffer_bytes();
-  if (violations.empty()) return creation;
-  // One of its kind was found here; the client is to see it together with all others.
-  for (FieldViolation& other : CheckVm(creation)) violations.push_back(std::move(other));
-  return FieldsInvalid("vm " + Quoted(creation.id), violations);
-}
-
-absl::StatusOr<std::string> ToVmId(std::string_view name) {
-  constexpr std::string_view kPrefix = "vms/";
-  if (absl::StartsWith(AbslView(name), AbslView(kPrefix)) && IsVmId(name.substr(kPrefix.size()))) {
-    return std::string(name.substr(kPrefix.size()));
-  }
-  return FieldsInvalid("", {{"name", absl::StrCat(Quoted(name), " is not the name of a VM; give \"vms/{vm_id}\"")}});
-}
 
 v1::Vm ToProto(const VmSnapshot& vm, const std::string& epoch) {
   v1::Vm out;

@@ -3,25 +3,15 @@
 #define KINSOCK_SERVER_VM_CONVERSION_H_
 
 #include <string>
-#include <string_view>
 
-#include "absl/status/statusor.h"
 #include "api/kinsock/v1/vm.pb.h"
 #include "api/kinsock/v1/vm_service.pb.h"
 #include "server/vm.h"
 #include "server/vm_event.h"
-#include "server/vm_spec.h"
 
 namespace kinsock {
 
-// Between the API's VM messages and the daemon's values. Pure functions; any thread.
-
-// What a client wants created. INVALID_ARGUMENT FIELD_INVALID for what the messages allow and VmSpec cannot say; the
-// rest is for vm_validation.
-absl::StatusOr<VmCreation> ToVmCreation(const v1::CreateVmRequest& request);
-
-// The id in `name`, "vms/{id}". INVALID_ARGUMENT FIELD_INVALID.
-absl::StatusOr<std::string> ToVmId(std::string_view name);
+// From the daemon's values to the API's VM messages; the other way is vm_requests. Pure functions; any thread.
 
 // `epoch`: of the resource version.
 v1::Vm ToProto(const VmSnapshot& vm, const std::string& epoch);

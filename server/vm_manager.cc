@@ -8,6 +8,7 @@
 #include "device/device_stats.h"
 #include "server/error.h"
 #include "server/log.h"
+#include "server/managed_vm.h"
 #include "server/text.h"
 #include "server/unique_id.h"
 #include "server/vm_lifecycle.h"
@@ -57,25 +58,6 @@ DeviceSpec MakeDeviceSpec(DeviceId device, const VmSnapshot& vm, VmSockets& sock
 
 }  // namespace
 
-struct VmManager::Vm {
-  Vm(DeviceId device_id, VmSockets made) : device(device_id), sockets(std::move(made)) {}
-
-  const DeviceId device;
-  VmSockets sockets;
-  std::shared_ptr<const DeviceStats> stats;  // the device's own
-  VmSnapshotPtr now;
-  bool served = false;
-  DeviceStatus device_status;  // as last reported
-  std::string request_id;
-  uint64_t request_hash = 0;
-  std::vector<Done> creators;  // wait until it is served
-  std::vector<Done> deleters;  // wait until it is gone
-  // The second in which status events are counted, and the timer that publishes at its end what was held back.
-  MonotonicTime second;
-  int events_in_second = 0;
-  std::optional<EventLoop::TimerId> held_back;
-};
-
 VmManager::VmManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, EventHub& hub, SocketRegistry& sockets,
                      std::string runtime_dir)
     : loop_(loop),
@@ -85,7 +67,8 @@ VmManager::VmManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, Eve
       sockets_(sockets),
       runtime_dir_(std::move(runtime_dir)),
       cids_(clock),
-      requests_(clock) {
+      requests_(clock),
+      gate_(requests_) {
   gone_.since = std::chrono::system_clock::now();
 }
 
@@ -98,10 +81,11 @@ VmManager::~VmManager() {
 void VmManager::Create(VmCreation creation, Done done) {
   loop_.thread().AssertHeld();
   if (closed_) return done(ShuttingDown());
-  absl::StatusOr<VmSnapshotPtr> earlier = FindRequest(creation, done);
-  if (!earlier.ok() || *earlier != nullptr) return done(std::move(earlier));
-  if (!done) return;  // waits with the one that is under way
+  if (!creation.validate_only) done = gate_.Enter(creation.request_id, creation.request_hash, std::move(done));
+  if (done) CreateOnce(std::move(creation), std::move(done));
+}
 
+void VmManager::CreateOnce(VmCreation creation, Done done) {
   const VmSocketPaths paths = VmSocketPaths::Resolve(creation, runtime_dir_);
   VmStatus status;
   if (absl::Status fault = CheckCreation(creation, paths, status.cid); !fault.ok()) return done(std::move(fault));
@@ -120,11 +104,10 @@ void VmManager::Create(VmCreation creation, Done done) {
   if (absl::StatusOr<Cid> cid = cids_.Allocate(creation.spec.cid, name); !cid.ok()) return done(cid.status());
 
   auto vm = std::make_unique<Vm>(next_device_++, *std::move(sockets));
-  vm->request_id = creation.request_id;
-  vm->request_hash = creation.request_hash;
-  vm->creators.push_back(std::move(done));
+  vm->creator = std::move(done);
   auto first = std::make_shared<VmSnapshot>();
   first->definition = Define(creation, true);
+  status.observed_generation = first->definition->generation;
   first->status = status;
   vm->now = std::move(first);
   BeginProvisioning(status, std::chrono::system_clock::now());
@@ -138,20 +121,6 @@ void VmManager::Create(VmCreation creation, Done done) {
   DeviceSpec spec = MakeDeviceSpec(entry.device, *entry.now, entry.sockets, sockets_, std::move(stats));
   pool_.AddDevice(std::move(spec),
                   [this, device = entry.device](absl::Status served) { OnServed(device, std::move(served)); });
-}
-
-// The result of an earlier request with the same id, or null. Takes `done` when that request is still under way.
-absl::StatusOr<VmSnapshotPtr> VmManager::FindRequest(const VmCreation& creation, Done& done) {
-  if (creation.request_id.empty() || creation.validate_only) return VmSnapshotPtr();
-  KINSOCK_ASSIGN_OR_RETURN(VmSnapshotPtr result, requests_.Find(creation.request_id, creation.request_hash));
-  if (result != nullptr) return result;
-  const auto same = vms_.find(creation.id);
-  if (same != vms_.end() && !same->second->served && same->second->request_id == creation.request_id &&
-      same->second->request_hash == creation.request_hash) {
-    same->second->creators.push_back(std::move(done));
-    done = nullptr;
-  }
-  return VmSnapshotPtr();
 }
 
 // Everything that can be known before anything is made; finds out the CID.
@@ -179,15 +148,18 @@ void VmManager::OnServed(DeviceId device, absl::Status status) {
       .With("socket", vm->now->status.vhost_user_socket)
       .With("uds", vm->now->status.uds_path)
       .With("forward_cid", proxy.has_value() ? proxy->forward_cid : 0);
-  if (!vm->request_id.empty()) requests_.Remember(vm->request_id, vm->request_hash, vm->now);
   const VmSnapshotPtr made = vm->now;
-  std::vector<Done> creators = std::exchange(vm->creators, {});
+  Done creator = std::exchange(vm->creator, nullptr);
+  std::vector<EventLoop::Task> when_made = std::exchange(vm->when_made, {});
   if (!vm->deleters.empty()) StartDeleting(*vm);
-  for (Done& done : creators) done(made);
+  creator(made);
+  for (EventLoop::Task& task : when_made) task();
 }
 
-void VmManager::Delete(const VmDeletion& deletion, Done done) {
+void VmManager::Delete(VmDeletion deletion, Done done) {
   loop_.thread().AssertHeld();
+  if (!deletion.validate_only) done = gate_.Enter(deletion.request_id, deletion.request_hash, std::move(done));
+  if (!done) return;
   const auto found = vms_.find(deletion.id);
   if (found == vms_.end()) {
     if (deletion.allow_missing) return done(VmSnapshotPtr());
@@ -198,7 +170,7 @@ void VmManager::Delete(const VmDeletion& deletion, Done done) {
   if (deletion.validate_only) return done(vm.now);
   vm.deleters.push_back(std::move(done));
   // While it is being made, its removal waits for that; while it is being removed, there is nothing to add.
-  if (vm.served && vm.now->status.state != VmState::kDeleting) StartDeleting(vm);
+  if (vm.served && !vm.deleting()) StartDeleting(vm);
 }
 
 absl::Status VmManager::CheckDeletion(const VmDeletion& deletion, const Vm& vm) const {
@@ -207,7 +179,7 @@ absl::Status VmManager::CheckDeletion(const VmDeletion& deletion, const Vm& vm) 
   if (!deletion.etag.empty() && deletion.etag != definition.etag()) return EtagMismatch(definition, deletion.etag);
   // As the device says now: what was published may be a second old.
   const bool attached = vm.device_status.state != DeviceState::kListening;
-  if (attached && !deletion.force && vm.now->status.state != VmState::kDeleting) {
+  if (attached && !deletion.force && !vm.deleting()) {
     return VmAttached(definition, vm.device_status.front_end.pid);
   }
   return absl::OkStatus();
@@ -232,7 +204,8 @@ void VmManager::OnRemoved(DeviceId device, const absl::Status& reason) {
   cids_.Release(found->now->status.cid);
   gone_.totals += *found->stats;
   const VmSnapshotPtr last = found->now;
-  std::vector<Done> creators = std::move(found->creators);
+  Done creator = std::exchange(found->creator, nullptr);
+  std::vector<EventLoop::Task> when_made = std::exchange(found->when_made, {});
   std::vector<Done> deleters = std::move(found->deleters);
   if (found->held_back.has_value()) loop_.Cancel(*found->held_back);
   // With it go the sockets' places and directory: before anybody is told that nothing is left.
@@ -242,8 +215,9 @@ void VmManager::OnRemoved(DeviceId device, const absl::Status& reason) {
       .With("vm", last->definition->name())
       .With("cid", last->status.cid)
       .With("reason", reason.message());
-  for (Done& done : creators) done(reason);
+  if (creator) creator(reason);
   for (Done& done : deleters) done(last);
+  for (EventLoop::Task& task : when_made) task();
 }
 
 absl::StatusOr<VmSnapshotPtr> VmManager::Get(const std::string& id) const {
@@ -293,7 +267,7 @@ void VmManager::OnDeviceStatus(DeviceId device, const DeviceStatus& status) {
   Vm* vm = Find(device);
   if (vm == nullptr) return;
   vm->device_status = status;
-  if (!vm->served || vm->held_back.has_value() || vm->now->status.state == VmState::kDeleting) return;
+  if (!vm->served || vm->held_back.has_value() || vm->deleting()) return;
   if (clock_.Now() - vm->second >= std::chrono::seconds(1)) {
     vm->second = clock_.Now();
     vm->events_in_second = 0;
@@ -302,7 +276,7 @@ void VmManager::OnDeviceStatus(DeviceId device, const DeviceStatus& status) {
   // The VM outlives the timer, which goes with it.
   vm->held_back = loop_.RunAfter(vm->second + std::chrono::seconds(1) - clock_.Now(), [this, vm] {
     vm->held_back.reset();
-    if (vm->now->status.state != VmState::kDeleting) PublishStatus(*vm);
+    if (!vm->deleting()) PublishStatus(*vm);
   });
 }
 
@@ -321,8 +295,12 @@ void VmManager::PublishStatus(Vm& vm) {
 }
 
 void VmManager::Publish(Vm& vm, VmEvent::Type type, VmStatus status) {
+  Publish(vm, type, vm.now->definition, std::move(status));
+}
+
+void VmManager::Publish(Vm& vm, VmEvent::Type type, std::shared_ptr<const VmDefinition> definition, VmStatus status) {
   auto next = std::make_shared<VmSnapshot>();
-  next->definition = vm.now->definition;
+  next->definition = std::move(definition);
   next->status = std::move(status);
   next->version = hub_.next_version();
   vm.now = std::move(next);

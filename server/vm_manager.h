@@ -12,7 +12,6 @@
 #include <unordered_map>
 #include <vector>
 
-#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/clock.h"
@@ -21,24 +20,17 @@
 #include "server/cid_allocator.h"
 #include "server/event_hub.h"
 #include "server/reactor_pool.h"
+#include "server/request_gate.h"
 #include "server/request_table.h"
 #include "server/socket_registry.h"
 #include "server/vm.h"
+#include "server/vm_change.h"
+#include "server/vm_deletion.h"
 #include "server/vm_sockets.h"
 #include "server/vm_spec.h"
 #include "server/vm_stats.h"
 
 namespace kinsock {
-
-// What to delete. Plain value.
-struct VmDeletion {
-  std::string id;
-  std::string etag;  // empty: whatever it is
-  std::string uid;   // empty: whatever it is
-  bool force = false;
-  bool allow_missing = false;
-  bool validate_only = false;
-};
 
 // The VMs of the daemon, and the one place where they change. It decides, remembers and tells (through the event
 // hub); the reactor pool does. The states are drawn in vm_lifecycle.h.
@@ -54,7 +46,7 @@ class VmManager {
   // changes must not push those of others out of the event ring.
   static constexpr int kStatusEventsPerSecond = 20;
 
-  using Done = absl::AnyInvocable<void(absl::StatusOr<VmSnapshotPtr>)>;
+  using Done = RequestGate::Done;
   using SnapshotList = std::shared_ptr<const std::vector<VmSnapshotPtr>>;
 
   // None is owned; all outlive the manager. `runtime_dir`: where sockets without a path go, "/run/kinsock".
@@ -67,8 +59,14 @@ class VmManager {
   // Makes a VM. `done`: it is served and all reactors know its CID, or it was not made and nothing is left of it.
   void Create(VmCreation creation, Done done);
 
+  // Changes some of a VM. `done`: every reactor goes by it. One that is being made is changed when it is.
+  void Update(VmUpdate update, Done done);
+
+  // Makes a VM, or changes it until it is so. `done`: as of Create(), or of Update().
+  void Apply(VmApplication application, Done done);
+
   // Takes a VM apart. `done`: nothing is left of it; its last state, or null if there was none and that is allowed.
-  void Delete(const VmDeletion& deletion, Done done);
+  void Delete(VmDeletion deletion, Done done);
 
   absl::StatusOr<VmSnapshotPtr> Get(const std::string& id) const;
 
@@ -100,13 +98,18 @@ class VmManager {
   struct Vm;
 
   absl::Status CheckCreation(const VmCreation& creation, const VmSocketPaths& paths, Cid& cid);
-  absl::StatusOr<VmSnapshotPtr> FindRequest(const VmCreation& creation, Done& done);
+  void CreateOnce(VmCreation creation, Done done);
+  void UpdateOnce(VmUpdate update, Done done);
+  void ApplyOnce(VmApplication application, Done done);
+  void Commit(Vm& vm, std::shared_ptr<const VmDefinition> next, bool validate_only, Done done);
+  void OnObserved(Vm& vm);
   void OnServed(DeviceId device, absl::Status status);
   absl::Status CheckDeletion(const VmDeletion& deletion, const Vm& vm) const;
   void StartDeleting(Vm& vm);
   void OnRemoved(DeviceId device, const absl::Status& reason);
   void PublishStatus(Vm& vm);
   void Publish(Vm& vm, VmEvent::Type type, VmStatus status);
+  void Publish(Vm& vm, VmEvent::Type type, std::shared_ptr<const VmDefinition> definition, VmStatus status);
   Vm* Find(DeviceId device);
 
   EventLoop& loop_;
@@ -119,6 +122,7 @@ class VmManager {
 
   CidAllocator cids_;
   RequestTable requests_;
+  RequestGate gate_;
   DeviceId next_device_ = 1;
   std::map<std::string, std::unique_ptr<Vm>> vms_;        // by id
   std::unordered_map<DeviceId, std::string> device_ids_;  // device -> id

@@ -4,6 +4,8 @@
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "server/error.h"
 #include "server/text.h"
 
@@ -45,6 +47,29 @@ absl::Status EtagMismatch(const VmDefinition& vm, const std::string& wanted) {
                             "; it changed since it was read: read it again"))
       .With("current", vm.etag())
       .Resource(kVmType, vm.name());
+}
+
+absl::Status VmIsBeingDeleted(const VmDefinition& vm) {
+  return Error(absl::StatusCode::kFailedPrecondition, "VM_DELETING",
+               absl::StrCat(vm.name(), " is being deleted; try again when that is done"))
+      .Resource(kVmType, vm.name())
+      .RetryAfter(std::chrono::seconds(1));
+}
+
+absl::Status ImmutableFields(const VmDefinition& vm, const std::vector<FieldViolation>& fields) {
+  const auto name = [](const FieldViolation& field) { return std::string(absl::StripPrefix(field.field, "vm.")); };
+  const std::string text = absl::StrJoin(fields, "; ", [&](std::string* out, const FieldViolation& field) {
+    absl::StrAppend(out, name(field), " ", field.description);
+  });
+  Error error(absl::StatusCode::kFailedPrecondition, "IMMUTABLE_FIELD",
+              absl::StrCat(vm.name(), ": ", text, "; delete the VM first to make it anew"));
+  error.Resource(kVmType, vm.name());
+  std::vector<std::string> names;
+  for (const FieldViolation& field : fields) {
+    names.push_back(name(field));
+    error.Precondition("IMMUTABLE_FIELD", name(field), field.description);
+  }
+  return error.With("fields", absl::StrJoin(names, ","));
 }
 
 absl::Status VmAttached(const VmDefinition& vm, pid_t vmm) {

@@ -5,8 +5,10 @@
 #include <sys/types.h>
 
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "server/error.h"
 #include "server/vm.h"
 
 namespace kinsock {
@@ -22,6 +24,12 @@ absl::Status VmExists(const VmSnapshot& vm);
 // ABORTED UID_MISMATCH, ETAG_MISMATCH. `wanted` is what the client takes the VM for.
 absl::Status UidMismatch(const VmDefinition& vm, const std::string& wanted);
 absl::Status EtagMismatch(const VmDefinition& vm, const std::string& wanted);
+
+// FAILED_PRECONDITION VM_DELETING.
+absl::Status VmIsBeingDeleted(const VmDefinition& vm);
+
+// FAILED_PRECONDITION IMMUTABLE_FIELD. `fields`: what would have to change, at least one.
+absl::Status ImmutableFields(const VmDefinition& vm, const std::vector<FieldViolation>& fields);
 
 // FAILED_PRECONDITION VM_ATTACHED.
 absl::Status VmAttached(const VmDefinition& vm, pid_t vmm);

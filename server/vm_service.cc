@@ -15,6 +15,7 @@
 #include "server/stats_conversion.h"
 #include "server/status_conversion.h"
 #include "server/vm_conversion.h"
+#include "server/vm_requests.h"
 #include "server/vm_watch.h"
 
 namespace kinsock {
@@ -38,22 +39,37 @@ void VmService::AddStats(const std::string& id, v1::Vm& vm) const {
   if (stats.ok()) *vm.mutable_status()->mutable_stats() = ToProto(*stats);
 }
 
-grpc::ServerUnaryReactor* VmService::CreateVm(grpc::CallbackServerContext* context, const v1::CreateVmRequest* request,
-                                              v1::Vm* response) {
+template <typename Wanted>
+grpc::ServerUnaryReactor* VmService::Decide(grpc::CallbackServerContext* context, absl::StatusOr<Wanted> wanted,
+                                            v1::Vm* response, void (VmManager::*decide)(Wanted, VmManager::Done)) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  absl::StatusOr<VmCreation> creation = ToVmCreation(*request);
-  if (!creation.ok()) {
-    reactor->Finish(ToGrpcStatus(creation.status()));
+  if (!wanted.ok()) {
+    reactor->Finish(ToGrpcStatus(wanted.status()));
     return reactor;
   }
   // gRPC keeps the context, the reactor and the response until Finish().
-  main_.Post([this, context, reactor, response, creation = *std::move(creation)]() mutable {
+  main_.Post([this, context, reactor, response, decide, wanted = *std::move(wanted)]() mutable {
     if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
-    manager_.Create(std::move(creation), [this, reactor, response](absl::StatusOr<VmSnapshotPtr> result) {
+    (manager_.*decide)(std::move(wanted), [this, reactor, response](absl::StatusOr<VmSnapshotPtr> result) {
       reactor->Finish(Answer(result, *response));
     });
   });
   return reactor;
+}
+
+grpc::ServerUnaryReactor* VmService::CreateVm(grpc::CallbackServerContext* context, const v1::CreateVmRequest* request,
+                                              v1::Vm* response) {
+  return Decide(context, ToVmCreation(*request), response, &VmManager::Create);
+}
+
+grpc::ServerUnaryReactor* VmService::ApplyVm(grpc::CallbackServerContext* context, const v1::ApplyVmRequest* request,
+                                             v1::Vm* response) {
+  return Decide(context, ToVmApplication(*request), response, &VmManager::Apply);
+}
+
+grpc::ServerUnaryReactor* VmService::UpdateVm(grpc::CallbackServerContext* context, const v1::UpdateVmRequest* request,
+                                              v1::Vm* response) {
+  return Decide(context, ToVmUpdate(*request), response, &VmManager::Update);
 }
 
 grpc::ServerUnaryReactor* VmService::GetVm(grpc::CallbackServerContext* context, const v1::GetVmRequest* request,
@@ -114,21 +130,7 @@ absl::Status VmService::FillPage(const v1::ListVmsRequest& request, v1::ListVmsR
 
 grpc::ServerUnaryReactor* VmService::DeleteVm(grpc::CallbackServerContext* context, const v1::DeleteVmRequest* request,
                                               v1::Vm* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  absl::StatusOr<std::string> id = ToVmId(request->name());
-  if (!id.ok()) {
-    reactor->Finish(ToGrpcStatus(id.status()));
-    return reactor;
-  }
-  VmDeletion deletion{*std::move(id),   request->etag(),          request->uid(),
-                      request->force(), request->allow_missing(), request->validate_only()};
-  main_.Post([this, context, reactor, response, deletion = std::move(deletion)] {
-    if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
-    manager_.Delete(deletion, [this, reactor, response](absl::StatusOr<VmSnapshotPtr> result) {
-      reactor->Finish(Answer(result, *response));
-    });
-  });
-  return reactor;
+  return Decide(context, ToVmDeletion(*request), response, &VmManager::Delete);
 }
 
 grpc::ServerWriteReactor<v1::WatchVmsResponse>* VmService::WatchVms(grpc::CallbackServerContext*,

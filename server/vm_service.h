@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "api/kinsock/v1/vm_service.grpc.pb.h"
 #include "base/event_loop.h"
 #include "server/event_hub.h"
@@ -24,6 +25,10 @@ class VmService final : public v1::VmService::CallbackService {
 
   grpc::ServerUnaryReactor* CreateVm(grpc::CallbackServerContext* context, const v1::CreateVmRequest* request,
                                      v1::Vm* response) override;
+  grpc::ServerUnaryReactor* ApplyVm(grpc::CallbackServerContext* context, const v1::ApplyVmRequest* request,
+                                    v1::Vm* response) override;
+  grpc::ServerUnaryReactor* UpdateVm(grpc::CallbackServerContext* context, const v1::UpdateVmRequest* request,
+                                     v1::Vm* response) override;
   grpc::ServerUnaryReactor* GetVm(grpc::CallbackServerContext* context, const v1::GetVmRequest* request,
                                   v1::Vm* response) override;
   grpc::ServerUnaryReactor* ListVms(grpc::CallbackServerContext* context, const v1::ListVmsRequest* request,
@@ -34,6 +39,10 @@ class VmService final : public v1::VmService::CallbackService {
                                                            const v1::WatchRequest* request) override;
 
  private:
+  // Has the manager decide about what a client wants, and answers.
+  template <typename Wanted>
+  grpc::ServerUnaryReactor* Decide(grpc::CallbackServerContext* context, absl::StatusOr<Wanted> wanted,
+                                   v1::Vm* response, void (VmManager::*decide)(Wanted, VmManager::Done));
   absl::Status FillPage(const v1::ListVmsRequest& request, v1::ListVmsResponse& response);
   void AddStats(const std::string& id, v1::Vm& vm) const;
   grpc::Status Answer(const absl::StatusOr<VmSnapshotPtr>& result, v1::Vm& response) const;

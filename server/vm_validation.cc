@@ -167,6 +167,12 @@ bool IsVmId(std::string_view id) {
                      [](unsigned char c) { return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-'; });
 }
 
+void CheckRequestId(const std::string& id, Violations& violations) {
+  if (id.size() <= kMaxRequestIdBytes && IsOneOf(id, "-_.:")) return;
+  violations.push_back({"request_id", absl::StrCat(Quoted(id), " is not up to ", kMaxRequestIdBytes,
+                                                   " letters, digits, \"-\", \"_\", \".\" and \":\"; use a UUID")});
+}
+
 std::vector<FieldViolation> CheckVm(const VmCreation& creation) {
   Violations violations;
   if (!IsVmId(creation.id)) {
@@ -174,10 +180,7 @@ std::vector<FieldViolation> CheckVm(const VmCreation& creation) {
                                                 " lower-case letters, digits and hyphens, begin with a letter and "
                                                 "do not end with a hyphen")});
   }
-  if (creation.request_id.size() > kMaxRequestIdBytes || !IsOneOf(creation.request_id, "-_.:")) {
-    violations.push_back({"request_id", absl::StrCat(Quoted(creation.request_id), " is not up to ", kMaxRequestIdBytes,
-                                                     " letters, digits, \"-\", \"_\", \".\" and \":\"; use a UUID")});
-  }
+  CheckRequestId(creation.request_id, violations);
   CheckLabels(creation.labels, violations);
   CheckAnnotations(creation.annotations, violations);
   CheckCid(creation.spec.cid, violations);

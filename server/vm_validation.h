@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -31,6 +32,9 @@ inline constexpr size_t kMaxListenPorts = 64;
 
 // Whether `id` is 1 to 63 lower-case letters, digits and hyphens, begins with a letter and does not end with a hyphen.
 bool IsVmId(std::string_view id);
+
+// Adds what is wrong with a request_id; empty is none, which is fine.
+void CheckRequestId(const std::string& id, std::vector<FieldViolation>& violations);
 
 // All that is wrong with `creation` whatever else there is in the daemon and on the machine; empty if nothing. The
 // fields are those of CreateVmRequest: "vm_id", "vm.spec.uds.path". Any thread.

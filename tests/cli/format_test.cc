@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How kinsockctl reads and writes small things: duration, table, yaml_text, vmm_args, error_report, exit_code.
+// How kinsockctl reads and writes small things: duration, table, yaml_text, yaml_json, vmm_args, error_report, exit_code.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -12,6 +12,7 @@
 #include "cli/table.h"
 #include "cli/vm_view.h"
 #include "cli/vmm_args.h"
+#include "cli/yaml_json.h"
 #include "cli/yaml_text.h"
 #include "server/error.h"
 #include "server/status_conversion.h"
@@ -20,6 +21,7 @@ namespace kinsock {
 namespace {
 
 using std::chrono::milliseconds;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 TEST(DurationTest, ReadsWhatPeopleWrite) {
@@ -93,6 +95,29 @@ TEST(ErrorReportTest, NamesFlagsNotFields) {
       "", {{"vm.spec.vsock_proxy.listen_ports[0]", "is bad"}, {"vm.spec.vsock_proxy.forward_cid", "is worse"}})));
   EXPECT_THAT(forward, HasSubstr("  --forward-listen is bad\n"));
   EXPECT_THAT(forward, HasSubstr("  --forward-cid is worse\n"));
+}
+
+TEST(YamlJsonTest, EveryDocumentBecomesJson) {
+  EXPECT_THAT(*YamlToJson("a: 1\nb: [x, true, \"2\", '3', 4.5, -6]\n---\n---\nc: {d: }\n"),
+              ElementsAre(R"({"a":1,"b":["x",true,"2","3",4.5,-6]})", R"({"c":{"d":null}})"));
+  EXPECT_THAT(*YamlToJson(R"({"a": "b\nc", "e": "\"\\"})"), ElementsAre(R"({"a":"b\u000ac","e":"\"\\"})"));
+  EXPECT_THAT(*YamlToJson("[007, 1e5, 0x10, 1., -, +1]"), ElementsAre(R"(["007","1e5","0x10","1.","-","+1"])"));
+}
+
+TEST(YamlJsonTest, AFaultHasItsPlace) {
+  EXPECT_THAT(std::string(YamlToJson("a: b\nc: [\n").status().message()), HasSubstr("3:1: "));
+  EXPECT_EQ(YamlToJson("? [a]\n: b\n").status().message(), "1:3: a key is not a word");
+}
+
+TEST(YamlJsonTest, AliasesOfAliasesHaveAnEnd) {
+  std::string bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n";
+  for (int i = 1; i < 12; ++i) {
+    const std::string last = "*a" + std::to_string(i - 1);
+    bomb += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [" + last;
+    for (int k = 1; k < 10; ++k) bomb += "," + last;
+    bomb += "]\n";
+  }
+  EXPECT_THAT(std::string(YamlToJson(bomb).status().message()), HasSubstr("more than a request may hold"));
 }
 
 TEST(ErrorReportTest, AnErrorWithoutDetailsIsStillSaid) {

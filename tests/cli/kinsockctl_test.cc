@@ -101,6 +101,43 @@ TEST_F(KinsockctlTest, AVmFromItsCreationToItsEnd) {
   EXPECT_EQ(Ctl({"vm", "delete", "web", "--allow-missing"}).out, "vms/web was not there\n");
 }
 
+TEST_F(KinsockctlTest, SomeOfAVmChanges) {
+  ASSERT_EQ(Ctl({"vm", "create", "web", "--labels", "tier=web,zone=1", "--groups", "a"}).code, 0);
+  const Outcome set = Ctl({"vm", "set", "web", "--labels", "tier=db,zone-,new=1", "--groups", "b,c", "--annotations",
+                           "note=a, b", "-o", "yaml"});
+  EXPECT_EQ(set.code, 0) << set.error;
+  EXPECT_THAT(set.out, AllOf(HasSubstr("tier: db\n"), HasSubstr("new: \"1\"\n"), Not(HasSubstr("zone")),
+                             HasSubstr("- b\n"), HasSubstr("generation: \"2\""), HasSubstr("note: \"a, b\"")));
+  EXPECT_EQ(Ctl({"vm", "set", "web", "--labels", "x=1", "--etag", "old"}).code, 4);
+  EXPECT_EQ(Ctl({"vm", "set", "nope", "--labels", "x=1"}).code, 3);
+  EXPECT_EQ(Ctl({"vm", "set", "web"}).code, 2);
+  EXPECT_EQ(Ctl({"vm", "set", "web", "--labels", "x"}).code, 2);
+}
+
+TEST_F(KinsockctlTest, AFileOfVmsIsApplied) {
+  std::ofstream(daemon_ / "vms.yaml")
+      << "name: vms/web\nlabels: {tier: web, zone: \"1\"}\nspec:\n  cid: {staticCid: 42}\n"
+      << "---\nname: db\n";
+  const Outcome applied = Ctl({"vm", "apply", "-f", daemon_ / "vms.yaml"});
+  EXPECT_EQ(applied.code, 0) << applied.error;
+  EXPECT_THAT(applied.out, AllOf(HasSubstr("web   LISTENING  42 "), HasSubstr("db ")));
+
+  std::ofstream(daemon_ / "list.yaml") << Ctl({"vm", "list", "-o", "yaml"}).out;
+  EXPECT_EQ(Ctl({"vm", "apply", "-f", daemon_ / "list.yaml", "-o", "name"}).out, "vms/db\nvms/web\n");
+  EXPECT_THAT(Ctl({"vm", "get", "web", "-o", "json"}).out, HasSubstr("\"generation\": \"1\""));
+
+  std::ofstream(daemon_ / "other.json") << R"({"name": "web", "spec": {"cid": {"staticCid": 43}}})";
+  const Outcome immutable = Ctl({"vm", "apply", "-f", daemon_ / "other.json"});
+  EXPECT_EQ(immutable.code, 4);
+  EXPECT_THAT(immutable.error, AllOf(StartsWith("web: "), HasSubstr("IMMUTABLE_FIELD"), HasSubstr("spec.cid is 42")));
+
+  std::ofstream(daemon_ / "bad.yaml") << "name: web\ncolour: red\n";
+  EXPECT_EQ(Ctl({"vm", "apply", "-f", daemon_ / "bad.yaml"}).code, 2);
+  std::ofstream(daemon_ / "worse.yaml") << "name: [\n";
+  EXPECT_THAT(Ctl({"vm", "apply", "-f", daemon_ / "worse.yaml"}).error, HasSubstr("worse.yaml:2:1: "));
+  EXPECT_EQ(Ctl({"vm", "apply", "-f", daemon_ / "none.yaml"}).code, 2);
+}
+
 TEST_F(KinsockctlTest, JsonIsThatOfTheApi) {
   ASSERT_EQ(Ctl({"vm", "create", "a", "--cid", "auto"}).code, 0);
   v1::Vm vm;

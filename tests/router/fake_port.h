@@ -3,8 +3,6 @@
 #define KINSOCK_TESTS_ROUTER_FAKE_PORT_H_
 
 #include <memory>
-#include <string>
-#include <utility>
 #include <vector>
 
 #include "router/flow.h"
@@ -15,10 +13,7 @@ namespace kinsock {
 // An endpoint that takes everything and remembers which flows it was told to reset or asked about.
 class FakePort final : public Port {
  public:
-  explicit FakePort(Cid cid, std::vector<std::string> groups = {"default"})
-      : Port(/*device=*/cid, cid, GroupSet(std::move(groups)), /*max_buffered_bytes=*/1000) {
-    set_takes_seqpacket(true);
-  }
+  explicit FakePort(Cid cid) : Port(/*device=*/cid, cid, /*max_buffered_bytes=*/1000) { set_takes_seqpacket(true); }
 
   Progress Deliver(Lane& lane, uint32_t) override {
     while (!lane.waiting.empty()) {

@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "tests/router/fake_port.h"
 
@@ -16,7 +19,12 @@ using Action = Decision::Action;
 class SwitchTest : public ::testing::Test {
  protected:
   SwitchTest() {
-    for (const auto& port : {asker_, teller_, stranger_}) routes_.Add(port);
+    routes_.Add(asker_, Groups({"a"}));
+    routes_.Add(teller_, Groups({"a", "b"}));
+    routes_.Add(stranger_, Groups({"b"}));
+  }
+  static std::shared_ptr<const GroupSet> Groups(std::vector<std::string> names) {
+    return std::make_shared<const GroupSet>(std::move(names));
   }
   VsockHeader From3To(uint64_t dst, uint16_t op = VIRTIO_VSOCK_OP_REQUEST) const {
     VsockHeader header;
@@ -29,9 +37,9 @@ class SwitchTest : public ::testing::Test {
     return DecideRoute(header, payload, *asker_, host_.get(), routes_);
   }
 
-  std::shared_ptr<FakePort> asker_ = std::make_shared<FakePort>(3, std::vector<std::string>{"a"});
-  std::shared_ptr<FakePort> teller_ = std::make_shared<FakePort>(4, std::vector<std::string>{"a", "b"});
-  std::shared_ptr<FakePort> stranger_ = std::make_shared<FakePort>(5, std::vector<std::string>{"b"});
+  std::shared_ptr<FakePort> asker_ = std::make_shared<FakePort>(3);
+  std::shared_ptr<FakePort> teller_ = std::make_shared<FakePort>(4);
+  std::shared_ptr<FakePort> stranger_ = std::make_shared<FakePort>(5);
   std::shared_ptr<FakePort> host_ = std::make_shared<FakePort>(2);
   RouteTable routes_;
 };
@@ -57,6 +65,16 @@ TEST_F(SwitchTest, AStrangerIsDenied) {
 
 TEST_F(SwitchTest, GroupsConcernNewConnectionsOnly) {
   EXPECT_EQ(Decide(From3To(5, VIRTIO_VSOCK_OP_CREDIT_UPDATE)).action, Action::kDeliver);
+}
+
+TEST_F(SwitchTest, OtherGroupsConcernTheNextConnection) {
+  routes_.SetGroups(3, Groups({"b"}));
+  EXPECT_EQ(Decide(From3To(5)).action, Action::kDeliver);
+  routes_.SetGroups(3, Groups({"c"}));
+  EXPECT_EQ(Decide(From3To(4)).reason, CloseReason::kPolicyDenied);
+  EXPECT_EQ(Decide(From3To(4, VIRTIO_VSOCK_OP_CREDIT_UPDATE)).action, Action::kDeliver);
+  routes_.SetGroups(9, Groups({"a"}));  // nobody
+  EXPECT_EQ(Decide(From3To(9)).reason, CloseReason::kPeerGone);
 }
 
 TEST_F(SwitchTest, NobodyIsAReset) {

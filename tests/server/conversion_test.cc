@@ -12,6 +12,7 @@
 #include "server/error.h"
 #include "server/vm_conversion.h"
 #include "server/vm_lifecycle.h"
+#include "server/vm_requests.h"
 
 namespace kinsock {
 namespace {

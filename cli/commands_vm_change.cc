@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <google/protobuf/util/json_util.h>
+
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "cli/error_report.h"
+#include "cli/output.h"
+#include "cli/vm_view.h"
+#include "cli/yaml_json.h"
+
+namespace kinsock {
+namespace {
+
+constexpr std::chrono::seconds kChangeTimeout{30};
+
+// What is merged into a VM is read first; somebody else may change it in between, so often in a row.
+constexpr int kMergeAttempts = 5;
+
+// A file of 1,000 VMs has some 300 KiB; what is larger was given by mistake (a disk image, a log).
+constexpr size_t kMaxFileBytes = 16u << 20;
+
+using Map = google::protobuf::Map<std::string, std::string>;
+
+ExitCode Usage(const std::string& what) {
+  std::fprintf(stderr, "kinsockctl: %s\n", what.c_str());
+  return kExitUsage;
+}
+
+struct SetFlags {
+  std::string name;
+  std::vector<std::string> labels;
+  std::vector<std::string> annotations;
+  std::vector<std::string> groups;
+  std::string etag;
+  bool validate_only = false;
+};
+
+// Puts "KEY=VALUE" into `map`, or takes "KEY-" out. Empty, or what is wrong.
+std::string Merge(const char* flag, const std::vector<std::string>& changes, Map& map) {
+  for (const std::string& change : changes) {
+    const std::vector<std::string> parts = absl::StrSplit(change, absl::MaxSplits('=', 1));
+    if (parts.size() == 2) {
+      map[parts[0]] = parts[1];
+    } else if (absl::EndsWith(change, "-")) {
+      map.erase(change.substr(0, change.size() - 1));
+    } else {
+      return absl::StrCat(flag, ": \"", change, "\" is neither KEY=VALUE nor KEY-, which takes the key out");
+    }
+  }
+  return "";
+}
+
+ExitCode Set(const SetFlags& flags, const Options& options) {
+  if (flags.labels.empty() && flags.annotations.empty() && flags.groups.empty()) {
+    return Usage("nothing to set; give --labels, --annotations or --groups\n  try: kinsockctl vm set --help");
+  }
+  Client client(options);
+  for (int attempt = 1;; ++attempt) {
+    v1::GetVmRequest question;
+    question.set_name(FullVmName(flags.name));
+    v1::Vm vm;
+    grpc::ClientContext asking;
+    client.SetDeadline(asking, kQuestionTimeout);
+    grpc::Status status = client.vms().GetVm(&asking, question, &vm);
+    if (!status.ok()) return client.Report(status);
+    v1::UpdateVmRequest request;
+    request.set_etag(flags.etag.empty() ? vm.etag() : flags.etag);
+    request.set_validate_only(flags.validate_only);
+    v1::Vm& wanted = *request.mutable_vm();
+    wanted.set_name(vm.name());
+    *wanted.mutable_labels() = vm.labels();
+    *wanted.mutable_annotations() = vm.annotations();
+    std::string fault = Merge("--labels", flags.labels, *wanted.mutable_labels());
+    if (fault.empty()) fault = Merge("--annotations", flags.annotations, *wanted.mutable_annotations());
+    if (!fault.empty()) return Usage(fault);
+    for (const std::string& group : flags.groups) wanted.mutable_spec()->add_groups(group);
+    if (!flags.labels.empty()) request.mutable_update_mask()->add_paths("labels");
+    if (!flags.annotations.empty()) request.mutable_update_mask()->add_paths("annotations");
+    if (!flags.groups.empty()) request.mutable_update_mask()->add_paths("spec.groups");
+    grpc::ClientContext changing;
+    client.SetDeadline(changing, kChangeTimeout);
+    v1::Vm changed;
+    status = client.vms().UpdateVm(&changing, request, &changed);
+    const bool overtaken = ErrorReasonOf(status) == "ETAG_MISMATCH" && flags.etag.empty();
+    if (overtaken && attempt < kMergeAttempts) continue;
+    if (!status.ok()) return client.Report(status);
+    Print(RenderVm(changed, options));
+    return kExitOk;
+  }
+}
+
+struct ApplyFlags {
+  std::string file;
+  bool validate_only = false;
+};
+
+absl::StatusOr<std::string> ReadAll(const std::string& path) {
+  std::ifstream file;
+  if (path != "-") file.open(path, std::ios::binary);
+  std::istream& in = path == "-" ? std::cin : file;
+  std::string text;
+  char buffer[65536];
+  while (in.read(buffer, sizeof(buffer)) || in.gcount() > 0) {
+    text.append(buffer, static_cast<size_t>(in.gcount()));
+    if (text.size() > kMaxFileBytes) return absl::InvalidArgumentError("is too large to be a description of VMs");
+  }
+  if (in.bad() || (path != "-" && !file.is_open())) return absl::NotFoundError("cannot be read");
+  return text;
+}
+
+// The VMs of a document: one, or a list as `vm list -o yaml` prints it.
+absl::StatusOr<std::vector<v1::Vm>> ParseVms(const std::string& text) {
+  const absl::StatusOr<std::vector<std::string>> documents = YamlToJson(text);
+  if (!documents.ok()) return documents.status();
+  std::vector<v1::Vm> vms;
+  for (const std::string& json : *documents) {
+    v1::ListVmsResponse list;
+    if (google::protobuf::util::JsonStringToMessage(json, &list).ok() && list.vms_size() > 0) {
+      vms.insert(vms.end(), list.vms().begin(), list.vms().end());
+      continue;
+    }
+    v1::Vm vm;
+    const auto parsed = google::protobuf::util::JsonStringToMessage(json, &vm);
+    if (!parsed.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("VM ", vms.size() + 1, ": ", parsed.message().ToString()));
+    }
+    vms.push_back(std::move(vm));
+  }
+  for (size_t i = 0; i < vms.size(); ++i) {
+    if (vms[i].name().empty()) {
+      return absl::InvalidArgumentError(absl::StrCat("VM ", i + 1, " has no name; give it one, as \"name: vms/web\""));
+    }
+  }
+  return vms;
+}
+
+ExitCode Apply(const ApplyFlags& flags, const Options& options) {
+  const std::string shown = flags.file == "-" ? "standard input" : flags.file;
+  const absl::StatusOr<std::string> text = ReadAll(flags.file);
+  if (!text.ok()) return Usage(absl::StrCat(shown, " ", std::string(text.status().message())));
+  const absl::StatusOr<std::vector<v1::Vm>> vms = ParseVms(*text);
+  if (!vms.ok()) return Usage(absl::StrCat(shown, ":", std::string(vms.status().message())));
+  if (vms->empty()) return Usage(absl::StrCat(shown, " describes no VM"));
+  Client client(options);
+  v1::ListVmsResponse applied;
+  ExitCode code = kExitOk;
+  for (const v1::Vm& vm : *vms) {
+    v1::ApplyVmRequest request;
+    request.set_vm_id(ShortVmName(vm.name()));
+    *request.mutable_vm() = vm;
+    request.mutable_vm()->clear_status();
+    request.set_validate_only(flags.validate_only);
+    grpc::ClientContext context;
+    client.SetDeadline(context, kChangeTimeout);
+    v1::Vm now;
+    const grpc::Status status = client.vms().ApplyVm(&context, request, &now);
+    if (status.ok()) {
+      *applied.add_vms() = now;
+      continue;
+    }
+    // The others are as good as before.
+    std::fprintf(stderr, "%s: ", vm.name().c_str());
+    const ExitCode failed = client.Report(status);
+    if (code == kExitOk) code = failed;
+    if (status.error_code() == grpc::StatusCode::UNAVAILABLE) break;
+  }
+  if (applied.vms_size() == 1 && vms->size() == 1) {
+    Print(RenderVm(applied.vms(0), options));
+  } else if (applied.vms_size() > 0) {
+    Print(RenderVms(applied, options));
+  }
+  return code;
+}
+
+}  // namespace
+
+void DeclareVmChangeCommands(CLI::App& vm, Command& command) {
+  CLI::App* set = vm.add_subcommand("set", "Change labels, annotations or groups of a VM; it keeps its connections");
+  auto set_flags = std::make_shared<SetFlags>();
+  set->add_option("NAME", set_flags->name)->required();
+  set->add_option("--labels", set_flags->labels, "Set K to V, or take K out")->delimiter(',')->option_text("K=V,K-");
+  set->add_option("--annotations", set_flags->annotations, "Likewise; may be repeated")->option_text("K=V|K-");
+  set->add_option("--groups", set_flags->groups, "In place of those it has; for new connections")
+      ->delimiter(',')
+      ->option_text("A,B");
+  set->add_option("--etag", set_flags->etag, "Only if this is its etag")->option_text("ETAG");
+  set->add_flag("--validate-only", set_flags->validate_only, "Check everything, change nothing");
+  set->callback(
+      [set_flags, &command] { command = [set_flags](const Options& options) { return Set(*set_flags, options); }; });
+
+  CLI::App* apply = vm.add_subcommand("apply", "Make VMs, or change them, until they are as a file says");
+  auto apply_flags = std::make_shared<ApplyFlags>();
+  apply->add_option("-f,--file", apply_flags->file, "YAML or JSON as `vm get -o yaml` prints it; - is standard input")
+      ->required()
+      ->option_text("FILE|-");
+  apply->add_flag("--validate-only", apply_flags->validate_only, "Check everything, change nothing");
+  apply->callback([apply_flags, &command] {
+    command = [apply_flags](const Options& options) { return Apply(*apply_flags, options); };
+  });
+}
+
+}  // namespace kinsock

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/vm_change.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "router/policy.h"
+#include "server/text.h"
+#include "server/vm_validation.h"
+
+namespace kinsock {
+namespace {
+
+std::string Describe(const CidRequest& cid) {
+  switch (cid.kind) {
+    case CidRequest::Kind::kAutomatic:
+      return "automatic";
+    case CidRequest::Kind::kFixed:
+      return absl::StrCat(cid.first);
+    case CidRequest::Kind::kRange:
+      return absl::StrCat("from ", cid.first, " to ", cid.last);
+  }
+  return "";
+}
+
+std::string Describe(const std::optional<VsockProxy>& proxy) {
+  if (!proxy.has_value()) return "not there";
+  return absl::StrCat("to ", proxy->forward_cid, ", with the ports ", absl::StrJoin(proxy->listen_ports, ","));
+}
+
+uint32_t OrDefault(uint32_t value, uint32_t otherwise) { return value != 0 ? value : otherwise; }
+
+}  // namespace
+
+std::vector<FieldViolation> ImmutableDifferences(const VmSnapshot& vm, const VmSpec& wanted, const VmSocketPaths& paths,
+                                                 Compare compare) {
+  const VmSpec& spec = vm.definition->spec;
+  const bool all = compare == Compare::kAll;
+  std::vector<FieldViolation> differences;
+  const auto expect = [&](bool said, bool same, const char* field, const std::string& now) {
+    if (same || !(all || said)) return;
+    differences.push_back({field, absl::StrCat("is ", now, " and cannot change while the VM exists")});
+  };
+  expect(wanted.cid != CidRequest(), wanted.cid == spec.cid, "vm.spec.cid", Describe(spec.cid));
+  expect(!wanted.vhost_user_socket.empty(), paths.vhost_user == vm.status.vhost_user_socket,
+         "vm.spec.vhost_user_socket", vm.status.vhost_user_socket);
+  expect(wanted.has_uds, wanted.has_uds == spec.has_uds && wanted.uds_path == spec.uds_path, "vm.spec.uds.path",
+         spec.has_uds ? spec.uds_path : "not there");
+  expect(wanted.vsock_proxy.has_value(), wanted.vsock_proxy == spec.vsock_proxy, "vm.spec.vsock_proxy",
+         Describe(spec.vsock_proxy));
+  const uint32_t queue = OrDefault(spec.queue_size, VmSpec::kDefaultQueueSize);
+  expect(wanted.queue_size != 0, OrDefault(wanted.queue_size, VmSpec::kDefaultQueueSize) == queue, "vm.spec.queue_size",
+         absl::StrCat(queue));
+  const uint32_t buffer = OrDefault(spec.tx_buffer_bytes, VmSpec::kDefaultTxBufferBytes);
+  expect(wanted.tx_buffer_bytes != 0, OrDefault(wanted.tx_buffer_bytes, VmSpec::kDefaultTxBufferBytes) == buffer,
+         "vm.spec.tx_buffer_bytes", absl::StrCat(buffer));
+  return differences;
+}
+
+std::vector<std::string> EffectiveGroups(const VmSpec& spec) {
+  if (spec.groups.empty()) return {VmSpec::kDefaultGroup};
+  return GroupSet(spec.groups).names();
+}
+
+absl::StatusOr<std::shared_ptr<const VmDefinition>> Change(const std::shared_ptr<const VmDefinition>& current,
+                                                           const VmUpdate& update) {
+  VmCreation check;
+  check.id = current->id;
+  check.labels = update.labels.value_or(current->labels);
+  check.annotations = update.annotations.value_or(current->annotations);
+  check.spec.groups = update.groups.value_or(current->spec.groups);
+  check.request_id = update.request_id;
+  const std::vector<FieldViolation> violations = CheckVm(check);
+  if (!violations.empty()) return FieldsInvalid("vm " + Quoted(current->id), violations);
+
+  const bool same_groups = EffectiveGroups(check.spec) == EffectiveGroups(current->spec);
+  if (same_groups && check.labels == current->labels && check.annotations == current->annotations) return current;
+  auto next = std::make_shared<VmDefinition>(*current);
+  ++next->generation;
+  next->labels = std::move(check.labels);
+  next->annotations = std::move(check.annotations);
+  if (!same_groups) next->spec.groups = std::move(check.spec.groups);
+  return std::shared_ptr<const VmDefinition>(std::move(next));
+}
+
+}  // namespace kinsock

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_SERVER_VM_DELETION_H_
+#define KINSOCK_SERVER_VM_DELETION_H_
+
+#include <cstdint>
+#include <string>
+
+namespace kinsock {
+
+// What to delete. Plain value.
+struct VmDeletion {
+  std::string id;
+  std::string etag;  // empty: whatever it is
+  std::string uid;   // empty: whatever it is
+  bool force = false;
+  bool allow_missing = false;
+  std::string request_id;     // empty: not repeatable
+  uint64_t request_hash = 0;  // as in VmCreation
+  bool validate_only = false;
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_SERVER_VM_DELETION_H_

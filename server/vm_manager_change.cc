@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// VmManager: VMs that exist and become other than they were.
+#include <utility>
+
+#include "server/error.h"
+#include "server/log.h"
+#include "server/managed_vm.h"
+#include "server/text.h"
+#include "server/vm_change.h"
+#include "server/vm_manager.h"
+#include "server/vm_refusals.h"
+#include "server/vm_validation.h"
+
+namespace kinsock {
+
+void VmManager::Update(VmUpdate update, Done done) {
+  loop_.thread().AssertHeld();
+  if (closed_) return done(ShuttingDown());
+  if (!update.validate_only) done = gate_.Enter(update.request_id, update.request_hash, std::move(done));
+  if (done) UpdateOnce(std::move(update), std::move(done));
+}
+
+void VmManager::UpdateOnce(VmUpdate update, Done done) {
+  const auto found = vms_.find(update.id);
+  if (found == vms_.end()) return done(VmNotFound(update.id));
+  Vm& vm = *found->second;
+  if (!vm.served) {
+    vm.when_made.push_back([this, update = std::move(update), done = std::move(done)]() mutable {
+      UpdateOnce(std::move(update), std::move(done));
+    });
+    return;
+  }
+  const VmDefinition& current = *vm.now->definition;
+  if (vm.deleting()) return done(VmIsBeingDeleted(current));
+  if (!update.etag.empty() && update.etag != current.etag()) return done(EtagMismatch(current, update.etag));
+  const VmSocketPaths paths = VmSocketPaths::Resolve({.id = update.id, .spec = update.also}, runtime_dir_);
+  const std::vector<FieldViolation> differences =
+      ImmutableDifferences(*vm.now, update.also, paths, Compare::kWhereSaid);
+  if (!differences.empty()) return done(FieldsInvalid("vm " + Quoted(update.id), differences));
+  absl::StatusOr<std::shared_ptr<const VmDefinition>> next = Change(vm.now->definition, update);
+  if (!next.ok()) return done(next.status());
+  Commit(vm, *std::move(next), update.validate_only, std::move(done));
+}
+
+void VmManager::Apply(VmApplication application, Done done) {
+  loop_.thread().AssertHeld();
+  if (closed_) return done(ShuttingDown());
+  const VmCreation& vm = application.vm;
+  if (!vm.validate_only) done = gate_.Enter(vm.request_id, vm.request_hash, std::move(done));
+  if (done) ApplyOnce(std::move(application), std::move(done));
+}
+
+void VmManager::ApplyOnce(VmApplication application, Done done) {
+  VmCreation& wanted = application.vm;
+  const auto found = vms_.find(wanted.id);
+  if (found == vms_.end()) {
+    if (!application.etag.empty()) return done(VmNotFound(wanted.id));
+    return CreateOnce(std::move(wanted), std::move(done));
+  }
+  Vm& vm = *found->second;
+  if (!vm.served) {
+    vm.when_made.push_back([this, application = std::move(application), done = std::move(done)]() mutable {
+      ApplyOnce(std::move(application), std::move(done));
+    });
+    return;
+  }
+  const VmDefinition& current = *vm.now->definition;
+  const std::vector<FieldViolation> violations = CheckVm(wanted);
+  if (!violations.empty()) return done(FieldsInvalid("vm " + Quoted(wanted.id), violations));
+  if (vm.deleting()) return done(VmIsBeingDeleted(current));
+  if (!application.etag.empty() && application.etag != current.etag()) {
+    return done(EtagMismatch(current, application.etag));
+  }
+  const VmSocketPaths paths = VmSocketPaths::Resolve(wanted, runtime_dir_);
+  const std::vector<FieldViolation> differences = ImmutableDifferences(*vm.now, wanted.spec, paths, Compare::kAll);
+  if (!differences.empty()) return done(ImmutableFields(current, differences));
+  VmUpdate update;
+  update.id = wanted.id;
+  update.labels = std::move(wanted.labels);
+  update.annotations = std::move(wanted.annotations);
+  update.groups = std::move(wanted.spec.groups);
+  absl::StatusOr<std::shared_ptr<const VmDefinition>> next = Change(vm.now->definition, update);
+  if (!next.ok()) return done(next.status());
+  Commit(vm, *std::move(next), wanted.validate_only, std::move(done));
+}
+
+// `next` is what the VM is from now on; `done` when every reactor goes by it.
+void VmManager::Commit(Vm& vm, std::shared_ptr<const VmDefinition> next, bool validate_only, Done done) {
+  if (next == vm.now->definition) return done(vm.now);
+  if (validate_only) {
+    auto would_be = std::make_shared<VmSnapshot>(*vm.now);
+    would_be->definition = std::move(next);
+    return done(VmSnapshotPtr(std::move(would_be)));
+  }
+  std::vector<std::string> groups = EffectiveGroups(next->spec);
+  const bool other_groups = groups != EffectiveGroups(vm.now->definition->spec);
+  const int64_t generation = next->generation;
+  Log(LogLevel::kInfo, "vm.updated").With("vm", next->name()).With("generation", generation);
+  VmStatus status = vm.now->status;
+  if (!other_groups) {
+    // An earlier change may still be on its way to the reactors.
+    if (vm.changes_under_way == 0) status.observed_generation = generation;
+    Publish(vm, VmEvent::Type::kModified, std::move(next), std::move(status));
+    return done(vm.now);
+  }
+  ++vm.changes_under_way;
+  Publish(vm, VmEvent::Type::kModified, std::move(next), std::move(status));
+  pool_.SetGroups(vm.device, std::move(groups),
+                  [this, device = vm.device, id = vm.now->definition->id, done = std::move(done)]() mutable {
+                    Vm* changed = Find(device);
+                    if (changed == nullptr) return done(VmNotFound(id));
+                    OnObserved(*changed);
+                    done(changed->now);
+                  });
+}
+
+// A change has reached all reactors.
+void VmManager::OnObserved(Vm& vm) {
+  if (--vm.changes_under_way > 0 || vm.deleting()) return;
+  VmStatus status = vm.now->status;
+  status.observed_generation = vm.now->definition->generation;
+  Publish(vm, VmEvent::Type::kModified, std::move(status));
+}
+
+}  // namespace kinsock

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/vm_requests.h"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/util/field_mask_util.h"
+#include "server/error.h"
+#include "server/text.h"
+#include "server/vm_validation.h"
+
+namespace kinsock {
+namespace {
+
+using Violations = std::vector<FieldViolation>;
+
+// Two requests that ask the same have the same hash, whatever their request_id; those of two methods never.
+template <typename Request>
+uint64_t HashOf(Request request) {
+  if (request.request_id().empty()) return 0;
+  request.clear_request_id();
+  std::string bytes = request.GetTypeName();
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream out(&stream);
+    out.SetSerializationDeterministic(true);  // maps in the order of their keys
+    request.SerializeToCodedStream(&out);
+  }
+  return std::hash<std::string>()(bytes);
+}
+
+CidRequest ToCidRequest(const v1::CidRequest& request, Violations& violations) {
+  switch (request.request_case()) {
+    case v1::CidRequest::kStaticCid:
+      return CidRequest::Fixed(request.static_cid());
+    case v1::CidRequest::kRange:
+      return CidRequest::Range(request.range().first(), request.range().last());
+    case v1::CidRequest::kAutomatic:
+      if (!request.automatic()) {
+        violations.push_back({"vm.spec.cid.automatic", "is false; set it to true, or choose static_cid or range"});
+      }
+      break;
+    case v1::CidRequest::REQUEST_NOT_SET:
+      break;
+  }
+  return CidRequest::Automatic();
+}
+
+VmSpec ToVmSpec(const v1::VmSpec& spec, Violations& violations) {
+  VmSpec out;
+  out.cid = ToCidRequest(spec.cid(), violations);
+  out.vhost_user_socket = spec.vhost_user_socket();
+  out.has_uds = spec.has_uds();
+  out.uds_path = spec.uds().path();
+  if (spec.has_vsock_proxy()) {
+    const v1::VsockProxy& proxy = spec.vsock_proxy();
+    out.vsock_proxy = VsockProxy{.forward_cid = proxy.forward_cid(),
+                                 .listen_ports = {proxy.listen_ports().begin(), proxy.listen_ports().end()}};
+  }
+  out.groups = {spec.groups().begin(), spec.groups().end()};
+  out.queue_size = spec.queue_size();
+  out.tx_buffer_bytes = spec.tx_buffer_bytes();
+  return out;
+}
+
+// What CreateVm and ApplyVm have in common.
+template <typename Request>
+absl::StatusOr<VmCreation> ToVm(const Request& request) {
+  Violations violations;
+  VmCreation creation;
+  creation.id = request.vm_id();
+  creation.request_id = request.request_id();
+  creation.validate_only = request.validate_only();
+  creation.request_hash = HashOf(request);
+  creation.labels = {request.vm().labels().begin(), request.vm().labels().end()};
+  creation.annotations = {request.vm().annotations().begin(), request.vm().annotations().end()};
+  creation.spec = ToVmSpec(request.vm().spec(), violations);
+  if (violations.empty()) return creation;
+  // One of its kind was found here; the client is to see it together with all others.
+  for (FieldViolation& other : CheckVm(creation)) violations.push_back(std::move(other));
+  return FieldsInvalid("vm " + Quoted(creation.id), violations);
+}
+
+// The id in `name`; otherwise says what is wrong with the field `field`.
+std::string ParseName(std::string_view name, const char* field, Violations& violations) {
+  constexpr std::string_view kPrefix = "vms/";
+  if (absl::StartsWith(AbslView(name), AbslView(kPrefix)) && IsVmId(name.substr(kPrefix.size()))) {
+    return std::string(name.substr(kPrefix.size()));
+  }
+  violations.push_back({field, absl::StrCat(Quoted(name), " is not the name of a VM; give \"vms/{vm_id}\"")});
+  return "";
+}
+
+constexpr char kMutable[] = "\"labels\", \"annotations\", \"spec.groups\" or \"*\"";
+
+// Which fields an update names.
+struct Mask {
+  bool labels = false;
+  bool annotations = false;
+  bool groups = false;
+};
+
+bool IsWithin(const std::string& path, const std::string& field) {
+  return path == field || absl::StartsWith(path, field + ".");
+}
+
+std::string MaskFault(const std::string& path) {
+  if (!google::protobuf::util::FieldMaskUtil::IsValidPath<v1::Vm>(path)) {
+    return absl::StrCat(Quoted(path), " is no field of a VM; name ", kMutable);
+  }
+  if (IsWithin(path, "spec")) {
+    return absl::StrCat(Quoted(path), " is immutable while the VM exists; name ", kMutable);
+  }
+  return absl::StrCat(Quoted(path), " is immutable: the daemon says it; name ", kMutable);
+}
+
+Mask ParseMask(const v1::UpdateVmRequest& request, Violations& violations) {
+  Mask mask;
+  const v1::Vm& vm = request.vm();
+  if (!request.has_update_mask() || request.update_mask().paths().empty()) {
+    return {!vm.labels().empty(), !vm.annotations().empty(), !vm.spec().groups().empty()};
+  }
+  for (const std::string& path : request.update_mask().paths()) {
+    if (path == "*") {
+      mask = {true, true, true};
+    } else if (path == "labels") {
+      mask.labels = true;
+    } else if (path == "annotations") {
+      mask.annotations = true;
+    } else if (path == "spec.groups") {
+      mask.groups = true;
+    } else {
+      violations.push_back({"update_mask", MaskFault(path)});
+    }
+  }
+  return mask;
+}
+
+// Whether the rest of the spec is looked at: unless the mask says precisely what is meant.
+bool ReadsAll(const v1::UpdateVmRequest& request) {
+  const auto& paths = request.update_mask().paths();
+  return paths.empty() || std::find(paths.begin(), paths.end(), "*") != paths.end();
+}
+
+}  // namespace
+
+absl::StatusOr<VmCreation> ToVmCreation(const v1::CreateVmRequest& request) { return ToVm(request); }
+
+absl::StatusOr<VmApplication> ToVmApplication(const v1::ApplyVmRequest& request) {
+  absl::StatusOr<VmCreation> vm = ToVm(request);
+  if (!vm.ok()) return vm.status();
+  return VmApplication{.vm = *std::move(vm), .etag = request.etag()};
+}
+
+absl::StatusOr<VmUpdate> ToVmUpdate(const v1::UpdateVmRequest& request) {
+  Violations violations;
+  VmUpdate update;
+  const v1::Vm& vm = request.vm();
+  update.id = ParseName(vm.name(), "vm.name", violations);
+  update.etag = request.etag();
+  update.request_id = request.request_id();
+  update.request_hash = HashOf(request);
+  update.validate_only = request.validate_only();
+  const Mask mask = ParseMask(request, violations);
+  if (mask.labels) update.labels.emplace(vm.labels().begin(), vm.labels().end());
+  if (mask.annotations) update.annotations.emplace(vm.annotations().begin(), vm.annotations().end());
+  if (mask.groups) update.groups.emplace(vm.spec().groups().begin(), vm.spec().groups().end());
+  if (ReadsAll(request)) update.also = ToVmSpec(vm.spec(), violations);
+  if (!violations.empty()) return FieldsInvalid("", violations);
+  return update;
+}
+
+absl::StatusOr<VmDeletion> ToVmDeletion(const v1::DeleteVmRequest& request) {
+  Violations violations;
+  VmDeletion deletion;
+  deletion.id = ParseName(request.name(), "name", violations);
+  deletion.etag = request.etag();
+  deletion.uid = request.uid();
+  deletion.force = request.force();
+  deletion.allow_missing = request.allow_missing();
+  deletion.request_id = request.request_id();
+  deletion.request_hash = HashOf(request);
+  deletion.validate_only = request.validate_only();
+  CheckRequestId(deletion.request_id, violations);
+  if (!violations.empty()) return FieldsInvalid("", violations);
+  return deletion;
+}
+
+absl::StatusOr<std::string> ToVmId(std::string_view name) {
+  Violations violations;
+  std::string id = ParseName(name, "name", violations);
+  if (!violations.empty()) return FieldsInvalid("", violations);
+  return id;
+}
+
+}  // namespace kinsock

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "base/event_loop.h"
 #include "server/admin_service.h"
 #include "server/api_listener.h"
@@ -20,6 +21,8 @@
 #include "server/process.h"
 #include "server/reactor_pool.h"
 #include "server/socket_registry.h"
+#include "server/state_store.h"
+#include "server/vm_journal.h"
 #include "server/vm_manager.h"
 #include "server/vm_service.h"
 
@@ -27,7 +30,8 @@ namespace kinsock {
 
 // All of kinsockd, put together and taken apart in the reverse order.
 //
-//     Start:  lock and bind the API sockets - reactors - VMs of the configuration - gRPC - accept - READY
+//     Start:  lock and bind the API sockets - state file - reactors - VMs of the configuration, then those of the
+//             state file - gRPC - accept - READY
 //     Stop:   no new API connections - watches end - calls finish - gRPC gone - sockets removed - reactors joined
 //
 // Nothing is made before the API sockets are ours: a second daemon is refused before it touches anything.
@@ -51,7 +55,10 @@ class Daemon {
 
  private:
   absl::Status BindApi();
+  absl::StatusOr<SavedState> OpenState();
+  absl::Status CheckNames(const SavedState& saved) const;
   absl::Status CreateConfiguredVms();
+  void ServeSavedVms();
   absl::Status StartApi();
   void ReturnMemoryFromTimeToTime();
   DaemonInfo Look();
@@ -69,6 +76,8 @@ class Daemon {
   SocketRegistry sockets_;
   std::vector<LockFile> api_locks_;
   std::vector<BoundSocket> api_sockets_;
+  NoJournal no_journal_;
+  std::unique_ptr<StateStore> store_;  // null: memory only
   EventHub hub_;
   std::unique_ptr<ReactorPool> pool_;
   std::unique_ptr<VmManager> manager_;

@@ -41,6 +41,7 @@ struct Flags {
   std::vector<std::string> vms;
   std::map<std::string, std::string> single_vm;  // setting -> value
   std::vector<std::string> api;
+  std::string state_dir;
   std::string reactors = "auto";
   uint32_t poll_us = 20;  // docs/adr/0010-polling.md
   std::string log_format = "kv";
@@ -75,6 +76,10 @@ void Declare(CLI::App& app, Flags& flags) {
                  "Where to serve the gRPC API; the default, when no VM is given here, is unix:" + DefaultApiSocket())
       ->option_text("unix:PATH")
       ->allow_extra_args(false);
+  app.add_option("--state-dir", flags.state_dir,
+                 "Where VMs that are created through the API are kept, so that they are there again after a restart; "
+                 "by default they are not (docs/state.md)")
+      ->option_text("DIR");
   app.add_option("--reactors", flags.reactors, "Threads that move packets; auto: one for two CPUs, at most 4")
       ->option_text("N|auto");
   app.add_option("--poll-us", flags.poll_us,
@@ -176,6 +181,7 @@ absl::StatusOr<Config> Interpret(const Flags& flags) {
     if (file.ok()) {
       config.vms = std::move(file->vms);
       config.api_sockets = std::move(file->api_sockets);
+      config.state_dir = std::move(file->state_dir);
     } else {
       faults.emplace_back(file.status().message());
     }
@@ -185,6 +191,7 @@ absl::StatusOr<Config> Interpret(const Flags& flags) {
   ParseReactors(flags.reactors, config, faults);
   config.poll = std::chrono::microseconds(flags.poll_us);
   ParseApi(flags, config, faults);
+  if (!flags.state_dir.empty()) config.state_dir = UserPath(flags.state_dir);
   if (flags.log_format == "json") {
     config.log_format = LogFormat::kJson;
   } else if (flags.log_format != "kv") {

@@ -126,8 +126,9 @@ absl::StatusOr<Sqlite> OpenChecked(const std::string& path) {
             : *mode == "wal" ? absl::OkStatus()
                              : absl::UnavailableError(absl::StrCat("journal mode WAL is refused, it is ", *mode));
   }
-  // A log that grew while a reader held it back is cut again when it can be.
-  if (ready.ok()) ready = db->Execute("PRAGMA synchronous=FULL;PRAGMA journal_size_limit=16777216");
+  // A log that grew while a reader held it back is cut again when it can be. Somebody who copies the file may hold it
+  // for a moment.
+  if (ready.ok()) ready = db->Execute("PRAGMA synchronous=FULL;PRAGMA journal_size_limit=16777216;PRAGMA busy_timeout=2000");
   if (ready.ok()) ready = MigrateState(*db);
   if (!ready.ok()) return StateUnusable(path, std::string(ready.message()));
   return db;

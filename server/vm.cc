@@ -21,6 +21,8 @@ const char* VmStateName(VmState state) {
       return "SUSPENDED";
     case VmState::kDeleting:
       return "DELETING";
+    case VmState::kFailed:
+      return "FAILED";
   }
   return "STATE_UNSPECIFIED";
 }

@@ -43,6 +43,7 @@ enum class VmState : uint8_t {
   kActive,
   kSuspended,
   kDeleting,
+  kFailed,
 };
 
 // As the API spells it: "LISTENING". Static storage.

@@ -54,6 +54,8 @@ v1::VmStatus::State StateToProto(VmState state) {
       return v1::VmStatus::SUSPENDED;
     case VmState::kDeleting:
       return v1::VmStatus::DELETING;
+    case VmState::kFailed:
+      return v1::VmStatus::FAILED;
   }
   return v1::VmStatus::STATE_UNSPECIFIED;
 }

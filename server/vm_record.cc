@@ -9,6 +9,7 @@
 #include "api/kinsock/v1/vm_service.pb.h"
 #include "base/status_macros.h"
 #include "server/vm_conversion.h"
+#include "server/vm_requests.h"
 
 namespace kinsock {
 

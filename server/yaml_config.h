@@ -14,11 +14,13 @@ namespace kinsock {
 struct YamlConfig {
   std::vector<ConfiguredVm> vms;
   std::vector<std::string> api_sockets;
+  std::string state_dir;  // empty: not said
 };
 
 // Reads the YAML text `yaml`. `file` is its name, for messages.
 //
 //     api: {listen: ["unix:%t/kinsock/api.sock"]}
+//     state: {dir: "%S/kinsock"}
 //     vms: [{name: web-1, guest_cid: 42, socket: /run/web-1.sock, uds_path: /run/web-1.uds, groups: "web+db"}]
 //
 // A file of the existing daemon has only `vms` and loads unchanged; `groups` may be a list, too. INVALID_ARGUMENT: a

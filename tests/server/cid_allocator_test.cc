@@ -38,7 +38,7 @@ TEST_F(CidAllocatorTest, AutomaticCidsComeOneAfterTheOther) {
 
 TEST_F(CidAllocatorTest, AFreedCidIsNotTheNextOneEvenWhenRested) {
   const Cid first = Take(CidRequest::Automatic());
-  cids_.Release(first);
+  cids_.Release(first, "vms/a");
   clock_.Advance(CidAllocator::kRest);
   EXPECT_EQ(Take(CidRequest::Automatic()), first + 1);
 }
@@ -59,7 +59,7 @@ TEST_F(CidAllocatorTest, AutomaticSkipsWhatWasTakenByHand) {
 
 TEST_F(CidAllocatorTest, AFreedCidRestsForAMinuteBeforeAnotherVmHasIt) {
   Take(CidRequest::Fixed(42), "vms/a");
-  cids_.Release(42);
+  cids_.Release(42, "vms/a");
   EXPECT_EQ(cids_.resting(), 1u);
   const absl::Status refused = cids_.Allocate(CidRequest::Fixed(42), "vms/b").status();
   EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
@@ -74,7 +74,7 @@ TEST_F(CidAllocatorTest, AFreedCidRestsForAMinuteBeforeAnotherVmHasIt) {
 
 TEST_F(CidAllocatorTest, TheVmThatHadItMayComeBackAtOnce) {
   Take(CidRequest::Fixed(42), "vms/a");
-  cids_.Release(42);
+  cids_.Release(42, "vms/a");
   EXPECT_EQ(Take(CidRequest::Fixed(42), "vms/a"), 42u);
   EXPECT_EQ(cids_.resting(), 0u);
   // It is a's again: the old rest does not free it under its feet.
@@ -86,7 +86,7 @@ TEST_F(CidAllocatorTest, ARangeIsUsedUpRoundAndRound) {
   const CidRequest range = CidRequest::Range(100, 102);
   EXPECT_EQ(Take(range), 100u);
   EXPECT_EQ(Take(range), 101u);
-  cids_.Release(100);
+  cids_.Release(100, "vms/a");
   clock_.Advance(CidAllocator::kRest);
   EXPECT_EQ(Take(range), 102u);
   EXPECT_EQ(Take(range), 100u);
@@ -115,7 +115,7 @@ TEST_F(CidAllocatorTest, PeekTakesNothing) {
 }
 
 TEST_F(CidAllocatorTest, CreatingAndDeletingWithoutEndIsRefusedUntilSomeAreFree) {
-  for (size_t i = 0; i < CidAllocator::kMaxResting; ++i) cids_.Release(Take(CidRequest::Automatic()));
+  for (size_t i = 0; i < CidAllocator::kMaxResting; ++i) cids_.Release(Take(CidRequest::Automatic()), "vms/a");
   EXPECT_EQ(Refusal(CidRequest::Automatic(), "vms/b"), "QUOTA_EXCEEDED");
   clock_.Advance(CidAllocator::kRest);
   Take(CidRequest::Automatic());

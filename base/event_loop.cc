@@ -146,6 +146,10 @@ void EventLoop::Rearm(int fd, uint32_t events, FdHandler& handler) {
 
 void EventLoop::Forget(int fd, FdHandler& handler) {
   epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+  ForgetClosing(handler);
+}
+
+void EventLoop::ForgetClosing(FdHandler& handler) {
   for (int i = 0; i < batch_size_; ++i) {
     if (batch_[i].data.ptr == &handler) batch_[i].data.ptr = nullptr;
   }

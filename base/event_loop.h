@@ -110,6 +110,9 @@ class EventLoop {
   void Rearm(int fd, uint32_t events, FdHandler& handler);
   // Ends the interest: no call to `handler` for `fd` follows, even if it was ready already. Before close().
   void Forget(int fd, FdHandler& handler);
+  // The same for a descriptor that the caller closes next and of which there is no duplicate: that ends the kernel's
+  // interest without a system call of its own.
+  void ForgetClosing(FdHandler& handler);
 
   // The longest that the loop looks for work before it sleeps; zero, the default, is never.
   void set_max_spin(std::chrono::nanoseconds max_spin) { max_spin_ = max_spin; }

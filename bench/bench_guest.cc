@@ -130,12 +130,16 @@ BenchGuest::Connection& BenchGuest::Connect(uint64_t cid, uint32_t port) {
 void BenchGuest::Send(Connection& connection, uint64_t bytes, uint32_t write_bytes) {
   connection.to_send += bytes;
   connection.write_bytes = write_bytes;
-  if (std::exchange(connection.listed, true)) return;
+  List(connection);
+}
+
+void BenchGuest::List(Connection& connection) {
+  if (connection.to_send == 0 || std::exchange(connection.listed, true)) return;
   senders_.push_back(&connection);
 }
 
 void BenchGuest::StopSending() {
-  for (Connection* connection : senders_) connection->to_send = 0;
+  for (const std::unique_ptr<Connection>& connection : connections_) connection->to_send = 0;
 }
 
 const BenchGuest::Connection* BenchGuest::Find(uint32_t local_port, uint64_t peer_cid, uint32_t peer_port) const {
@@ -229,29 +233,23 @@ uint32_t BenchGuest::NextWrite(const Connection& connection) {
   return 1 + static_cast<uint32_t>(random_ >> 8) % most;
 }
 
-// One packet of each sender in turn, as programs that all write would do.
+// One packet of each sender in turn, as programs that all write would do. Who may not send sleeps, and costs nothing
+// until the peer has said something.
 bool BenchGuest::SendPayload() {
   bool any = false;
-  size_t idle = 0;
-  while (!senders_.empty() && !free_slots_.empty() && idle < senders_.size()) {
-    next_sender_ %= senders_.size();
+  while (!senders_.empty() && !free_slots_.empty()) {
+    if (next_sender_ >= senders_.size()) next_sender_ = 0;
     Connection& connection = *senders_[next_sender_];
-    if (connection.to_send == 0 || connection.state == Connection::State::kReset) {
-      connection.listed = false;
-      senders_.erase(senders_.begin() + static_cast<ptrdiff_t>(next_sender_));
-      idle = 0;
-      continue;
-    }
-    ++next_sender_;
     const uint32_t under_way = connection.tx_cnt - connection.peer_fwd_cnt;
     const uint32_t room = connection.peer_buf_alloc > under_way ? connection.peer_buf_alloc - under_way : 0;
     const auto bytes = static_cast<uint32_t>(
         std::min<uint64_t>({NextWrite(connection), room, connection.to_send, kMaxPayload}));
     if (connection.state != Connection::State::kOpen || bytes == 0) {
-      ++idle;
+      connection.listed = false;
+      senders_.erase(senders_.begin() + static_cast<ptrdiff_t>(next_sender_));
       continue;
     }
-    idle = 0;
+    ++next_sender_;
     connection.advertised = connection.fwd_cnt;
     Put(Header(connection, VIRTIO_VSOCK_OP_RW), bytes, &connection);
     connection.tx_cnt += bytes;
@@ -307,6 +305,7 @@ void BenchGuest::Receive(const std::byte* buffer, uint32_t written) {
   Connection& connection = *it->second;
   connection.peer_buf_alloc = header.buf_alloc;
   connection.peer_fwd_cnt = header.fwd_cnt;
+  List(connection);
   switch (header.op) {
     case VIRTIO_VSOCK_OP_RESPONSE:
       connection.state = Connection::State::kOpen;

@@ -137,6 +137,7 @@ class BenchGuest {
   void Attach(const std::string& socket);
   bool PollReceive();
   bool PollTransmit();
+  void List(Connection& connection);
   bool SendPayload();
   void Receive(const std::byte* buffer, uint32_t written);
   void Accept(const Key& key, const virtio_vsock_hdr& request);
@@ -174,7 +175,7 @@ class BenchGuest {
 
   std::vector<std::unique_ptr<Connection>> connections_;
   absl::flat_hash_map<Key, Connection*> by_key_;
-  std::vector<Connection*> senders_;    // have something to send
+  std::vector<Connection*> senders_;    // have something to send, and may
   size_t next_sender_ = 0;
   std::deque<virtio_vsock_hdr> control_;   // waits for a slot
   absl::flat_hash_map<uint32_t, std::function<void(Connection&)>> listeners_;

@@ -11,26 +11,26 @@ namespace kinsock {
 // of the same name for each (api/kinsock/v1/stats.proto), or the daemon does not compile.
 
 // Written by the device's reactor: what the guest sends. Members are called from_guest_<name>.
-#define KINSOCK_FROM_GUEST_STATS(X)                                                  \
-  X(packets, "chains with a packet taken off the transmit ring")                     \
-  X(host_packets, "packets passed on to the host")                                   \
-  X(host_bytes, "payload bytes passed on to the host")                               \
-  X(sibling_packets, "packets passed on to other guests")                            \
-  X(sibling_bytes, "payload bytes passed on to other guests")                        \
-  X(refused, "packets answered with an RST by the switch")                           \
-  X(malformed_chains, "transmit chains without a usable packet")                     \
-  X(dropped_spoofed_source, "packets dropped: src_cid is not the guest's own")       \
-  X(dropped_reserved_bits, "packets dropped: upper half of a CID is not zero")       \
-  X(dropped_reset_of_reset, "RSTs dropped: they concern no connection")              \
-  X(credit_violations, "connections reset: sent beyond the receiver's window")       \
-  X(copied_bytes, "payload copied aside because the receiver had no room")           \
-  X(limited_connections, "connections refused: the guest has as many as it may")     \
-  X(limited_pending_connections, "connections refused: too many await their answer") \
-  X(limited_replies, "times the ring was left alone: too many RSTs await buffers")   \
+#define KINSOCK_FROM_GUEST_STATS(X)                                                         \
+  X(packets, "chains with a packet taken off the transmit ring")                            \
+  X(host_packets, "packets passed on to the host")                                          \
+  X(host_bytes, "payload bytes passed on to the host")                                      \
+  X(sibling_packets, "packets passed on to other guests")                                   \
+  X(sibling_bytes, "payload bytes passed on to other guests")                               \
+  X(refused, "packets answered with an RST by the switch")                                  \
+  X(malformed_chains, "transmit chains without a usable packet")                            \
+  X(dropped_spoofed_source, "packets dropped: src_cid is not the guest's own")              \
+  X(dropped_reserved_bits, "packets dropped: upper half of a CID is not zero")              \
+  X(dropped_reset_of_reset, "RSTs dropped: they concern no connection")                     \
+  X(credit_violations, "connections reset: sent beyond the receiver's window")              \
+  X(copied_bytes, "payload copied aside because the receiver had no room")                  \
+  X(limited_connections, "connections refused: the guest has as many as it may")            \
+  X(limited_pending_connections, "connections refused: too many await their answer")        \
+  X(limited_replies, "times the ring was left alone: too many RSTs await buffers")          \
   X(limited_control, "times the guest was left alone: it sent too much that moves nothing") \
-  X(kicks, "notifications received for the transmit ring")                           \
-  X(interrupts, "interrupts sent for the transmit ring")                             \
-  X(rests, "times the ring was left alone: half of it awaits busy receivers")        \
+  X(kicks, "notifications received for the transmit ring")                                  \
+  X(interrupts, "interrupts sent for the transmit ring")                                    \
+  X(rests, "times the ring was left alone: half of it awaits busy receivers")               \
   X(rested_nanoseconds, "time of these rests")
 
 // Written under the lock of the device's receive side: what the guest gets. Members are called to_guest_<name>.
@@ -44,8 +44,8 @@ namespace kinsock {
   X(limited_connections, "connections refused: the guest has as many as it may") \
   X(kicks, "notifications received for the receive ring")                        \
   X(interrupts, "interrupts sent for the receive ring")                          \
-  X(credit_requests, "times the guest was asked what it has read")                \
-  X(full_flows, "times a connection waited: too many of its packets are unread")  \
+  X(credit_requests, "times the guest was asked what it has read")               \
+  X(full_flows, "times a connection waited: too many of its packets are unread") \
   X(starved, "times that a packet found no receive buffer")
 
 // Written by the device's reactor: its sessions, and what belongs to no direction.

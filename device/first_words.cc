@@ -38,6 +38,7 @@ class FirstWords::Connection final : public FdHandler {
   }
 
   void Leave() {
+    if (std::exchange(watching_, false)) owner_.loop_.ForgetClosing(*this);
     Stop();
     socket_.reset();
     owner_.Drop(*this);
@@ -66,6 +67,10 @@ FirstWords::FirstWords(EventLoop& loop, const Limits& limits, Judge judge, Take 
 FirstWords::~FirstWords() { reap_->Disarm(); }
 
 void FirstWords::Add(UniqueFd connection) {
+  // Who has spoken already needs no place here.
+  const Verdict verdict = judge_(connection.get(), /*no_more=*/false);
+  if (verdict.action == Verdict::Action::kTake) return take_(std::move(connection), verdict.value);
+  if (verdict.action == Verdict::Action::kDrop) return;
   if (waiting_.size() >= limits_.connections) waiting_.front()->Leave();
   waiting_.push_back(std::make_unique<Connection>(*this, std::move(connection)));
   if (!waiting_.back()->Start().ok()) waiting_.pop_back();

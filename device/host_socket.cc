@@ -33,8 +33,7 @@ HostSocket::HostSocket(HostSide& side, std::shared_ptr<Flow> flow, Flow::Side ho
 HostSocket::~HostSocket() { CloseSocket(); }
 
 void HostSocket::CloseSocket() {
-  if (interest_ != 0) side_.env().loop.Forget(socket_.get(), *this);
-  interest_ = 0;
+  if (std::exchange(interest_, 0) != 0) side_.env().loop.ForgetClosing(*this);
   socket_.reset();
   DropQueued();
 }
@@ -226,7 +225,10 @@ void HostSocket::OnReady(uint32_t events) {
   if (events & EPOLLOUT) WriteQueued();
   if (lingering_ || flow_->state() == Flow::State::kClosed) return UpdateInterest();
   if (hung_up_ && !established_) return side_.End(*this, CloseReason::kHostClosed);
-  if (!established_) return;  // an AF_VSOCK program that has shut down its half: that is read later
+  if (!established_) {  // what it says, or that it has shut down its half, is read later
+    is_early_ = true;
+    return UpdateInterest();
+  }
   if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) ReadSome();
   if (hung_up_) OnHangup();
   UpdateInterest();
@@ -327,7 +329,9 @@ void HostSocket::UpdateInterest() {
   uint32_t wanted = 0;
   if (HasQueued() || connecting_) wanted |= EPOLLOUT;
   if (!lingering_ && flow_->state() != Flow::State::kClosed) {
-    const bool can_read = established_ && !end_of_file_ && !awaits_credit_ && !awaits_buffers_;
+    // Before it is established nothing can be read, but most programs wait for that, too.
+    const bool may_speak = established_ || !(is_early_ || connecting_);
+    const bool can_read = may_speak && !end_of_file_ && !awaits_credit_ && !awaits_buffers_;
     if (can_read) wanted |= EPOLLIN;
     // Edge-triggered and without data: tells of a hang-up, once.
     if (wanted == 0 && !hung_up_ && !awaits_credit_ && !awaits_buffers_) {
@@ -336,7 +340,10 @@ void HostSocket::UpdateInterest() {
   }
   if (wanted == interest_ || !socket_.valid()) return;
   EventLoop& loop = side_.env().loop;
-  if (wanted == 0) {
+  if (wanted == 0 && hung_up_ && end_of_file_) {  // there is nothing more to do with it
+    loop.ForgetClosing(*this);
+    socket_.reset();
+  } else if (wanted == 0) {
     loop.Forget(socket_.get(), *this);
   } else if (interest_ != 0) {
     loop.Rearm(socket_.get(), wanted, *this);

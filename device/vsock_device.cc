@@ -164,9 +164,8 @@ absl::Status VsockDevice::StartRing(size_t index, const RingSetup& setup, uint64
   if (ring.was_used && setup.layout.base != ring.next_avail) ForgetDriver();
 
   KINSOCK_ASSIGN_OR_RETURN(Virtqueue queue, Virtqueue::Create(setup.layout, std::move(memory)));
-  const auto kicked = [this, index] { index == kReceive ? OnReceiveKick() : OnTransmitKick(); };
   if (index <= kTransmit) {
-    auto kick = std::make_unique<RingKick>(env_.loop, setup.kick.get(), kicked);
+    auto kick = std::make_unique<RingKick>(env_.loop, setup.kick.get(), [this, index] { OnKick(index); });
     KINSOCK_RETURN_IF_ERROR(kick->Start());
     if (paused_) kick->Pause();
     ring.kick = std::move(kick);
@@ -194,12 +193,9 @@ uint16_t VsockDevice::StopRing(size_t index) {
   return ring.next_avail;
 }
 
-void VsockDevice::OnReceiveKick() {
-  if (!rx_->OnKick()) Charge(ControlAllowance::kKick);
-}
-
-void VsockDevice::OnTransmitKick() {
-  tx_->OnKick();
+void VsockDevice::OnKick(size_t index) {
+  const bool useful = index == kReceive ? rx_->OnKick() : tx_->OnKick();
+  if (!std::exchange(rings_[index].made_up_for, false) && !useful) Charge(ControlAllowance::kKick);
   ArmStaleSearch();
 }
 
@@ -226,7 +222,9 @@ void VsockDevice::ResumeGuest() {
   paused_ = false;
   if (session_ != nullptr) session_->Resume();
   for (Ring& ring : rings_) {
-    if (ring.kick != nullptr) ring.kick->Resume();
+    if (ring.kick == nullptr) continue;
+    ring.kick->Resume();
+    ring.made_up_for = true;
   }
   tx_->SetPaused(false);
 }

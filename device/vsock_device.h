@@ -90,8 +90,7 @@ class VsockDevice final : private VhostUserDevice {
   void AfterSession(absl::Status status);
   void ForgetDriver();
   void EndFlows();
-  void OnReceiveKick();
-  void OnTransmitKick();
+  void OnKick(size_t index);
   void Charge(int64_t cost);
   void PauseGuest();
   void ResumeGuest();
@@ -120,6 +119,7 @@ class VsockDevice final : private VhostUserDevice {
 
   struct Ring {
     std::unique_ptr<RingKick> kick;
+    bool made_up_for = false;  // the next kick is one that Resume() makes up for
     bool running = false;
     bool was_used = false;    // by the driver that is there now
     uint16_t next_avail = 0;  // where it was stopped last

@@ -98,10 +98,11 @@ absl::Status VsockTx::Relocate(std::shared_ptr<const GuestMemory> memory) {
   return queue_->Relocate(std::move(memory));
 }
 
-void VsockTx::OnKick() {
+bool VsockTx::OnKick() {
   env_.stats.from_guest_kicks.Add();
-  if (queue_.has_value() && !queue_->HasAvailable()) env_.allowance.Charge(ControlAllowance::kKick);
+  const bool useful = queue_.has_value() && queue_->HasAvailable();
   Run();
+  return useful;
 }
 
 void VsockTx::SetPaused(bool paused) {

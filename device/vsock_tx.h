@@ -64,8 +64,8 @@ class VsockTx final : private Poller {
   void DropPackets();
   void SetCall(std::shared_ptr<const UniqueFd> call) { call_ = std::move(call); }
   absl::Status Relocate(std::shared_ptr<const GuestMemory> memory);
-  // The driver has added packets.
-  void OnKick();
+  // The driver has added packets. False: there are none.
+  bool OnKick();
   // Takes nothing off the ring while paused; what was taken goes on.
   void SetPaused(bool paused);
   bool broken() const { return broken_ || (queue_.has_value() && queue_->memory().faulted()); }

@@ -11,13 +11,13 @@
 namespace kinsock::testing {
 namespace {
 
-constexpr Port kRaw = 5000;  // the flooding guest's side of what it makes up
-constexpr uint64_t kFlood = 4000;
+constexpr Port kRaw = 5000;       // the flooding guest's side of what it makes up
+constexpr int64_t kFlood = 2500;  // in what it costs
 
 // Enough for a boot, and little enough to be spent by guests that are simulated on a slow machine.
 Backend::VmOptions Strict() {
   Backend::VmOptions options;
-  options.limits.control_per_second = 4000;
+  options.limits.control_per_second = 1000;
   options.limits.control_burst = 1000;
   return options;
 }
@@ -27,17 +27,18 @@ class ControlFloodTest : public SwitchTest {
   SimulatedGuest& flooder_ = Boot(Cid(3), {}, Strict());
   SimulatedGuest& victim_ = Boot(Cid(4), {}, Strict());
 
-  // Sends as many as floods, and waits until all were looked at.
-  void Flood(const std::function<VsockPacket(uint64_t)>& next) {
+  // Sends packets that cost that much each until it is a flood, and waits until all were looked at.
+  void Flood(const std::function<VsockPacket(uint64_t)>& next, int64_t cost = ControlAllowance::kPacket) {
+    const auto packets = static_cast<uint64_t>(kFlood / cost);
     IgnoreViolationsOf(flooder_);
     flooder_.Capture(kRaw);
     const uint64_t before = stats(3).from_guest_packets;
-    for (uint64_t i = 0; i < kFlood; ++i) flooder_.SendRaw(next(i));
-    RunUntil([&] { return stats(3).from_guest_packets - before >= kFlood; });
+    for (uint64_t i = 0; i < packets; ++i) flooder_.SendRaw(next(i));
+    RunUntil([&] { return stats(3).from_guest_packets - before >= packets; });
   }
 
   void ExpectOnlyTheFlooderWasLimited() {
-    EXPECT_GT(stats(3).from_guest_limited_control, 0u);
+    RunUntil([&] { return stats(3).from_guest_limited_control > 0; });
     EXPECT_EQ(stats(4).from_guest_limited_control, 0u);
     Connect(flooder_, victim_, Port(81));
   }
@@ -64,21 +65,23 @@ TEST_F(ControlFloodTest, PacketsOfNoConnection) {
 
 // The victim has to refuse each of them.
 TEST_F(ControlFloodTest, RequestsToAClosedPort) {
-  Flood([&](uint64_t i) {
-    return flooder_.Packet(VIRTIO_VSOCK_OP_REQUEST, Port(10'000 + i), victim_.cid(), Port(82));
-  });
+  Flood(
+      [&](uint64_t i) { return flooder_.Packet(VIRTIO_VSOCK_OP_REQUEST, Port(10'000 + i), victim_.cid(), Port(82)); });
   ExpectOnlyTheFlooderWasLimited();
 }
 
 // The victim has to answer each of them.
 TEST_F(ControlFloodTest, CreditRequests) {
   auto [client, server] = Connect(flooder_, victim_);
-  Flood([&, port = client.local_port()](uint64_t) {
-    VsockPacket packet = flooder_.Packet(VIRTIO_VSOCK_OP_CREDIT_REQUEST, port, victim_.cid(), Port(80));
-    packet.buf_alloc = 65536;
-    return packet;
-  });
-  RunUntil([&] { return victim_.received(VIRTIO_VSOCK_OP_CREDIT_REQUEST) >= kFlood; });
+  Flood(
+      [&, port = client.local_port()](uint64_t) {
+        VsockPacket packet = flooder_.Packet(VIRTIO_VSOCK_OP_CREDIT_REQUEST, port, victim_.cid(), Port(80));
+        packet.buf_alloc = 65536;
+        return packet;
+      },
+      ControlAllowance::kCreditRequest);
+  // While the victim had no buffers, one that waited stood for those behind it.
+  EXPECT_GT(victim_.received(VIRTIO_VSOCK_OP_CREDIT_REQUEST), 0u);
   ExpectOnlyTheFlooderWasLimited();
 }
 

@@ -27,18 +27,20 @@ struct VmManager::Vm {
   bool deleting() const { return now->status.state == VmState::kDeleting; }
 
   const DeviceId device;
-  std::optional<VmSockets> sockets;  // none: it is FAILED, and there is no device
+  std::optional<VmSockets> sockets;          // none: it is FAILED, and there is no device
   std::shared_ptr<const DeviceStats> stats;  // the device's own
   WallTime stats_since;
   VmSnapshotPtr now;
-  bool saved = false;    // goes into the journal
-  bool served = false;   // and, if it is saved, written; FAILED ones are as served as they get
-  bool writing = false;  // a mutation is on its way into the journal
+  bool saved = false;          // goes into the journal
+  bool served = false;         // and, if it is saved, written; FAILED ones are as served as they get
+  bool writing = false;        // a mutation is on its way into the journal
   DeviceStatus device_status;  // as last reported
   Done creator;                // waits until it is served
   // What came while it was not settled: runs when it is, or is no more. Each is a call under way.
   std::vector<EventLoop::Task> when_made;
-  int changes_under_way = 0;   // that not all reactors have acknowledged
+  int changes_under_way = 0;  // that not all reactors have acknowledged
+  // Go into the journal with its making, and with its deletion.
+  std::vector<AnsweredRequest> made_for, deleted_for;
   std::vector<Done> deleters;  // wait until it is gone; none: nobody has asked for that
   // The second in which status events are counted, and the timer that publishes at its end what was held back.
   MonotonicTime second;

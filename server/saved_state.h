@@ -34,11 +34,22 @@ struct CidCursors {
   Cid in_range = 0;
 };
 
+// A request that was carried out, for the client that lost the answer and asks again.
+struct AnsweredRequest {
+  std::string id;
+  uint64_t hash = 0;  // see RequestTable
+  std::string vm_id;  // whom it was about
+  std::string uid;
+  Cid cid = 0;
+  WallTime forget_at;
+};
+
 // All of it.
 struct SavedState {
   std::vector<SavedVm> vms;  // in the order of their ids
   std::vector<RestingCid> resting;
   CidCursors cursors;
+  std::vector<AnsweredRequest> requests;  // oldest first
 };
 
 }  // namespace kinsock

@@ -128,7 +128,8 @@ absl::StatusOr<Sqlite> OpenChecked(const std::string& path) {
   }
   // A log that grew while a reader held it back is cut again when it can be. Somebody who copies the file may hold it
   // for a moment.
-  if (ready.ok()) ready = db->Execute("PRAGMA synchronous=FULL;PRAGMA journal_size_limit=16777216;PRAGMA busy_timeout=2000");
+  if (ready.ok())
+    ready = db->Execute("PRAGMA synchronous=FULL;PRAGMA journal_size_limit=16777216;PRAGMA busy_timeout=2000");
   if (ready.ok()) ready = MigrateState(*db);
   if (!ready.ok()) return StateUnusable(path, std::string(ready.message()));
   return db;

@@ -34,7 +34,21 @@ CREATE TABLE cid_cursors (
 ) STRICT;
 )sql";
 
-constexpr const char* kMigrations[] = {kVmsAndCids};
+// 2: requests with a request_id that were carried out, oldest first by `seq`, and about which VM.
+constexpr char kRequests[] = R"sql(
+CREATE TABLE requests (
+  seq INTEGER NOT NULL PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  hash INTEGER NOT NULL,
+  vm_id TEXT NOT NULL,
+  vm_uid TEXT NOT NULL,
+  cid INTEGER NOT NULL,
+  forget_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX requests_by_end ON requests (forget_at);
+)sql";
+
+constexpr const char* kMigrations[] = {kVmsAndCids, kRequests};
 
 }  // namespace
 

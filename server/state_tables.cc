@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "server/stable_hash.h"
 #include "server/text.h"
 #include "server/vm_record.h"
 
@@ -26,7 +27,8 @@ WallTime FromMilliseconds(int64_t milliseconds) { return WallTime(std::chrono::m
 
 // Written over and over; what is read once is prepared where it is read.
 struct StateTables::Statements {
-  std::optional<SqliteStatement> put_vm, erase_vm, put_resting, erase_resting, erase_rested, put_cursor;
+  std::optional<SqliteStatement> put_vm, erase_vm, put_resting, erase_resting, erase_rested, put_cursor, put_request,
+      erase_late, erase_many;
 };
 
 absl::StatusOr<StateTables> StateTables::Prepare(Sqlite& db) {
@@ -47,6 +49,12 @@ absl::StatusOr<StateTables> StateTables::Prepare(Sqlite& db) {
   KINSOCK_RETURN_IF_ERROR(prepare(sql.erase_resting, "DELETE FROM resting_cids WHERE cid = ?1"));
   KINSOCK_RETURN_IF_ERROR(prepare(sql.erase_rested, "DELETE FROM resting_cids WHERE rests_until <= ?1"));
   KINSOCK_RETURN_IF_ERROR(prepare(sql.put_cursor, "INSERT OR REPLACE INTO cid_cursors (kind, last) VALUES (?1, ?2)"));
+  KINSOCK_RETURN_IF_ERROR(prepare(sql.put_request,
+                                  "INSERT OR REPLACE INTO requests (id, hash, vm_id, vm_uid, cid, forget_at) "
+                                  "VALUES (?1, ?2, ?3, ?4, ?5, ?6)"));
+  KINSOCK_RETURN_IF_ERROR(prepare(sql.erase_late, "DELETE FROM requests WHERE forget_at <= ?1"));
+  KINSOCK_RETURN_IF_ERROR(
+      prepare(sql.erase_many, "DELETE FROM requests WHERE seq <= (SELECT max(seq) FROM requests) - ?1"));
   return tables;
 }
 
@@ -54,6 +62,7 @@ absl::StatusOr<SavedState> StateTables::Read() {
   SavedState state;
   KINSOCK_RETURN_IF_ERROR(ReadVms(state));
   KINSOCK_RETURN_IF_ERROR(ReadCids(state));
+  KINSOCK_RETURN_IF_ERROR(ReadRequests(state));
   return state;
 }
 
@@ -68,7 +77,7 @@ absl::Status StateTables::ReadVms(SavedState& state) {
     const auto damaged = [&](absl::string_view what) {
       return absl::DataLossError(absl::StrCat("is damaged: the row of VM ", Quoted(id), " ", what));
     };
-    if (ChecksumOf(record) != rows.Number(4)) return damaged("does not have its checksum");
+    if (static_cast<int64_t>(StableHash(record)) != rows.Number(4)) return damaged("does not have its checksum");
     absl::StatusOr<SavedVm> vm = FromRecord(record);
     if (!vm.ok()) return damaged(vm.status().message());
     if (vm->definition->uid != uid || vm->definition->id != id || vm->cid != rows.Number(2)) {
@@ -98,6 +107,18 @@ absl::Status StateTables::ReadCids(SavedState& state) {
   }
 }
 
+absl::Status StateTables::ReadRequests(SavedState& state) {
+  KINSOCK_ASSIGN_OR_RETURN(
+      SqliteStatement rows,
+      SqliteStatement::Prepare(*db_, "SELECT id, hash, vm_id, vm_uid, cid, forget_at FROM requests ORDER BY seq"));
+  while (true) {
+    KINSOCK_ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return absl::OkStatus();
+    state.requests.push_back({rows.Bytes(0), static_cast<uint64_t>(rows.Number(1)), rows.Bytes(2), rows.Bytes(3),
+                              static_cast<Cid>(rows.Number(4)), FromMilliseconds(rows.Number(5))});
+  }
+}
+
 absl::Status StateTables::Write(const JournalEntry& entry, WallTime now) {
   Statements& sql = *statements_;
   if (!entry.erase_uid.empty()) {
@@ -110,11 +131,12 @@ absl::Status StateTables::Write(const JournalEntry& entry, WallTime now) {
                                 .Bind(2, vm.id)
                                 .Bind(3, entry.put->cid)
                                 .BindBlob(4, record)
-                                .Bind(5, ChecksumOf(record))
+                                .Bind(5, static_cast<int64_t>(StableHash(record)))
                                 .Run());
     KINSOCK_RETURN_IF_ERROR(sql.erase_resting->Bind(1, entry.put->cid).Run());
   }
-  return WriteCids(entry, now);
+  KINSOCK_RETURN_IF_ERROR(WriteCids(entry, now));
+  return WriteRequests(entry, now);
 }
 
 absl::Status StateTables::WriteCids(const JournalEntry& entry, WallTime now) {
@@ -129,6 +151,22 @@ absl::Status StateTables::WriteCids(const JournalEntry& entry, WallTime now) {
   if (!entry.cursors.has_value()) return absl::OkStatus();
   KINSOCK_RETURN_IF_ERROR(sql.put_cursor->Bind(1, kAutomatic).Bind(2, entry.cursors->automatic).Run());
   return sql.put_cursor->Bind(1, kInRange).Bind(2, entry.cursors->in_range).Run();
+}
+
+absl::Status StateTables::WriteRequests(const JournalEntry& entry, WallTime now) {
+  Statements& sql = *statements_;
+  for (const AnsweredRequest& request : entry.requests) {
+    KINSOCK_RETURN_IF_ERROR(sql.put_request->Bind(1, request.id)
+                                .Bind(2, static_cast<int64_t>(request.hash))
+                                .Bind(3, request.vm_id)
+                                .Bind(4, request.uid)
+                                .Bind(5, request.cid)
+                                .Bind(6, Milliseconds(request.forget_at))
+                                .Run());
+  }
+  if (entry.requests.empty()) return absl::OkStatus();
+  KINSOCK_RETURN_IF_ERROR(sql.erase_late->Bind(1, Milliseconds(now)).Run());
+  return sql.erase_many->Bind(1, kMaxRequests).Run();
 }
 
 }  // namespace kinsock

@@ -17,6 +17,9 @@ namespace kinsock {
 // Thread: that of the database, which outlives it.
 class StateTables {
  public:
+  // Requests in the file, some 200 bytes each: as many as RequestTable keeps. Beyond: the oldest go.
+  static constexpr int64_t kMaxRequests = 100'000;
+
   // INTERNAL when the tables are not those of this release.
   static absl::StatusOr<StateTables> Prepare(Sqlite& db);
 
@@ -31,7 +34,9 @@ class StateTables {
 
   absl::Status ReadVms(SavedState& state);
   absl::Status ReadCids(SavedState& state);
+  absl::Status ReadRequests(SavedState& state);
   absl::Status WriteCids(const JournalEntry& entry, WallTime now);
+  absl::Status WriteRequests(const JournalEntry& entry, WallTime now);
 
   struct Statements;
 

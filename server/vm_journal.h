@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
@@ -18,8 +19,11 @@ struct JournalEntry {
   std::string erase_uid;       // of the VM that is no more; empty: none
   std::optional<RestingCid> rest;
   std::optional<CidCursors> cursors;
+  std::vector<AnsweredRequest> requests;  // that asked for it
 
-  bool empty() const { return !put.has_value() && erase_uid.empty() && !rest.has_value() && !cursors.has_value(); }
+  bool empty() const {
+    return !put.has_value() && erase_uid.empty() && !rest.has_value() && !cursors.has_value() && requests.empty();
+  }
 };
 
 // Where mutations go before they are answered.

@@ -106,6 +106,7 @@ void VmManager::CreateOnce(VmCreation creation, Done done) {
 
   Vm& vm = AddVm(Define(creation, true), std::move(status));
   vm.saved = !creation.configured;
+  NoteRequest(vm, creation.request_id, creation.request_hash, vm.made_for);
   vm.creator = std::move(done);
   vm.sockets.emplace(*std::move(sockets));
   AddDevice(vm, [this, device = vm.device](absl::Status served) { OnServed(device, std::move(served)); });
@@ -155,6 +156,7 @@ void VmManager::OnServed(DeviceId device, absl::Status status) {
   if (vm->saved) {
     entry.put = SavedVm{vm->now->definition, vm->now->status.cid};
     entry.cursors = cids_.cursors();
+    entry.requests = std::exchange(vm->made_for, {});
   }
   Record(*vm, std::move(entry), [this](Vm& made, const absl::Status& written) { OnCreated(made, written); });
 }
@@ -175,6 +177,13 @@ void VmManager::OnCreated(Vm& vm, const absl::Status& written) {
   Done creator = std::exchange(vm.creator, nullptr);
   if (!vm.deleters.empty()) RecordDeletion(vm);
   creator(made);
+}
+
+void VmManager::NoteRequest(const Vm& vm, const std::string& id, uint64_t hash, std::vector<AnsweredRequest>& into) {
+  if (id.empty()) return;
+  const VmDefinition& definition = *vm.now->definition;
+  into.push_back({id, hash, definition.id, definition.uid, vm.now->status.cid,
+                  std::chrono::system_clock::now() + RequestTable::kKeep});
 }
 
 void VmManager::Record(Vm& vm, JournalEntry entry, Written then) {
@@ -215,6 +224,7 @@ void VmManager::DeleteOnce(VmDeletion deletion, Done done) {
   }
   if (absl::Status fault = CheckDeletion(deletion, vm); !fault.ok()) return done(std::move(fault));
   if (deletion.validate_only) return done(vm.now);
+  NoteRequest(vm, deletion.request_id, deletion.request_hash, vm.deleted_for);
   vm.deleters.push_back(std::move(done));
   // While it is being made, its removal waits for that; while it is being removed, there is nothing to add.
   if (vm.settled() && !vm.deleting()) RecordDeletion(vm);
@@ -225,6 +235,7 @@ void VmManager::RecordDeletion(Vm& vm) {
   const VmDefinition& definition = *vm.now->definition;
   JournalEntry entry;
   if (vm.saved) entry.erase_uid = definition.uid;
+  entry.requests = std::exchange(vm.deleted_for, {});
   if (cids_.IsHeld(vm.now->status.cid, definition.name())) {
     entry.rest =
         RestingCid{vm.now->status.cid, definition.name(), std::chrono::system_clock::now() + CidAllocator::kRest};

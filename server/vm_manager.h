@@ -112,17 +112,29 @@ class VmManager {
   void CreateOnce(VmCreation creation, Done done);
   void UpdateOnce(VmUpdate update, Done done);
   void ApplyOnce(VmApplication application, Done done);
-  void Commit(Vm& vm, std::shared_ptr<const VmDefinition> next, bool validate_only, Done done);
+  struct ChangeRequest {
+    std::string id;
+    uint64_t hash;
+    bool validate_only;
+  };
+  template <typename Request>
+  static ChangeRequest RequestOf(const Request& request) {
+    return {request.request_id, request.request_hash, request.validate_only};
+  }
+  void Commit(Vm& vm, std::shared_ptr<const VmDefinition> next, const ChangeRequest& request, Done done);
   void Become(Vm& vm, std::shared_ptr<const VmDefinition> next, Done done);
   void OnObserved(Vm& vm);
   void OnServed(DeviceId device, absl::Status status);
   void OnCreated(Vm& vm, const absl::Status& written);
+  VmSnapshotPtr ResultOf(const AnsweredRequest& request) const;
   absl::Status ServeAgain(Vm& vm);
+  void EndOneRestoration();
   void OnServedAgain(DeviceId device, absl::Status status);
   // Writes `entry`, if there is anything in it; `then`, with what came of that, before anything else happens to the VM.
   using Written = absl::AnyInvocable<void(Vm&, const absl::Status&)>;
   void Record(Vm& vm, JournalEntry entry, Written then);
   void RecordDeletion(Vm& vm);
+  static void NoteRequest(const Vm& vm, const std::string& id, uint64_t hash, std::vector<AnsweredRequest>& into);
   Vm& AddVm(std::shared_ptr<const VmDefinition> definition, VmStatus status);
   void AddDevice(Vm& vm, absl::AnyInvocable<void(absl::Status)> done);
   void DeleteOnce(VmDeletion deletion, Done done);
@@ -152,6 +164,7 @@ class VmManager {
   std::vector<DeviceId> restored_;                        // wait for ServeRestored()
   size_t restoring_ = 0;                                  // and for their devices
   EventLoop::Task when_restored_;
+  std::vector<AnsweredRequest> restored_requests_;
   SnapshotList snapshot_;  // null: out of date
   VmStats gone_;           // of VMs that were deleted, since the manager was made
 };

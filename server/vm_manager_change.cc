@@ -40,7 +40,7 @@ void VmManager::UpdateOnce(VmUpdate update, Done done) {
   if (!differences.empty()) return done(FieldsInvalid("vm " + Quoted(update.id), differences));
   absl::StatusOr<std::shared_ptr<const VmDefinition>> next = Change(vm.now->definition, update);
   if (!next.ok()) return done(next.status());
-  Commit(vm, *std::move(next), update.validate_only, std::move(done));
+  Commit(vm, *std::move(next), RequestOf(update), std::move(done));
 }
 
 void VmManager::Apply(VmApplication application, Done done) {
@@ -82,22 +82,25 @@ void VmManager::ApplyOnce(VmApplication application, Done done) {
   update.groups = std::move(wanted.spec.groups);
   absl::StatusOr<std::shared_ptr<const VmDefinition>> next = Change(vm.now->definition, update);
   if (!next.ok()) return done(next.status());
-  Commit(vm, *std::move(next), wanted.validate_only, std::move(done));
+  Commit(vm, *std::move(next), RequestOf(wanted), std::move(done));
 }
 
 // `next` is what the VM is once the journal knows it; `done` when every reactor goes by it.
-void VmManager::Commit(Vm& vm, std::shared_ptr<const VmDefinition> next, bool validate_only, Done done) {
-  if (next == vm.now->definition) return done(vm.now);
-  if (validate_only) {
+void VmManager::Commit(Vm& vm, std::shared_ptr<const VmDefinition> next, const ChangeRequest& request, Done done) {
+  if (request.validate_only) {
     auto would_be = std::make_shared<VmSnapshot>(*vm.now);
     would_be->definition = std::move(next);
     return done(VmSnapshotPtr(std::move(would_be)));
   }
   JournalEntry entry;
-  if (vm.saved) entry.put = SavedVm{next, vm.now->status.cid};
+  NoteRequest(vm, request.id, request.hash, entry.requests);
+  const bool same = next == vm.now->definition;
+  if (same && entry.empty()) return done(vm.now);
+  if (vm.saved && !same) entry.put = SavedVm{next, vm.now->status.cid};
   Record(vm, std::move(entry),
          [this, next = std::move(next), done = std::move(done)](Vm& changed, const absl::Status& written) mutable {
            if (!written.ok()) return done(written);
+           if (next == changed.now->definition) return done(changed.now);
            Become(changed, std::move(next), std::move(done));
          });
 }

@@ -44,10 +44,26 @@ void VmManager::Restore(SavedState saved, const std::set<Cid>& promised) {
     restored_.push_back(added.device);
   }
   const WallTime now = std::chrono::system_clock::now();
+  restored_requests_ = std::move(saved.requests);
   for (const RestingCid& resting : saved.resting) {
     // Connections to the old machine did not outlive the daemon; and who writes the file has decided.
     if (promised.count(resting.cid) == 0) cids_.Rest(resting.cid, resting.holder, resting.until - now);
   }
+}
+
+// What is left of an answer after a restart: the VM as it is now, or, when it is no more, which it was.
+VmSnapshotPtr VmManager::ResultOf(const AnsweredRequest& request) const {
+  const auto found = vms_.find(request.vm_id);
+  if (found != vms_.end() && found->second->now->definition->uid == request.uid) return found->second->now;
+  auto definition = std::make_shared<VmDefinition>();
+  definition->id = request.vm_id;
+  definition->uid = request.uid;
+  auto gone = std::make_shared<VmSnapshot>();
+  gone->definition = std::move(definition);
+  gone->status.cid = request.cid;
+  BeginProvisioning(gone->status, WallTime());
+  BeginDeleting(gone->status, WallTime());
+  return gone;
 }
 
 void VmManager::ServeRestored(EventLoop::Task done) {
@@ -58,7 +74,17 @@ void VmManager::ServeRestored(EventLoop::Task done) {
     const absl::Status started = ServeAgain(*Find(device));
     if (!started.ok()) OnServedAgain(device, started);
   }
-  if (--restoring_ == 0) std::exchange(when_restored_, nullptr)();
+  EndOneRestoration();
+}
+
+void VmManager::EndOneRestoration() {
+  if (--restoring_ > 0) return;
+  const WallTime now = std::chrono::system_clock::now();
+  for (const AnsweredRequest& request : std::exchange(restored_requests_, {})) {
+    if (request.forget_at <= now) continue;
+    requests_.Remember(request.id, request.hash, ResultOf(request), request.forget_at - now);
+  }
+  std::exchange(when_restored_, nullptr)();
 }
 
 // OK: OnServedAgain() will be called.
@@ -97,7 +123,7 @@ void VmManager::OnServedAgain(DeviceId device, absl::Status status) {
         .With("cid", vm->now->status.cid)
         .With("reason", status.message());
   }
-  if (--restoring_ == 0) std::exchange(when_restored_, nullptr)();
+  EndOneRestoration();
 }
 
 }  // namespace kinsock

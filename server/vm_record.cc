@@ -52,10 +52,4 @@ absl::StatusOr<SavedVm> FromRecord(std::string_view record) {
   return SavedVm{std::move(definition), proto.status().cid()};
 }
 
-int64_t ChecksumOf(std::string_view record) {
-  uint64_t hash = 0xcbf29ce484222325;
-  for (const char c : record) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  return static_cast<int64_t>(hash);
-}
-
 }  // namespace kinsock

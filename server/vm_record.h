@@ -2,7 +2,6 @@
 #ifndef KINSOCK_SERVER_VM_RECORD_H_
 #define KINSOCK_SERVER_VM_RECORD_H_
 
-#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -20,9 +19,6 @@ std::string ToRecord(const SavedVm& vm);
 
 // DATA_LOSS when the bytes are not such a message, or not one of a VM that was ever made.
 absl::StatusOr<SavedVm> FromRecord(std::string_view record);
-
-// Of a record, to tell a damaged one: FNV-1a, 64 bits.
-int64_t ChecksumOf(std::string_view record);
 
 }  // namespace kinsock
 

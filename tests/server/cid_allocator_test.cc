@@ -109,6 +109,54 @@ TEST_F(CidAllocatorTest, ARangeOfAllCidsCostsNoMoreThanASmallOne) {
   EXPECT_EQ(seen.size(), 10'000u);
 }
 
+TEST_F(CidAllocatorTest, AClaimTakesWhatIsFreeOrRests) {
+  EXPECT_TRUE(cids_.Claim(42, "vms/a"));
+  EXPECT_TRUE(cids_.Claim(42, "vms/a"));
+  EXPECT_EQ(Refusal(CidRequest::Fixed(42), "vms/b"), "CID_IN_USE");
+  cids_.Release(42, "vms/a");
+  EXPECT_TRUE(cids_.Claim(42, "vms/b"));
+  EXPECT_EQ(cids_.resting(), 0u);
+  clock_.Advance(CidAllocator::kRest * 2);
+  EXPECT_EQ(Refusal(CidRequest::Fixed(42), "vms/a"), "CID_IN_USE");
+}
+
+TEST_F(CidAllocatorTest, AClaimOnAnothersCidWaitsForIt) {
+  Take(CidRequest::Fixed(42), "vms/a");
+  EXPECT_FALSE(cids_.Claim(42, "vms/b"));
+  EXPECT_FALSE(cids_.IsHeld(42, "vms/b"));
+  cids_.Release(42, "vms/a");
+  EXPECT_TRUE(cids_.IsHeld(42, "vms/b"));
+  EXPECT_EQ(Refusal(CidRequest::Fixed(42), "vms/a"), "CID_IN_USE");
+}
+
+TEST_F(CidAllocatorTest, WhoWaitsMayGiveUp) {
+  Take(CidRequest::Fixed(42), "vms/a");
+  EXPECT_FALSE(cids_.Claim(42, "vms/b"));
+  cids_.Release(42, "vms/b");
+  EXPECT_TRUE(cids_.IsHeld(42, "vms/a"));
+  cids_.Release(42, "vms/a");
+  EXPECT_EQ(cids_.resting(), 1u);
+}
+
+TEST_F(CidAllocatorTest, ARestGoesOnButNeverForLongerThanARest) {
+  cids_.Rest(42, "vms/a", std::chrono::seconds(5));
+  cids_.Rest(43, "vms/a", std::chrono::hours(24));
+  cids_.Rest(44, "vms/a", std::chrono::seconds(-1));
+  EXPECT_EQ(cids_.resting(), 2u);
+  EXPECT_EQ(Refusal(CidRequest::Fixed(42), "vms/b"), "CID_QUARANTINED");
+  clock_.Advance(std::chrono::seconds(5));
+  EXPECT_EQ(Take(CidRequest::Fixed(42), "vms/b"), 42u);
+  EXPECT_EQ(Refusal(CidRequest::Fixed(43), "vms/b"), "CID_QUARANTINED");
+  clock_.Advance(CidAllocator::kRest);
+  EXPECT_EQ(Take(CidRequest::Fixed(43), "vms/b"), 43u);
+}
+
+TEST_F(CidAllocatorTest, TheChoiceGoesOnFromItsCursors) {
+  cids_.set_cursors({.automatic = 2000, .in_range = 150});
+  EXPECT_EQ(Take(CidRequest::Automatic()), 2001u);
+  EXPECT_EQ(Take(CidRequest::Range(100, 200)), 151u);
+}
+
 TEST_F(CidAllocatorTest, PeekTakesNothing) {
   EXPECT_EQ(*cids_.Peek(CidRequest::Automatic(), "vms/a"), CidAllocator::kFirstAutomatic);
   EXPECT_EQ(*cids_.Peek(CidRequest::Automatic(), "vms/a"), CidAllocator::kFirstAutomatic);

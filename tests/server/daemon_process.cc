@@ -20,11 +20,11 @@ void SetDeadline(grpc::ClientContext& context) { context.set_deadline(std::chron
 
 }  // namespace
 
-DaemonProcess::DaemonProcess() { setenv("XDG_RUNTIME_DIR", dir_.path().c_str(), 1); }
+DaemonProcess::DaemonProcess(State state) : state_(state) { setenv("XDG_RUNTIME_DIR", dir_.path().c_str(), 1); }
 
 void DaemonProcess::Launch(const std::vector<std::string>& flags) {
-  std::vector<std::string> argv = {"server/kinsockd", "--api", "unix:" + dir_ / "api.sock", "--state-dir",
-                                   dir_ / "state"};
+  std::vector<std::string> argv = {"server/kinsockd", "--api", "unix:" + dir_ / "api.sock"};
+  if (state_ == State::kOnDisk) argv.insert(argv.end(), {"--state-dir", dir_ / "state"});
   argv.insert(argv.end(), flags.begin(), flags.end());
   process_ = std::make_unique<Process>(argv);
 }

@@ -17,10 +17,12 @@
 
 namespace kinsock::testing {
 
-// A kinsockd of its own process with a state directory, which may be killed and started again on what it left.
+// A kinsockd in a process of its own, with a state directory unless that is not wanted, which may be killed and started
+// again on what it left.
 class DaemonProcess {
  public:
-  DaemonProcess();
+  enum class State { kOnDisk, kInMemory };
+  explicit DaemonProcess(State state = State::kOnDisk);
 
   // Starts it, with `flags` besides those for its API and its state, and waits until it serves. False: it ended
   // instead; errors() says why.
@@ -51,6 +53,7 @@ class DaemonProcess {
   std::map<std::string, v1::Vm> List();
 
  private:
+  const State state_;
   TempDir dir_;
   std::unique_ptr<Process> process_;
   std::unique_ptr<v1::VmService::Stub> vms_;

@@ -107,6 +107,30 @@ TEST_F(RestartTest, ADeletedVmStaysDeletedAndItsCidRests) {
   EXPECT_TRUE(daemon_.Create("old", 42).ok());
 }
 
+TEST_F(RestartTest, ARepeatedRequestIsNotCarriedOutAgain) {
+  v1::CreateVmRequest request;
+  request.set_vm_id("web");
+  request.set_request_id("r-1");
+  v1::Vm made, again;
+  ASSERT_TRUE(daemon_.Create(request, &made).ok());
+  daemon_.Kill();
+  ASSERT_TRUE(daemon_.Start());
+  ASSERT_TRUE(daemon_.Create(request, &again).ok());
+  ExpectSame(made, again);
+
+  // Also when the VM is gone by now; and the id is still that of this request alone.
+  ASSERT_TRUE(daemon_.Delete("web").ok());
+  daemon_.Kill();
+  ASSERT_TRUE(daemon_.Start());
+  ASSERT_TRUE(daemon_.Create(request, &again).ok());
+  EXPECT_EQ(again.uid(), made.uid());
+  EXPECT_EQ(again.status().cid(), made.status().cid());
+  EXPECT_EQ(again.status().state(), v1::VmStatus::DELETING);
+  EXPECT_TRUE(daemon_.List().empty());
+  request.set_vm_id("other");
+  EXPECT_EQ(Reason(daemon_.Create(request)), "REQUEST_ID_REUSED");
+}
+
 TEST_F(RestartTest, AutomaticCidsGoOnWhereTheyWere) {
   v1::Vm first, second;
   ASSERT_TRUE(daemon_.Create("a", 0, &first).ok());

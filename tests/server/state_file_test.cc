@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/error.h"
 #include "server/state_schema.h"
+#include "server/state_tables.h"
 #include "tests/server/state_fixture.h"
 
 namespace kinsock {
@@ -88,6 +89,32 @@ TEST_F(StateFileTest, AStartThatDiedWhileItMadeTheFileIsBegunAgain) {
   ASSERT_TRUE(Open().ok());
   EXPECT_TRUE(store_->is_new());
   EXPECT_NE(access((path() + ".new").c_str(), F_OK), 0);
+}
+
+// What schema 1 had is there after the migration, and what schema 2 added works.
+TEST_F(StateFileTest, AnOlderSchemaIsBroughtUpToDate) {
+  MakeGood();
+  const std::map<std::string, Cid> vms = Saved();
+  store_.reset();
+  Tamper("DROP TABLE requests; PRAGMA user_version=1");
+  EXPECT_EQ(Saved(), vms);
+  JournalEntry entry;
+  entry.requests.push_back({"r", 1, "vm-101", "uid", 101, std::chrono::system_clock::now() + std::chrono::hours(1)});
+  EXPECT_TRUE(Commit(std::move(entry)).ok());
+  ASSERT_TRUE(Open().ok());
+  EXPECT_EQ(store_->TakeSaved().requests.size(), 1u);
+}
+
+TEST_F(StateFileTest, EveryOlderSchemaBecomesThisOne) {
+  for (int64_t version = 1; version <= StateSchemaVersion(); ++version) {
+    SCOPED_TRACE(version);
+    absl::StatusOr<Sqlite> db = Sqlite::Open(dir_ / absl::StrCat(version, ".db"), Sqlite::Mode::kCreate);
+    ASSERT_TRUE(db.ok() && MigrateState(*db, version).ok());
+    EXPECT_EQ(*db->Number("PRAGMA user_version"), version);
+    EXPECT_TRUE(MigrateState(*db).ok());
+    EXPECT_EQ(*db->Number("PRAGMA user_version"), StateSchemaVersion());
+    EXPECT_TRUE(StateTables::Prepare(*db).ok());
+  }
 }
 
 TEST_F(StateFileTest, ANewerSchemaIsRefused) {

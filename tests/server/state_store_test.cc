@@ -141,6 +141,41 @@ TEST_F(StateStoreTest, WhatHasRestedIsDropped) {
   EXPECT_EQ(saved.resting[0].cid, 43u);
 }
 
+TEST_F(StateStoreTest, RequestsComeBackInTheirOrderUntilTheyAreForgotten) {
+  const WallTime now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+  const auto ask = [&](const std::string& id, std::chrono::seconds left) {
+    JournalEntry entry;
+    entry.requests.push_back({id, 0xfedcba9876543210, "web", "uid", 42, now + left});
+    ASSERT_TRUE(Commit(std::move(entry)).ok());
+  };
+  ask("late", std::chrono::seconds(-1));
+  ask("b", std::chrono::hours(1));
+  ask("a", std::chrono::hours(1));
+  ASSERT_TRUE(Open().ok());
+  const SavedState saved = store_->TakeSaved();
+  ASSERT_EQ(saved.requests.size(), 2u);
+  EXPECT_EQ(saved.requests[0].id, "b");
+  EXPECT_EQ(saved.requests[1].id, "a");
+  EXPECT_EQ(saved.requests[1].hash, 0xfedcba9876543210);
+  EXPECT_EQ(saved.requests[1].vm_id, "web");
+  EXPECT_EQ(saved.requests[1].uid, "uid");
+  EXPECT_EQ(saved.requests[1].cid, 42u);
+  EXPECT_EQ(saved.requests[1].forget_at, now + std::chrono::hours(1));
+}
+
+TEST_F(StateStoreTest, TheOldestOfTooManyRequestsAreDropped) {
+  JournalEntry entry;
+  const WallTime later = std::chrono::system_clock::now() + std::chrono::hours(1);
+  for (int64_t i = 0; i < StateTables::kMaxRequests + 10; ++i) {
+    entry.requests.push_back({absl::StrCat(i), 1, "web", "uid", 42, later});
+  }
+  ASSERT_TRUE(Commit(std::move(entry)).ok());
+  ASSERT_TRUE(Open().ok());
+  const SavedState saved = store_->TakeSaved();
+  ASSERT_EQ(saved.requests.size(), static_cast<size_t>(StateTables::kMaxRequests));
+  EXPECT_EQ(saved.requests.front().id, "10");
+}
+
 TEST_F(StateStoreTest, WhatWaitsForTheDiskIsWrittenTogether) {
   std::vector<absl::Status> answers;
   {

@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/duration.h"
 #include "cli/output.h"
 #include "cli/stats_view.h"
 #include "cli/vm_view.h"
@@ -55,7 +56,7 @@ bool ParseCid(const std::string& text, v1::CidRequest& out) {
 }
 
 ExitCode Usage(const std::string& what) {
-  std::fprintf(stderr, "kinsockctl: %s\n  try: kinsockctl vm create --help\n", what.c_str());
+  std::fprintf(stderr, "kinsockctl: %s\n  try: kinsockctl vm --help\n", what.c_str());
   return kExitUsage;
 }
 
@@ -140,13 +141,24 @@ struct DeleteFlags {
   std::string uid;
   bool force = false;
   bool allow_missing = false;
+  std::string drain_timeout;
 };
 
 ExitCode Delete(const DeleteFlags& flags, const Options& options) {
+  v1::DeleteVmRequest request;
+  std::chrono::milliseconds drain{0};
+  if (!flags.drain_timeout.empty()) {
+    const std::optional<std::chrono::milliseconds> parsed = ParseDuration(flags.drain_timeout);
+    if (!parsed.has_value()) {
+      return Usage(
+          absl::StrCat("--drain-timeout: \"", flags.drain_timeout, "\" is not a time; write 30s, 500ms or 2m"));
+    }
+    drain = *parsed;
+    SetDuration(drain, *request.mutable_drain_timeout());
+  }
   Client client(options);
   grpc::ClientContext context;
-  client.SetDeadline(context, kChangeTimeout);
-  v1::DeleteVmRequest request;
+  client.SetDeadline(context, kChangeTimeout + drain);
   request.set_name(FullVmName(flags.name));
   request.set_uid(flags.uid);
   request.set_force(flags.force);
@@ -202,6 +214,8 @@ void DeclareDelete(CLI::App& vm, Command& command) {
   remove->add_option("NAME", flags->name)->required();
   remove->add_flag("--force", flags->force, "Even when its VMM is connected");
   remove->add_flag("--allow-missing", flags->allow_missing, "It is no error when there is none");
+  remove->add_option("--drain-timeout", flags->drain_timeout, "Let connections finish before, for so long at most")
+      ->option_text("30s|500ms|2m");
   remove->add_option("--uid", flags->uid, "Only if this is its uid")->option_text("UID");
   remove->callback(
       [flags, &command] { command = [flags](const Options& options) { return Delete(*flags, options); }; });

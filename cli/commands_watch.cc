@@ -94,7 +94,7 @@ ExitCode Wait(const WaitFlags& flags, const Options& options) {
   Goal goal;
   if (!ParseGoal(flags.goal, goal)) {
     std::fprintf(stderr,
-                 "kinsockctl: --for: \"%s\" is no state (LISTENING, CONNECTED, ACTIVE, SUSPENDED), condition "
+                 "kinsockctl: --for: \"%s\" is no state (LISTENING, CONNECTED, ACTIVE, SUSPENDED, DRAINED), condition "
                  "(FrontEndConnected, DriverReady), nor \"deleted\"\n",
                  flags.goal.c_str());
     return kExitUsage;
@@ -143,7 +143,7 @@ void DeclareWatchCommands(CLI::App& vm, Command& command) {
   auto flags = std::make_shared<WaitFlags>();
   wait->add_option("NAME", flags->name)->required();
   wait->add_option("--for", flags->goal,
-                   "LISTENING, CONNECTED, ACTIVE, SUSPENDED, FrontEndConnected, DriverReady, deleted")
+                   "LISTENING, CONNECTED, ACTIVE, SUSPENDED, DRAINED, FrontEndConnected, DriverReady, deleted")
       ->required()
       ->option_text("STATE|CONDITION|deleted");
   wait->callback([flags, &command] { command = [flags](const Options& options) { return Wait(*flags, options); }; });

@@ -21,6 +21,11 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
       env_(std::move(environment)),
       stats_(spec_.stats),
       broken_(Wakeup::Create(env_.loop, [this] { CheckRings(); })),
+      drained_(Wakeup::Create(env_.loop,
+                              [this] {
+                                // It may be late, after the drain was ended.
+                                if (rx_->draining()) SetDrain(DrainState::kDrained);
+                              })),
       allowance_(spec_.limits.control_per_second, spec_.limits.control_burst),
       spent_(Wakeup::Create(env_.loop, [this] { PauseGuest(); })),
       rx_(std::make_shared<VsockRx>(spec_.id, spec_.cid, spec_.limits, stats_, env_.loop, broken_)),
@@ -49,6 +54,7 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
 
 VsockDevice::~VsockDevice() {
   broken_->Disarm();
+  drained_->Disarm();
   spent_->Disarm();
   if (paused_) env_.loop.Cancel(pause_);
   reap_session_->Disarm();
@@ -290,6 +296,22 @@ void VsockDevice::SearchStaleFlows() {
   }
 }
 
+// --- Draining ---
+
+void VsockDevice::Drain() {
+  if (!rx_->draining()) rx_->SetDrained(drained_);
+  SetDrain(rx_->Flows().empty() ? DrainState::kDrained : DrainState::kDraining);
+}
+
+void VsockDevice::EndDrain() {
+  rx_->SetDrained(nullptr);
+  SetDrain(DrainState::kNone);
+}
+
+void VsockDevice::ResetFlows(CloseReason reason) {
+  for (const std::shared_ptr<Flow>& flow : rx_->Flows()) tx_->ResetFlow(flow, reason);
+}
+
 // --- Status ---
 
 void VsockDevice::OnMessage(bool refused) {
@@ -309,6 +331,12 @@ void VsockDevice::UpdateState() {
   if (session_ == nullptr) return;
   if (rings_[kReceive].running && rings_[kTransmit].running) return SetState(DeviceState::kActive);
   if (status_.state == DeviceState::kActive) SetState(DeviceState::kSuspended);
+}
+
+void VsockDevice::SetDrain(DrainState drain) {
+  if (status_.drain == drain) return;
+  status_.drain = drain;
+  ReportStatus();
 }
 
 void VsockDevice::SetState(DeviceState state) {

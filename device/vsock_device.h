@@ -27,6 +27,7 @@
 #include "device/vhost_user_session.h"
 #include "device/vsock_rx.h"
 #include "device/vsock_tx.h"
+#include "router/close_reason.h"
 #include "router/flow_info.h"
 #include "router/route_table.h"
 
@@ -64,6 +65,14 @@ class VsockDevice final : private VhostUserDevice {
   // Begins to listen.
   absl::Status Start();
 
+  // No connection begins any more, in either direction, whatever session comes and goes; those that exist may go on.
+  // Status: kDraining, then kDrained when none is left.
+  void Drain();
+  // They may begin again.
+  void EndDrain();
+  // Ends all connections, and tells both ends of each.
+  void ResetFlows(CloseReason reason);
+
   // What the other devices deliver to.
   std::shared_ptr<Port> port() const { return rx_; }
   DeviceId id() const { return spec_.id; }
@@ -98,6 +107,7 @@ class VsockDevice final : private VhostUserDevice {
   void ArmStaleSearch();
   void SearchStaleFlows();
   void UpdateState();
+  void SetDrain(DrainState drain);
   void SetState(DeviceState state);
   void ReportStatus();
 
@@ -105,6 +115,7 @@ class VsockDevice final : private VhostUserDevice {
   Environment env_;
   std::shared_ptr<DeviceStats> stats_;
   std::shared_ptr<Wakeup> broken_;
+  std::shared_ptr<Wakeup> drained_;
   ControlAllowance allowance_;
   std::shared_ptr<Wakeup> spent_;  // allowance_ is
   std::shared_ptr<VsockRx> rx_;

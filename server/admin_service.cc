@@ -15,7 +15,7 @@ namespace {
 
 // Grows with every release; nothing is ever taken out.
 constexpr const char* kFeatures[] = {
-    "vm.create",  "vm.delete", "vm.list",       "vm.watch", "vm.update",       "vm.apply",
+    "vm.create",  "vm.delete", "vm.list",       "vm.watch", "vm.update",       "vm.apply", "vm.drain",
     "cid.static", "cid.range", "cid.automatic", "uds",      "connection.list", "stats",
 };
 

@@ -38,6 +38,7 @@ struct VmManager::Vm {
   MonotonicTime second;
   int events_in_second = 0;
   std::optional<EventLoop::TimerId> held_back;
+  std::optional<EventLoop::TimerId> drain_deadline;
 };
 
 }  // namespace kinsock

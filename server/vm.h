@@ -42,6 +42,8 @@ enum class VmState : uint8_t {
   kConnected,
   kActive,
   kSuspended,
+  kDraining,
+  kDrained,
   kDeleting,
 };
 

@@ -52,6 +52,10 @@ v1::VmStatus::State StateToProto(VmState state) {
       return v1::VmStatus::ACTIVE;
     case VmState::kSuspended:
       return v1::VmStatus::SUSPENDED;
+    case VmState::kDraining:
+      return v1::VmStatus::DRAINING;
+    case VmState::kDrained:
+      return v1::VmStatus::DRAINED;
     case VmState::kDeleting:
       return v1::VmStatus::DELETING;
   }

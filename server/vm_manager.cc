@@ -75,6 +75,7 @@ VmManager::VmManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, Eve
 VmManager::~VmManager() {
   for (const auto& [id, vm] : vms_) {
     if (vm->held_back.has_value()) loop_.Cancel(*vm->held_back);
+    if (vm->drain_deadline.has_value()) loop_.Cancel(*vm->drain_deadline);
   }
 }
 
@@ -170,7 +171,9 @@ void VmManager::Delete(VmDeletion deletion, Done done) {
   if (deletion.validate_only) return done(vm.now);
   vm.deleters.push_back(std::move(done));
   // While it is being made, its removal waits for that; while it is being removed, there is nothing to add.
-  if (vm.served && !vm.deleting()) StartDeleting(vm);
+  if (!vm.served || vm.deleting()) return;
+  if (deletion.drain_timeout.count() > 0) return DrainToDelete(vm, deletion.drain_timeout);
+  StartDeleting(vm);
 }
 
 absl::Status VmManager::CheckDeletion(const VmDeletion& deletion, const Vm& vm) const {
@@ -186,6 +189,7 @@ absl::Status VmManager::CheckDeletion(const VmDeletion& deletion, const Vm& vm) 
 }
 
 void VmManager::StartDeleting(Vm& vm) {
+  SetDrainDeadline(vm, std::nullopt, nullptr);
   vm.sockets.RemoveFiles();
   VmStatus status = vm.now->status;
   BeginDeleting(status, std::chrono::system_clock::now());
@@ -208,6 +212,7 @@ void VmManager::OnRemoved(DeviceId device, const absl::Status& reason) {
   std::vector<EventLoop::Task> when_made = std::exchange(found->when_made, {});
   std::vector<Done> deleters = std::move(found->deleters);
   if (found->held_back.has_value()) loop_.Cancel(*found->held_back);
+  if (found->drain_deadline.has_value()) loop_.Cancel(*found->drain_deadline);
   // With it go the sockets' places and directory: before anybody is told that nothing is left.
   vms_.erase(id);
   device_ids_.erase(device);
@@ -267,6 +272,7 @@ void VmManager::OnDeviceStatus(DeviceId device, const DeviceStatus& status) {
   Vm* vm = Find(device);
   if (vm == nullptr) return;
   vm->device_status = status;
+  DeleteIfDrained(*vm);
   if (!vm->served || vm->held_back.has_value() || vm->deleting()) return;
   if (clock_.Now() - vm->second >= std::chrono::seconds(1)) {
     vm->second = clock_.Now();
@@ -278,6 +284,14 @@ void VmManager::OnDeviceStatus(DeviceId device, const DeviceStatus& status) {
     vm->held_back.reset();
     if (!vm->deleting()) PublishStatus(*vm);
   });
+}
+
+// Whoever changed it by a call is to see it.
+void VmManager::PublishHeldBack(Vm& vm) {
+  if (!vm.held_back.has_value() || vm.deleting()) return;
+  loop_.Cancel(*vm.held_back);
+  vm.held_back.reset();
+  PublishStatus(vm);
 }
 
 void VmManager::PublishStatus(Vm& vm) {

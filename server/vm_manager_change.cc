@@ -32,7 +32,7 @@ void VmManager::UpdateOnce(VmUpdate update, Done done) {
     return;
   }
   const VmDefinition& current = *vm.now->definition;
-  if (vm.deleting()) return done(VmIsBeingDeleted(current));
+  if (!vm.deleters.empty()) return done(VmIsBeingDeleted(current));
   if (!update.etag.empty() && update.etag != current.etag()) return done(EtagMismatch(current, update.etag));
   const VmSocketPaths paths = VmSocketPaths::Resolve({.id = update.id, .spec = update.also}, runtime_dir_);
   const std::vector<FieldViolation> differences =
@@ -68,7 +68,7 @@ void VmManager::ApplyOnce(VmApplication application, Done done) {
   const VmDefinition& current = *vm.now->definition;
   const std::vector<FieldViolation> violations = CheckVm(wanted);
   if (!violations.empty()) return done(FieldsInvalid("vm " + Quoted(wanted.id), violations));
-  if (vm.deleting()) return done(VmIsBeingDeleted(current));
+  if (!vm.deleters.empty()) return done(VmIsBeingDeleted(current));
   if (!application.etag.empty() && application.etag != current.etag()) {
     return done(EtagMismatch(current, application.etag));
   }

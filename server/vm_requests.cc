@@ -2,6 +2,7 @@
 #include "server/vm_requests.h"
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <utility>
 #include <vector>
@@ -95,6 +96,30 @@ std::string ParseName(std::string_view name, const char* field, Violations& viol
   return "";
 }
 
+// From 0 to `longest`.
+std::chrono::milliseconds ParseTime(const google::protobuf::Duration& time, std::chrono::seconds longest,
+                                    const char* field, Violations& violations) {
+  const bool sane = time.seconds() >= 0 && time.seconds() <= longest.count() && time.nanos() >= 0 &&
+                    time.nanos() < 1'000'000'000 && (time.seconds() < longest.count() || time.nanos() == 0);
+  if (!sane) violations.push_back({field, absl::StrCat("is not from 0 to ", longest.count(), " seconds")});
+  if (!sane) return {};
+  // Rounded up: a time that is not zero must not become zero.
+  return std::chrono::seconds(time.seconds()) + std::chrono::milliseconds((time.nanos() + 999'999) / 1'000'000);
+}
+
+// What draining and its end have in common.
+template <typename Request>
+VmDrain StartDrain(const Request& request, Violations& violations) {
+  VmDrain drain;
+  drain.id = ParseName(request.name(), "name", violations);
+  drain.etag = request.etag();
+  drain.request_id = request.request_id();
+  drain.request_hash = HashOf(request);
+  drain.validate_only = request.validate_only();
+  CheckRequestId(drain.request_id, violations);
+  return drain;
+}
+
 constexpr char kMutable[] = "\"labels\", \"annotations\", \"spec.groups\" or \"*\"";
 
 // Which fields an update names.
@@ -174,6 +199,27 @@ absl::StatusOr<VmUpdate> ToVmUpdate(const v1::UpdateVmRequest& request) {
   return update;
 }
 
+absl::StatusOr<VmDrain> ToVmDrain(const v1::DrainVmRequest& request) {
+  Violations violations;
+  VmDrain drain = StartDrain(request, violations);
+  const std::chrono::milliseconds deadline = ParseTime(request.deadline(), kMaxDrainDeadline, "deadline", violations);
+  if (request.reset_remaining()) {
+    drain.reset_after = deadline;
+  } else if (request.has_deadline()) {
+    violations.push_back({"deadline", "is of no use without reset_remaining; set that, or leave this out"});
+  }
+  if (!violations.empty()) return FieldsInvalid("", violations);
+  return drain;
+}
+
+absl::StatusOr<VmDrain> ToVmDrain(const v1::ResumeVmRequest& request) {
+  Violations violations;
+  VmDrain drain = StartDrain(request, violations);
+  drain.drain = false;
+  if (!violations.empty()) return FieldsInvalid("", violations);
+  return drain;
+}
+
 absl::StatusOr<VmDeletion> ToVmDeletion(const v1::DeleteVmRequest& request) {
   Violations violations;
   VmDeletion deletion;
@@ -182,6 +228,7 @@ absl::StatusOr<VmDeletion> ToVmDeletion(const v1::DeleteVmRequest& request) {
   deletion.uid = request.uid();
   deletion.force = request.force();
   deletion.allow_missing = request.allow_missing();
+  deletion.drain_timeout = ParseTime(request.drain_timeout(), kMaxDrainDeadline, "drain_timeout", violations);
   deletion.request_id = request.request_id();
   deletion.request_hash = HashOf(request);
   deletion.validate_only = request.validate_only();

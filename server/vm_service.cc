@@ -128,6 +128,16 @@ absl::Status VmService::FillPage(const v1::ListVmsRequest& request, v1::ListVmsR
   return absl::OkStatus();
 }
 
+grpc::ServerUnaryReactor* VmService::DrainVm(grpc::CallbackServerContext* context, const v1::DrainVmRequest* request,
+                                             v1::Vm* response) {
+  return Decide(context, ToVmDrain(*request), response, &VmManager::Drain);
+}
+
+grpc::ServerUnaryReactor* VmService::ResumeVm(grpc::CallbackServerContext* context, const v1::ResumeVmRequest* request,
+                                              v1::Vm* response) {
+  return Decide(context, ToVmDrain(*request), response, &VmManager::Drain);
+}
+
 grpc::ServerUnaryReactor* VmService::DeleteVm(grpc::CallbackServerContext* context, const v1::DeleteVmRequest* request,
                                               v1::Vm* response) {
   return Decide(context, ToVmDeletion(*request), response, &VmManager::Delete);

@@ -138,6 +138,16 @@ TEST_F(KinsockctlTest, AFileOfVmsIsApplied) {
   EXPECT_EQ(Ctl({"vm", "apply", "-f", daemon_ / "none.yaml"}).code, 2);
 }
 
+TEST_F(KinsockctlTest, AVmIsDrainedAndResumed) {
+  ASSERT_EQ(Ctl({"vm", "create", "web"}).code, 0);
+  EXPECT_THAT(Ctl({"vm", "drain", "web", "--reset-after", "30s"}).out, HasSubstr("web   DRAINED "));
+  EXPECT_EQ(Ctl({"vm", "wait", "web", "--for=DRAINED"}).code, 0);
+  EXPECT_THAT(Ctl({"vm", "resume", "web"}).out, HasSubstr("web   LISTENING "));
+  EXPECT_EQ(Ctl({"vm", "drain", "web", "--reset-after", "soon"}).code, 2);
+  EXPECT_EQ(Ctl({"vm", "resume", "nope"}).code, 3);
+  EXPECT_EQ(Ctl({"vm", "delete", "web", "--drain-timeout", "10s"}).out, "vms/web deleted\n");
+}
+
 TEST_F(KinsockctlTest, JsonIsThatOfTheApi) {
   ASSERT_EQ(Ctl({"vm", "create", "a", "--cid", "auto"}).code, 0);
   v1::Vm vm;

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_SERVER_VM_DRAIN_H_
+#define KINSOCK_SERVER_VM_DRAIN_H_
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace kinsock {
+
+// A drain holds a timer and nothing else; longer ones are forgotten ones.
+inline constexpr std::chrono::hours kMaxDrainDeadline{24};
+
+// Whether a VM begins connections from now on. Plain value.
+struct VmDrain {
+  std::string id;
+  std::string etag;   // empty: whatever it is
+  bool drain = true;  // false: ends the drain
+  // When connections that are left are reset; none: never.
+  std::optional<std::chrono::milliseconds> reset_after;
+  std::string request_id;     // empty: not repeatable
+  uint64_t request_hash = 0;  // as in VmCreation
+  bool validate_only = false;
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_SERVER_VM_DRAIN_H_

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// VmManager: VMs that begin no connections any more, for a while or before they are deleted.
+#include <utility>
+
+#include "device/vsock_device.h"
+#include "server/log.h"
+#include "server/managed_vm.h"
+#include "server/vm_manager.h"
+#include "server/vm_refusals.h"
+
+namespace kinsock {
+
+void VmManager::Drain(VmDrain drain, Done done) {
+  loop_.thread().AssertHeld();
+  if (closed_) return done(ShuttingDown());
+  if (!drain.validate_only) done = gate_.Enter(drain.request_id, drain.request_hash, std::move(done));
+  if (done) DrainOnce(std::move(drain), std::move(done));
+}
+
+void VmManager::DrainOnce(VmDrain drain, Done done) {
+  const auto found = vms_.find(drain.id);
+  if (found == vms_.end()) return done(VmNotFound(drain.id));
+  Vm& vm = *found->second;
+  if (!vm.served) {
+    vm.when_made.push_back([this, drain = std::move(drain), done = std::move(done)]() mutable {
+      DrainOnce(std::move(drain), std::move(done));
+    });
+    return;
+  }
+  const VmDefinition& definition = *vm.now->definition;
+  if (!vm.deleters.empty()) return done(VmIsBeingDeleted(definition));
+  if (!drain.etag.empty() && drain.etag != definition.etag()) return done(EtagMismatch(definition, drain.etag));
+  if (drain.validate_only) return done(vm.now);
+  SetDrainDeadline(vm, drain.drain ? drain.reset_after : std::nullopt,
+                   [this, device = vm.device] { ResetRest(device); });
+  pool_.Tell(
+      vm.device, [on = drain.drain](VsockDevice& device) { on ? device.Drain() : device.EndDrain(); },
+      [this, device = vm.device, id = drain.id, done = std::move(done)]() mutable {
+        Vm* told = Find(device);
+        if (told == nullptr) return done(VmNotFound(id));
+        PublishHeldBack(*told);
+        done(told->now);
+      });
+}
+
+void VmManager::SetDrainDeadline(Vm& vm, std::optional<std::chrono::milliseconds> deadline, EventLoop::Task task) {
+  if (vm.drain_deadline.has_value()) loop_.Cancel(*vm.drain_deadline);
+  vm.drain_deadline.reset();
+  if (!deadline.has_value()) return;
+  // The VM outlives the timer, which goes with it.
+  vm.drain_deadline = loop_.RunAfter(*deadline, [&vm, task = std::move(task)]() mutable {
+    vm.drain_deadline.reset();
+    task();
+  });
+}
+
+void VmManager::ResetRest(DeviceId device) {
+  Log(LogLevel::kInfo, "vm.drain_deadline").With("vm", Find(device)->now->definition->name());
+  pool_.Tell(
+      device, [](VsockDevice& told) { told.ResetFlows(CloseReason::kDrain); }, [] {});
+}
+
+// A deletion that begins with a drain.
+void VmManager::DrainToDelete(Vm& vm, std::chrono::milliseconds timeout) {
+  SetDrainDeadline(vm, timeout, [this, device = vm.device] { StartDeleting(*Find(device)); });
+  pool_.Tell(
+      vm.device, [](VsockDevice& device) { device.Drain(); },
+      [this, device = vm.device] {
+        // It may have been drained before, which is not reported again.
+        Vm* told = Find(device);
+        if (told != nullptr) DeleteIfDrained(*told);
+      });
+}
+
+void VmManager::DeleteIfDrained(Vm& vm) {
+  const bool waits = vm.served && !vm.deleters.empty() && !vm.deleting();
+  if (waits && vm.device_status.drain == DrainState::kDrained) StartDeleting(vm);
+}
+
+}  // namespace kinsock

@@ -117,11 +117,12 @@ ExitCode Get(const GetFlags& flags, const Options& options) {
   return kExitOk;
 }
 
-ExitCode List(const Options& options) {
+ExitCode List(const std::string& filter, const Options& options) {
   Client client(options);
   v1::ListVmsResponse all;
   v1::ListVmsRequest request;
   request.set_page_size(kPageSize);
+  request.set_filter(filter);
   do {
     grpc::ClientContext context;
     client.SetDeadline(context, kQuestionTimeout);
@@ -230,7 +231,12 @@ void DeclareVmCommands(CLI::App& vm, Command& command) {
   get->add_option("NAME", flags->name)->required();
   get->add_flag("--stats", flags->stats, "Also what went through its device");
   get->callback([flags, &command] { command = [flags](const Options& options) { return Get(*flags, options); }; });
-  vm.add_subcommand("list", "Show all VMs")->callback([&command] { command = List; });
+  CLI::App* list = vm.add_subcommand("list", "Show all VMs");
+  auto filter = std::make_shared<std::string>();
+  list->add_option("--filter", *filter,
+                   "Only those that match, as \"labels.tier = web AND state != ACTIVE AND groups:db\"")
+      ->option_text("FILTER");
+  list->callback([filter, &command] { command = [filter](const Options& options) { return List(*filter, options); }; });
   DeclareDelete(vm, command);
 }
 

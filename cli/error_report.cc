@@ -44,6 +44,7 @@ std::string FlagOfField(const std::string& field) {
       {"vm.spec.queue_size", "--queue-size"},
       {"vm.spec.tx_buffer_bytes", "--tx-buffer-size"},
       {"vm.labels", "--labels"},
+      {"filter", "--filter"},
       {"vm.annotations", "--annotations"},
   };
   for (const auto& [prefix, flag] : flags) {

@@ -245,9 +245,11 @@ VmStats VmManager::TotalStats() const {
   return stats;
 }
 
-std::vector<VmSnapshotPtr> VmManager::List(const std::string& after, size_t max) const {
+std::vector<VmSnapshotPtr> VmManager::List(const std::string& after, size_t max, const VmFilter& filter) const {
   std::vector<VmSnapshotPtr> list;
-  for (auto vm = vms_.upper_bound(after); vm != vms_.end() && list.size() < max; ++vm) list.push_back(vm->second->now);
+  for (auto vm = vms_.upper_bound(after); vm != vms_.end() && list.size() < max; ++vm) {
+    if (filter.Matches(*vm->second->now)) list.push_back(vm->second->now);
+  }
   return list;
 }
 

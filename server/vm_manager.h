@@ -28,6 +28,7 @@
 #include "server/vm_change.h"
 #include "server/vm_deletion.h"
 #include "server/vm_drain.h"
+#include "server/vm_filter.h"
 #include "server/vm_sockets.h"
 #include "server/vm_spec.h"
 #include "server/vm_stats.h"
@@ -80,8 +81,8 @@ class VmManager {
   // The same of all VMs together, also of those that are gone.
   VmStats TotalStats() const;
 
-  // VMs in the order of their ids, from the first after `after` on, at most `max`.
-  std::vector<VmSnapshotPtr> List(const std::string& after, size_t max) const;
+  // VMs that match, in the order of their ids, from the first after `after` on, at most `max`.
+  std::vector<VmSnapshotPtr> List(const std::string& after, size_t max, const VmFilter& filter = VmFilter()) const;
 
   // All VMs, in the order of their ids; shared by all who ask before the next change.
   SnapshotList Snapshot();

@@ -96,6 +96,19 @@ std::string ParseName(std::string_view name, const char* field, Violations& viol
   return "";
 }
 
+// A state that a VM of this release can be in.
+VmState ParseState(v1::VmStatus::State state, Violations& violations) {
+  const std::string name = v1::VmStatus::State_IsValid(state) ? v1::VmStatus::State_Name(state) : "";
+  for (const VmState each : kVmStates) {
+    if (name == VmStateName(each)) return each;
+  }
+  violations.push_back({"state", absl::StrCat(name.empty() ? absl::StrCat(static_cast<int>(state)) : name,
+                                              " is no state that a VM can be waited for in")});
+  return VmState::kUnspecified;
+}
+
+bool IsConditionType(const std::string& type) { return type == "FrontEndConnected" || type == "DriverReady"; }
+
 // From 0 to `longest`.
 std::chrono::milliseconds ParseTime(const google::protobuf::Duration& time, std::chrono::seconds longest,
                                     const char* field, Violations& violations) {
@@ -197,6 +210,50 @@ absl::StatusOr<VmUpdate> ToVmUpdate(const v1::UpdateVmRequest& request) {
   if (ReadsAll(request)) update.also = ToVmSpec(vm.spec(), violations);
   if (!violations.empty()) return FieldsInvalid("", violations);
   return update;
+}
+
+absl::StatusOr<VmGoal> ToVmGoal(const v1::WaitVmRequest& request) {
+  Violations violations;
+  VmGoal goal;
+  goal.id = ParseName(request.name(), "name", violations);
+  goal.min_generation = request.min_generation();
+  switch (request.goal_case()) {
+    case v1::WaitVmRequest::kState:
+      goal.kind = VmGoal::Kind::kState;
+      goal.state = ParseState(request.state(), violations);
+      break;
+    case v1::WaitVmRequest::kCondition:
+      goal.kind = VmGoal::Kind::kCondition;
+      goal.condition = request.condition();
+      if (!IsConditionType(goal.condition)) {
+        violations.push_back({"condition", absl::StrCat(Quoted(goal.condition),
+                                                        " is no condition; use FrontEndConnected or DriverReady")});
+      }
+      break;
+    case v1::WaitVmRequest::kDeleted:
+      goal.kind = VmGoal::Kind::kDeleted;
+      if (!request.deleted()) violations.push_back({"deleted", "is false; set it to true, or name another goal"});
+      if (request.min_generation() != 0) {
+        violations.push_back({"min_generation", "is of no use with deleted; leave it out"});
+      }
+      break;
+    case v1::WaitVmRequest::GOAL_NOT_SET:
+      if (request.min_generation() == 0) {
+        violations.push_back({"goal", "is missing; give state, condition, deleted or min_generation"});
+      }
+      break;
+  }
+  if (request.min_generation() < 0) violations.push_back({"min_generation", "is negative"});
+  if (request.status() == v1::Condition::FALSE) {
+    goal.holds = false;
+  } else if (request.status() != v1::Condition::TRUE && request.status() != v1::Condition::STATUS_UNSPECIFIED) {
+    violations.push_back({"status", "is neither TRUE nor FALSE"});
+  }
+  if (request.status() != v1::Condition::STATUS_UNSPECIFIED && goal.kind != VmGoal::Kind::kCondition) {
+    violations.push_back({"status", "is of no use without condition; leave it out"});
+  }
+  if (!violations.empty()) return FieldsInvalid("", violations);
+  return goal;
 }
 
 absl::StatusOr<VmDrain> ToVmDrain(const v1::DrainVmRequest& request) {

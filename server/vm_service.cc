@@ -15,8 +15,10 @@
 #include "server/stats_conversion.h"
 #include "server/status_conversion.h"
 #include "server/vm_conversion.h"
+#include "server/vm_filter.h"
 #include "server/vm_requests.h"
 #include "server/vm_watch.h"
+#include "server/wait_call.h"
 
 namespace kinsock {
 namespace {
@@ -103,6 +105,7 @@ grpc::ServerUnaryReactor* VmService::ListVms(grpc::CallbackServerContext* contex
 absl::Status VmService::FillPage(const v1::ListVmsRequest& request, v1::ListVmsResponse& response) {
   KINSOCK_ASSIGN_OR_RETURN(const Page page, ParsePage(request.page_size(), request.page_token()));
   KINSOCK_ASSIGN_OR_RETURN(const bool full, IsFull(request.view()));
+  KINSOCK_ASSIGN_OR_RETURN(const VmFilter filter, VmFilter::Parse(request.filter()));
   PageToken token = page.token.value_or(PageToken{{hub_.epoch(), hub_.head()}, ""});
   // The listing promises that a watch from its version misses nothing: only as long as that can be watched.
   if (token.version.epoch != hub_.epoch() || token.version.n < hub_.oldest() || token.version.n > hub_.head()) {
@@ -111,7 +114,7 @@ absl::Status VmService::FillPage(const v1::ListVmsRequest& request, v1::ListVmsR
         .With("oldest", ResourceVersion{hub_.epoch(), hub_.oldest()}.ToString());
   }
   response.set_resource_version(token.version.ToString());
-  const std::vector<VmSnapshotPtr> vms = manager_.List(token.after, page.size + 1);
+  const std::vector<VmSnapshotPtr> vms = manager_.List(token.after, page.size + 1, filter);
   size_t bytes = 0;
   for (const VmSnapshotPtr& vm : vms) {
     v1::Vm proto = ToProto(*vm, hub_.epoch());
@@ -126,6 +129,11 @@ absl::Status VmService::FillPage(const v1::ListVmsRequest& request, v1::ListVmsR
     *response.add_vms() = std::move(proto);
   }
   return absl::OkStatus();
+}
+
+grpc::ServerUnaryReactor* VmService::WaitVm(grpc::CallbackServerContext*, const v1::WaitVmRequest* request,
+                                            v1::Vm* response) {
+  return WaitCall::Start(main_, waits_, ToVmGoal(*request), hub_.epoch(), response);
 }
 
 grpc::ServerUnaryReactor* VmService::DrainVm(grpc::CallbackServerContext* context, const v1::DrainVmRequest* request,

@@ -9,6 +9,7 @@
 #include "base/event_loop.h"
 #include "server/event_hub.h"
 #include "server/vm_manager.h"
+#include "server/vm_waits.h"
 
 namespace kinsock {
 
@@ -21,7 +22,8 @@ class VmService final : public v1::VmService::CallbackService {
   // gRPC clients refuse messages above 4 MiB; a VM has at most some 30 KiB, statistics included.
   static constexpr size_t kMaxPageBytes = 3u << 20;
 
-  VmService(EventLoop& main, VmManager& manager, EventHub& hub) : main_(main), manager_(manager), hub_(hub) {}
+  VmService(EventLoop& main, VmManager& manager, EventHub& hub)
+      : main_(main), manager_(manager), hub_(hub), waits_(main, manager, hub) {}
 
   grpc::ServerUnaryReactor* CreateVm(grpc::CallbackServerContext* context, const v1::CreateVmRequest* request,
                                      v1::Vm* response) override;
@@ -33,6 +35,8 @@ class VmService final : public v1::VmService::CallbackService {
                                   v1::Vm* response) override;
   grpc::ServerUnaryReactor* ListVms(grpc::CallbackServerContext* context, const v1::ListVmsRequest* request,
                                     v1::ListVmsResponse* response) override;
+  grpc::ServerUnaryReactor* WaitVm(grpc::CallbackServerContext* context, const v1::WaitVmRequest* request,
+                                   v1::Vm* response) override;
   grpc::ServerUnaryReactor* DrainVm(grpc::CallbackServerContext* context, const v1::DrainVmRequest* request,
                                     v1::Vm* response) override;
   grpc::ServerUnaryReactor* ResumeVm(grpc::CallbackServerContext* context, const v1::ResumeVmRequest* request,
@@ -54,6 +58,7 @@ class VmService final : public v1::VmService::CallbackService {
   EventLoop& main_;
   VmManager& manager_;  // main thread's
   EventHub& hub_;       // main thread's, but for its epoch
+  VmWaits waits_;       // main thread's
 };
 
 }  // namespace kinsock

@@ -34,6 +34,8 @@ struct CreateFlags {
   std::vector<std::string> labels;
   uint32_t queue_size = 0;
   uint32_t tx_buffer_size = 0;
+  std::string orphan_ttl;
+  bool no_seqpacket = false;
   bool validate_only = false;
 };
 
@@ -75,6 +77,12 @@ ExitCode Create(const CreateFlags& flags, const Options& options) {
   for (const std::string& group : flags.groups) spec.add_groups(group);
   spec.set_queue_size(flags.queue_size);
   spec.set_tx_buffer_bytes(flags.tx_buffer_size);
+  if (flags.no_seqpacket) spec.set_allow_seqpacket(false);
+  if (!flags.orphan_ttl.empty()) {
+    const std::optional<std::chrono::milliseconds> ttl = ParseDuration(flags.orphan_ttl);
+    if (!ttl.has_value()) return Usage(absl::StrCat("--orphan-ttl: \"", flags.orphan_ttl, "\" is not a time"));
+    SetDuration(*ttl, *spec.mutable_orphan_ttl());
+  }
   for (const std::string& label : flags.labels) {
     const std::vector<std::string> parts = absl::StrSplit(label, absl::MaxSplits('=', 1));
     if (parts.size() != 2) return Usage(absl::StrCat("--labels: \"", label, "\" is not KEY=VALUE"));
@@ -204,6 +212,11 @@ void DeclareCreate(CLI::App& vm, Command& command) {
   create->add_option("--tx-buffer-size", flags->tx_buffer_size, "Window of each connection to the host (65536)")
       ->option_text("BYTES");
   create->add_option("--labels", flags->labels, "For selecting")->delimiter(',')->option_text("K=V,K=V");
+  create
+      ->add_option("--orphan-ttl", flags->orphan_ttl,
+                   "Delete it when no VMM is connected for so long; by default never")
+      ->option_text("30s|2m");
+  create->add_flag("--no-seqpacket", flags->no_seqpacket, "Offer the guest no connections of type SEQPACKET");
   create->add_flag("--validate-only", flags->validate_only, "Check everything, make nothing");
   create->callback(
       [flags, &command] { command = [flags](const Options& options) { return Create(*flags, options); }; });

@@ -52,6 +52,7 @@ DeviceSpec MakeDeviceSpec(DeviceId device, const VmSnapshot& vm, VmSockets& sock
   out.host = MakeHostAddress(vm, registry);
   out.forwards = sockets.TakeForwards();
   out.queue_size = spec.queue_size != 0 ? spec.queue_size : VmSpec::kDefaultQueueSize;
+  out.seqpacket = spec.allow_seqpacket.value_or(true);
   out.tx_buffer_bytes = spec.tx_buffer_bytes != 0 ? spec.tx_buffer_bytes : VmSpec::kDefaultTxBufferBytes;
   return out;
 }
@@ -76,6 +77,7 @@ VmManager::~VmManager() {
   for (const auto& [id, vm] : vms_) {
     if (vm->held_back.has_value()) loop_.Cancel(*vm->held_back);
     if (vm->drain_deadline.has_value()) loop_.Cancel(*vm->drain_deadline);
+    if (vm->orphan_timer.has_value()) loop_.Cancel(*vm->orphan_timer);
   }
 }
 
@@ -142,6 +144,7 @@ void VmManager::OnServed(DeviceId device, absl::Status status) {
   if (!status.ok()) return OnRemoved(device, status);
   vm->served = true;
   PublishStatus(*vm);
+  ArmOrphan(*vm);
   const std::optional<VsockProxy>& proxy = vm->now->definition->spec.vsock_proxy;
   Log(LogLevel::kInfo, "vm.created")
       .With("vm", vm->now->definition->name())
@@ -194,6 +197,7 @@ void VmManager::StartDeleting(Vm& vm) {
   VmStatus status = vm.now->status;
   BeginDeleting(status, std::chrono::system_clock::now());
   Publish(vm, VmEvent::Type::kModified, std::move(status));
+  ArmOrphan(vm);  // no more
   pool_.RemoveDevice(vm.device, [this, device = vm.device] { OnRemoved(device, absl::OkStatus()); });
 }
 
@@ -213,6 +217,7 @@ void VmManager::OnRemoved(DeviceId device, const absl::Status& reason) {
   std::vector<Done> deleters = std::move(found->deleters);
   if (found->held_back.has_value()) loop_.Cancel(*found->held_back);
   if (found->drain_deadline.has_value()) loop_.Cancel(*found->drain_deadline);
+  if (found->orphan_timer.has_value()) loop_.Cancel(*found->orphan_timer);
   // With it go the sockets' places and directory: before anybody is told that nothing is left.
   vms_.erase(id);
   device_ids_.erase(device);
@@ -275,6 +280,7 @@ void VmManager::OnDeviceStatus(DeviceId device, const DeviceStatus& status) {
   if (vm == nullptr) return;
   vm->device_status = status;
   DeleteIfDrained(*vm);
+  if (vm->served) ArmOrphan(*vm);
   if (!vm->served || vm->held_back.has_value() || vm->deleting()) return;
   if (clock_.Now() - vm->second >= std::chrono::seconds(1)) {
     vm->second = clock_.Now();

@@ -109,6 +109,7 @@ class VmManager {
   void ResetRest(DeviceId device);
   void DrainToDelete(Vm& vm, std::chrono::milliseconds timeout);
   void DeleteIfDrained(Vm& vm);
+  void ArmOrphan(Vm& vm);
   void PublishHeldBack(Vm& vm);
   void CreateOnce(VmCreation creation, Done done);
   void UpdateOnce(VmUpdate update, Done done);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// VmManager: VMs that begin no connections any more, for a while or before they are deleted.
+// VmManager: VMs that begin no connections any more, for a while or before they are deleted; VMs that are left alone.
+#include <algorithm>
 #include <utility>
 
 #include "device/vsock_device.h"
@@ -29,7 +30,7 @@ void VmManager::DrainOnce(VmDrain drain, Done done) {
     return;
   }
   const VmDefinition& definition = *vm.now->definition;
-  if (!vm.deleters.empty()) return done(VmIsBeingDeleted(definition));
+  if (vm.doomed()) return done(VmIsBeingDeleted(definition));
   if (!drain.etag.empty() && drain.etag != definition.etag()) return done(EtagMismatch(definition, drain.etag));
   if (drain.validate_only) return done(vm.now);
   SetDrainDeadline(vm, drain.drain ? drain.reset_after : std::nullopt,
@@ -76,6 +77,27 @@ void VmManager::DrainToDelete(Vm& vm, std::chrono::milliseconds timeout) {
 void VmManager::DeleteIfDrained(Vm& vm) {
   const bool waits = vm.served && !vm.deleters.empty() && !vm.deleting();
   if (waits && vm.device_status.drain == DrainState::kDrained) StartDeleting(vm);
+}
+
+// A VM that no VMM has been connected to for as long as its spec says is deleted.
+void VmManager::ArmOrphan(Vm& vm) {
+  if (vm.orphan_timer.has_value()) loop_.Cancel(*vm.orphan_timer);
+  vm.orphan_timer.reset();
+  if (vm.doomed()) return;
+  if (vm.device_status.state != DeviceState::kListening) {
+    vm.alone_since.reset();
+    return;
+  }
+  if (!vm.alone_since.has_value()) vm.alone_since = clock_.Now();
+  const std::chrono::milliseconds ttl = vm.now->definition->spec.orphan_ttl;
+  if (ttl.count() == 0) return;
+  const auto left = std::max<MonotonicTime::duration>(*vm.alone_since + ttl - clock_.Now(), {});
+  // The VM outlives the timer, which goes with it.
+  vm.orphan_timer = loop_.RunAfter(left, [this, &vm] {
+    vm.orphan_timer.reset();
+    Log(LogLevel::kInfo, "vm.orphaned").With("vm", vm.now->definition->name());
+    StartDeleting(vm);
+  });
 }
 
 }  // namespace kinsock

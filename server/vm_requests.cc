@@ -51,6 +51,17 @@ CidRequest ToCidRequest(const v1::CidRequest& request, Violations& violations) {
   return CidRequest::Automatic();
 }
 
+// From 0 to `longest`.
+std::chrono::milliseconds ParseTime(const google::protobuf::Duration& time, std::chrono::seconds longest,
+                                    const char* field, Violations& violations) {
+  const bool sane = time.seconds() >= 0 && time.seconds() <= longest.count() && time.nanos() >= 0 &&
+                    time.nanos() < 1'000'000'000 && (time.seconds() < longest.count() || time.nanos() == 0);
+  if (!sane) violations.push_back({field, absl::StrCat("is not from 0 to ", longest.count(), " seconds")});
+  if (!sane) return {};
+  // Rounded up: a time that is not zero must not become zero.
+  return std::chrono::seconds(time.seconds()) + std::chrono::milliseconds((time.nanos() + 999'999) / 1'000'000);
+}
+
 VmSpec ToVmSpec(const v1::VmSpec& spec, Violations& violations) {
   VmSpec out;
   out.cid = ToCidRequest(spec.cid(), violations);
@@ -65,6 +76,8 @@ VmSpec ToVmSpec(const v1::VmSpec& spec, Violations& violations) {
   out.groups = {spec.groups().begin(), spec.groups().end()};
   out.queue_size = spec.queue_size();
   out.tx_buffer_bytes = spec.tx_buffer_bytes();
+  if (spec.has_allow_seqpacket()) out.allow_seqpacket = spec.allow_seqpacket();
+  out.orphan_ttl = ParseTime(spec.orphan_ttl(), kMaxOrphanTtl, "vm.spec.orphan_ttl", violations);
   return out;
 }
 
@@ -109,17 +122,6 @@ VmState ParseState(v1::VmStatus::State state, Violations& violations) {
 
 bool IsConditionType(const std::string& type) { return type == "FrontEndConnected" || type == "DriverReady"; }
 
-// From 0 to `longest`.
-std::chrono::milliseconds ParseTime(const google::protobuf::Duration& time, std::chrono::seconds longest,
-                                    const char* field, Violations& violations) {
-  const bool sane = time.seconds() >= 0 && time.seconds() <= longest.count() && time.nanos() >= 0 &&
-                    time.nanos() < 1'000'000'000 && (time.seconds() < longest.count() || time.nanos() == 0);
-  if (!sane) violations.push_back({field, absl::StrCat("is not from 0 to ", longest.count(), " seconds")});
-  if (!sane) return {};
-  // Rounded up: a time that is not zero must not become zero.
-  return std::chrono::seconds(time.seconds()) + std::chrono::milliseconds((time.nanos() + 999'999) / 1'000'000);
-}
-
 // What draining and its end have in common.
 template <typename Request>
 VmDrain StartDrain(const Request& request, Violations& violations) {
@@ -133,13 +135,14 @@ VmDrain StartDrain(const Request& request, Violations& violations) {
   return drain;
 }
 
-constexpr char kMutable[] = "\"labels\", \"annotations\", \"spec.groups\" or \"*\"";
+constexpr char kMutable[] = "\"labels\", \"annotations\", \"spec.groups\", \"spec.orphan_ttl\" or \"*\"";
 
 // Which fields an update names.
 struct Mask {
   bool labels = false;
   bool annotations = false;
   bool groups = false;
+  bool orphan_ttl = false;
 };
 
 bool IsWithin(const std::string& path, const std::string& field) {
@@ -160,17 +163,19 @@ Mask ParseMask(const v1::UpdateVmRequest& request, Violations& violations) {
   Mask mask;
   const v1::Vm& vm = request.vm();
   if (!request.has_update_mask() || request.update_mask().paths().empty()) {
-    return {!vm.labels().empty(), !vm.annotations().empty(), !vm.spec().groups().empty()};
+    return {!vm.labels().empty(), !vm.annotations().empty(), !vm.spec().groups().empty(), vm.spec().has_orphan_ttl()};
   }
   for (const std::string& path : request.update_mask().paths()) {
     if (path == "*") {
-      mask = {true, true, true};
+      mask = {true, true, true, true};
     } else if (path == "labels") {
       mask.labels = true;
     } else if (path == "annotations") {
       mask.annotations = true;
     } else if (path == "spec.groups") {
       mask.groups = true;
+    } else if (path == "spec.orphan_ttl") {
+      mask.orphan_ttl = true;
     } else {
       violations.push_back({"update_mask", MaskFault(path)});
     }
@@ -207,6 +212,9 @@ absl::StatusOr<VmUpdate> ToVmUpdate(const v1::UpdateVmRequest& request) {
   if (mask.labels) update.labels.emplace(vm.labels().begin(), vm.labels().end());
   if (mask.annotations) update.annotations.emplace(vm.annotations().begin(), vm.annotations().end());
   if (mask.groups) update.groups.emplace(vm.spec().groups().begin(), vm.spec().groups().end());
+  if (mask.orphan_ttl) {
+    update.orphan_ttl = ParseTime(vm.spec().orphan_ttl(), kMaxOrphanTtl, "vm.spec.orphan_ttl", violations);
+  }
   if (ReadsAll(request)) update.also = ToVmSpec(vm.spec(), violations);
   if (!violations.empty()) return FieldsInvalid("", violations);
   return update;

@@ -47,14 +47,17 @@ ExitCode Drain(const DrainFlags& flags, const Options& options) {
   return kExitOk;
 }
 
-ExitCode Resume(const std::string& name, const Options& options) {
-  v1::ResumeVmRequest request;
+// A method that needs no more than a name.
+template <typename Request>
+ExitCode CallWithName(const std::string& name, const Options& options,
+                      grpc::Status (v1::VmService::Stub::*method)(grpc::ClientContext*, const Request&, v1::Vm*)) {
+  Request request;
   request.set_name(FullVmName(name));
   Client client(options);
   grpc::ClientContext context;
   client.SetDeadline(context, kChangeTimeout);
   v1::Vm vm;
-  const grpc::Status status = client.vms().ResumeVm(&context, request, &vm);
+  const grpc::Status status = (client.vms().*method)(&context, request, &vm);
   if (!status.ok()) return client.Report(status);
   Print(RenderVm(vm, options));
   return kExitOk;
@@ -75,7 +78,18 @@ void DeclareVmDrainCommands(CLI::App& vm, Command& command) {
   CLI::App* resume = vm.add_subcommand("resume", "End the drain of a VM");
   auto name = std::make_shared<std::string>();
   resume->add_option("NAME", *name)->required();
-  resume->callback([name, &command] { command = [name](const Options& options) { return Resume(*name, options); }; });
+  resume->callback([name, &command] {
+    command = [name](const Options& options) { return CallWithName(*name, options, &v1::VmService::Stub::ResumeVm); };
+  });
+
+  CLI::App* reset = vm.add_subcommand("reset", "End all connections of a VM, and have its guest forget them");
+  auto victim = std::make_shared<std::string>();
+  reset->add_option("NAME", *victim)->required();
+  reset->callback([victim, &command] {
+    command = [victim](const Options& options) {
+      return CallWithName(*victim, options, &v1::VmService::Stub::ResetVm);
+    };
+  });
 }
 
 }  // namespace kinsock

@@ -13,6 +13,7 @@ namespace {
 // virtio 1.3, 5.10.2: virtqueues.
 constexpr size_t kReceive = 0;
 constexpr size_t kTransmit = 1;
+constexpr size_t kEvent = 2;
 
 }  // namespace
 
@@ -149,6 +150,7 @@ void VsockDevice::ResetDevice() {
 // The driver that was there is gone: its packets, its connections, its place in the rings.
 void VsockDevice::ForgetDriver() {
   for (Ring& ring : rings_) ring.was_used = false;
+  events_.Forget();
   tx_->DropPackets();
   EndFlows();
 }
@@ -170,17 +172,16 @@ absl::Status VsockDevice::StartRing(size_t index, const RingSetup& setup, uint64
   if (ring.was_used && setup.layout.base != ring.next_avail) ForgetDriver();
 
   KINSOCK_ASSIGN_OR_RETURN(Virtqueue queue, Virtqueue::Create(setup.layout, std::move(memory)));
-  if (index <= kTransmit) {
-    auto kick = std::make_unique<RingKick>(env_.loop, setup.kick.get(), [this, index] { OnKick(index); });
-    KINSOCK_RETURN_IF_ERROR(kick->Start());
-    if (paused_) kick->Pause();
-    ring.kick = std::move(kick);
-  }
+  auto kick = std::make_unique<RingKick>(env_.loop, setup.kick.get(), [this, index] { OnKick(index); });
+  KINSOCK_RETURN_IF_ERROR(kick->Start());
+  if (paused_) kick->Pause();
+  ring.kick = std::move(kick);
   rx_->set_takes_seqpacket((features & kVirtioVsockFSeqpacket) != 0);
   ring.was_used = true;
   ring.running = true;
   if (index == kReceive) rx_->Start(ReceiveRing(std::move(queue), setup.call, *stats_));
   if (index == kTransmit) tx_->Start(std::move(queue), setup.call);
+  if (index == kEvent) events_.Start(std::move(queue), setup.call);
   status_.front_end.features = features;
   UpdateState();
   return absl::OkStatus();
@@ -194,13 +195,18 @@ uint16_t VsockDevice::StopRing(size_t index) {
     if (auto memory = rx_->Stop(ring.next_avail)) Discard(std::move(memory));
   } else if (index == kTransmit) {
     ring.next_avail = tx_->Stop();
+  } else {
+    std::shared_ptr<const GuestMemory> memory;
+    ring.next_avail = events_.Stop(memory);
+    if (memory != nullptr) Discard(std::move(memory));
   }
   UpdateState();
   return ring.next_avail;
 }
 
 void VsockDevice::OnKick(size_t index) {
-  const bool useful = index == kReceive ? rx_->OnKick() : tx_->OnKick();
+  const bool useful = index == kReceive ? rx_->OnKick() : index == kTransmit ? tx_->OnKick() : events_.OnKick();
+  if (events_.broken()) broken_->Notify();
   if (!std::exchange(rings_[index].made_up_for, false) && !useful) Charge(ControlAllowance::kKick);
   ArmStaleSearch();
 }
@@ -236,12 +242,14 @@ void VsockDevice::ResumeGuest() {
 }
 
 void VsockDevice::SetCall(size_t index, std::shared_ptr<const UniqueFd> call) {
-  if (index == kReceive) rx_->SetCall(std::move(call));
-  if (index == kTransmit) tx_->SetCall(std::move(call));
+  if (index == kReceive) rx_->SetCall(call);
+  if (index == kTransmit) tx_->SetCall(call);
+  if (index == kEvent) events_.SetCall(std::move(call));
 }
 
 absl::Status VsockDevice::MoveMemory(std::shared_ptr<const GuestMemory> memory) {
   KINSOCK_RETURN_IF_ERROR(tx_->Relocate(memory));
+  KINSOCK_RETURN_IF_ERROR(events_.Relocate(memory));
   return rx_->Relocate(std::move(memory));
 }
 
@@ -250,7 +258,7 @@ void VsockDevice::Discard(std::shared_ptr<const GuestMemory> memory) { env_.disc
 // A ring that makes no sense, or whose memory went away, is served no more until the front-end sets it up
 // anew. The guest's connections end; everything else goes on.
 void VsockDevice::CheckRings() {
-  if (!tx_->broken() && !rx_->broken()) return;
+  if (!tx_->broken() && !rx_->broken() && !events_.broken()) return;
   stats_->broken_rings.Add();
   if (session_ != nullptr) session_->SignalRingErrors();
   status_.last_error = "the guest's rings or memory made no sense: the device is stopped until it is reset";
@@ -310,6 +318,13 @@ void VsockDevice::EndDrain() {
 
 void VsockDevice::ResetFlows(CloseReason reason) {
   for (const std::shared_ptr<Flow>& flow : rx_->Flows()) tx_->ResetFlow(flow, reason);
+}
+
+void VsockDevice::ResetTransport() {
+  // The event first: what the driver then does anew comes after it.
+  if (events_.SendTransportReset()) stats_->transport_resets.Add();
+  if (events_.broken()) broken_->Notify();
+  ResetFlows(CloseReason::kTransportReset);
 }
 
 // --- Status ---

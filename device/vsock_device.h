@@ -17,6 +17,7 @@
 #include "device/control_allowance.h"
 #include "device/device_spec.h"
 #include "device/device_stats.h"
+#include "device/event_queue.h"
 #include "device/flow_ids.h"
 #include "device/forward_listener.h"
 #include "device/guest_memory.h"
@@ -73,6 +74,10 @@ class VsockDevice final : private VhostUserDevice {
   // Ends all connections, and tells both ends of each.
   void ResetFlows(CloseReason reason);
 
+  // Ends all connections, and has the guest's driver forget them and read its CID anew, if the VMM has handed the event
+  // queue over.
+  void ResetTransport();
+
   // What the other devices deliver to.
   std::shared_ptr<Port> port() const { return rx_; }
   DeviceId id() const { return spec_.id; }
@@ -121,6 +126,7 @@ class VsockDevice final : private VhostUserDevice {
   std::shared_ptr<VsockRx> rx_;
   std::shared_ptr<HostSide> host_;  // null: no host side
   std::optional<VsockTx> tx_;
+  EventQueue events_;
   std::optional<VhostUserListener> front_ends_;
   std::optional<HybridListener> host_programs_;
   std::list<ForwardListener> forwards_;

@@ -12,11 +12,17 @@ namespace kinsock {
 // A drain holds a timer and nothing else; longer ones are forgotten ones.
 inline constexpr std::chrono::hours kMaxDrainDeadline{24};
 
-// Whether a VM begins connections from now on. Plain value.
+// What a VM is to do with its connections. Plain value.
 struct VmDrain {
+  enum class Action : uint8_t {
+    kDrain,   // begins none from now on
+    kResume,  // may begin some again
+    kReset,   // ends all that it has
+  };
+
   std::string id;
-  std::string etag;   // empty: whatever it is
-  bool drain = true;  // false: ends the drain
+  std::string etag;  // empty: whatever it is
+  Action action = Action::kDrain;
   // When connections that are left are reset; none: never.
   std::optional<std::chrono::milliseconds> reset_after;
   std::string request_id;     // empty: not repeatable

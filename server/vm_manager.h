@@ -68,7 +68,7 @@ class VmManager {
   // Makes a VM, or changes it until it is so. `done`: as of Create(), or of Update().
   void Apply(VmApplication application, Done done);
 
-  // Has a VM begin no connections any more, or again. `done`: that holds.
+  // Has a VM begin no connections any more, or again, or end those it has. `done`: that holds.
   void Drain(VmDrain drain, Done done);
 
   // Takes a VM apart. `done`: nothing is left of it; its last state, or null if there was none and that is allowed.

@@ -11,6 +11,33 @@
 #include "server/vm_refusals.h"
 
 namespace kinsock {
+namespace {
+
+const char* NameOf(VmDrain::Action action) {
+  switch (action) {
+    case VmDrain::Action::kDrain:
+      return "vm.drain";
+    case VmDrain::Action::kResume:
+      return "vm.resume";
+    case VmDrain::Action::kReset:
+      return "vm.reset";
+  }
+  return "";
+}
+
+// On the device's reactor.
+void Act(VmDrain::Action action, VsockDevice& device) {
+  switch (action) {
+    case VmDrain::Action::kDrain:
+      return device.Drain();
+    case VmDrain::Action::kResume:
+      return device.EndDrain();
+    case VmDrain::Action::kReset:
+      return device.ResetTransport();
+  }
+}
+
+}  // namespace
 
 void VmManager::Drain(VmDrain drain, Done done) {
   loop_.thread().AssertHeld();
@@ -33,10 +60,12 @@ void VmManager::DrainOnce(VmDrain drain, Done done) {
   if (vm.doomed()) return done(VmIsBeingDeleted(definition));
   if (!drain.etag.empty() && drain.etag != definition.etag()) return done(EtagMismatch(definition, drain.etag));
   if (drain.validate_only) return done(vm.now);
-  SetDrainDeadline(vm, drain.drain ? drain.reset_after : std::nullopt,
-                   [this, device = vm.device] { ResetRest(device); });
+  if (drain.action != VmDrain::Action::kReset) {
+    SetDrainDeadline(vm, drain.reset_after, [this, device = vm.device] { ResetRest(device); });
+  }
+  Log(LogLevel::kInfo, NameOf(drain.action)).With("vm", definition.name());
   pool_.Tell(
-      vm.device, [on = drain.drain](VsockDevice& device) { on ? device.Drain() : device.EndDrain(); },
+      vm.device, [action = drain.action](VsockDevice& device) { Act(action, device); },
       [this, device = vm.device, id = drain.id, done = std::move(done)]() mutable {
         Vm* told = Find(device);
         if (told == nullptr) return done(VmNotFound(id));

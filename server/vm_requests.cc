@@ -122,7 +122,7 @@ VmState ParseState(v1::VmStatus::State state, Violations& violations) {
 
 bool IsConditionType(const std::string& type) { return type == "FrontEndConnected" || type == "DriverReady"; }
 
-// What draining and its end have in common.
+// What DrainVm, ResumeVm and ResetVm have in common.
 template <typename Request>
 VmDrain StartDrain(const Request& request, Violations& violations) {
   VmDrain drain;
@@ -280,9 +280,17 @@ absl::StatusOr<VmDrain> ToVmDrain(const v1::DrainVmRequest& request) {
 absl::StatusOr<VmDrain> ToVmDrain(const v1::ResumeVmRequest& request) {
   Violations violations;
   VmDrain drain = StartDrain(request, violations);
-  drain.drain = false;
+  drain.action = VmDrain::Action::kResume;
   if (!violations.empty()) return FieldsInvalid("", violations);
   return drain;
+}
+
+absl::StatusOr<VmDrain> ToVmDrain(const v1::ResetVmRequest& request) {
+  Violations violations;
+  VmDrain reset = StartDrain(request, violations);
+  reset.action = VmDrain::Action::kReset;
+  if (!violations.empty()) return FieldsInvalid("", violations);
+  return reset;
 }
 
 absl::StatusOr<VmDeletion> ToVmDeletion(const v1::DeleteVmRequest& request) {

@@ -146,6 +146,11 @@ grpc::ServerUnaryReactor* VmService::ResumeVm(grpc::CallbackServerContext* conte
   return Decide(context, ToVmDrain(*request), response, &VmManager::Drain);
 }
 
+grpc::ServerUnaryReactor* VmService::ResetVm(grpc::CallbackServerContext* context, const v1::ResetVmRequest* request,
+                                             v1::Vm* response) {
+  return Decide(context, ToVmDrain(*request), response, &VmManager::Drain);
+}
+
 grpc::ServerUnaryReactor* VmService::DeleteVm(grpc::CallbackServerContext* context, const v1::DeleteVmRequest* request,
                                               v1::Vm* response) {
   return Decide(context, ToVmDeletion(*request), response, &VmManager::Delete);

@@ -41,6 +41,8 @@ class VmService final : public v1::VmService::CallbackService {
                                     v1::Vm* response) override;
   grpc::ServerUnaryReactor* ResumeVm(grpc::CallbackServerContext* context, const v1::ResumeVmRequest* request,
                                      v1::Vm* response) override;
+  grpc::ServerUnaryReactor* ResetVm(grpc::CallbackServerContext* context, const v1::ResetVmRequest* request,
+                                    v1::Vm* response) override;
   grpc::ServerUnaryReactor* DeleteVm(grpc::CallbackServerContext* context, const v1::DeleteVmRequest* request,
                                      v1::Vm* response) override;
   grpc::ServerWriteReactor<v1::WatchVmsResponse>* WatchVms(grpc::CallbackServerContext* context,

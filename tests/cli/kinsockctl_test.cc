@@ -145,6 +145,7 @@ TEST_F(KinsockctlTest, AVmIsDrainedAndResumed) {
   EXPECT_THAT(Ctl({"vm", "resume", "web"}).out, HasSubstr("web   LISTENING "));
   EXPECT_EQ(Ctl({"vm", "drain", "web", "--reset-after", "soon"}).code, 2);
   EXPECT_EQ(Ctl({"vm", "resume", "nope"}).code, 3);
+  EXPECT_THAT(Ctl({"vm", "reset", "web"}).out, HasSubstr("web   LISTENING "));
   EXPECT_EQ(Ctl({"vm", "delete", "web", "--drain-timeout", "10s"}).out, "vms/web deleted\n");
 }
 

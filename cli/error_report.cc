@@ -75,6 +75,10 @@ std::string NextStep(const Details& details) {
   if (reason == "IMMUTABLE_FIELD") return absl::StrCat("kinsockctl vm get ", vm, " -o yaml");
   if (reason == "VM_DELETING") return absl::StrCat("kinsockctl vm wait ", vm, " --for=deleted");
   if (reason == "QUOTA_EXCEEDED") return "kinsockctl info";
+  if (reason == "ROLE_REQUIRED") {
+    if (metadata("socket") == "view") return "the same with --endpoint of the daemon's --api, not of its --api-view";
+    return absl::StrCat("the same as root or the daemon's own user, or ask for the role ", metadata("need"));
+  }
   if (reason == "FIELD_INVALID") return "kinsockctl vm create --help";
   return "";
 }

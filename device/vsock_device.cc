@@ -329,10 +329,11 @@ void VsockDevice::ResetTransport() {
 
 // --- Status ---
 
-void VsockDevice::OnMessage(bool refused) {
+bool VsockDevice::OnMessage(bool refused) {
   stats_->front_end_messages.Add();
-  Charge(ControlAllowance::kMessage);
   if (refused) stats_->front_end_refused_messages.Add();
+  Charge(ControlAllowance::kMessage);
+  return !allowance_.spent();
 }
 
 void VsockDevice::OnSessionChanged() {

@@ -96,7 +96,7 @@ class VsockDevice final : private VhostUserDevice {
   void ResetDevice() override;
   void Discard(std::shared_ptr<const GuestMemory> memory) override;
   void OnSessionChanged() override;
-  void OnMessage(bool refused) override;
+  bool OnMessage(bool refused) override;
 
   absl::Status StartHostSide();
   void OnFrontEnd(UniqueFd connection);

@@ -35,8 +35,9 @@ absl::StatusOr<std::chrono::nanoseconds> BookmarkInterval(const v1::WatchRequest
 
 }  // namespace
 
-VmWatch* VmWatch::Start(EventLoop& main, VmManager& manager, EventHub& hub, const v1::WatchRequest& request) {
-  const std::shared_ptr<VmWatch> watch(new VmWatch(main, manager, hub, request));
+VmWatch* VmWatch::Start(EventLoop& main, VmManager& manager, EventHub& hub, const v1::WatchRequest& request,
+                        WatchQuota::Ticket ticket) {
+  const std::shared_ptr<VmWatch> watch(new VmWatch(main, manager, hub, request, std::move(ticket)));
   {
     MutexLock lock(watch->mutex_);
     watch->keep_alive_ = watch;
@@ -45,8 +46,9 @@ VmWatch* VmWatch::Start(EventLoop& main, VmManager& manager, EventHub& hub, cons
   return watch.get();
 }
 
-VmWatch::VmWatch(EventLoop& main, VmManager& manager, EventHub& hub, const v1::WatchRequest& request)
-    : main_(main), manager_(manager), hub_(hub), epoch_(hub.epoch()), request_(request) {}
+VmWatch::VmWatch(EventLoop& main, VmManager& manager, EventHub& hub, const v1::WatchRequest& request,
+                 WatchQuota::Ticket ticket)
+    : main_(main), manager_(manager), hub_(hub), epoch_(hub.epoch()), request_(request), ticket_(std::move(ticket)) {}
 
 void VmWatch::Begin() {
   main_.thread().AssertHeld();
@@ -212,6 +214,7 @@ void VmWatch::End(const absl::Status& status) {
 }
 
 void VmWatch::OnDone() {
+  ticket_ = WatchQuota::Ticket();
   std::shared_ptr<VmWatch> self;
   {
     MutexLock lock(mutex_);

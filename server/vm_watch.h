@@ -20,6 +20,7 @@
 #include "server/event_hub.h"
 #include "server/vm_filter.h"
 #include "server/vm_manager.h"
+#include "server/watch_quota.h"
 
 namespace kinsock {
 
@@ -36,7 +37,8 @@ class VmWatch final : public grpc::ServerWriteReactor<v1::WatchVmsResponse>,
                       public std::enable_shared_from_this<VmWatch> {
  public:
   // Any thread. `main`, `manager` and `hub` outlive the gRPC server, and main runs until it is shut down.
-  static VmWatch* Start(EventLoop& main, VmManager& manager, EventHub& hub, const v1::WatchRequest& request);
+  static VmWatch* Start(EventLoop& main, VmManager& manager, EventHub& hub, const v1::WatchRequest& request,
+                        WatchQuota::Ticket ticket);
 
   ~VmWatch() override = default;
 
@@ -54,7 +56,8 @@ class VmWatch final : public grpc::ServerWriteReactor<v1::WatchVmsResponse>,
     bool initial = false;
   };
 
-  VmWatch(EventLoop& main, VmManager& manager, EventHub& hub, const v1::WatchRequest& request);
+  VmWatch(EventLoop& main, VmManager& manager, EventHub& hub, const v1::WatchRequest& request,
+          WatchQuota::Ticket ticket);
 
   // Main thread.
   void Begin();
@@ -75,6 +78,7 @@ class VmWatch final : public grpc::ServerWriteReactor<v1::WatchVmsResponse>,
   EventHub& hub_;
   const std::string epoch_;
   const v1::WatchRequest request_;
+  WatchQuota::Ticket ticket_;  // given back in OnDone(), while there is still a quota
 
   // Main thread's.
   std::unique_ptr<EventHub::Subscription> subscription_;

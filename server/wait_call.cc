@@ -9,8 +9,8 @@
 namespace kinsock {
 
 WaitCall* WaitCall::Start(EventLoop& main, VmWaits& waits, absl::StatusOr<VmGoal> goal, std::string epoch,
-                          v1::Vm* response) {
-  const std::shared_ptr<WaitCall> call(new WaitCall(main, waits, std::move(epoch), response));
+                          WatchQuota::Ticket ticket, v1::Vm* response) {
+  const std::shared_ptr<WaitCall> call(new WaitCall(main, waits, std::move(epoch), std::move(ticket), response));
   {
     MutexLock lock(call->mutex_);
     call->keep_alive_ = call;
@@ -42,6 +42,7 @@ void WaitCall::End(const absl::StatusOr<VmSnapshotPtr>& result) {
 }
 
 void WaitCall::OnDone() {
+  ticket_ = WatchQuota::Ticket();
   std::shared_ptr<WaitCall> self;
   {
     MutexLock lock(mutex_);

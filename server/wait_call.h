@@ -14,6 +14,7 @@
 #include "base/mutex.h"
 #include "server/vm_goal.h"
 #include "server/vm_waits.h"
+#include "server/watch_quota.h"
 
 namespace kinsock {
 
@@ -26,14 +27,14 @@ class WaitCall final : public grpc::ServerUnaryReactor, public std::enable_share
  public:
   // Any thread. `main`, `waits` and `response` outlive the call.
   static WaitCall* Start(EventLoop& main, VmWaits& waits, absl::StatusOr<VmGoal> goal, std::string epoch,
-                         v1::Vm* response);
+                         WatchQuota::Ticket ticket, v1::Vm* response);
 
   void OnCancel() override;
   void OnDone() override;
 
  private:
-  WaitCall(EventLoop& main, VmWaits& waits, std::string epoch, v1::Vm* response)
-      : main_(main), waits_(waits), epoch_(std::move(epoch)), response_(response) {}
+  WaitCall(EventLoop& main, VmWaits& waits, std::string epoch, WatchQuota::Ticket ticket, v1::Vm* response)
+      : main_(main), waits_(waits), epoch_(std::move(epoch)), ticket_(std::move(ticket)), response_(response) {}
 
   void Begin(VmGoal goal);
   void End(const absl::StatusOr<VmSnapshotPtr>& result);
@@ -41,6 +42,7 @@ class WaitCall final : public grpc::ServerUnaryReactor, public std::enable_share
   EventLoop& main_;
   VmWaits& waits_;
   const std::string epoch_;
+  WatchQuota::Ticket ticket_;
   v1::Vm* const response_;           // gRPC's, until Finish()
   std::optional<VmWaits::Id> wait_;  // main thread's
 

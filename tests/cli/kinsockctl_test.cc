@@ -292,6 +292,21 @@ TEST_F(KinsockctlTest, ArgumentsForQemu) {
                 (daemon_ / "kinsock/vms/a/vhost.sock") + " -device vhost-user-vsock-pci,chardev=kinsock0\n");
 }
 
+TEST(KinsockctlViewTest, WhoMayNotIsToldWhatHeLacks) {
+  const testing::TempDir directory;
+  Config config;
+  config.api_view_sockets = {directory / "view.sock"};
+  const RunningDaemon daemon(std::move(config));
+  const auto ctl = [&](const std::vector<std::string>& arguments) {
+    return RunCtl(arguments, {{"KINSOCK_ENDPOINT", "unix:" + (directory / "view.sock")}});
+  };
+  EXPECT_EQ(ctl({"vm", "list"}).code, 0);
+  const Outcome refused = ctl({"vm", "create", "a"});
+  EXPECT_EQ(refused.code, 5);
+  EXPECT_THAT(refused.error, AllOf(HasSubstr("ROLE_REQUIRED: VmService.CreateVm needs the role operator, and uid "),
+                                   HasSubstr("  try: the same with --endpoint of the daemon's --api")));
+}
+
 TEST(KinsockctlAloneTest, SaysWhyThereIsNoDaemon) {
   const Outcome outcome = RunCtl({"vm", "list", "--endpoint", "unix:/no/such/socket"}, {});
   EXPECT_EQ(outcome.code, 6);

@@ -12,8 +12,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <sstream>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/unique_fd.h"
 #include "cli/error_report.h"
@@ -23,6 +26,29 @@ namespace kinsock {
 namespace {
 
 constexpr char kMachineSocket[] = "/run/kinsock/api.sock";
+
+bool IsUnix(const std::string& endpoint) { return absl::StartsWith(endpoint, "unix:"); }
+
+// Empty, and said why, when it cannot be read: what comes of it, the daemon's TLS will say, too.
+std::string ContentsOf(const char* flag, const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::stringstream text;
+  if (!file || !(text << file.rdbuf())) {
+    std::fprintf(stderr, "kinsockctl: %s: %s cannot be read: %s\n", flag, path.c_str(), strerror(errno));
+  }
+  return text.str();
+}
+
+std::shared_ptr<grpc::Channel> NewChannel(const Options& options) {
+  if (IsUnix(options.endpoint)) return grpc::CreateChannel(options.endpoint, grpc::InsecureChannelCredentials());
+  grpc::SslCredentialsOptions tls;
+  tls.pem_root_certs = ContentsOf("--tls-ca", options.tls_ca);
+  tls.pem_cert_chain = ContentsOf("--tls-cert", options.tls_cert);
+  tls.pem_private_key = ContentsOf("--tls-key", options.tls_key);
+  grpc::ChannelArguments arguments;
+  if (!options.tls_server_name.empty()) arguments.SetSslTargetNameOverride(options.tls_server_name);
+  return grpc::CreateCustomChannel(options.endpoint, grpc::SslCredentials(tls), arguments);
+}
 
 // What the kernel says to a connection: 0, or an errno.
 int TryToConnect(const std::string& path) {
@@ -36,6 +62,14 @@ int TryToConnect(const std::string& path) {
 
 // gRPC says that it failed to connect; this says why.
 ExitCode ExplainUnavailable(const std::string& endpoint, const grpc::Status& status) {
+  if (!IsUnix(endpoint)) {
+    std::fprintf(stderr,
+                 "kinsockctl: no kinsockd talks to you at %s: %s\n"
+                 "  try: whether it listens there, whether --tls-ca vouches for it, and its --tls-client-ca for "
+                 "--tls-cert\n",
+                 endpoint.c_str(), status.error_message().c_str());
+    return kExitUnavailable;
+  }
   const absl::StatusOr<std::string> path = ParseUnixEndpoint(endpoint);
   const int error = path.ok() ? TryToConnect(*path) : 0;
   if (error == 0) {
@@ -66,7 +100,7 @@ std::string DefaultEndpoint() {
 }
 
 Client::Client(const Options& options) : options_(options) {
-  channel_ = grpc::CreateChannel(options.endpoint, grpc::InsecureChannelCredentials());
+  channel_ = NewChannel(options);
   vms_ = v1::VmService::NewStub(channel_);
   connections_ = v1::ConnectionService::NewStub(channel_);
   admin_ = v1::AdminService::NewStub(channel_);

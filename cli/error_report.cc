@@ -43,7 +43,9 @@ std::string FlagOfField(const std::string& field) {
       {"vm.spec.groups", "--groups"},
       {"vm.spec.queue_size", "--queue-size"},
       {"vm.spec.tx_buffer_bytes", "--tx-buffer-size"},
+      {"vm.spec.orphan_ttl", "--orphan-ttl"},
       {"vm.labels", "--labels"},
+      {"filter", "--filter"},
       {"vm.annotations", "--annotations"},
   };
   for (const auto& [prefix, flag] : flags) {
@@ -73,6 +75,10 @@ std::string NextStep(const Details& details) {
   if (reason == "IMMUTABLE_FIELD") return absl::StrCat("kinsockctl vm get ", vm, " -o yaml");
   if (reason == "VM_DELETING") return absl::StrCat("kinsockctl vm wait ", vm, " --for=deleted");
   if (reason == "QUOTA_EXCEEDED") return "kinsockctl info";
+  if (reason == "ROLE_REQUIRED") {
+    if (metadata("socket") == "view") return "the same with --endpoint of the daemon's --api, not of its --api-view";
+    return absl::StrCat("the same as root or the daemon's own user, or ask for the role ", metadata("need"));
+  }
   if (reason == "FIELD_INVALID") return "kinsockctl vm create --help";
   return "";
 }

@@ -12,6 +12,7 @@
 #include "cli/exit_code.h"
 #include "cli/options.h"
 #include "server/runtime_dir.h"
+#include "server/tcp_endpoint.h"
 #include "server/version.h"
 
 namespace {
@@ -20,6 +21,10 @@ using kinsock::OutputFormat;
 
 struct GlobalFlags {
   std::string endpoint;
+  std::string tls_ca;
+  std::string tls_cert;
+  std::string tls_key;
+  std::string tls_server_name;
   std::string timeout;
   OutputFormat format = OutputFormat::kTable;
   bool no_headers = false;
@@ -29,7 +34,16 @@ void DeclareGlobals(CLI::App& app, GlobalFlags& flags) {
   app.set_version_flag("--version", std::string("kinsockctl ") + kinsock::kVersion);
   app.add_option("--endpoint", flags.endpoint,
                  "The daemon's API; by default $KINSOCK_ENDPOINT or " + kinsock::DefaultEndpoint())
-      ->option_text("unix:PATH");
+      ->option_text("unix:PATH|tcp:ADDRESS:PORT");
+  const auto tls = [&](const char* flag, std::string& value, const char* variable, const char* help, const char* what) {
+    app.add_option(flag, value, help)->envname(variable)->option_text(what);
+  };
+  tls("--tls-ca", flags.tls_ca, "KINSOCK_TLS_CA", "Over TCP: the authority that vouches for the daemon (PEM)", "FILE");
+  tls("--tls-cert", flags.tls_cert, "KINSOCK_TLS_CERT", "Over TCP: your certificate, whose names give the role",
+      "FILE");
+  tls("--tls-key", flags.tls_key, "KINSOCK_TLS_KEY", "Over TCP: its private key", "FILE");
+  tls("--tls-server-name", flags.tls_server_name, "KINSOCK_TLS_SERVER_NAME",
+      "Over TCP: the name in the daemon's certificate; by default its address", "NAME");
   const std::map<std::string, OutputFormat> formats{{"table", OutputFormat::kTable}, {"wide", OutputFormat::kWide},
                                                     {"json", OutputFormat::kJson},   {"yaml", OutputFormat::kYaml},
                                                     {"name", OutputFormat::kName},   {"jsonl", OutputFormat::kJsonl}};
@@ -40,18 +54,41 @@ void DeclareGlobals(CLI::App& app, GlobalFlags& flags) {
   app.add_flag("--no-headers", flags.no_headers, "Tables without their first line");
 }
 
+// What gRPC calls `endpoint`.
+absl::StatusOr<std::string> ChannelEndpoint(const std::string& endpoint) {
+  if (!kinsock::TcpEndpoint::IsTcp(endpoint)) {
+    const absl::StatusOr<std::string> path = kinsock::ParseUnixEndpoint(endpoint);
+    if (!path.ok()) return path.status();
+    return "unix:" + *path;
+  }
+  const absl::StatusOr<kinsock::TcpEndpoint> tcp = kinsock::TcpEndpoint::Parse(endpoint);
+  if (!tcp.ok()) return tcp.status();
+  return (tcp->text().front() == '[' ? "ipv6:" : "ipv4:") + tcp->text();
+}
+
 // Nothing: the flags make no sense; it was said why.
 std::optional<kinsock::Options> Interpret(const GlobalFlags& flags) {
   kinsock::Options options;
   options.format = flags.format;
   options.headers = !flags.no_headers;
   const std::string endpoint = flags.endpoint.empty() ? kinsock::DefaultEndpoint() : flags.endpoint;
-  const absl::StatusOr<std::string> path = kinsock::ParseUnixEndpoint(endpoint);
-  if (!path.ok()) {
-    std::fprintf(stderr, "kinsockctl: --endpoint: %s\n", std::string(path.status().message()).c_str());
+  const absl::StatusOr<std::string> channel = ChannelEndpoint(endpoint);
+  if (!channel.ok()) {
+    std::fprintf(stderr, "kinsockctl: --endpoint: %s\n", std::string(channel.status().message()).c_str());
     return std::nullopt;
   }
-  options.endpoint = "unix:" + *path;
+  options.endpoint = *channel;
+  options.tls_ca = flags.tls_ca;
+  options.tls_cert = flags.tls_cert;
+  options.tls_key = flags.tls_key;
+  options.tls_server_name = flags.tls_server_name;
+  if (kinsock::TcpEndpoint::IsTcp(endpoint) &&
+      (flags.tls_ca.empty() || flags.tls_cert.empty() || flags.tls_key.empty())) {
+    std::fprintf(stderr,
+                 "kinsockctl: --endpoint: %s is only served with TLS; give --tls-ca, --tls-cert and --tls-key\n",
+                 endpoint.c_str());
+    return std::nullopt;
+  }
   if (!flags.timeout.empty()) {
     options.timeout = kinsock::ParseDuration(flags.timeout);
     if (!options.timeout.has_value()) {
@@ -75,6 +112,7 @@ int main(int argc, char** argv) {
   vm->require_subcommand(1)->fallthrough();
   kinsock::DeclareVmCommands(*vm, command);
   kinsock::DeclareVmChangeCommands(*vm, command);
+  kinsock::DeclareVmDrainCommands(*vm, command);
   kinsock::DeclareWatchCommands(*vm, command);
   kinsock::DeclareConnCommands(app, command);
   kinsock::DeclareStats(app, command);

@@ -13,7 +13,12 @@ enum class OutputFormat : uint8_t { kTable, kWide, kJson, kYaml, kName, kJsonl }
 
 // What every command of kinsockctl knows.
 struct Options {
-  std::string endpoint;  // "unix:PATH"
+  std::string endpoint;  // as gRPC writes it: "unix:PATH", "ipv4:127.0.0.1:7443"
+  // For an endpoint over TCP: PEM files, and the name that the daemon's certificate must have; empty: its address.
+  std::string tls_ca;
+  std::string tls_cert;
+  std::string tls_key;
+  std::string tls_server_name;
   OutputFormat format = OutputFormat::kTable;
   std::optional<std::chrono::milliseconds> timeout;  // none: the command's own default
   bool headers = true;

@@ -94,10 +94,11 @@ uint64_t VhostUserSession::OfferedProtocolFeatures() const {
 
 void VhostUserSession::OnReady(uint32_t) {
   VhostUserMessage message;
-  for (int i = 0; i < kMessagesPerWakeup; ++i) {
+  bool go_on = true;
+  for (int i = 0; i < kMessagesPerWakeup && go_on; ++i) {
     switch (channel_.Read(message)) {
       case VhostUserChannel::ReadResult::kMessage:
-        if (absl::Status status = Handle(message); !status.ok()) return End(std::move(status));
+        if (absl::Status status = Handle(message, go_on); !status.ok()) return End(std::move(status));
         break;
       case VhostUserChannel::ReadResult::kIncomplete:
         if (channel_.MidMessage() && !std::exchange(message_timer_armed_, true)) {
@@ -125,10 +126,10 @@ void VhostUserSession::End(absl::Status status) {
 
 // A message that is legal but cannot be done is refused where the front-end asked for an answer; otherwise it
 // would go on without knowing, so the session ends.
-absl::Status VhostUserSession::Handle(VhostUserMessage& message) {
+absl::Status VhostUserSession::Handle(VhostUserMessage& message, bool& go_on) {
   const VhostUserMessageRule& rule = *FindVhostUserRule(message.header.request);
   const absl::Status status = Dispatch(message);
-  device_.OnMessage(!status.ok());
+  go_on = device_.OnMessage(!status.ok());
   const absl::Status annotated(status.code(), absl::StrCat(rule.name, ": ", status.message()));
   const bool acknowledge = message.needs_reply() && rule.reply == VhostUserMessageRule::Reply::kNone;
   if (!acknowledge) return status.ok() ? status : annotated;

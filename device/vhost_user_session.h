@@ -37,8 +37,8 @@ class VhostUserDevice {
   virtual void Discard(std::shared_ptr<const GuestMemory> memory) = 0;
   // Features or memory are other than before, for reports.
   virtual void OnSessionChanged() = 0;
-  // A message of the front-end has been handled, or could not be done. For statistics.
-  virtual void OnMessage(bool refused) = 0;
+  // A message of the front-end has been handled, or could not be done. False: the next ones have to wait.
+  virtual bool OnMessage(bool refused) = 0;
 
  protected:
   ~VhostUserDevice() = default;
@@ -62,7 +62,7 @@ class VhostUserSession final : public FdHandler {
   // A front-end that stops in the middle of a message is gone (hazard: it would keep the device for ever).
   static constexpr std::chrono::seconds kMessageTimeout{5};
   // Messages of one wake-up.
-  static constexpr int kMessagesPerWakeup = 8;
+  static constexpr int kMessagesPerWakeup = 32;
 
   struct Options {
     uint32_t max_ring_size = 1024;
@@ -100,7 +100,7 @@ class VhostUserSession final : public FdHandler {
   size_t memory_regions() const { return memory_ == nullptr ? 0 : memory_->regions(); }
 
  private:
-  absl::Status Handle(VhostUserMessage& message);
+  absl::Status Handle(VhostUserMessage& message, bool& go_on);
   absl::Status Dispatch(VhostUserMessage& message);
 
   absl::Status SetFeatures(const VhostUserMessage& message);

@@ -15,13 +15,15 @@ namespace {
 
 // Grows with every release; nothing is ever taken out.
 constexpr const char* kFeatures[] = {
-    "vm.create",  "vm.delete", "vm.list",       "vm.watch", "vm.update",       "vm.apply",
-    "cid.static", "cid.range", "cid.automatic", "uds",      "connection.list", "stats",
+    "vm.create", "vm.delete",     "vm.list", "vm.watch",        "vm.update",     "vm.apply",
+    "vm.drain",  "vm.reset",      "vm.wait", "vm.filter",       "vm.orphan_ttl", "cid.static",
+    "cid.range", "cid.automatic", "uds",     "connection.list", "stats",
 };
 
 void SetLimits(v1::Limits& out) {
   out.set_vms(VmManager::kMaxVms);
   out.set_watches(EventHub::Limits().max_subscribers);
+  out.set_watches_per_caller(kMaxWatchesPerCaller);
   out.set_api_connections_per_uid(kMaxApiConnectionsPerUid);
   out.set_request_bytes(kMaxRequestBytes);
   out.set_connections_per_vm(DeviceLimits().max_connections);
@@ -39,11 +41,13 @@ void SetCounts(const DaemonInfo& info, v1::Counts& out) {
 
 }  // namespace
 
-AdminService::AdminService(EventLoop& main, std::function<DaemonInfo()> look) : main_(main), look_(std::move(look)) {}
+AdminService::AdminService(EventLoop& main, std::function<DaemonInfo()> look, const Access& access)
+    : main_(main), look_(std::move(look)), access_(access) {}
 
 grpc::ServerUnaryReactor* AdminService::GetInfo(grpc::CallbackServerContext* context, const v1::GetInfoRequest*,
                                                 v1::Info* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (access_.Refuses(*context, "AdminService.GetInfo", reactor)) return reactor;
   main_.Post([this, reactor, response] {
     const DaemonInfo info = look_();
     response->set_version(kVersion);

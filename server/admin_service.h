@@ -9,6 +9,7 @@
 
 #include "api/kinsock/v1/admin_service.grpc.pb.h"
 #include "base/event_loop.h"
+#include "server/access.h"
 
 namespace kinsock {
 
@@ -30,7 +31,7 @@ struct DaemonInfo {
 class AdminService final : public v1::AdminService::CallbackService {
  public:
   // `look` runs on the main thread.
-  AdminService(EventLoop& main, std::function<DaemonInfo()> look);
+  AdminService(EventLoop& main, std::function<DaemonInfo()> look, const Access& access);
 
   grpc::ServerUnaryReactor* GetInfo(grpc::CallbackServerContext* context, const v1::GetInfoRequest* request,
                                     v1::Info* response) override;
@@ -38,6 +39,7 @@ class AdminService final : public v1::AdminService::CallbackService {
  private:
   EventLoop& main_;
   const std::function<DaemonInfo()> look_;
+  const Access& access_;
 };
 
 }  // namespace kinsock

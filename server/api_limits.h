@@ -12,8 +12,20 @@ namespace kinsock {
 // Connections of one user id: each costs two descriptors and some 40 KiB. Programs need one; a person at a shell
 // opens one per command. Beyond: closed at once, and counted in the log.
 inline constexpr size_t kMaxApiConnectionsPerUid = 128;
+// Connections of callers without any role: they may come, to be told what they lack, but not take the places of those
+// who have one. Beyond: as above.
+inline constexpr size_t kMaxApiConnectionsWithoutRole = 32;
 // Connections of all users, so that no crowd of them eats the descriptors of VMs. Beyond: as above.
 inline constexpr size_t kMaxApiConnections = 1024;
+// Connections over TCP, whose callers are known only when TLS is through, and then to gRPC alone. Beyond: closed at once.
+inline constexpr size_t kMaxTlsConnections = 256;
+// How long a client has for its part of the TLS handshake. Beyond: hung up on.
+inline constexpr std::chrono::seconds kTlsHandshake{10};
+// How often certificates are looked at again.
+inline constexpr std::chrono::seconds kTlsReload{2};
+// Watches of one caller, of the 1,024 of all: an operator may watch a hundred things, and not take everybody's places.
+// Beyond: RESOURCE_EXHAUSTED.
+inline constexpr size_t kMaxWatchesPerCaller = 256;
 // Calls at a time on one connection: an operator may watch a thousand things. Beyond: they queue at the client.
 inline constexpr int kMaxStreamsPerConnection = 1024;
 // The largest legal request, a VM with all its annotations, is far below. Beyond: RESOURCE_EXHAUSTED by gRPC.

@@ -4,9 +4,7 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
-#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <utility>
@@ -20,8 +18,6 @@ namespace {
 constexpr int kAcceptsPerTurn = 16;
 // How long to leave callers waiting when not even the spare descriptor helps.
 constexpr std::chrono::milliseconds kPause{100};
-// Looking which connections still live costs a system call for each; a flood must not make that the main thread's work.
-constexpr std::chrono::milliseconds kSweepInterval{100};
 
 bool OutOfDescriptors(int error) { return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM; }
 
@@ -29,11 +25,13 @@ UniqueFd OpenSpare() { return UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC));
 
 }  // namespace
 
-ApiListener::ApiListener(EventLoop& loop, BoundSocket socket, OnConnection on_connection, Limits limits)
+ApiListener::ApiListener(EventLoop& loop, BoundSocket socket, ApiConnections& connections, Identify identify,
+                         OnConnection on_connection)
     : loop_(loop),
       socket_(std::move(socket)),
+      connections_(connections),
+      identify_(std::move(identify)),
       on_connection_(std::move(on_connection)),
-      limits_(limits),
       spare_(OpenSpare()) {}
 
 ApiListener::~ApiListener() { Stop(); }
@@ -68,36 +66,15 @@ bool ApiListener::AcceptOne() {
 }
 
 void ApiListener::Admit(UniqueFd connection) {
-  ucred peer{};
-  socklen_t length = sizeof(peer);
-  struct stat socket;
-  if (getsockopt(connection.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 ||
-      fstat(connection.get(), &socket) != 0) {
-    return;
+  const absl::StatusOr<Caller> caller = identify_(connection.get());
+  if (!caller.ok()) return;
+  if (connections_.Add(connection.get(), *caller)) return on_connection_(std::move(connection));
+  if (std::has_single_bit(++refused_)) {
+    Log(LogLevel::kWarning, "api.refused")
+        .With("caller", caller->ToString())
+        .With("role", RoleName(caller->role))
+        .With("times", static_cast<int64_t>(refused_));
   }
-  if (!HasRoom(peer.uid)) {
-    if (std::has_single_bit(++refused_)) {
-      Log(LogLevel::kWarning, "api.refused")
-          .With("uid", peer.uid)
-          .With("pid", peer.pid)
-          .With("times", static_cast<int64_t>(refused_));
-    }
-    return;
-  }
-  connections_.push_back({connection.get(), socket.st_ino, peer.uid});
-  on_connection_(std::move(connection));
-}
-
-bool ApiListener::HasRoom(uid_t uid) {
-  const auto room = [&] {
-    const auto of_uid = std::count_if(connections_.begin(), connections_.end(),
-                                      [&](const Connection& connection) { return connection.uid == uid; });
-    return static_cast<size_t>(of_uid) < limits_.per_uid && connections_.size() < limits_.total;
-  };
-  if (room()) return true;
-  if (loop_.now() - swept_ < kSweepInterval) return false;
-  ForgetClosed();
-  return room();
 }
 
 void ApiListener::TurnOneAway() {
@@ -121,20 +98,6 @@ void ApiListener::Pause() {
     if (!spare_.valid()) spare_ = OpenSpare();
     loop_.Rearm(socket_.listener().get(), EPOLLIN, *this);
   });
-}
-
-size_t ApiListener::connections() {
-  ForgetClosed();
-  return connections_.size();
-}
-
-void ApiListener::ForgetClosed() {
-  swept_ = loop_.now();
-  const auto closed = [](const Connection& connection) {
-    struct stat found;
-    return fstat(connection.fd, &found) != 0 || !S_ISSOCK(found.st_mode) || found.st_ino != connection.inode;
-  };
-  connections_.erase(std::remove_if(connections_.begin(), connections_.end(), closed), connections_.end());
 }
 
 }  // namespace kinsock

@@ -5,6 +5,9 @@
 #include <grpc/support/log.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/security/tls_certificate_provider.h>
+#include <grpcpp/security/tls_credentials_options.h>
 #include <grpcpp/server_builder.h>
 #include <grpcpp/server_posix.h>
 
@@ -40,15 +43,27 @@ void SetLimits(grpc::ServerBuilder& builder) {
   builder.SetResourceQuota(quota);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsPerConnection);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, Milliseconds(kTlsHandshake));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(kKeepalive));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Milliseconds(kKeepalive) / 2);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, Milliseconds(kMinPingInterval));
 }
 
+std::shared_ptr<grpc::ServerCredentials> TlsCredentials(const TlsFiles& files) {
+  const auto provider = std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
+      files.key, files.certificate, files.client_ca, static_cast<unsigned>(kTlsReload.count()));
+  grpc::experimental::TlsServerCredentialsOptions options(provider);
+  options.watch_root_certs();
+  options.watch_identity_key_cert_pairs();
+  options.set_cert_request_type(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  return grpc::experimental::TlsServerCredentials(options);
+}
+
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Start(const std::vector<grpc::Service*>& services) {
+absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Start(const std::vector<grpc::Service*>& services,
+                                                            const std::optional<TlsFiles>& tls) {
   grpc::EnableDefaultHealthCheckService(true);
   gpr_set_log_function(LogFromGrpc);
   google::protobuf::SetLogHandler(LogFromProtobuf);
@@ -56,6 +71,10 @@ absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Start(const std::vector<gr
   SetLimits(builder);
   std::unique_ptr<ApiServer> api(new ApiServer);
   api->reflection_ = MakeReflectionServices();
+  if (tls.has_value()) {
+    api->tls_ = builder.experimental().AddExternalConnectionAcceptor(
+        grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, TlsCredentials(*tls));
+  }
   for (grpc::Service* service : services) builder.RegisterService(service);
   for (const auto& service : api->reflection_) builder.RegisterService(service.get());
   api->server_ = builder.BuildAndStart();
@@ -64,6 +83,12 @@ absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Start(const std::vector<gr
 }
 
 void ApiServer::Serve(UniqueFd connection) { grpc::AddInsecureChannelFromFd(server_.get(), connection.release()); }
+
+void ApiServer::ServeTls(UniqueFd connection) {
+  grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
+  parameters.fd = connection.release();
+  tls_->HandleNewConnection(&parameters);
+}
 
 void ApiServer::SetServing(bool serving) {
   grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();

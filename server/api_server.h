@@ -3,13 +3,16 @@
 #define KINSOCK_SERVER_API_SERVER_H_
 
 #include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/unique_fd.h"
+#include "server/tls_files.h"
 
 namespace kinsock {
 
@@ -19,11 +22,16 @@ namespace kinsock {
 // Thread: main, but for Shutdown().
 class ApiServer {
  public:
-  // None of `services` is owned; they outlive the server. INTERNAL when the library refuses.
-  static absl::StatusOr<std::unique_ptr<ApiServer>> Start(const std::vector<grpc::Service*>& services);
+  // None of `services` is owned; they outlive the server. With `tls`, ServeTls() works, too; clients must show a
+  // certificate then. INTERNAL when the library refuses.
+  static absl::StatusOr<std::unique_ptr<ApiServer>> Start(const std::vector<grpc::Service*>& services,
+                                                          const std::optional<TlsFiles>& tls = std::nullopt);
 
   // Serves HTTP/2 on a connected, non-blocking socket, and closes it in the end.
   void Serve(UniqueFd connection);
+
+  // The same after a TLS handshake. Connections that exist when the files change stay.
+  void ServeTls(UniqueFd connection);
 
   // What the health service answers for "" and for each service.
   void SetServing(bool serving);
@@ -36,6 +44,7 @@ class ApiServer {
   ApiServer() = default;
 
   std::vector<std::unique_ptr<grpc::Service>> reflection_;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> tls_;
   std::unique_ptr<grpc::Server> server_;
 };
 

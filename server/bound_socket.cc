@@ -36,6 +36,19 @@ UniqueFd LockDirectory(const std::string& path) {
   return fd;
 }
 
+// Gives what others may do to the file, which the umask took away at bind(). Through a descriptor, for the owner of the
+// directory could have put a link to another file in its place.
+bool Open(const std::string& path, const struct stat& made, mode_t mode) {
+  const UniqueFd file(open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat found;
+  if (!file.valid() || fstat(file.get(), &found) != 0) return false;
+  if (found.st_dev != made.st_dev || found.st_ino != made.st_ino) {
+    errno = ENOENT;
+    return false;
+  }
+  return chmod(absl::StrCat("/proc/self/fd/", file.get()).c_str(), mode) == 0;
+}
+
 absl::Status Failed(const std::string& path, const char* what) {
   const int error = errno;
   if (error == EADDRINUSE) return SocketPathBusy(path, "was taken by another process at this moment");
@@ -87,7 +100,14 @@ absl::StatusOr<BoundSocket> BoundSocket::Listen(const std::string& path, int bac
   bound.device_ = made.st_dev;
   bound.inode_ = made.st_ino;
   bound.listener_ = std::move(fd);
+  if ((mode & S_IRWXO & ~made.st_mode) != 0 && !Open(path, made, mode)) return Failed(path, "setting its permissions");
   if (listen(bound.listener_.get(), backlog) != 0) return Failed(path, "listen");
+  return bound;
+}
+
+BoundSocket BoundSocket::WithoutFile(UniqueFd listener) {
+  BoundSocket bound;
+  bound.listener_ = std::move(listener);
   return bound;
 }
 

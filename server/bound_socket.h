@@ -17,10 +17,13 @@ namespace kinsock {
 class BoundSocket {
  public:
   // Listens at `path` (see InspectSocketPlace), non-blocking. A stale socket there is replaced. The file has `mode`,
-  // less the umask, before anybody can connect.
+  // less the umask, before anybody can connect; what `mode` gives to everybody it has whatever the umask.
   // ALREADY_EXISTS SOCKET_PATH_BUSY; FAILED_PRECONDITION when the file system refuses; RESOURCE_EXHAUSTED when there
   // are no descriptors left.
   static absl::StatusOr<BoundSocket> Listen(const std::string& path, int backlog, mode_t mode);
+
+  // A socket that listens and has no file.
+  static BoundSocket WithoutFile(UniqueFd listener);
 
   BoundSocket() = default;
   BoundSocket(BoundSocket&& other) noexcept;

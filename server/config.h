@@ -8,6 +8,9 @@
 #include <vector>
 
 #include "server/log.h"
+#include "server/role_rules.h"
+#include "server/tcp_endpoint.h"
+#include "server/tls_files.h"
 #include "server/vm_spec.h"
 
 namespace kinsock {
@@ -21,6 +24,11 @@ struct ConfiguredVm {
 // Everything that a start of kinsockd depends on, checked as far as that can be done without the machine.
 struct Config {
   std::vector<ConfiguredVm> vms;
+  std::vector<std::string> api_sockets;       // paths; none: no API
+  std::vector<std::string> api_view_sockets;  // paths where nobody is more than a viewer
+  std::vector<TcpEndpoint> api_tcp;           // only with `tls`
+  TlsFiles tls;
+  RoleRules api_roles;
   std::vector<std::string> api_sockets;  // paths; none: no API
   std::string state_dir;                 // empty: nothing outlives the daemon
   size_t reactors = 1;
@@ -28,7 +36,8 @@ struct Config {
   LogFormat log_format = LogFormat::kKeyValue;
 };
 
-// What no two VMs may have both: name, CID, socket path, AF_VSOCK port. One line for each clash, which names both origins.
+// What no two VMs may have both: name, CID, socket path, AF_VSOCK port. One line for each clash, which names both
+// origins.
 std::vector<std::string> FindClashes(const std::vector<ConfiguredVm>& vms);
 
 }  // namespace kinsock

@@ -56,10 +56,11 @@ absl::StatusOr<std::string> StatsSubject(const v1::GetStatsRequest& request) {
 }  // namespace
 
 ConnectionService::ConnectionService(EventLoop& main, VmManager& manager, FlowSnapshots& snapshots,
-                                     std::string instance)
+                                     std::string instance, const Access& access)
     : main_(main),
       manager_(manager),
       snapshots_(snapshots),
+      access_(access),
       instance_id_(std::move(instance)),
       instance_(instance_id_.substr(0, 8)) {}
 
@@ -67,6 +68,7 @@ grpc::ServerUnaryReactor* ConnectionService::ListConnections(grpc::CallbackServe
                                                              const v1::ListConnectionsRequest* request,
                                                              v1::ListConnectionsResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (access_.Refuses(*context, "ConnectionService.ListConnections", reactor)) return reactor;
   const absl::StatusOr<Request> parsed = Parse(*request, instance_);
   if (!parsed.ok()) {
     reactor->Finish(ToGrpcStatus(parsed.status()));
@@ -86,6 +88,7 @@ grpc::ServerUnaryReactor* ConnectionService::ListConnections(grpc::CallbackServe
 grpc::ServerUnaryReactor* ConnectionService::GetStats(grpc::CallbackServerContext* context,
                                                       const v1::GetStatsRequest* request, v1::StatsReport* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (access_.Refuses(*context, "ConnectionService.GetStats", reactor)) return reactor;
   absl::StatusOr<std::string> id = StatsSubject(*request);
   if (!id.ok()) {
     reactor->Finish(ToGrpcStatus(id.status()));

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "api/kinsock/v1/connection_service.grpc.pb.h"
 #include "base/event_loop.h"
+#include "server/access.h"
 #include "server/flow_snapshots.h"
 #include "server/vm_manager.h"
 
@@ -18,7 +19,8 @@ namespace kinsock {
 class ConnectionService final : public v1::ConnectionService::CallbackService {
  public:
   // `instance`: id of this start of the daemon, 8 characters or more.
-  ConnectionService(EventLoop& main, VmManager& manager, FlowSnapshots& snapshots, std::string instance);
+  ConnectionService(EventLoop& main, VmManager& manager, FlowSnapshots& snapshots, std::string instance,
+                    const Access& access);
 
   grpc::ServerUnaryReactor* ListConnections(grpc::CallbackServerContext* context,
                                             const v1::ListConnectionsRequest* request,
@@ -32,6 +34,7 @@ class ConnectionService final : public v1::ConnectionService::CallbackService {
   EventLoop& main_;
   VmManager& manager_;        // main thread's
   FlowSnapshots& snapshots_;  // main thread's
+  const Access& access_;
   const std::string instance_id_;
   const std::string instance_;  // its beginning, which is part of connections' names: they should stay short
 };

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/daemon.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <optional>
 #include <set>
 #include <thread>
 #include <utility>
@@ -13,6 +19,7 @@
 #include "router/cid.h"
 #include "server/error.h"
 #include "server/log.h"
+#include "server/peer.h"
 #include "server/runtime_dir.h"
 #include "server/saved_state.h"
 #include "server/socket_path.h"
@@ -24,9 +31,12 @@ namespace kinsock {
 namespace {
 
 constexpr int kApiBacklog = 128;
-// The daemon's user and group: who may write to the socket may do everything.
+// The daemon's user and group may connect.
 constexpr mode_t kApiSocketMode = 0660;
 constexpr mode_t kRuntimeDirMode = 0750;
+// Everybody may, when others have roles: the kernel then tells who they are, and the role decides.
+constexpr mode_t kSharedApiSocketMode = 0666;
+constexpr mode_t kSharedRuntimeDirMode = 0711;
 // How long calls that are under way may take to finish when the daemon stops.
 constexpr std::chrono::milliseconds kGrace{2000};
 // How long the memory of a flood of calls may stay with the allocator.
@@ -55,12 +65,15 @@ Daemon::Daemon(Config config)
       instance_(RandomUuid()),
       start_time_(std::chrono::system_clock::now()),
       signals_(loop_, [this] { RequestStop(); }),
+      api_connections_(Clock::Monotonic(), ApiConnections::Limits()),
+      access_(api_connections_, config_.api_roles),
       hub_(RandomEpoch()) {}
 
 // Against the order of construction where that matters: callers before what they call, and the reactors before the
 // manager, whose callbacks they hold.
 Daemon::~Daemon() {
   listeners_.clear();
+  greeter_.reset();
   api_.reset();
   snapshots_.reset();
   pool_.reset();
@@ -86,6 +99,9 @@ absl::Status Daemon::Start() {
   Log(LogLevel::kInfo, "daemon.started")
       .With("vms", static_cast<int64_t>(manager_->size()))
       .With("api", absl::StrJoin(config_.api_sockets, ","))
+      .With("api_tcp", absl::StrJoin(config_.api_tcp, ",",
+                                     [](std::string* out, const TcpEndpoint& endpoint) { *out += endpoint.text(); }))
+      .With("api_view", absl::StrJoin(config_.api_view_sockets, ","))
       .With("reactors", static_cast<int64_t>(pool_->size()))
       .With("instance", instance_);
   NotifyManager("READY=1");
@@ -93,22 +109,11 @@ absl::Status Daemon::Start() {
 }
 
 absl::Status Daemon::BindApi() {
-  for (const std::string& path : config_.api_sockets) {
-    // The default directory is the daemon's own; any other is its owner's to make.
-    if (path == DefaultApiSocket()) mkdir(RuntimeDir().c_str(), kRuntimeDirMode);
-    const std::string canonical = CanonicalSocketPath(path);
-    KINSOCK_RETURN_IF_ERROR(sockets_.CheckFree(canonical, false));
-    // First of all: the lock would be made beside a place that is no good.
-    const SocketPlace place = InspectSocketPlace(path, false);
-    if (place.kind == SocketPlace::Kind::kRefused) {
-      return Error(absl::StatusCode::kFailedPrecondition, "SOCKET_FAILED",
-                   absl::StrCat("--api: ", path, " ", place.reason));
-    }
-    KINSOCK_ASSIGN_OR_RETURN(LockFile lock, LockFile::Acquire(path + ".lock"));
-    KINSOCK_ASSIGN_OR_RETURN(BoundSocket socket, BoundSocket::Listen(path, kApiBacklog, kApiSocketMode));
-    sockets_.Take(canonical, false, "the API");
-    api_locks_.push_back(std::move(lock));
-    api_sockets_.push_back(std::move(socket));
+  for (const std::string& path : config_.api_sockets) KINSOCK_RETURN_IF_ERROR(BindApiSocket(path, false));
+  for (const std::string& path : config_.api_view_sockets) KINSOCK_RETURN_IF_ERROR(BindApiSocket(path, true));
+  for (const TcpEndpoint& endpoint : config_.api_tcp) {
+    KINSOCK_ASSIGN_OR_RETURN(UniqueFd listener, endpoint.Listen(kApiBacklog));
+    api_sockets_.push_back({BoundSocket::WithoutFile(std::move(listener)), ApiSocket::Kind::kTcp});
   }
   return absl::OkStatus();
 }
@@ -141,6 +146,50 @@ absl::Status Daemon::CheckNames(const SavedState& saved) const {
   return absl::FailedPreconditionError(absl::StrJoin(faults, "\n"));
 }
 
+absl::Status Daemon::BindApiSocket(const std::string& path, bool view_only) {
+  const char* flag = view_only ? "--api-view: " : "--api: ";
+  const bool shared = config_.api_roles.concern_other_users();
+  // The default directory is the daemon's own; any other is its owner's to make.
+  const std::string runtime_dir = RuntimeDir();
+  if (path.substr(0, path.rfind('/')) == runtime_dir && mkdir(runtime_dir.c_str(), kRuntimeDirMode) == 0 && shared) {
+    chmod(runtime_dir.c_str(), kSharedRuntimeDirMode);
+  }
+  const std::string canonical = CanonicalSocketPath(path);
+  KINSOCK_RETURN_IF_ERROR(sockets_.CheckFree(canonical, false));
+  // First of all: the lock would be made beside a place that is no good.
+  const SocketPlace place = InspectSocketPlace(path, false);
+  if (place.kind == SocketPlace::Kind::kRefused) {
+    return Error(absl::StatusCode::kFailedPrecondition, "SOCKET_FAILED", absl::StrCat(flag, path, " ", place.reason));
+  }
+  KINSOCK_ASSIGN_OR_RETURN(LockFile lock, LockFile::Acquire(path + ".lock"));
+  KINSOCK_ASSIGN_OR_RETURN(BoundSocket socket,
+                           BoundSocket::Listen(path, kApiBacklog, shared ? kSharedApiSocketMode : kApiSocketMode));
+  sockets_.Take(canonical, false, "the API");
+  api_locks_.push_back(std::move(lock));
+  api_sockets_.push_back({std::move(socket), view_only ? ApiSocket::Kind::kView : ApiSocket::Kind::kFull});
+  return absl::OkStatus();
+}
+
+// The file lets the daemon's group in, for which else it would be of no use.
+Role Daemon::RoleOnViewSocket(const Peer& peer) const {
+  const gid_t own = getegid();
+  const bool of_group = peer.gid == own || std::find(peer.groups.begin(), peer.groups.end(), own) != peer.groups.end();
+  return of_group ? Role::kViewer : std::min(Role::kViewer, config_.api_roles.RoleOf(peer));
+}
+
+absl::StatusOr<Caller> Daemon::Identify(ApiSocket::Kind kind, int fd) const {
+  if (kind == ApiSocket::Kind::kTcp) {
+    // Who it is, the handshake will tell, and Access asks.
+    const int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    return Caller{.transport = Caller::Transport::kTls};
+  }
+  KINSOCK_ASSIGN_OR_RETURN(const Peer peer, PeerOf(fd));
+  const bool view_only = kind == ApiSocket::Kind::kView;
+  const Role role = view_only ? RoleOnViewSocket(peer) : config_.api_roles.RoleOf(peer);
+  return Caller{Caller::Transport::kUnix, role, peer.uid, peer.gid, peer.pid, view_only, ""};
+}
+
 absl::Status Daemon::CreateConfiguredVms() {
   size_t left = config_.vms.size();
   std::vector<std::string> faults;
@@ -165,15 +214,23 @@ void Daemon::ServeSavedVms() {
 
 absl::Status Daemon::StartApi() {
   if (api_sockets_.empty()) return absl::OkStatus();
-  vm_service_ = std::make_unique<VmService>(loop_, *manager_, hub_);
-  connection_service_ = std::make_unique<ConnectionService>(loop_, *manager_, *snapshots_, instance_);
-  admin_service_ = std::make_unique<AdminService>(loop_, [this] { return Look(); });
+  vm_service_ = std::make_unique<VmService>(loop_, *manager_, hub_, access_);
+  connection_service_ = std::make_unique<ConnectionService>(loop_, *manager_, *snapshots_, instance_, access_);
+  admin_service_ = std::make_unique<AdminService>(
+      loop_, [this] { return Look(); }, access_);
   KINSOCK_ASSIGN_OR_RETURN(api_,
-                           ApiServer::Start({vm_service_.get(), connection_service_.get(), admin_service_.get()}));
-  for (BoundSocket& socket : api_sockets_) {
-    listeners_.push_back(std::make_unique<ApiListener>(
-        loop_, std::move(socket), [this](UniqueFd connection) { api_->Serve(std::move(connection)); },
-        ApiListener::Limits()));
+                           ApiServer::Start({vm_service_.get(), connection_service_.get(), admin_service_.get()},
+                                            config_.api_tcp.empty() ? std::nullopt : std::make_optional(config_.tls)));
+  greeter_ = std::make_unique<ApiGreeter>(loop_, [this](UniqueFd connection) { api_->Serve(std::move(connection)); });
+  for (ApiSocket& api : api_sockets_) {
+    const ApiSocket::Kind kind = api.kind;
+    const auto identify = [this, kind](int fd) { return Identify(kind, fd); };
+    const auto serve = [this, kind](UniqueFd connection) {
+      if (kind == ApiSocket::Kind::kTcp) return api_->ServeTls(std::move(connection));
+      greeter_->Greet(std::move(connection));
+    };
+    listeners_.push_back(
+        std::make_unique<ApiListener>(loop_, std::move(api.socket), api_connections_, identify, serve));
     KINSOCK_RETURN_IF_ERROR(listeners_.back()->Start());
   }
   api_sockets_.clear();
@@ -196,7 +253,7 @@ DaemonInfo Daemon::Look() {
   info.vms = static_cast<uint32_t>(manager_->size());
   info.active_vms = static_cast<uint32_t>(manager_->active());
   info.watches = static_cast<uint32_t>(hub_.subscribers());
-  for (const auto& listener : listeners_) info.api_connections += static_cast<uint32_t>(listener->connections());
+  info.api_connections = static_cast<uint32_t>(api_connections_.size());
   info.quarantined_cids = static_cast<uint32_t>(manager_->resting_cids());
   info.reactors = static_cast<uint32_t>(pool_->size());
   return info;
@@ -214,6 +271,7 @@ void Daemon::RequestStop() {
 void Daemon::Stop() {
   NotifyManager("STOPPING=1");
   for (const auto& listener : listeners_) listener->Stop();
+  greeter_.reset();
   manager_->Close();
   hub_.Close(ShuttingDown());
   if (api_ != nullptr) {

@@ -10,7 +10,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/event_loop.h"
+#include "server/access.h"
 #include "server/admin_service.h"
+#include "server/api_connections.h"
+#include "server/api_greeter.h"
 #include "server/api_listener.h"
 #include "server/api_server.h"
 #include "server/config.h"
@@ -54,9 +57,19 @@ class Daemon {
   void RequestStop();
 
  private:
+  // A socket of the API that listens.
+  struct ApiSocket {
+    BoundSocket socket;
+    enum class Kind : uint8_t { kFull, kView, kTcp };
+    Kind kind = Kind::kFull;
+  };
+
   absl::Status BindApi();
   absl::StatusOr<SavedState> OpenState();
   absl::Status CheckNames(const SavedState& saved) const;
+  absl::Status BindApiSocket(const std::string& path, bool view_only);
+  Role RoleOnViewSocket(const Peer& peer) const;
+  absl::StatusOr<Caller> Identify(ApiSocket::Kind kind, int fd) const;
   absl::Status CreateConfiguredVms();
   void ServeSavedVms();
   absl::Status StartApi();
@@ -75,7 +88,9 @@ class Daemon {
   SignalWatch signals_;
   SocketRegistry sockets_;
   std::vector<LockFile> api_locks_;
-  std::vector<BoundSocket> api_sockets_;
+  std::vector<ApiSocket> api_sockets_;
+  ApiConnections api_connections_;
+  Access access_;
   NoJournal no_journal_;
   std::unique_ptr<StateStore> store_;  // null: memory only
   EventHub hub_;
@@ -86,6 +101,7 @@ class Daemon {
   std::unique_ptr<ConnectionService> connection_service_;
   std::unique_ptr<AdminService> admin_service_;
   std::unique_ptr<ApiServer> api_;
+  std::unique_ptr<ApiGreeter> greeter_;
   std::vector<std::unique_ptr<ApiListener>> listeners_;
 };
 

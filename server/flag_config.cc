@@ -41,6 +41,9 @@ struct Flags {
   std::vector<std::string> vms;
   std::map<std::string, std::string> single_vm;  // setting -> value
   std::vector<std::string> api;
+  std::vector<std::string> api_view;
+  std::vector<std::string> api_roles;
+  TlsFiles tls;
   std::string state_dir;
   std::string reactors = "auto";
   uint32_t poll_us = 20;  // docs/adr/0010-polling.md
@@ -74,7 +77,26 @@ void Declare(CLI::App& app, Flags& flags) {
   single("--groups", "A+B", "Siblings share at least one (default)");
   app.add_option("--api", flags.api,
                  "Where to serve the gRPC API; the default, when no VM is given here, is unix:" + DefaultApiSocket())
+      ->option_text("unix:PATH|tcp:ADDRESS:PORT")
+      ->allow_extra_args(false);
+  app.add_option(
+         "--tls-cert", flags.tls.certificate,
+         "For --api tcp: the daemon's certificate and those that vouch for it (PEM); read again when it changes")
+      ->option_text("FILE");
+  app.add_option("--tls-key", flags.tls.key, "Its private key")->option_text("FILE");
+  app.add_option(
+         "--tls-client-ca", flags.tls.client_ca,
+         "The authorities whose certificates clients must have; the role is that of a name in it, see --api-role")
+      ->option_text("FILE");
+  app.add_option("--api-view", flags.api_view, "Where to serve it to look only: nobody is more than a viewer there")
       ->option_text("unix:PATH")
+      ->allow_extra_args(false);
+  app.add_option(
+         "--api-role", flags.api_roles,
+         "Who may do what in the API besides root and the daemon's own user, who are admins: "
+         "viewer|operator|admin=user:NAME|group:NAME, or san:NAME of a client's certificate (may be repeated); user "
+         "and group open the sockets to other users, whose role is then asked for")
+      ->option_text("ROLE=WHO")
       ->allow_extra_args(false);
   app.add_option("--state-dir", flags.state_dir,
                  "Where VMs that are created through the API are kept, so that they are there again after a restart; "
@@ -151,15 +173,67 @@ void ParseReactors(const std::string& text, Config& config, std::vector<std::str
   }
 }
 
-void ParseApi(const Flags& flags, Config& config, std::vector<std::string>& faults) {
-  if (!flags.api.empty()) config.api_sockets.clear();  // what the command line says stands before the file
-  for (const std::string& endpoint : flags.api) {
+void ParseEndpoints(const char* flag, const std::vector<std::string>& endpoints, std::vector<std::string>& paths,
+                    std::vector<std::string>& faults) {
+  if (!endpoints.empty()) paths.clear();  // what the command line says stands before the file
+  for (const std::string& endpoint : endpoints) {
     absl::StatusOr<std::string> path = ParseUnixEndpoint(endpoint);
     if (path.ok()) {
-      config.api_sockets.push_back(*std::move(path));
+      paths.push_back(*std::move(path));
     } else {
-      faults.push_back(absl::StrCat("--api: ", path.status().message()));
+      faults.push_back(absl::StrCat(flag, ": ", path.status().message()));
     }
+  }
+}
+
+// What over TCP is not in order: it is served with TLS or not at all.
+void CheckTls(const Config& config, std::vector<std::string>& faults) {
+  if (config.api_tcp.empty()) {
+    if (config.tls.any())
+      faults.emplace_back("--tls-cert, --tls-key and --tls-client-ca are for --api tcp:ADDRESS:PORT");
+    return;
+  }
+  if (!config.tls.any()) {
+    faults.push_back(absl::StrCat("--api: tcp:", config.api_tcp.front().text(),
+                                  " would let everybody in who reaches the port; add --tls-cert, --tls-key and "
+                                  "--tls-client-ca, or serve unix:PATH"));
+    return;
+  }
+  for (std::string& fault : TlsFaults(config.tls)) faults.push_back(std::move(fault));
+}
+
+// What the command line says stands before the file.
+void ParseApiEndpoints(const std::vector<std::string>& endpoints, Config& config, std::vector<std::string>& faults) {
+  if (endpoints.empty()) return;
+  config.api_sockets.clear();
+  config.api_tcp.clear();
+  std::vector<std::string> unix_endpoints;
+  for (const std::string& text : endpoints) {
+    if (!TcpEndpoint::IsTcp(text)) {
+      unix_endpoints.push_back(text);
+      continue;
+    }
+    absl::StatusOr<TcpEndpoint> endpoint = TcpEndpoint::Parse(text);
+    if (endpoint.ok()) {
+      config.api_tcp.push_back(*std::move(endpoint));
+    } else {
+      faults.push_back(absl::StrCat("--api: ", endpoint.status().message()));
+    }
+  }
+  ParseEndpoints("--api", unix_endpoints, config.api_sockets, faults);
+}
+
+void ParseApi(const Flags& flags, Config& config, std::vector<std::string>& faults) {
+  ParseApiEndpoints(flags.api, config, faults);
+  if (!flags.tls.certificate.empty()) config.tls.certificate = UserPath(flags.tls.certificate);
+  if (!flags.tls.key.empty()) config.tls.key = UserPath(flags.tls.key);
+  if (!flags.tls.client_ca.empty()) config.tls.client_ca = UserPath(flags.tls.client_ca);
+  CheckTls(config, faults);
+  ParseEndpoints("--api-view", flags.api_view, config.api_view_sockets, faults);
+  if (!flags.api_roles.empty()) config.api_roles = RoleRules();
+  for (const std::string& rule : flags.api_roles) {
+    const std::string fault = config.api_roles.Add(rule);
+    if (!fault.empty()) faults.push_back(absl::StrCat("--api-role: ", fault));
   }
   // Scripts written for the existing daemon must not find a socket they did not ask for.
   const bool vms_given = !flags.vms.empty() || !flags.single_vm.empty() || !flags.config_file.empty();
@@ -181,6 +255,10 @@ absl::StatusOr<Config> Interpret(const Flags& flags) {
     if (file.ok()) {
       config.vms = std::move(file->vms);
       config.api_sockets = std::move(file->api_sockets);
+      config.api_view_sockets = std::move(file->api_view_sockets);
+      config.api_tcp = std::move(file->api_tcp);
+      config.tls = std::move(file->tls);
+      config.api_roles = std::move(file->api_roles);
       config.state_dir = std::move(file->state_dir);
     } else {
       faults.emplace_back(file.status().message());

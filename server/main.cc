@@ -35,7 +35,7 @@ int main(int argc, char** argv) {
   }
   if (line->action == Action::kCheck) {
     std::printf("the configuration is good: %zu VMs, %zu API sockets\n", line->config.vms.size(),
-                line->config.api_sockets.size());
+                line->config.api_sockets.size() + line->config.api_view_sockets.size() + line->config.api_tcp.size());
     return 0;
   }
 

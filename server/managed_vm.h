@@ -26,6 +26,9 @@ struct VmManager::Vm {
   bool settled() const { return served && !writing; }
   bool deleting() const { return now->status.state == VmState::kDeleting; }
 
+  // Its deletion has begun, or will when it is drained or made.
+  bool doomed() const { return deleting() || letting_go || !deleters.empty(); }
+
   const DeviceId device;
   std::optional<VmSockets> sockets;          // none: it is FAILED, and there is no device
   std::shared_ptr<const DeviceStats> stats;  // the device's own
@@ -34,6 +37,7 @@ struct VmManager::Vm {
   bool saved = false;          // goes into the journal
   bool served = false;         // and, if it is saved, written; FAILED ones are as served as they get
   bool writing = false;        // a mutation is on its way into the journal
+  bool letting_go = false;     // and this is its deletion
   DeviceStatus device_status;  // as last reported
   Done creator;                // waits until it is served
   // What came while it was not settled: runs when it is, or is no more. Each is a call under way.
@@ -46,6 +50,9 @@ struct VmManager::Vm {
   MonotonicTime second;
   int events_in_second = 0;
   std::optional<EventLoop::TimerId> held_back;
+  std::optional<EventLoop::TimerId> drain_deadline;
+  std::optional<MonotonicTime> alone_since;  // no VMM is connected
+  std::optional<EventLoop::TimerId> orphan_timer;
 };
 
 }  // namespace kinsock

@@ -16,8 +16,11 @@ namespace kinsock {
 //          |                       '------- the front-end went away, for whatever reason -----------------'
 //          '------ DeleteVm, from any state ------> DELETING, then the VM is gone
 //
+//     LISTENING .. SUSPENDED --DrainVm--> DRAINING --no connection left--> DRAINED;  --ResumeVm--> what the device is
+//
 // PROVISIONING: the sockets exist, the reactors do not all know the CID yet, or the state file does not know the VM.
-// LISTENING .. SUSPENDED: what the device reports.  DELETING: the sockets are gone, connections are being reset.
+// LISTENING .. DRAINED: what the device reports; the conditions tell the VMM and the driver in all of them.  DELETING:
+// the sockets are gone, connections are being reset.
 // FAILED, not drawn: from PROVISIONING when a VM of an earlier start cannot be served again; left by DeleteVm, or by
 // the next start.
 //

@@ -52,6 +52,7 @@ DeviceSpec MakeDeviceSpec(DeviceId device, const VmSnapshot& vm, VmSockets& sock
   out.host = MakeHostAddress(vm, registry);
   out.forwards = sockets.TakeForwards();
   out.queue_size = spec.queue_size != 0 ? spec.queue_size : VmSpec::kDefaultQueueSize;
+  out.seqpacket = spec.allow_seqpacket.value_or(true);
   out.tx_buffer_bytes = spec.tx_buffer_bytes != 0 ? spec.tx_buffer_bytes : VmSpec::kDefaultTxBufferBytes;
   return out;
 }
@@ -76,6 +77,8 @@ VmManager::VmManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, Eve
 VmManager::~VmManager() {
   for (const auto& [id, vm] : vms_) {
     if (vm->held_back.has_value()) loop_.Cancel(*vm->held_back);
+    if (vm->drain_deadline.has_value()) loop_.Cancel(*vm->drain_deadline);
+    if (vm->orphan_timer.has_value()) loop_.Cancel(*vm->orphan_timer);
   }
 }
 
@@ -166,6 +169,7 @@ void VmManager::OnCreated(Vm& vm, const absl::Status& written) {
   if (!written.ok()) return StartDeleting(vm, written);
   vm.served = true;
   PublishStatus(vm);
+  ArmOrphan(vm);
   const std::optional<VsockProxy>& proxy = vm.now->definition->spec.vsock_proxy;
   Log(LogLevel::kInfo, "vm.created")
       .With("vm", vm.now->definition->name())
@@ -227,11 +231,16 @@ void VmManager::DeleteOnce(VmDeletion deletion, Done done) {
   NoteRequest(vm, deletion.request_id, deletion.request_hash, vm.deleted_for);
   vm.deleters.push_back(std::move(done));
   // While it is being made, its removal waits for that; while it is being removed, there is nothing to add.
-  if (vm.settled() && !vm.deleting()) RecordDeletion(vm);
+  if (!vm.settled() || vm.deleting()) return;
+  if (deletion.drain_timeout.count() > 0 && !vm.failed()) return DrainToDelete(vm, deletion.drain_timeout);
+  RecordDeletion(vm);
 }
 
 // First the journal: a VM that it does not let go stays as it is.
 void VmManager::RecordDeletion(Vm& vm) {
+  vm.letting_go = true;
+  SetDrainDeadline(vm, std::nullopt, nullptr);
+  ArmOrphan(vm);  // no more
   const VmDefinition& definition = *vm.now->definition;
   JournalEntry entry;
   if (vm.saved) entry.erase_uid = definition.uid;
@@ -242,7 +251,10 @@ void VmManager::RecordDeletion(Vm& vm) {
   }
   Record(vm, std::move(entry), [this](Vm& gone, const absl::Status& written) {
     if (written.ok()) return StartDeleting(gone, absl::OkStatus());
+    gone.letting_go = false;
     std::vector<Done> deleters = std::exchange(gone.deleters, {});
+    gone.alone_since.reset();  // an orphan gets its time once more
+    ArmOrphan(gone);
     for (Done& done : deleters) done(written);
   });
 }
@@ -286,6 +298,8 @@ void VmManager::OnRemoved(DeviceId device, const absl::Status& reason) {
   std::vector<EventLoop::Task> when_made = std::exchange(found->when_made, {});
   std::vector<Done> deleters = std::move(found->deleters);
   if (found->held_back.has_value()) loop_.Cancel(*found->held_back);
+  if (found->drain_deadline.has_value()) loop_.Cancel(*found->drain_deadline);
+  if (found->orphan_timer.has_value()) loop_.Cancel(*found->orphan_timer);
   // With it go the sockets' places and directory: before anybody is told that nothing is left.
   vms_.erase(id);
   device_ids_.erase(device);
@@ -318,9 +332,11 @@ VmStats VmManager::TotalStats() const {
   return stats;
 }
 
-std::vector<VmSnapshotPtr> VmManager::List(const std::string& after, size_t max) const {
+std::vector<VmSnapshotPtr> VmManager::List(const std::string& after, size_t max, const VmFilter& filter) const {
   std::vector<VmSnapshotPtr> list;
-  for (auto vm = vms_.upper_bound(after); vm != vms_.end() && list.size() < max; ++vm) list.push_back(vm->second->now);
+  for (auto vm = vms_.upper_bound(after); vm != vms_.end() && list.size() < max; ++vm) {
+    if (filter.Matches(*vm->second->now)) list.push_back(vm->second->now);
+  }
   return list;
 }
 
@@ -345,6 +361,8 @@ void VmManager::OnDeviceStatus(DeviceId device, const DeviceStatus& status) {
   Vm* vm = Find(device);
   if (vm == nullptr) return;
   vm->device_status = status;
+  DeleteIfDrained(*vm);
+  if (vm->served) ArmOrphan(*vm);
   if (!vm->served || vm->held_back.has_value() || vm->deleting()) return;
   if (clock_.Now() - vm->second >= std::chrono::seconds(1)) {
     vm->second = clock_.Now();
@@ -356,6 +374,14 @@ void VmManager::OnDeviceStatus(DeviceId device, const DeviceStatus& status) {
     vm->held_back.reset();
     if (!vm->deleting()) PublishStatus(*vm);
   });
+}
+
+// Whoever changed it by a call is to see it.
+void VmManager::PublishHeldBack(Vm& vm) {
+  if (!vm.held_back.has_value() || vm.deleting()) return;
+  loop_.Cancel(*vm.held_back);
+  vm.held_back.reset();
+  PublishStatus(vm);
 }
 
 void VmManager::PublishStatus(Vm& vm) {

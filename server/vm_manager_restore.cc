@@ -113,6 +113,7 @@ void VmManager::OnServedAgain(DeviceId device, absl::Status status) {
   vm->served = true;
   if (status.ok()) {
     PublishStatus(*vm);
+    ArmOrphan(*vm);
   } else {
     vm->sockets.reset();
     VmStatus failed = vm->now->status;

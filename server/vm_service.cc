@@ -15,8 +15,10 @@
 #include "server/stats_conversion.h"
 #include "server/status_conversion.h"
 #include "server/vm_conversion.h"
+#include "server/vm_filter.h"
 #include "server/vm_requests.h"
 #include "server/vm_watch.h"
+#include "server/wait_call.h"
 
 namespace kinsock {
 namespace {
@@ -39,10 +41,13 @@ void VmService::AddStats(const std::string& id, v1::Vm& vm) const {
   if (stats.ok()) *vm.mutable_status()->mutable_stats() = ToProto(*stats);
 }
 
-template <typename Wanted>
-grpc::ServerUnaryReactor* VmService::Decide(grpc::CallbackServerContext* context, absl::StatusOr<Wanted> wanted,
-                                            v1::Vm* response, void (VmManager::*decide)(Wanted, VmManager::Done)) {
+template <typename Request, typename Wanted>
+grpc::ServerUnaryReactor* VmService::Decide(std::string_view method, grpc::CallbackServerContext* context,
+                                            const Request& request, absl::StatusOr<Wanted> (*convert)(const Request&),
+                                            void (VmManager::*decide)(Wanted, VmManager::Done), v1::Vm* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (access_.Refuses(*context, method, reactor)) return reactor;
+  absl::StatusOr<Wanted> wanted = convert(request);
   if (!wanted.ok()) {
     reactor->Finish(ToGrpcStatus(wanted.status()));
     return reactor;
@@ -59,22 +64,23 @@ grpc::ServerUnaryReactor* VmService::Decide(grpc::CallbackServerContext* context
 
 grpc::ServerUnaryReactor* VmService::CreateVm(grpc::CallbackServerContext* context, const v1::CreateVmRequest* request,
                                               v1::Vm* response) {
-  return Decide(context, ToVmCreation(*request), response, &VmManager::Create);
+  return Decide("VmService.CreateVm", context, *request, ToVmCreation, &VmManager::Create, response);
 }
 
 grpc::ServerUnaryReactor* VmService::ApplyVm(grpc::CallbackServerContext* context, const v1::ApplyVmRequest* request,
                                              v1::Vm* response) {
-  return Decide(context, ToVmApplication(*request), response, &VmManager::Apply);
+  return Decide("VmService.ApplyVm", context, *request, ToVmApplication, &VmManager::Apply, response);
 }
 
 grpc::ServerUnaryReactor* VmService::UpdateVm(grpc::CallbackServerContext* context, const v1::UpdateVmRequest* request,
                                               v1::Vm* response) {
-  return Decide(context, ToVmUpdate(*request), response, &VmManager::Update);
+  return Decide("VmService.UpdateVm", context, *request, ToVmUpdate, &VmManager::Update, response);
 }
 
 grpc::ServerUnaryReactor* VmService::GetVm(grpc::CallbackServerContext* context, const v1::GetVmRequest* request,
                                            v1::Vm* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (access_.Refuses(*context, "VmService.GetVm", reactor)) return reactor;
   absl::StatusOr<std::string> id = ToVmId(request->name());
   const absl::StatusOr<bool> full = IsFull(request->view());
   if (!id.ok() || !full.ok()) {
@@ -93,6 +99,7 @@ grpc::ServerUnaryReactor* VmService::GetVm(grpc::CallbackServerContext* context,
 grpc::ServerUnaryReactor* VmService::ListVms(grpc::CallbackServerContext* context, const v1::ListVmsRequest* request,
                                              v1::ListVmsResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (access_.Refuses(*context, "VmService.ListVms", reactor)) return reactor;
   main_.Post([this, context, reactor, request, response] {
     if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
     reactor->Finish(ToGrpcStatus(FillPage(*request, *response)));
@@ -103,6 +110,7 @@ grpc::ServerUnaryReactor* VmService::ListVms(grpc::CallbackServerContext* contex
 absl::Status VmService::FillPage(const v1::ListVmsRequest& request, v1::ListVmsResponse& response) {
   KINSOCK_ASSIGN_OR_RETURN(const Page page, ParsePage(request.page_size(), request.page_token()));
   KINSOCK_ASSIGN_OR_RETURN(const bool full, IsFull(request.view()));
+  KINSOCK_ASSIGN_OR_RETURN(const VmFilter filter, VmFilter::Parse(request.filter()));
   PageToken token = page.token.value_or(PageToken{{hub_.epoch(), hub_.head()}, ""});
   // The listing promises that a watch from its version misses nothing: only as long as that can be watched.
   if (token.version.epoch != hub_.epoch() || token.version.n < hub_.oldest() || token.version.n > hub_.head()) {
@@ -111,7 +119,7 @@ absl::Status VmService::FillPage(const v1::ListVmsRequest& request, v1::ListVmsR
         .With("oldest", ResourceVersion{hub_.epoch(), hub_.oldest()}.ToString());
   }
   response.set_resource_version(token.version.ToString());
-  const std::vector<VmSnapshotPtr> vms = manager_.List(token.after, page.size + 1);
+  const std::vector<VmSnapshotPtr> vms = manager_.List(token.after, page.size + 1, filter);
   size_t bytes = 0;
   for (const VmSnapshotPtr& vm : vms) {
     v1::Vm proto = ToProto(*vm, hub_.epoch());
@@ -128,14 +136,42 @@ absl::Status VmService::FillPage(const v1::ListVmsRequest& request, v1::ListVmsR
   return absl::OkStatus();
 }
 
-grpc::ServerUnaryReactor* VmService::DeleteVm(grpc::CallbackServerContext* context, const v1::DeleteVmRequest* request,
-                                              v1::Vm* response) {
-  return Decide(context, ToVmDeletion(*request), response, &VmManager::Delete);
+grpc::ServerUnaryReactor* VmService::WaitVm(grpc::CallbackServerContext* context, const v1::WaitVmRequest* request,
+                                            v1::Vm* response) {
+  absl::StatusOr<WatchQuota::Ticket> ticket = access_.AdmitWatch(*context, "VmService.WaitVm");
+  if (!ticket.ok()) {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    reactor->Finish(ToGrpcStatus(ticket.status()));
+    return reactor;
+  }
+  return WaitCall::Start(main_, waits_, ToVmGoal(*request), hub_.epoch(), *std::move(ticket), response);
 }
 
-grpc::ServerWriteReactor<v1::WatchVmsResponse>* VmService::WatchVms(grpc::CallbackServerContext*,
+grpc::ServerUnaryReactor* VmService::DrainVm(grpc::CallbackServerContext* context, const v1::DrainVmRequest* request,
+                                             v1::Vm* response) {
+  return Decide("VmService.DrainVm", context, *request, ToVmDrain, &VmManager::Drain, response);
+}
+
+grpc::ServerUnaryReactor* VmService::ResumeVm(grpc::CallbackServerContext* context, const v1::ResumeVmRequest* request,
+                                              v1::Vm* response) {
+  return Decide("VmService.ResumeVm", context, *request, ToVmDrain, &VmManager::Drain, response);
+}
+
+grpc::ServerUnaryReactor* VmService::ResetVm(grpc::CallbackServerContext* context, const v1::ResetVmRequest* request,
+                                             v1::Vm* response) {
+  return Decide("VmService.ResetVm", context, *request, ToVmDrain, &VmManager::Drain, response);
+}
+
+grpc::ServerUnaryReactor* VmService::DeleteVm(grpc::CallbackServerContext* context, const v1::DeleteVmRequest* request,
+                                              v1::Vm* response) {
+  return Decide("VmService.DeleteVm", context, *request, ToVmDeletion, &VmManager::Delete, response);
+}
+
+grpc::ServerWriteReactor<v1::WatchVmsResponse>* VmService::WatchVms(grpc::CallbackServerContext* context,
                                                                     const v1::WatchRequest* request) {
-  return VmWatch::Start(main_, manager_, hub_, *request);
+  absl::StatusOr<WatchQuota::Ticket> ticket = access_.AdmitWatch(*context, "VmService.WatchVms");
+  if (!ticket.ok()) return new RefusedStream<v1::WatchVmsResponse>(ToGrpcStatus(ticket.status()));
+  return VmWatch::Start(main_, manager_, hub_, *request, *std::move(ticket));
 }
 
 }  // namespace kinsock

@@ -3,25 +3,29 @@
 #define KINSOCK_SERVER_VM_SERVICE_H_
 
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "api/kinsock/v1/vm_service.grpc.pb.h"
 #include "base/event_loop.h"
+#include "server/access.h"
 #include "server/event_hub.h"
 #include "server/vm_manager.h"
+#include "server/vm_waits.h"
 
 namespace kinsock {
 
 // kinsock.v1.VmService: converts on gRPC's threads, posts to main, where the manager decides, and finishes from there.
 // Nothing waits in between, so no thread is held, and a client that cancels merely is not answered.
 //
-// Thread: any (gRPC's). `main`, `manager` and `hub` outlive the gRPC server, and main runs until it is shut down.
+// Thread: any (gRPC's). `main` and the others outlive the gRPC server, and main runs until it is shut down.
 class VmService final : public v1::VmService::CallbackService {
  public:
   // gRPC clients refuse messages above 4 MiB; a VM has at most some 30 KiB, statistics included.
   static constexpr size_t kMaxPageBytes = 3u << 20;
 
-  VmService(EventLoop& main, VmManager& manager, EventHub& hub) : main_(main), manager_(manager), hub_(hub) {}
+  VmService(EventLoop& main, VmManager& manager, EventHub& hub, const Access& access)
+      : main_(main), manager_(manager), hub_(hub), access_(access), waits_(main, manager, hub) {}
 
   grpc::ServerUnaryReactor* CreateVm(grpc::CallbackServerContext* context, const v1::CreateVmRequest* request,
                                      v1::Vm* response) override;
@@ -33,6 +37,14 @@ class VmService final : public v1::VmService::CallbackService {
                                   v1::Vm* response) override;
   grpc::ServerUnaryReactor* ListVms(grpc::CallbackServerContext* context, const v1::ListVmsRequest* request,
                                     v1::ListVmsResponse* response) override;
+  grpc::ServerUnaryReactor* WaitVm(grpc::CallbackServerContext* context, const v1::WaitVmRequest* request,
+                                   v1::Vm* response) override;
+  grpc::ServerUnaryReactor* DrainVm(grpc::CallbackServerContext* context, const v1::DrainVmRequest* request,
+                                    v1::Vm* response) override;
+  grpc::ServerUnaryReactor* ResumeVm(grpc::CallbackServerContext* context, const v1::ResumeVmRequest* request,
+                                     v1::Vm* response) override;
+  grpc::ServerUnaryReactor* ResetVm(grpc::CallbackServerContext* context, const v1::ResetVmRequest* request,
+                                    v1::Vm* response) override;
   grpc::ServerUnaryReactor* DeleteVm(grpc::CallbackServerContext* context, const v1::DeleteVmRequest* request,
                                      v1::Vm* response) override;
   grpc::ServerWriteReactor<v1::WatchVmsResponse>* WatchVms(grpc::CallbackServerContext* context,
@@ -40,9 +52,10 @@ class VmService final : public v1::VmService::CallbackService {
 
  private:
   // Has the manager decide about what a client wants, and answers.
-  template <typename Wanted>
-  grpc::ServerUnaryReactor* Decide(grpc::CallbackServerContext* context, absl::StatusOr<Wanted> wanted,
-                                   v1::Vm* response, void (VmManager::*decide)(Wanted, VmManager::Done));
+  template <typename Request, typename Wanted>
+  grpc::ServerUnaryReactor* Decide(std::string_view method, grpc::CallbackServerContext* context,
+                                   const Request& request, absl::StatusOr<Wanted> (*convert)(const Request&),
+                                   void (VmManager::*decide)(Wanted, VmManager::Done), v1::Vm* response);
   absl::Status FillPage(const v1::ListVmsRequest& request, v1::ListVmsResponse& response);
   void AddStats(const std::string& id, v1::Vm& vm) const;
   grpc::Status Answer(const absl::StatusOr<VmSnapshotPtr>& result, v1::Vm& response) const;
@@ -50,6 +63,8 @@ class VmService final : public v1::VmService::CallbackService {
   EventLoop& main_;
   VmManager& manager_;  // main thread's
   EventHub& hub_;       // main thread's, but for its epoch
+  const Access& access_;
+  VmWaits waits_;  // main thread's
 };
 
 }  // namespace kinsock

@@ -11,13 +11,16 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "api/kinsock/v1/vm_service.pb.h"
 #include "api/kinsock/v1/watch.pb.h"
 #include "base/event_loop.h"
 #include "base/mutex.h"
 #include "server/event_hub.h"
+#include "server/vm_filter.h"
 #include "server/vm_manager.h"
+#include "server/watch_quota.h"
 
 namespace kinsock {
 
@@ -34,7 +37,8 @@ class VmWatch final : public grpc::ServerWriteReactor<v1::WatchVmsResponse>,
                       public std::enable_shared_from_this<VmWatch> {
  public:
   // Any thread. `main`, `manager` and `hub` outlive the gRPC server, and main runs until it is shut down.
-  static VmWatch* Start(EventLoop& main, VmManager& manager, EventHub& hub, const v1::WatchRequest& request);
+  static VmWatch* Start(EventLoop& main, VmManager& manager, EventHub& hub, const v1::WatchRequest& request,
+                        WatchQuota::Ticket ticket);
 
   ~VmWatch() override = default;
 
@@ -52,12 +56,14 @@ class VmWatch final : public grpc::ServerWriteReactor<v1::WatchVmsResponse>,
     bool initial = false;
   };
 
-  VmWatch(EventLoop& main, VmManager& manager, EventHub& hub, const v1::WatchRequest& request);
+  VmWatch(EventLoop& main, VmManager& manager, EventHub& hub, const v1::WatchRequest& request,
+          WatchQuota::Ticket ticket);
 
   // Main thread.
   void Begin();
   absl::Status Subscribe();
   void Pump();
+  bool Tell(VmEvent& event);
   absl::Status Collect(std::vector<Item>& batch);
   void ArmBookmark();
   void Stop();
@@ -72,11 +78,16 @@ class VmWatch final : public grpc::ServerWriteReactor<v1::WatchVmsResponse>,
   EventHub& hub_;
   const std::string epoch_;
   const v1::WatchRequest request_;
+  WatchQuota::Ticket ticket_;  // given back in OnDone(), while there is still a quota
 
   // Main thread's.
   std::unique_ptr<EventHub::Subscription> subscription_;
   VmManager::SnapshotList initial_;  // null: there is none, or all of it was sent
   size_t next_initial_ = 0;
+  VmFilter filter_;
+  // With a filter: the VMs (hashes of their uids) that the client knows of; 16,384 at most, some 20 bytes each. In a
+  // watch that was resumed, also those of which it was said that they do not match.
+  absl::flat_hash_set<size_t> told_, told_not_;
   bool writing_ = false;  // a batch is out
   bool bookmark_due_ = false;
   std::optional<EventLoop::TimerId> bookmark_timer_;

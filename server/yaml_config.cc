@@ -42,6 +42,9 @@ class Reader {
   void ForEachEntry(const YAML::Node& map, const std::string& field, const OnEntry& on_entry);
   void ReadApi(const YAML::Node& api);
   void ReadState(const YAML::Node& state);
+  void ReadEndpoint(const YAML::Node& endpoint, const std::string& field, std::vector<std::string>& paths);
+  void ReadTls(const YAML::Node& tls);
+  void ReadRoles(const YAML::Node& roles);
   void ReadVm(const YAML::Node& node, const std::string& field);
   std::string SettingText(const std::string& key, const YAML::Node& value, const std::string& field);
 
@@ -90,22 +93,27 @@ void Reader::Read(const YAML::Node& root) {
 void Reader::ReadApi(const YAML::Node& api) {
   if (!api.IsMap()) return Fault(api.Mark(), "api", "is not a map; write \"api: {listen: [...]}\"");
   ForEachEntry(api, "api", [this](const YAML::Node& key, const YAML::Node& value) {
-    if (key.Scalar() != "listen") {
-      return Fault(key.Mark(), "api." + key.Scalar(),
-                   absl::StrCat("is not a setting", DidYouMean(key.Scalar(), {"listen"})));
+    const std::string name = NormalSettingKey(key.Scalar());
+    if (name == "roles") return ReadRoles(value);
+    if (name == "tls") return ReadTls(value);
+    if (name == "viewer_socket") return ReadEndpoint(value, "api.viewer_socket", config.api_view_sockets);
+    if (name != "listen") {
+      return Fault(
+          key.Mark(), "api." + key.Scalar(),
+          absl::StrCat("is not a setting", DidYouMean(key.Scalar(), {"listen", "viewer_socket", "tls", "roles"})));
     }
     if (!value.IsSequence()) return Fault(value.Mark(), "api.listen", "is not a list; write [\"unix:PATH\"]");
     for (const YAML::Node& endpoint : value) {
-      if (!endpoint.IsScalar()) {
-        Fault(endpoint.Mark(), "api.listen", "has an entry that is not text; write [\"unix:PATH\"]");
+      if (!endpoint.IsScalar() || !TcpEndpoint::IsTcp(endpoint.Scalar())) {
+        ReadEndpoint(endpoint, "api.listen", config.api_sockets);
         continue;
       }
-      absl::StatusOr<std::string> path = ParseUnixEndpoint(endpoint.Scalar());
-      if (!path.ok()) {
-        Fault(endpoint.Mark(), "api.listen", std::string(path.status().message()));
-        continue;
+      absl::StatusOr<TcpEndpoint> tcp = TcpEndpoint::Parse(endpoint.Scalar());
+      if (!tcp.ok()) {
+        Fault(endpoint.Mark(), "api.listen", std::string(tcp.status().message()));
+      } else {
+        config.api_tcp.push_back(*std::move(tcp));
       }
-      config.api_sockets.push_back(*std::move(path));
     }
   });
 }
@@ -119,6 +127,54 @@ void Reader::ReadState(const YAML::Node& state) {
     }
     if (!value.IsScalar()) return Fault(value.Mark(), "state.dir", "is not a path");
     config.state_dir = UserPath(value.Scalar());
+  });
+}
+
+void Reader::ReadEndpoint(const YAML::Node& endpoint, const std::string& field, std::vector<std::string>& paths) {
+  if (!endpoint.IsScalar()) return Fault(endpoint.Mark(), field, "is or has what is not text; write \"unix:PATH\"");
+  absl::StatusOr<std::string> path = ParseUnixEndpoint(endpoint.Scalar());
+  if (!path.ok()) return Fault(endpoint.Mark(), field, std::string(path.status().message()));
+  paths.push_back(*std::move(path));
+}
+
+void Reader::ReadTls(const YAML::Node& tls) {
+  if (!tls.IsMap()) return Fault(tls.Mark(), "api.tls", "is not a map; write {cert: FILE, key: FILE, client_ca: FILE}");
+  const std::map<std::string, std::string*> files{
+      {"cert", &config.tls.certificate}, {"key", &config.tls.key}, {"client_ca", &config.tls.client_ca}};
+  ForEachEntry(tls, "api.tls", [&](const YAML::Node& key, const YAML::Node& value) {
+    const std::string field = "api.tls." + key.Scalar();
+    const auto file = files.find(NormalSettingKey(key.Scalar()));
+    if (file == files.end()) {
+      return Fault(key.Mark(), field,
+                   absl::StrCat("is not a setting", DidYouMean(key.Scalar(), {"cert", "key", "client_ca"})));
+    }
+    if (!value.IsScalar()) return Fault(value.Mark(), field, "is not the name of a file");
+    *file->second = UserPath(value.Scalar());
+  });
+}
+
+void Reader::ReadRoles(const YAML::Node& roles) {
+  if (!roles.IsMap()) return Fault(roles.Mark(), "api.roles", "is not a map; write {admin: {gids: [NAME]}}");
+  ForEachEntry(roles, "api.roles", [this](const YAML::Node& role, const YAML::Node& holders) {
+    const std::string field = "api.roles." + role.Scalar();
+    if (!holders.IsMap())
+      return Fault(holders.Mark(), field, "is not a map; write {uids: [NAME], gids: [NAME], sans: [NAME]}");
+    ForEachEntry(holders, field, [&](const YAML::Node& key, const YAML::Node& names) {
+      const std::string holder_field = absl::StrCat(field, ".", key.Scalar());
+      const std::map<std::string, std::string> kinds{{"uids", "user"}, {"gids", "group"}, {"sans", "san"}};
+      const auto kind = kinds.find(key.Scalar());
+      if (kind == kinds.end()) {
+        return Fault(key.Mark(), holder_field,
+                     absl::StrCat("is not a setting", DidYouMean(key.Scalar(), {"uids", "gids", "sans"})));
+      }
+      if (!names.IsSequence()) return Fault(names.Mark(), holder_field, "is not a list; write [NAME]");
+      for (const YAML::Node& name : names) {
+        const std::string fault = !name.IsScalar()
+                                      ? "has an entry that is not text"
+                                      : config.api_roles.Add(role.Scalar(), kind->second + ":" + name.Scalar());
+        if (!fault.empty()) Fault(name.Mark(), holder_field, fault);
+      }
+    });
   });
 }
 

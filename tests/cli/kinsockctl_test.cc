@@ -138,6 +138,28 @@ TEST_F(KinsockctlTest, AFileOfVmsIsApplied) {
   EXPECT_EQ(Ctl({"vm", "apply", "-f", daemon_ / "none.yaml"}).code, 2);
 }
 
+TEST_F(KinsockctlTest, AVmIsDrainedAndResumed) {
+  ASSERT_EQ(Ctl({"vm", "create", "web"}).code, 0);
+  EXPECT_THAT(Ctl({"vm", "drain", "web", "--reset-after", "30s"}).out, HasSubstr("web   DRAINED "));
+  EXPECT_EQ(Ctl({"vm", "wait", "web", "--for=DRAINED"}).code, 0);
+  EXPECT_THAT(Ctl({"vm", "resume", "web"}).out, HasSubstr("web   LISTENING "));
+  EXPECT_EQ(Ctl({"vm", "drain", "web", "--reset-after", "soon"}).code, 2);
+  EXPECT_EQ(Ctl({"vm", "resume", "nope"}).code, 3);
+  EXPECT_THAT(Ctl({"vm", "reset", "web"}).out, HasSubstr("web   LISTENING "));
+  EXPECT_EQ(Ctl({"vm", "delete", "web", "--drain-timeout", "10s"}).out, "vms/web deleted\n");
+}
+
+TEST_F(KinsockctlTest, AListShowsWhatMatches) {
+  ASSERT_EQ(Ctl({"vm", "create", "a", "--labels", "tier=web"}).code, 0);
+  ASSERT_EQ(Ctl({"vm", "create", "b", "--labels", "tier=db"}).code, 0);
+  EXPECT_EQ(Ctl({"vm", "list", "--filter", "labels.tier = db", "-o", "name"}).out, "vms/b\n");
+  const Outcome bad = Ctl({"vm", "list", "--filter", "tier = db"});
+  EXPECT_EQ(bad.code, 1);
+  EXPECT_THAT(bad.error, HasSubstr("  --filter at byte 1: \"tier\" is no field"));
+  EXPECT_EQ(Ctl({"vm", "wait", "a", "--for=DriverReady=false"}).code, 0);
+  EXPECT_EQ(Ctl({"vm", "wait", "a", "--for=DriverReady=maybe"}).code, 2);
+}
+
 TEST_F(KinsockctlTest, JsonIsThatOfTheApi) {
   ASSERT_EQ(Ctl({"vm", "create", "a", "--cid", "auto"}).code, 0);
   v1::Vm vm;
@@ -268,6 +290,21 @@ TEST_F(KinsockctlTest, ArgumentsForQemu) {
             "-object memory-backend-memfd,id=mem0,size=1G,share=on -machine memory-backend=mem0 -chardev "
             "socket,id=kinsock0,path=" +
                 (daemon_ / "kinsock/vms/a/vhost.sock") + " -device vhost-user-vsock-pci,chardev=kinsock0\n");
+}
+
+TEST(KinsockctlViewTest, WhoMayNotIsToldWhatHeLacks) {
+  const testing::TempDir directory;
+  Config config;
+  config.api_view_sockets = {directory / "view.sock"};
+  const RunningDaemon daemon(std::move(config));
+  const auto ctl = [&](const std::vector<std::string>& arguments) {
+    return RunCtl(arguments, {{"KINSOCK_ENDPOINT", "unix:" + (directory / "view.sock")}});
+  };
+  EXPECT_EQ(ctl({"vm", "list"}).code, 0);
+  const Outcome refused = ctl({"vm", "create", "a"});
+  EXPECT_EQ(refused.code, 5);
+  EXPECT_THAT(refused.error, AllOf(HasSubstr("ROLE_REQUIRED: VmService.CreateVm needs the role operator, and uid "),
+                                   HasSubstr("  try: the same with --endpoint of the daemon's --api")));
 }
 
 TEST(KinsockctlAloneTest, SaysWhyThereIsNoDaemon) {

@@ -9,9 +9,12 @@
 #include <unistd.h>
 
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "server/peer.h"
 #include "tests/support/simulated_clock.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/unix_socket.h"
@@ -25,11 +28,18 @@ using testing::TryConnect;
 
 class ApiListenerTest : public ::testing::Test {
  protected:
-  void Listen(ApiListener::Limits limits = {}) {
+  void Listen(ApiConnections::Limits limits = {}) {
+    connections_ = std::make_unique<ApiConnections>(clock_, limits);
     absl::StatusOr<BoundSocket> socket = BoundSocket::Listen(path_, 128, 0660);
     ASSERT_TRUE(socket.ok()) << socket.status();
     listener_ = std::make_unique<ApiListener>(
-        loop_, *std::move(socket), [this](UniqueFd connection) { taken_.push_back(std::move(connection)); }, limits);
+        loop_, *std::move(socket), *connections_,
+        [](int fd) -> absl::StatusOr<Caller> {
+          const absl::StatusOr<Peer> peer = PeerOf(fd);
+          if (!peer.ok()) return peer.status();
+          return Caller{Caller::Transport::kUnix, Role::kViewer, peer->uid, peer->gid, peer->pid, false, ""};
+        },
+        [this](UniqueFd connection) { taken_.push_back(std::move(connection)); });
     ASSERT_TRUE(listener_->Start().ok());
   }
 
@@ -49,6 +59,7 @@ class ApiListenerTest : public ::testing::Test {
   testing::SimulatedClock clock_;
   EventLoop loop_{clock_};
   std::vector<UniqueFd> taken_;  // what gRPC would hold
+  std::unique_ptr<ApiConnections> connections_;
   std::unique_ptr<ApiListener> listener_;
 };
 
@@ -58,9 +69,21 @@ TEST_F(ApiListenerTest, HandsConnectionsOn) {
   const UniqueFd second = ConnectTo(path_);
   Serve();
   EXPECT_EQ(taken_.size(), 2u);
-  EXPECT_EQ(listener_->connections(), 2u);
+  EXPECT_EQ(connections_->size(), 2u);
   taken_.clear();
-  EXPECT_EQ(listener_->connections(), 0u) << "it sees that gRPC closed them";
+  EXPECT_EQ(connections_->size(), 0u) << "it sees that gRPC closed them";
+}
+
+TEST_F(ApiListenerTest, KnowsWhoConnects) {
+  Listen();
+  const UniqueFd client = ConnectTo(path_);
+  Serve();
+  const std::optional<Caller> caller = connections_->Find(absl::StrCat("fd:", taken_.front().get()));
+  ASSERT_TRUE(caller.has_value());
+  EXPECT_EQ(caller->role, Role::kViewer);
+  EXPECT_EQ(caller->uid, geteuid());
+  EXPECT_EQ(caller->gid, getegid());
+  EXPECT_EQ(caller->pid, getpid());
 }
 
 TEST_F(ApiListenerTest, AUserHasSoManyConnectionsAndNoMore) {

@@ -19,6 +19,7 @@
 namespace kinsock {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -122,6 +123,15 @@ TEST(FlagsTest, WithoutVmsTheApiIsServed) {
   EXPECT_THAT(Good({"--socket=/a", "--api=unix:/x"}).api_sockets, ElementsAre("/x"));
 }
 
+TEST(FlagsTest, WhoMayUseTheApi) {
+  const Config config = Good({"--api-view=unix:/v", "--api-role", "viewer=user:50001", "--api-role=admin=group:50002"});
+  EXPECT_THAT(config.api_view_sockets, ElementsAre("/v"));
+  EXPECT_EQ(config.api_roles.RoleOf({50'001, 1, 1, {}}), Role::kViewer);
+  EXPECT_EQ(config.api_roles.RoleOf({50'001, 1, 1, {50'002}}), Role::kAdmin);
+  EXPECT_THAT(Fault({"--api-role=boss=user:1"}), HasSubstr("--api-role: \"boss\" is no role"));
+  EXPECT_THAT(Fault({"--api-view=/v"}), HasSubstr("--api-view: \"/v\" is not a UNIX socket"));
+}
+
 TEST(FlagsTest, ReactorsAndLogFormat) {
   EXPECT_EQ(Good({"--reactors=7"}).reactors, 7u);
   EXPECT_GE(Good({}).reactors, 1u);
@@ -139,7 +149,17 @@ TEST(FlagsTest, FaultsNameFlagValueAndRemedy) {
   EXPECT_THAT(Fault({"--nosuch"}), HasSubstr("--nosuch"));
   EXPECT_THAT(Fault({"--reactors=0"}), HasSubstr("--reactors: \"0\" is not a number from 1 to 64"));
   EXPECT_THAT(Fault({"--log-format=xml"}), HasSubstr("\"xml\" is neither kv nor json"));
-  EXPECT_THAT(Fault({"--api=tcp:1"}), HasSubstr("give unix:PATH"));
+  EXPECT_THAT(Fault({"--api=udp:1"}), HasSubstr("give unix:PATH"));
+  EXPECT_THAT(Fault({"--api=tcp:1"}), HasSubstr("--api: \"tcp:1\" is not an address; give tcp:127.0.0.1:PORT"));
+  EXPECT_THAT(Fault({"--api=tcp:localhost:1"}), HasSubstr("in numbers"));
+  EXPECT_THAT(Fault({"--api=tcp:127.0.0.1:65536"}), HasSubstr("is not an address"));
+  EXPECT_THAT(Fault({"--api=tcp:::1:1"}), HasSubstr("is not an address"));
+  EXPECT_THAT(Fault({"--api=tcp:127.0.0.1:1"}),
+              HasSubstr("--api: tcp:127.0.0.1:1 would let everybody in who reaches the port; add --tls-cert"));
+  EXPECT_THAT(Fault({"--api=tcp:[::1]:1", "--tls-cert=/no/such"}),
+              AllOf(HasSubstr("--tls-cert: \"/no/such\" cannot be read: No such file"),
+                    HasSubstr("--tls-key: is missing"), HasSubstr("--tls-client-ca: is missing")));
+  EXPECT_THAT(Fault({"--api=unix:/x", "--tls-key=/k"}), HasSubstr("are for --api tcp:ADDRESS:PORT"));
   EXPECT_THAT(Fault({"--guest-cid=2"}), HasSubstr("guest_cid: 2 is reserved"));
   EXPECT_THAT(Fault({"--guest-cid=x"}), HasSubstr("--guest-cid: \"x\" is not a number"));
   EXPECT_THAT(Fault({"--queue-size=0"}), HasSubstr("--queue-size: 0 is too small"));
@@ -208,6 +228,35 @@ TEST(YamlTest, OurOwnKeys) {
   EXPECT_THAT(vm.spec.groups, ElementsAre("web", "db"));
 }
 
+TEST(YamlTest, WhoMayUseTheApi) {
+  const absl::StatusOr<YamlConfig> config = ParseYamlConfig(
+      "api:\n"
+      "  viewer_socket: unix:/v\n"
+      "  roles: {admin: {gids: [50002]}, viewer: {uids: [50001, daemon], gids: [50003]}}\n",
+      "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_THAT(config->api_view_sockets, ElementsAre("/v"));
+  EXPECT_EQ(config->api_roles.RoleOf({50'000, 50'002, 1, {}}), Role::kAdmin);
+  EXPECT_EQ(config->api_roles.RoleOf({50'001, 50'000, 1, {}}), Role::kViewer);
+  EXPECT_EQ(config->api_roles.RoleOf({1, 50'000, 1, {}}), Role::kViewer);
+  EXPECT_EQ(config->api_roles.RoleOf({50'000, 50'000, 1, {50'003}}), Role::kViewer);
+}
+
+TEST(YamlTest, TheApiOverTcp) {
+  const absl::StatusOr<YamlConfig> config = ParseYamlConfig(
+      "api: {listen: ['tcp:127.0.0.1:7443', 'unix:/x', 'tcp:[::1]:7443'], tls: {cert: /c, key: /k, client_ca: /a},\n"
+      "      roles: {admin: {sans: ['spiffe://fleet/boss']}}}\n",
+      "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  ASSERT_EQ(config->api_tcp.size(), 2u);
+  EXPECT_EQ(config->api_tcp[1].text(), "[::1]:7443");
+  EXPECT_THAT(config->api_sockets, ElementsAre("/x"));
+  EXPECT_EQ(config->tls.certificate, "/c");
+  EXPECT_EQ(config->tls.key, "/k");
+  EXPECT_EQ(config->tls.client_ca, "/a");
+  EXPECT_EQ(config->api_roles.RoleOf(std::vector<std::string>{"spiffe://fleet/boss"}).first, Role::kAdmin);
+}
+
 TEST(YamlTest, AnEmptyFileAsksForNothing) {
   EXPECT_TRUE(ParseYamlConfig("", "f").ok());
   EXPECT_TRUE(ParseYamlConfig("vms:\n", "f").ok());
@@ -236,6 +285,18 @@ TEST(YamlTest, FaultsNameLineColumnAndField) {
       {"vmss: []\n", "f:1:1: vmss: is not a setting (did you mean \"vms\"?)"},
       {"api: {listen: unix:/x}\n", "f:1:15: api.listen: is not a list"},
       {"api: {listen: [/x]}\n", "f:1:16: api.listen: \"/x\" is not a UNIX socket; give unix:PATH"},
+      {"api: {viewer_socket: [unix:/x]}\n", "f:1:22: api.viewer_socket: is or has what is not text"},
+      {"api: {rolls: 1}\n", "f:1:7: api.rolls: is not a setting (did you mean \"roles\"?)"},
+      {"api: {listen: ['tcp:host:1']}\n", "f:1:16: api.listen: \"tcp:host:1\" is not an address"},
+      {"api: {tls: 1}\n", "f:1:12: api.tls: is not a map"},
+      {"api: {tls: {crt: /c}}\n", "f:1:13: api.tls.crt: is not a setting (did you mean \"cert\"?)"},
+      {"api: {tls: {key: [a]}}\n", "f:1:18: api.tls.key: is not the name of a file"},
+      {"api: {roles: 1}\n", "f:1:14: api.roles: is not a map"},
+      {"api: {roles: {boss: {uids: [1]}}}\n", "f:1:29: api.roles.boss.uids: \"boss\" is no role"},
+      {"api: {roles: {admin: 1}}\n", "f:1:22: api.roles.admin: is not a map"},
+      {"api: {roles: {admin: {uid: [1]}}}\n", "f:1:23: api.roles.admin.uid: is not a setting (did you mean \"uids\"?)"},
+      {"api: {roles: {admin: {uids: 1}}}\n", "f:1:29: api.roles.admin.uids: is not a list"},
+      {"api: {roles: {admin: {gids: [no-such-group-here]}}}\n", "is no group of this machine"},
       {"- a\n", "f:1:1: the file is not a list of \"key: value\" pairs"},
       {"vms: [\n", "is not YAML"},
       {"? [a]\n: b\n", "a key is not a word"},

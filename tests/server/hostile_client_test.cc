@@ -6,108 +6,40 @@
 #include <gmock/gmock.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <fstream>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/api_limits.h"
 #include "server/process.h"
+#include "tests/server/raw_client.h"
 #include "tests/server/running_daemon.h"
 #include "tests/support/unix_socket.h"
 
 namespace kinsock {
 namespace {
 
+using testing::CallHeaders;
+using testing::kContinuation;
+using testing::kEndHeaders;
+using testing::kHeaders;
+using testing::kRstStream;
+using testing::RawClient;
 using testing::RunningDaemon;
-
-enum FrameType : uint8_t { kData = 0, kHeaders = 1, kRstStream = 3, kSettings = 4, kContinuation = 9 };
-constexpr uint8_t kEndHeaders = 4;
 
 // Enough for what leaks to show, few enough for a sanitizer.
 constexpr int kResets = 20'000;
 constexpr size_t kEndlessHeader = 4u << 20;
 // gRPC's own buffers, and what the allocator does not find worth giving back.
 constexpr size_t kTolerance = 128u << 20;
-
-// A connection that speaks HTTP/2 frame by frame, as its author likes (RFC 9113, section 4.1).
-class RawClient {
- public:
-  explicit RawClient(const std::string& path) : fd_(testing::ConnectTo(path)) {
-    Send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-    Frame(kSettings, 0, 0, "");
-  }
-
-  // False: the daemon has hung up.
-  bool Frame(uint8_t type, uint8_t flags, uint32_t stream, std::string_view payload) {
-    std::string frame;
-    for (const size_t shift : {16, 8, 0}) frame += static_cast<char>(payload.size() >> shift);
-    frame += static_cast<char>(type);
-    frame += static_cast<char>(flags);
-    for (const int shift : {24, 16, 8, 0}) frame += static_cast<char>(stream >> shift);
-    frame += payload;
-    return Send(frame);
-  }
-
-  bool Send(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const ssize_t sent = send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (sent > 0) {
-        bytes.remove_prefix(static_cast<size_t>(sent));
-        continue;
-      }
-      if (sent < 0 && errno != EAGAIN) return false;
-      if (!Drain(POLLOUT)) return false;
-    }
-    return true;
-  }
-
-  // Throws away what the daemon answers, waiting for `events` or an answer. False: it has hung up, or is silent.
-  bool Drain(short events) {
-    pollfd wait{fd_.get(), static_cast<short>(events | POLLIN), 0};
-    if (poll(&wait, 1, 60'000) <= 0) return false;
-    if ((wait.revents & POLLIN) == 0) return (wait.revents & events) != 0;
-    char sink[65536];
-    const ssize_t got = read(fd_.get(), sink, sizeof(sink));
-    return got > 0 || (got < 0 && errno == EAGAIN);
-  }
-
-  // Whether the daemon hangs up. It has a minute.
-  bool HungUp() {
-    while (Drain(0)) {
-    }
-    char byte;
-    return recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0 || errno != EAGAIN;
-  }
-
- private:
-  UniqueFd fd_;
-};
-
-// A header field that is not indexed (RFC 7541, section 6.2.2).
-std::string Field(std::string_view name, std::string_view value) {
-  std::string field(1, '\0');
-  for (const std::string_view text : {name, value}) {
-    EXPECT_LT(text.size(), 127u);
-    field += static_cast<char>(text.size());
-    field += text;
-  }
-  return field;
-}
-
-std::string RequestHeaders() {
-  return Field(":method", "POST") + Field(":scheme", "http") + Field(":path", "/kinsock.v1.VmService/ListVms") +
-         Field(":authority", "x") + Field("content-type", "application/grpc") + Field("te", "trailers");
-}
 
 class HostileClientTest : public ::testing::Test {
  protected:
@@ -136,8 +68,8 @@ TEST_F(HostileClientTest, SaysNothingAtAll) {
 }
 
 TEST_F(HostileClientTest, OpensAndResetsCallsAsFastAsItCan) {
-  RawClient client(daemon_.api_socket());
-  const std::string headers = RequestHeaders();
+  RawClient client(testing::ConnectTo(daemon_.api_socket()));
+  const std::string headers = CallHeaders("kinsock.v1.VmService/ListVms");
   const std::string cancel("\0\0\0\x8", 4);
   const size_t before = ResidentBytes();
   uint32_t stream = 1;
@@ -156,15 +88,42 @@ TEST_F(HostileClientTest, OpensAndResetsCallsAsFastAsItCan) {
 }
 
 TEST_F(HostileClientTest, SendsHeadersWithoutEnd) {
-  RawClient client(daemon_.api_socket());
+  RawClient client(testing::ConnectTo(daemon_.api_socket()));
   const size_t before = ResidentBytes();
-  ASSERT_TRUE(client.Frame(kHeaders, 0, 1, RequestHeaders()));
+  ASSERT_TRUE(client.Frame(kHeaders, 0, 1, CallHeaders("kinsock.v1.VmService/ListVms")));
   // A literal whose length is said to be 1 GiB, and then its bytes.
   ASSERT_TRUE(client.Frame(kContinuation, 0, 1, std::string("\0\x01x\x7f\x81\xff\xff\xff\x03", 9)));
   const std::string piece(16'384, 'x');
   size_t sent = 0;
   while (sent < kEndlessHeader && client.Frame(kContinuation, 0, 1, piece)) sent += piece.size();
   EXPECT_LT(ResidentBytes(), before + kTolerance) << "after " << sent << " bytes";
+}
+
+TEST_F(HostileClientTest, OpensMoreCallsThanItMay) {
+  RawClient client(testing::ConnectTo(daemon_.api_socket()));
+  const std::string headers = CallHeaders("kinsock.v1.VmService/ListVms");
+  // None is ever complete, so none ends.
+  uint32_t stream = 1;
+  for (int i = 0; i < kMaxStreamsPerConnection; ++i, stream += 2) {
+    ASSERT_TRUE(client.Frame(kHeaders, kEndHeaders, stream, headers));
+  }
+  EXPECT_EQ(daemon_.Info().version(), "0.1.0");
+  const auto before = std::chrono::steady_clock::now();
+  client.Frame(kHeaders, kEndHeaders, stream, headers);
+  while (client.Next().has_value()) {
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(30)) << "it is hung up on at once";
+}
+
+// gRPC alone would take calls without end from a client that never says that it has heard how many it may have.
+TEST_F(HostileClientTest, NeverAcknowledgesHowManyCallsItMayHave) {
+  const size_t before = ResidentBytes();
+  RawClient client(testing::ConnectTo(daemon_.api_socket()), false);
+  const std::string headers = CallHeaders("kinsock.v1.VmService/ListVms");
+  uint32_t stream = 1;
+  for (int i = 0; i < kResets && client.Frame(kHeaders, kEndHeaders, stream, headers); ++i) stream += 2;
+  EXPECT_LT(stream, 2u * kResets) << "it is hung up on";
+  EXPECT_LT(ResidentBytes(), before + (16u << 20));
 }
 
 TEST_F(HostileClientTest, SendsAMessageThatIsTooLarge) {

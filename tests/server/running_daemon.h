@@ -40,6 +40,7 @@ class RunningDaemon {
 
   // A path in the daemon's directory.
   std::string operator/(const std::string& name) const { return dir_ / name; }
+  const std::string& directory() const { return dir_.path(); }
   std::string api_socket() const { return dir_ / "api.sock"; }
 
   v1::VmService::Stub& vms() { return *vms_; }

@@ -294,7 +294,7 @@ class SlowReaderTest : public ::testing::Test {
 
   SlowReaderTest() : hub_("e", Small()), pool_(main_, ReactorPool::Options(), [](DeviceId, const DeviceStatus&) {}) {
     manager_ = std::make_unique<VmManager>(main_, Clock::Monotonic(), pool_, hub_, sockets_, dir_.path());
-    service_ = std::make_unique<VmService>(main_, *manager_, hub_);
+    service_ = std::make_unique<VmService>(main_, *manager_, hub_, access_);
     api_ = *ApiServer::Start({service_.get()});
   }
 
@@ -312,6 +312,7 @@ class SlowReaderTest : public ::testing::Test {
   std::unique_ptr<v1::VmService::Stub> Connect() {
     int ends[2];
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+    EXPECT_TRUE(connections_.Add(ends[0], {.role = Role::kViewer}));
     api_->Serve(UniqueFd(ends[0]));
     return v1::VmService::NewStub(grpc::CreateInsecureChannelFromFd("client", ends[1]));
   }
@@ -337,6 +338,9 @@ class SlowReaderTest : public ::testing::Test {
   EventHub hub_;
   SocketRegistry sockets_;
   ReactorPool pool_;
+  ApiConnections connections_{Clock::Monotonic(), {}};
+  RoleRules rules_;
+  Access access_{connections_, rules_};
   std::unique_ptr<VmManager> manager_;
   std::unique_ptr<VmService> service_;
   std::unique_ptr<ApiServer> api_;

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/access.h"
+
+#include <grpc/grpc_security_constants.h>
+#include <grpcpp/security/auth_context.h>
+#include <grpcpp/server_context.h>
+
+#include <bit>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "server/error.h"
+#include "server/log.h"
+#include "server/status_conversion.h"
+#include "server/text.h"
+
+namespace kinsock {
+namespace {
+
+struct Rule {
+  std::string_view method;
+  Role need;
+};
+
+// Seeing is the viewer's; what touches single VMs and connections the operator's; what concerns the daemon as a whole,
+// or everybody's rights, the admin's.
+constexpr Rule kRules[] = {
+    {"AdminService.GetInfo", Role::kViewer},
+    {"ConnectionService.GetStats", Role::kViewer},
+    {"ConnectionService.ListConnections", Role::kViewer},
+    {"VmService.ApplyVm", Role::kOperator},
+    {"VmService.CreateVm", Role::kOperator},
+    {"VmService.DeleteVm", Role::kOperator},
+    {"VmService.DrainVm", Role::kOperator},
+    {"VmService.GetVm", Role::kViewer},
+    {"VmService.ListVms", Role::kViewer},
+    {"VmService.ResetVm", Role::kOperator},
+    {"VmService.ResumeVm", Role::kOperator},
+    {"VmService.UpdateVm", Role::kOperator},
+    {"VmService.WaitVm", Role::kViewer},
+    {"VmService.WatchVms", Role::kViewer},
+};
+
+// What the caller, or an administrator, would have to do.
+std::string HowToAllow(const Caller& caller, Role need) {
+  if (caller.view_only) return "this socket is for looking only; use that of --api";
+  return absl::StrCat("kinsockd --api-role ", RoleName(need), "=",
+                      caller.transport == Caller::Transport::kUnix ? absl::StrCat("user:", caller.uid)
+                      : caller.san.empty()                         ? "san:NAME"
+                                                                   : absl::StrCat("san:", caller.san),
+                      " would let this caller in");
+}
+
+}  // namespace
+
+std::optional<Role> RoleNeeded(std::string_view method) {
+  for (const Rule& rule : kRules) {
+    if (rule.method == method) return rule.need;
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<Caller> Access::CallerOf(const grpc::CallbackServerContext& context) const {
+  std::optional<Caller> caller = connections_.Find(context.peer());
+  if (caller.has_value()) return *std::move(caller);
+  if (const auto tls = context.auth_context(); tls != nullptr && tls->IsPeerAuthenticated()) {
+    std::vector<std::string> names;
+    for (const grpc::string_ref& name : tls->FindPropertyValues(GRPC_X509_SAN_PROPERTY_NAME)) {
+      names.emplace_back(name.data(), name.size());
+    }
+    auto [role, san] = rules_.RoleOf(names);
+    return Caller{.transport = Caller::Transport::kTls, .role = role, .san = std::move(san)};
+  }
+  return Error(absl::StatusCode::kUnauthenticated, "ROLE_REQUIRED",
+               "who calls cannot be told; connect anew to the daemon's socket");
+}
+
+absl::Status Access::Check(const grpc::CallbackServerContext& context, std::string_view method) const {
+  const Role need = RoleNeeded(method).value_or(Role::kAdmin);
+  absl::StatusOr<Caller> caller = CallerOf(context);
+  if (caller.ok() && caller->role >= need) return absl::OkStatus();
+  if (const uint64_t times = ++refused_; std::has_single_bit(times)) {
+    Log(LogLevel::kWarning, "api.denied")
+        .With("caller", caller.ok() ? caller->ToString() : std::string("unknown"))
+        .With("method", method)
+        .With("need", RoleName(need))
+        .With("times", static_cast<int64_t>(times));
+  }
+  if (!caller.ok()) return caller.status();
+  return Error(absl::StatusCode::kPermissionDenied, "ROLE_REQUIRED",
+               absl::StrCat(AbslView(method), " needs the role ", RoleName(need), ", and ", caller->ToString(),
+                            caller->role == Role::kNone ? " has none" : absl::StrCat(" is ", RoleName(caller->role)),
+                            " here; ", HowToAllow(*caller, need)))
+      .With("need", RoleName(need))
+      .With("have", RoleName(caller->role))
+      .With("method", method)
+      .With("socket", caller->view_only ? "view" : "api");
+}
+
+absl::StatusOr<WatchQuota::Ticket> Access::AdmitWatch(const grpc::CallbackServerContext& context,
+                                                      std::string_view method) const {
+  KINSOCK_RETURN_IF_ERROR(Check(context, method));
+  KINSOCK_ASSIGN_OR_RETURN(const Caller caller, CallerOf(context));
+  return watches_.Enter(caller);
+}
+
+bool Access::Refuses(const grpc::CallbackServerContext& context, std::string_view method,
+                     grpc::ServerUnaryReactor* reactor) const {
+  const absl::Status status = Check(context, method);
+  if (status.ok()) return false;
+  reactor->Finish(ToGrpcStatus(status));
+  return true;
+}
+
+}  // namespace kinsock

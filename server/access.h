@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_SERVER_ACCESS_H_
+#define KINSOCK_SERVER_ACCESS_H_
+
+#include <grpcpp/support/server_callback.h>
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/api_connections.h"
+#include "server/caller.h"
+#include "server/role_rules.h"
+#include "server/watch_quota.h"
+
+namespace kinsock {
+
+// The role that a method of kinsock.v1 needs, by its name without the package: "VmService.CreateVm". Nothing: there is
+// no such method in the table, of which access.cc has the only one.
+std::optional<Role> RoleNeeded(std::string_view method);
+
+// Who may call what. Each method begins here; access_test calls all of them to see that they do.
+//
+//     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+//     if (access_.Refuses(*context, "VmService.CreateVm", reactor)) return reactor;
+//
+// Any thread; a call must not be finished yet.
+class Access {
+ public:
+  // Both outlive this object. `rules` say what the names in certificates may; what users may is known of connections.
+  Access(const ApiConnections& connections, const RoleRules& rules) : connections_(connections), rules_(rules) {}
+
+  // Who calls. UNAUTHENTICATED ROLE_REQUIRED: that cannot be told.
+  absl::StatusOr<Caller> CallerOf(const grpc::CallbackServerContext& context) const;
+
+  // OK: the caller may call `method`. Else PERMISSION_DENIED ROLE_REQUIRED {need, have, method, socket}, or as above. A
+  // method that is not in the table needs an admin.
+  absl::Status Check(const grpc::CallbackServerContext& context, std::string_view method) const;
+
+  // The same for a method whose answer is a stream without end; then also RESOURCE_EXHAUSTED QUOTA_EXCEEDED. Keep the
+  // ticket as long as the stream is open, but not longer than this object lives.
+  absl::StatusOr<WatchQuota::Ticket> AdmitWatch(const grpc::CallbackServerContext& context,
+                                                std::string_view method) const;
+
+  // The same for a method with one answer: true when `reactor` was finished with a refusal.
+  bool Refuses(const grpc::CallbackServerContext& context, std::string_view method,
+               grpc::ServerUnaryReactor* reactor) const;
+
+ private:
+  const ApiConnections& connections_;
+  const RoleRules& rules_;
+  mutable WatchQuota watches_;
+  mutable std::atomic<uint64_t> refused_{0};  // logged at each power of two: a client can be refused without end
+};
+
+// Ends a stream with `status` before anything was sent. Deletes itself.
+template <typename Response>
+class RefusedStream final : public grpc::ServerWriteReactor<Response> {
+ public:
+  explicit RefusedStream(const grpc::Status& status) { this->Finish(status); }
+  void OnDone() override { delete this; }
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_SERVER_ACCESS_H_

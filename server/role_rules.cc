@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/role_rules.h"
+
+#include <grp.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "server/text.h"
+
+namespace kinsock {
+namespace {
+
+// What a name service may say of one name: a group's members come along.
+constexpr size_t kNameServiceBytes = 1u << 20;
+
+// The kernel takes it for "no id".
+constexpr uint32_t kNobody = 0xffffffff;
+
+std::optional<Role> RoleOfName(std::string_view name) {
+  for (const Role role : {Role::kViewer, Role::kOperator, Role::kAdmin}) {
+    if (name == RoleName(role)) return role;
+  }
+  return std::nullopt;
+}
+
+std::optional<uid_t> UserId(const std::string& name) {
+  uid_t number = 0;
+  if (absl::SimpleAtoi(name, &number) && number != kNobody) return number;
+  std::vector<char> buffer(kNameServiceBytes);
+  passwd entry;
+  passwd* found = nullptr;
+  if (getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr) return {};
+  return found->pw_uid;
+}
+
+std::optional<gid_t> GroupId(const std::string& name) {
+  gid_t number = 0;
+  if (absl::SimpleAtoi(name, &number) && number != kNobody) return number;
+  std::vector<char> buffer(kNameServiceBytes);
+  group entry;
+  group* found = nullptr;
+  if (getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr) return {};
+  return found->gr_gid;
+}
+
+template <typename Id>
+void Raise(std::map<Id, Role>& roles, const Id& id, Role role) {
+  Role& had = roles.try_emplace(id, Role::kNone).first->second;
+  had = std::max(had, role);
+}
+
+template <typename Id>
+Role Look(const std::map<Id, Role>& roles, const Id& id) {
+  const auto found = roles.find(id);
+  return found == roles.end() ? Role::kNone : found->second;
+}
+
+}  // namespace
+
+std::string RoleRules::Add(std::string_view rule) {
+  const std::pair<std::string, std::string> parts = absl::StrSplit(AbslView(rule), absl::MaxSplits('=', 1));
+  if (parts.second.empty()) {
+    return absl::StrCat(Quoted(rule), " gives nobody a role; write ROLE=user:NAME, ROLE=group:NAME or ROLE=san:NAME");
+  }
+  return Add(parts.first, parts.second);
+}
+
+std::string RoleRules::Add(std::string_view role_name, std::string_view subject) {
+  const std::optional<Role> role = RoleOfName(role_name);
+  if (!role.has_value()) return absl::StrCat(Quoted(role_name), " is no role; there are viewer, operator and admin");
+  const std::pair<std::string, std::string> parts = absl::StrSplit(AbslView(subject), absl::MaxSplits(':', 1));
+  const auto& [kind, name] = parts;
+  if (kind == "user" && !name.empty()) {
+    const std::optional<uid_t> uid = UserId(name);
+    if (!uid.has_value()) return absl::StrCat(Quoted(name), " is no user of this machine; create it, or give a number");
+    Raise(users_, *uid, *role);
+    return "";
+  }
+  if (kind == "group" && !name.empty()) {
+    const std::optional<gid_t> gid = GroupId(name);
+    if (!gid.has_value())
+      return absl::StrCat(Quoted(name), " is no group of this machine; create it, or give a number");
+    Raise(groups_, *gid, *role);
+    return "";
+  }
+  if (kind == "san" && !name.empty()) {
+    Raise(sans_, name, *role);
+    return "";
+  }
+  return absl::StrCat(Quoted(subject), " names nobody; write user:NAME, group:NAME or san:NAME");
+}
+
+Role RoleRules::RoleOf(const Peer& peer) const {
+  if (peer.uid == 0 || peer.uid == geteuid()) return Role::kAdmin;
+  Role role = std::max(Look(users_, peer.uid), Look(groups_, peer.gid));
+  for (const gid_t group : peer.groups) role = std::max(role, Look(groups_, group));
+  return role;
+}
+
+std::pair<Role, std::string> RoleRules::RoleOf(const std::vector<std::string>& sans) const {
+  std::pair<Role, std::string> best{Role::kNone, sans.empty() ? std::string() : sans.front()};
+  for (const std::string& san : sans) {
+    if (const Role role = Look(sans_, san); role > best.first) best = {role, san};
+  }
+  return best;
+}
+
+}  // namespace kinsock

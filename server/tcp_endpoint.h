@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_SERVER_TCP_ENDPOINT_H_
+#define KINSOCK_SERVER_TCP_ENDPOINT_H_
+
+#include <netinet/in.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "base/unique_fd.h"
+
+namespace kinsock {
+
+// An address of this machine in the Internet's families, in numbers: no name service is asked.
+class TcpEndpoint {
+ public:
+  // Whether `endpoint` means one: "tcp:...".
+  static bool IsTcp(std::string_view endpoint);
+
+  // "tcp:127.0.0.1:7443", "tcp:[::1]:7443". INVALID_ARGUMENT: what is wrong, in words that follow the setting's name.
+  static absl::StatusOr<TcpEndpoint> Parse(std::string_view endpoint);
+
+  // A non-blocking socket that listens there. ALREADY_EXISTS when somebody else does; FAILED_PRECONDITION when the
+  // machine does not have the address or does not give the port.
+  absl::StatusOr<UniqueFd> Listen(int backlog) const;
+
+  // As it was given, without "tcp:".
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+  sockaddr_storage address_{};
+  socklen_t length_ = 0;
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_SERVER_TCP_ENDPOINT_H_

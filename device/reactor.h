@@ -54,6 +54,8 @@ class Reactor {
   }
   void SetGroups(Cid cid, std::shared_ptr<const GroupSet> groups) { routes_.SetGroups(cid, std::move(groups)); }
   void RemoveRoute(Cid cid) { routes_.Remove(cid); }
+  // Null if it is gone.
+  VsockDevice* Find(DeviceId id);
   void DescribeFlows(std::vector<FlowInfo>& flows) const;
   // Sums by pair: of the connections that began here and have ended, and, in `open`, those that have not. One that ends
   // meanwhile is in one of the two, or in neither.

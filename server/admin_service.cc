@@ -21,10 +21,10 @@ namespace {
 
 // Grows with every release; nothing is ever taken out.
 constexpr const char* kFeatures[] = {
-    "vm.create",       "vm.delete",  "vm.list",           "vm.watch",         "vm.update",
-    "vm.apply",        "cid.static", "cid.range",         "cid.automatic",    "uds",
-    "connection.list", "stats",      "connection.closed", "connection.reset", "stats.pairs",
-    "stats.stream",    "node.drain", "log.level",         "event.watch",
+    "vm.create",  "vm.delete",  "vm.list",         "vm.watch",          "vm.update",        "vm.apply",    "vm.drain",
+    "vm.reset",   "vm.wait",    "vm.filter",       "vm.orphan_ttl",     "cid.static",       "cid.range",   "cid.automatic",
+    "uds",        "stats",      "connection.list", "connection.closed", "connection.reset", "stats.pairs", "stats.stream",
+    "node.drain", "log.level",  "event.watch",
 };
 
 void SetLimits(v1::Limits& out) {

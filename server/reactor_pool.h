@@ -22,6 +22,8 @@
 
 namespace kinsock {
 
+class VsockDevice;
+
 // The data plane as the control plane sees it: a fixed number of reactor threads, and devices placed on them.
 // All methods are called on the thread of `main`, and all callbacks run there.
 class ReactorPool {
@@ -52,6 +54,9 @@ class ReactorPool {
   // Puts a served device into other groups. `done`: every reactor goes by them when a connection is asked for; those
   // that exist stay.
   void SetGroups(DeviceId id, std::vector<std::string> groups, absl::AnyInvocable<void()> done);
+
+  // Has the device do something, on its reactor. `done`: it has, and its status has been reported; or it is gone.
+  void Tell(DeviceId id, std::function<void(VsockDevice&)> command, absl::AnyInvocable<void()> done);
 
   // A snapshot of all connections, each once, in no order. kWithClosed: also those that ended lately (FlowJournal).
   enum class Flows : uint8_t { kOpen, kWithClosed };

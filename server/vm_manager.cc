@@ -109,6 +109,7 @@ void VmManager::CreateOnce(VmCreation creation, Done done) {
   if (absl::StatusOr<Cid> cid = cids_.Allocate(creation.spec.cid, name); !cid.ok()) return done(cid.status());
 
   Vm& vm = AddVm(Define(creation, true), std::move(status));
+  vm.stats_since = vm.now->definition->create_time;
   vm.saved = !creation.configured;
   NoteRequest(vm, creation.request_id, creation.request_hash, vm.made_for);
   vm.creator = std::move(done);

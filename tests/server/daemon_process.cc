@@ -104,7 +104,7 @@ std::map<std::string, v1::Vm> DaemonProcess::List() {
     SetDeadline(context);
     request.set_page_token(page.next_page_token());
     Require(vms_->ListVms(&context, request, &page).ok(), "ListVms failed");
-    for (const v1::Vm& vm : page.vms()) vms[vm.name().substr(5)] = vm;
+    for (const v1::Vm& vm : page.vms()) vms[vm.name().substr(4)] = vm;
   } while (!page.next_page_token().empty());
   return vms;
 }

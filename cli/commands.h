@@ -16,11 +16,14 @@ using Command = std::function<ExitCode(const Options&)>;
 // Each declares its commands below `app` and sets `command` when one of them was given. Both outlive the parsing.
 void DeclareVmCommands(CLI::App& vm, Command& command);        // create, get, list, delete
 void DeclareVmChangeCommands(CLI::App& vm, Command& command);  // set, apply
+void DeclareVmDrainCommands(CLI::App& vm, Command& command);   // drain, resume, reset
 void DeclareWatchCommands(CLI::App& vm, Command& command);     // watch, wait
-void DeclareConnCommands(CLI::App& app, Command& command);     // conn list
-void DeclareStats(CLI::App& app, Command& command);            // stats
+void DeclareConnCommands(CLI::App& app, Command& command);     // conn list, reset
+void DeclareStats(CLI::App& app, Command& command);            // stats, pairs
 void DeclareVmmArgs(CLI::App& app, Command& command);          // vmm-args
 void DeclareInfo(CLI::App& app, Command& command);             // info
+void DeclareAdmin(CLI::App& app, Command& command);            // log-level, daemon drain
+void DeclareEvents(CLI::App& app, Command& command);           // events
 
 }  // namespace kinsock
 

@@ -112,11 +112,14 @@ int main(int argc, char** argv) {
   vm->require_subcommand(1)->fallthrough();
   kinsock::DeclareVmCommands(*vm, command);
   kinsock::DeclareVmChangeCommands(*vm, command);
+  kinsock::DeclareVmDrainCommands(*vm, command);
   kinsock::DeclareWatchCommands(*vm, command);
   kinsock::DeclareConnCommands(app, command);
   kinsock::DeclareStats(app, command);
   kinsock::DeclareVmmArgs(app, command);
   kinsock::DeclareInfo(app, command);
+  kinsock::DeclareAdmin(app, command);
+  kinsock::DeclareEvents(app, command);
   // The library reports by exceptions, --help included.
   try {
     app.parse(argc, argv);

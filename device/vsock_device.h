@@ -17,7 +17,7 @@
 #include "device/control_allowance.h"
 #include "device/device_spec.h"
 #include "device/device_stats.h"
-#include "device/flow_ids.h"
+#include "device/event_queue.h"
 #include "device/forward_listener.h"
 #include "device/guest_memory.h"
 #include "device/host_side.h"
@@ -27,7 +27,9 @@
 #include "device/vhost_user_session.h"
 #include "device/vsock_rx.h"
 #include "device/vsock_tx.h"
+#include "router/close_reason.h"
 #include "router/flow_info.h"
+#include "router/flow_journal.h"
 #include "router/route_table.h"
 
 namespace kinsock {
@@ -46,7 +48,7 @@ class VsockDevice final : private VhostUserDevice {
   struct Environment {
     EventLoop& loop;
     const RouteTable& routes;
-    FlowIds& flow_ids;
+    FlowJournal& journal;
     // Called on each change.
     std::function<void(DeviceId, const DeviceStatus&)> on_status;
     // Takes memory whose unmapping may take long.
@@ -64,6 +66,18 @@ class VsockDevice final : private VhostUserDevice {
   // Begins to listen.
   absl::Status Start();
 
+  // No connection begins any more, in either direction, whatever session comes and goes; those that exist may go on.
+  // Status: kDraining, then kDrained when none is left.
+  void Drain();
+  // They may begin again.
+  void EndDrain();
+  // Ends all connections, and tells both ends of each.
+  void ResetFlows(CloseReason reason);
+
+  // Ends all connections, and has the guest's driver forget them and read its CID anew, if the VMM has handed the event
+  // queue over.
+  void ResetTransport();
+
   // What the other devices deliver to.
   std::shared_ptr<Port> port() const { return rx_; }
   DeviceId id() const { return spec_.id; }
@@ -71,6 +85,10 @@ class VsockDevice final : private VhostUserDevice {
 
   // Adds the connections that this device answers for: those its guest initiated, and those with the host.
   void DescribeFlows(std::vector<FlowInfo>& flows) const;
+
+  // Resets the connection `id` for both its ends, if this device answers for it. What the host end still had to write
+  // is dropped. False: it is none of this device's open ones.
+  bool ResetFlow(uint64_t id, CloseReason reason);
 
  private:
   // VhostUserDevice.
@@ -84,6 +102,7 @@ class VsockDevice final : private VhostUserDevice {
   void OnSessionChanged() override;
   bool OnMessage(bool refused) override;
 
+  bool AnswersFor(const Flow& flow) const;
   absl::Status StartHostSide();
   void OnFrontEnd(UniqueFd connection);
   void OnSessionEnded(absl::Status status);
@@ -98,6 +117,7 @@ class VsockDevice final : private VhostUserDevice {
   void ArmStaleSearch();
   void SearchStaleFlows();
   void UpdateState();
+  void SetDrain(DrainState drain);
   void SetState(DeviceState state);
   void ReportStatus();
 
@@ -105,11 +125,13 @@ class VsockDevice final : private VhostUserDevice {
   Environment env_;
   std::shared_ptr<DeviceStats> stats_;
   std::shared_ptr<Wakeup> broken_;
+  std::shared_ptr<Wakeup> drained_;
   ControlAllowance allowance_;
   std::shared_ptr<Wakeup> spent_;  // allowance_ is
   std::shared_ptr<VsockRx> rx_;
   std::shared_ptr<HostSide> host_;  // null: no host side
   std::optional<VsockTx> tx_;
+  EventQueue events_;
   std::optional<VhostUserListener> front_ends_;
   std::optional<HybridListener> host_programs_;
   std::list<ForwardListener> forwards_;

@@ -240,8 +240,8 @@ bool VsockTx::Admit(TxPacket& packet, Port& port) {
   }
   const VsockHeader& header = packet.header;
   auto flow =
-      std::make_shared<Flow>(env_.flow_ids.Next(), header, Flow::End{env_.rx.shared_from_this(), header.src_port},
-                             Flow::End{port.shared_from_this(), header.dst_port});
+      std::make_shared<Flow>(env_.journal.NextId(), header, Flow::End{env_.rx.shared_from_this(), header.src_port},
+                             Flow::End{port.shared_from_this(), header.dst_port}, &env_.journal);
   switch (env_.rx.Admit(flow)) {
     case VsockRx::AdmitResult::kAdmitted:
       packet.flow = std::move(flow);
@@ -355,9 +355,15 @@ void VsockTx::Recycle(TxPacket& packet) {
   pool_.Put(packet);
 }
 
-// A REQUEST that got no flow, which would count its own end.
+// A REQUEST that got no flow, which would count its own end, and tell the journal.
 void VsockTx::CountRefused(const TxPacket& packet) {
   env_.rx.port_stats().CountConnect(Direction::kOut, packet.reason);
+  const VsockHeader& header = packet.header;
+  const auto cid = static_cast<Cid>(header.dst_cid);
+  const Port* target = header.dst_cid == kHostCid ? env_.host.get() : env_.routes.Find(header.dst_cid);
+  env_.journal.Refused({.device = env_.rx.device(), .cid = env_.rx.cid(), .port = header.src_port},
+                       {.device = target != nullptr ? target->device() : 0, .cid = cid, .port = header.dst_port},
+                       header.type, packet.reason);
 }
 
 void VsockTx::CountViolation(CloseReason reason) {

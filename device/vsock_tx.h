@@ -15,12 +15,12 @@
 #include "device/control_allowance.h"
 #include "device/device_spec.h"
 #include "device/device_stats.h"
-#include "device/flow_ids.h"
 #include "device/ring_share.h"
 #include "device/tx_backlog.h"
 #include "device/tx_packet.h"
 #include "device/virtqueue.h"
 #include "device/vsock_rx.h"
+#include "router/flow_journal.h"
 #include "router/port.h"
 #include "router/route_table.h"
 #include "router/switch.h"
@@ -44,7 +44,7 @@ class VsockTx final : private Poller {
     std::shared_ptr<Port> host;  // null: no host side
     DeviceStats& stats;
     const DeviceLimits& limits;
-    FlowIds& flow_ids;
+    FlowJournal& journal;
     ControlAllowance& allowance;
     std::shared_ptr<Wakeup> spent;   // notified when the allowance is: SetPaused() is expected
     std::shared_ptr<Wakeup> broken;  // notified when the ring has to be stopped

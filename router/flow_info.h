@@ -42,9 +42,11 @@ struct FlowInfo {
   uint16_t type = VIRTIO_VSOCK_TYPE_STREAM;
   State state = State::kConnecting;
   CloseReason close_reason = CloseReason::kNone;
+  bool accepted = false;  // the request was: the connection is, or was, established
   End initiator;
   End target;
   std::chrono::system_clock::time_point start_time;
+  std::chrono::system_clock::time_point close_time;  // kClosed
   Direction to_target;
   Direction to_initiator;
 };

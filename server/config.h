@@ -30,6 +30,7 @@ struct Config {
   TlsFiles tls;
   std::vector<std::string> socket_dirs;  // below which API clients may have sockets made; none: anywhere
   RoleRules api_roles;
+  std::string state_dir;                      // empty: nothing outlives the daemon
   size_t reactors = 1;
   std::chrono::microseconds poll{0};  // how long a reactor looks for work before it sleeps; 0: not at all
   LogFormat log_format = LogFormat::kKeyValue;

@@ -9,16 +9,20 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
+#include "router/cid.h"
+#include "server/denial_event.h"
 #include "server/error.h"
 #include "server/log.h"
 #include "server/peer.h"
 #include "server/runtime_dir.h"
+#include "server/saved_state.h"
 #include "server/socket_path.h"
 #include "server/unique_id.h"
 #include "server/vm_refusals.h"
@@ -47,6 +51,14 @@ std::string DescribeFault(const ConfiguredVm& vm, const absl::Status& status) {
   });
 }
 
+std::set<Cid> FixedCids(const std::vector<ConfiguredVm>& vms) {
+  std::set<Cid> cids;
+  for (const ConfiguredVm& vm : vms) {
+    if (vm.creation.spec.cid.kind == CidRequest::Kind::kFixed) cids.insert(vm.creation.spec.cid.first);
+  }
+  return cids;
+}
+
 }  // namespace
 
 Daemon::Daemon(Config config)
@@ -56,7 +68,16 @@ Daemon::Daemon(Config config)
       signals_(loop_, [this] { RequestStop(); }),
       api_connections_(Clock::Monotonic(), ApiConnections::Limits()),
       access_(api_connections_, config_.api_roles),
-      hub_(RandomEpoch()) {}
+      events_(loop_),
+      audit_(loop_, events_, access_),
+      lifecycle_events_(events_, Clock::Monotonic()),
+      denials_(loop_, events_, "connections"),
+      hub_(RandomEpoch()) {
+  access_.set_on_denied([this](const absl::StatusOr<Caller>& caller, std::string_view method, Role need) {
+    audit_.Denied(caller, method, need);
+  });
+  hub_.set_observer([this](const VmEvent& change) { lifecycle_events_.On(change); });
+}
 
 // Against the order of construction where that matters: callers before what they call, and the reactors before the
 // manager, whose callbacks they hold.
@@ -72,10 +93,17 @@ Daemon::~Daemon() {
 absl::Status Daemon::Start() {
   KINSOCK_RETURN_IF_ERROR(signals_.Start());
   KINSOCK_RETURN_IF_ERROR(BindApi());
+  KINSOCK_ASSIGN_OR_RETURN(SavedState saved, OpenState());
+  KINSOCK_RETURN_IF_ERROR(CheckNames(saved));
   pool_ = std::make_unique<ReactorPool>(
-      loop_, ReactorPool::Options{.reactors = config_.reactors, .max_spin = config_.poll},
+      loop_,
+      ReactorPool::Options{.reactors = config_.reactors,
+                           .max_spin = config_.poll,
+                           .on_denials = [this](const Denials& denials) { OnDenials(denials); }},
       [this](DeviceId device, const DeviceStatus& status) { manager_->OnDeviceStatus(device, status); });
-  manager_ = std::make_unique<VmManager>(loop_, Clock::Monotonic(), *pool_, hub_, sockets_, RuntimeDir());
+  manager_ =
+      std::make_unique<VmManager>(loop_, Clock::Monotonic(), *pool_, hub_, sockets_,
+                                  store_ != nullptr ? static_cast<VmJournal&>(*store_) : no_journal_, RuntimeDir());
   if (!config_.socket_dirs.empty()) {
     SocketDirs dirs;
     dirs.Allow(RuntimeDir());
@@ -83,7 +111,9 @@ absl::Status Daemon::Start() {
     manager_->LimitSocketsTo(std::move(dirs));
   }
   snapshots_ = std::make_unique<FlowSnapshots>(*pool_);
+  manager_->Restore(std::move(saved), FixedCids(config_.vms));
   KINSOCK_RETURN_IF_ERROR(CreateConfiguredVms());
+  ServeSavedVms();
   KINSOCK_RETURN_IF_ERROR(StartApi());
   Log(LogLevel::kInfo, "daemon.started")
       .With("vms", static_cast<int64_t>(manager_->size()))
@@ -105,6 +135,34 @@ absl::Status Daemon::BindApi() {
     api_sockets_.push_back({BoundSocket::WithoutFile(std::move(listener)), ApiSocket::Kind::kTcp});
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<SavedState> Daemon::OpenState() {
+  if (config_.state_dir.empty()) return SavedState();
+  KINSOCK_ASSIGN_OR_RETURN(store_, StateStore::Open(loop_, config_.state_dir));
+  SavedState saved = store_->TakeSaved();
+  Log(LogLevel::kInfo, store_->is_new() ? "state.new" : "state.opened")
+      .With("file", store_->path())
+      .With("vms", static_cast<int64_t>(saved.vms.size()));
+  return saved;
+}
+
+// Two VMs cannot have one name, and neither is to be lost for the other.
+absl::Status Daemon::CheckNames(const SavedState& saved) const {
+  std::set<std::string> names;
+  for (const SavedVm& vm : saved.vms) names.insert(vm.definition->id);
+  std::vector<std::string> faults;
+  for (const ConfiguredVm& vm : config_.vms) {
+    if (names.count(vm.creation.id) == 0) continue;
+    faults.push_back(absl::StrCat(vm.origin, ": name: \"", vm.creation.id,
+                                  "\" is that of a VM which was created through "
+                                  "the API and is kept in ",
+                                  store_->path(),
+                                  "; give this one another name, or start "
+                                  "without it and delete the other"));
+  }
+  if (faults.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrJoin(faults, "\n"));
 }
 
 absl::Status Daemon::BindApiSocket(const std::string& path, bool view_only) {
@@ -156,7 +214,7 @@ absl::Status Daemon::CreateConfiguredVms() {
   std::vector<std::string> faults;
   for (const ConfiguredVm& vm : config_.vms) {
     VmCreation creation = vm.creation;
-    creation.from_configuration = true;
+    creation.configured = true;
     manager_->Create(std::move(creation), [&](absl::StatusOr<VmSnapshotPtr> result) {
       --left;
       if (!result.ok()) faults.push_back(DescribeFault(vm, result.status()));
@@ -167,12 +225,23 @@ absl::Status Daemon::CreateConfiguredVms() {
   return absl::FailedPreconditionError(absl::StrJoin(faults, "\n"));
 }
 
+void Daemon::ServeSavedVms() {
+  bool served = false;
+  manager_->ServeRestored([&served] { served = true; });
+  while (!served) loop_.RunOnce(std::chrono::milliseconds(1000));
+}
+
 absl::Status Daemon::StartApi() {
   if (api_sockets_.empty()) return absl::OkStatus();
-  vm_service_ = std::make_unique<VmService>(loop_, *manager_, hub_, access_);
-  connection_service_ = std::make_unique<ConnectionService>(loop_, *manager_, *snapshots_, instance_, access_);
-  admin_service_ = std::make_unique<AdminService>(
-      loop_, [this] { return Look(); }, access_);
+  vm_service_ = std::make_unique<VmService>(loop_, *manager_, hub_, access_, audit_);
+  connection_service_ =
+      std::make_unique<ConnectionService>(loop_, *manager_, *pool_, *snapshots_, instance_, access_, audit_);
+  const auto set_draining = [this](bool draining) {
+    manager_->SetDraining(draining);
+    api_->SetVmsServing(!draining);
+  };
+  admin_service_ = std::make_unique<AdminService>(loop_, AdminService::Hooks{[this] { return Look(); }, set_draining},
+                                                  access_, audit_, events_);
   KINSOCK_ASSIGN_OR_RETURN(api_,
                            ApiServer::Start({vm_service_.get(), connection_service_.get(), admin_service_.get()},
                                             config_.api_tcp.empty() ? std::nullopt : std::make_optional(config_.tls)));
@@ -207,11 +276,20 @@ DaemonInfo Daemon::Look() {
   info.start_time = start_time_;
   info.vms = static_cast<uint32_t>(manager_->size());
   info.active_vms = static_cast<uint32_t>(manager_->active());
-  info.watches = static_cast<uint32_t>(hub_.subscribers());
+  info.watches = static_cast<uint32_t>(hub_.subscribers() + events_.watches());
   info.api_connections = static_cast<uint32_t>(api_connections_.size());
   info.quarantined_cids = static_cast<uint32_t>(manager_->resting_cids());
   info.reactors = static_cast<uint32_t>(pool_->size());
+  info.draining = manager_->draining();
   return info;
+}
+
+void Daemon::OnDenials(const Denials& denials) {
+  for (const FlowInfo& flow : denials.first) {
+    const FlowVms vms{manager_->OfDevice(flow.initiator.device), manager_->OfDevice(flow.target.device)};
+    denials_.Add(DenialEvent(flow, vms, ConnectionService::ShortInstance(instance_)));
+  }
+  denials_.Suppress(denials.more);
 }
 
 void Daemon::Run() {
@@ -229,6 +307,8 @@ void Daemon::Stop() {
   greeter_.reset();
   manager_->Close();
   hub_.Close(ShuttingDown());
+  events_.Close(ShuttingDown());
+  if (connection_service_ != nullptr) connection_service_->Close(ShuttingDown());
   if (api_ != nullptr) {
     api_->SetServing(false);
     // gRPC waits for calls that finish on this thread: so somebody else waits for gRPC.

@@ -46,6 +46,7 @@ struct Flags {
   std::vector<std::string> api_roles;
   std::vector<std::string> socket_dirs;
   TlsFiles tls;
+  std::string state_dir;
   std::string reactors = "auto";
   uint32_t poll_us = 20;  // docs/adr/0010-polling.md
   std::string log_format = "kv";
@@ -99,6 +100,10 @@ void Declare(CLI::App& app, Flags& flags) {
          "and group open the sockets to other users, whose role is then asked for")
       ->option_text("ROLE=WHO")
       ->allow_extra_args(false);
+  app.add_option("--state-dir", flags.state_dir,
+                 "Where VMs that are created through the API are kept, so that they are there again after a restart; "
+                 "by default they are not (docs/state.md)")
+      ->option_text("DIR");
   app.add_option(
          "--socket-dir", flags.socket_dirs,
          "API clients may have sockets made below this directory and the runtime directory only (may be repeated); "
@@ -277,6 +282,7 @@ absl::StatusOr<Config> Interpret(const Flags& flags) {
       config.api_tcp = std::move(file->api_tcp);
       config.tls = std::move(file->tls);
       config.api_roles = std::move(file->api_roles);
+      config.state_dir = std::move(file->state_dir);
     } else {
       faults.emplace_back(file.status().message());
     }
@@ -286,6 +292,7 @@ absl::StatusOr<Config> Interpret(const Flags& flags) {
   ParseReactors(flags.reactors, config, faults);
   config.poll = std::chrono::microseconds(flags.poll_us);
   ParseApi(flags, config, faults);
+  if (!flags.state_dir.empty()) config.state_dir = UserPath(flags.state_dir);
   if (flags.log_format == "json") {
     config.log_format = LogFormat::kJson;
   } else if (flags.log_format != "kv") {

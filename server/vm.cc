@@ -19,8 +19,14 @@ const char* VmStateName(VmState state) {
       return "ACTIVE";
     case VmState::kSuspended:
       return "SUSPENDED";
+    case VmState::kDraining:
+      return "DRAINING";
+    case VmState::kDrained:
+      return "DRAINED";
     case VmState::kDeleting:
       return "DELETING";
+    case VmState::kFailed:
+      return "FAILED";
   }
   return "STATE_UNSPECIFIED";
 }

@@ -2,31 +2,39 @@
 #ifndef KINSOCK_SERVER_VM_MANAGER_H_
 #define KINSOCK_SERVER_VM_MANAGER_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "base/event_loop.h"
 #include "device/device_spec.h"
 #include "server/cid_allocator.h"
+#include "server/departed_vms.h"
 #include "server/event_hub.h"
 #include "server/reactor_pool.h"
 #include "server/request_gate.h"
 #include "server/request_table.h"
+#include "server/saved_state.h"
 #include "server/socket_dirs.h"
 #include "server/socket_registry.h"
 #include "server/vm.h"
 #include "server/vm_change.h"
 #include "server/vm_deletion.h"
+#include "server/vm_drain.h"
+#include "server/vm_filter.h"
+#include "server/vm_journal.h"
 #include "server/vm_sockets.h"
 #include "server/vm_spec.h"
 #include "server/vm_stats.h"
@@ -52,15 +60,23 @@ class VmManager {
 
   // None is owned; all outlive the manager. `runtime_dir`: where sockets without a path go, "/run/kinsock".
   VmManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, EventHub& hub, SocketRegistry& sockets,
-            std::string runtime_dir);
+            VmJournal& journal, std::string runtime_dir);
   ~VmManager();
   VmManager(const VmManager&) = delete;
   VmManager& operator=(const VmManager&) = delete;
 
-  // Makes a VM. `done`: it is served and all reactors know its CID, or it was not made and nothing is left of it.
+  // Takes over what an earlier start of the daemon has left: before anything is created. The names and CIDs of its VMs
+  // are theirs from here on, but for the CIDs in `promised`, which the configuration gives to others.
+  void Restore(SavedState saved, const std::set<Cid>& promised);
+  // Makes the VMs that were restored. `done`: each is served, or FAILED and the log says why.
+  void ServeRestored(EventLoop::Task done);
+
+  // Makes a VM. `done`: it is served, all reactors know its CID and the journal knows it, or it was not made and
+  // nothing is left of it.
   void Create(VmCreation creation, Done done);
 
-  // From now on, sockets of VMs that are not the configuration's lie below these. Those that exist stay.
+  // From now on, sockets of VMs that are not the configuration's lie below these, also of VMs that are restored. Those
+  // that are served stay.
   void LimitSocketsTo(SocketDirs dirs) { socket_dirs_ = std::move(dirs); }
 
   // Changes some of a VM. `done`: every reactor goes by it. One that is being made is changed when it is.
@@ -68,6 +84,9 @@ class VmManager {
 
   // Makes a VM, or changes it until it is so. `done`: as of Create(), or of Update().
   void Apply(VmApplication application, Done done);
+
+  // Has a VM begin no connections any more, or again, or end those it has. `done`: that holds.
+  void Drain(VmDrain drain, Done done);
 
   // Takes a VM apart. `done`: nothing is left of it; its last state, or null if there was none and that is allowed.
   void Delete(VmDeletion deletion, Done done);
@@ -79,17 +98,21 @@ class VmManager {
   // The same of all VMs together, also of those that are gone.
   VmStats TotalStats() const;
 
-  // VMs in the order of their ids, from the first after `after` on, at most `max`.
-  std::vector<VmSnapshotPtr> List(const std::string& after, size_t max) const;
+  // VMs that match, in the order of their ids, from the first after `after` on, at most `max`.
+  std::vector<VmSnapshotPtr> List(const std::string& after, size_t max, const VmFilter& filter = VmFilter()) const;
 
   // All VMs, in the order of their ids; shared by all who ask before the next change.
   SnapshotList Snapshot();
 
-  // The VM of a device; null if it is gone.
+  // The VM of a device, or what it was if it is gone since DepartedVms::kKeep at most; else null.
   VmSnapshotPtr OfDevice(DeviceId device) const;
 
   // For ReactorPool's callback.
   void OnDeviceStatus(DeviceId device, const DeviceStatus& status);
+
+  // While draining nothing is created; what exists can be changed and deleted.
+  void SetDraining(bool draining) { draining_ = draining; }
+  bool draining() const { return draining_; }
 
   // From here on nothing is created; what exists stays until the manager goes.
   void Close() { closed_ = true; }
@@ -102,14 +125,44 @@ class VmManager {
   struct Vm;
 
   absl::Status CheckCreation(const VmCreation& creation, const VmSocketPaths& paths, Cid& cid);
+  void DrainOnce(VmDrain drain, Done done);
+  void SetDrainDeadline(Vm& vm, std::optional<std::chrono::milliseconds> deadline, EventLoop::Task task);
+  void ResetRest(DeviceId device);
+  void DrainToDelete(Vm& vm, std::chrono::milliseconds timeout);
+  void DeleteIfDrained(Vm& vm);
+  void ArmOrphan(Vm& vm);
+  void PublishHeldBack(Vm& vm);
   void CreateOnce(VmCreation creation, Done done);
   void UpdateOnce(VmUpdate update, Done done);
   void ApplyOnce(VmApplication application, Done done);
-  void Commit(Vm& vm, std::shared_ptr<const VmDefinition> next, bool validate_only, Done done);
+  struct ChangeRequest {
+    std::string id;
+    uint64_t hash;
+    bool validate_only;
+  };
+  template <typename Request>
+  static ChangeRequest RequestOf(const Request& request) {
+    return {request.request_id, request.request_hash, request.validate_only};
+  }
+  void Commit(Vm& vm, std::shared_ptr<const VmDefinition> next, const ChangeRequest& request, Done done);
+  void Become(Vm& vm, std::shared_ptr<const VmDefinition> next, Done done);
   void OnObserved(Vm& vm);
   void OnServed(DeviceId device, absl::Status status);
+  void OnCreated(Vm& vm, const absl::Status& written);
+  VmSnapshotPtr ResultOf(const AnsweredRequest& request) const;
+  absl::Status ServeAgain(Vm& vm);
+  void EndOneRestoration();
+  void OnServedAgain(DeviceId device, absl::Status status);
+  // Writes `entry`, if there is anything in it; `then`, with what came of that, before anything else happens to the VM.
+  using Written = absl::AnyInvocable<void(Vm&, const absl::Status&)>;
+  void Record(Vm& vm, JournalEntry entry, Written then);
+  void RecordDeletion(Vm& vm);
+  static void NoteRequest(const Vm& vm, const std::string& id, uint64_t hash, std::vector<AnsweredRequest>& into);
+  Vm& AddVm(std::shared_ptr<const VmDefinition> definition, VmStatus status);
+  void AddDevice(Vm& vm, absl::AnyInvocable<void(absl::Status)> done);
+  void DeleteOnce(VmDeletion deletion, Done done);
   absl::Status CheckDeletion(const VmDeletion& deletion, const Vm& vm) const;
-  void StartDeleting(Vm& vm);
+  void StartDeleting(Vm& vm, absl::Status reason);
   void OnRemoved(DeviceId device, const absl::Status& reason);
   void PublishStatus(Vm& vm);
   void Publish(Vm& vm, VmEvent::Type type, VmStatus status);
@@ -121,18 +174,25 @@ class VmManager {
   ReactorPool& pool_;
   EventHub& hub_;
   SocketRegistry& sockets_;
+  VmJournal& journal_;
   const std::string runtime_dir_;
   SocketDirs socket_dirs_;
   bool closed_ = false;
+  bool draining_ = false;
 
   CidAllocator cids_;
   RequestTable requests_;
   RequestGate gate_;
+  DepartedVms departed_;
   DeviceId next_device_ = 1;
   std::map<std::string, std::unique_ptr<Vm>> vms_;        // by id
   std::unordered_map<DeviceId, std::string> device_ids_;  // device -> id
-  SnapshotList snapshot_;                                 // null: out of date
-  VmStats gone_;                                          // of VMs that were deleted, since the manager was made
+  std::vector<DeviceId> restored_;                        // wait for ServeRestored()
+  size_t restoring_ = 0;                                  // and for their devices
+  EventLoop::Task when_restored_;
+  std::vector<AnsweredRequest> restored_requests_;
+  SnapshotList snapshot_;  // null: out of date
+  VmStats gone_;           // of VMs that were deleted, since the manager was made
 };
 
 }  // namespace kinsock

@@ -28,11 +28,17 @@ absl::Status EtagMismatch(const VmDefinition& vm, const std::string& wanted);
 // FAILED_PRECONDITION VM_DELETING.
 absl::Status VmIsBeingDeleted(const VmDefinition& vm);
 
+// FAILED_PRECONDITION VM_FAILED.
+absl::Status VmIsFailed(const VmDefinition& vm);
+
 // FAILED_PRECONDITION IMMUTABLE_FIELD. `fields`: what would have to change, at least one.
 absl::Status ImmutableFields(const VmDefinition& vm, const std::vector<FieldViolation>& fields);
 
 // FAILED_PRECONDITION VM_ATTACHED.
 absl::Status VmAttached(const VmDefinition& vm, pid_t vmm);
+
+// UNAVAILABLE DRAINING.
+absl::Status NodeDraining();
 
 // UNAVAILABLE SHUTTING_DOWN.
 absl::Status ShuttingDown();

@@ -9,8 +9,10 @@
 #include "api/kinsock/v1/vm_service.grpc.pb.h"
 #include "base/event_loop.h"
 #include "server/access.h"
+#include "server/audit.h"
 #include "server/event_hub.h"
 #include "server/vm_manager.h"
+#include "server/vm_waits.h"
 
 namespace kinsock {
 
@@ -23,8 +25,8 @@ class VmService final : public v1::VmService::CallbackService {
   // gRPC clients refuse messages above 4 MiB; a VM has at most some 30 KiB, statistics included.
   static constexpr size_t kMaxPageBytes = 3u << 20;
 
-  VmService(EventLoop& main, VmManager& manager, EventHub& hub, const Access& access)
-      : main_(main), manager_(manager), hub_(hub), access_(access) {}
+  VmService(EventLoop& main, VmManager& manager, EventHub& hub, const Access& access, Audit& audit)
+      : main_(main), manager_(manager), hub_(hub), access_(access), audit_(audit), waits_(main, manager, hub) {}
 
   grpc::ServerUnaryReactor* CreateVm(grpc::CallbackServerContext* context, const v1::CreateVmRequest* request,
                                      v1::Vm* response) override;
@@ -36,13 +38,21 @@ class VmService final : public v1::VmService::CallbackService {
                                   v1::Vm* response) override;
   grpc::ServerUnaryReactor* ListVms(grpc::CallbackServerContext* context, const v1::ListVmsRequest* request,
                                     v1::ListVmsResponse* response) override;
+  grpc::ServerUnaryReactor* WaitVm(grpc::CallbackServerContext* context, const v1::WaitVmRequest* request,
+                                   v1::Vm* response) override;
+  grpc::ServerUnaryReactor* DrainVm(grpc::CallbackServerContext* context, const v1::DrainVmRequest* request,
+                                    v1::Vm* response) override;
+  grpc::ServerUnaryReactor* ResumeVm(grpc::CallbackServerContext* context, const v1::ResumeVmRequest* request,
+                                     v1::Vm* response) override;
+  grpc::ServerUnaryReactor* ResetVm(grpc::CallbackServerContext* context, const v1::ResetVmRequest* request,
+                                    v1::Vm* response) override;
   grpc::ServerUnaryReactor* DeleteVm(grpc::CallbackServerContext* context, const v1::DeleteVmRequest* request,
                                      v1::Vm* response) override;
   grpc::ServerWriteReactor<v1::WatchVmsResponse>* WatchVms(grpc::CallbackServerContext* context,
                                                            const v1::WatchRequest* request) override;
 
  private:
-  // Has the manager decide about what a client wants, and answers.
+  // Has the manager decide about what a client wants, and answers. What is more than a question goes into the audit.
   template <typename Request, typename Wanted>
   grpc::ServerUnaryReactor* Decide(std::string_view method, grpc::CallbackServerContext* context,
                                    const Request& request, absl::StatusOr<Wanted> (*convert)(const Request&),
@@ -55,6 +65,8 @@ class VmService final : public v1::VmService::CallbackService {
   VmManager& manager_;  // main thread's
   EventHub& hub_;       // main thread's, but for its epoch
   const Access& access_;
+  Audit& audit_;
+  VmWaits waits_;  // main thread's
 };
 
 }  // namespace kinsock

@@ -138,6 +138,28 @@ TEST_F(KinsockctlTest, AFileOfVmsIsApplied) {
   EXPECT_EQ(Ctl({"vm", "apply", "-f", daemon_ / "none.yaml"}).code, 2);
 }
 
+TEST_F(KinsockctlTest, AVmIsDrainedAndResumed) {
+  ASSERT_EQ(Ctl({"vm", "create", "web"}).code, 0);
+  EXPECT_THAT(Ctl({"vm", "drain", "web", "--reset-after", "30s"}).out, HasSubstr("web   DRAINED "));
+  EXPECT_EQ(Ctl({"vm", "wait", "web", "--for=DRAINED"}).code, 0);
+  EXPECT_THAT(Ctl({"vm", "resume", "web"}).out, HasSubstr("web   LISTENING "));
+  EXPECT_EQ(Ctl({"vm", "drain", "web", "--reset-after", "soon"}).code, 2);
+  EXPECT_EQ(Ctl({"vm", "resume", "nope"}).code, 3);
+  EXPECT_THAT(Ctl({"vm", "reset", "web"}).out, HasSubstr("web   LISTENING "));
+  EXPECT_EQ(Ctl({"vm", "delete", "web", "--drain-timeout", "10s"}).out, "vms/web deleted\n");
+}
+
+TEST_F(KinsockctlTest, AListShowsWhatMatches) {
+  ASSERT_EQ(Ctl({"vm", "create", "a", "--labels", "tier=web"}).code, 0);
+  ASSERT_EQ(Ctl({"vm", "create", "b", "--labels", "tier=db"}).code, 0);
+  EXPECT_EQ(Ctl({"vm", "list", "--filter", "labels.tier = db", "-o", "name"}).out, "vms/b\n");
+  const Outcome bad = Ctl({"vm", "list", "--filter", "tier = db"});
+  EXPECT_EQ(bad.code, 1);
+  EXPECT_THAT(bad.error, HasSubstr("  --filter at byte 1: \"tier\" is no field"));
+  EXPECT_EQ(Ctl({"vm", "wait", "a", "--for=DriverReady=false"}).code, 0);
+  EXPECT_EQ(Ctl({"vm", "wait", "a", "--for=DriverReady=maybe"}).code, 2);
+}
+
 TEST_F(KinsockctlTest, JsonIsThatOfTheApi) {
   ASSERT_EQ(Ctl({"vm", "create", "a", "--cid", "auto"}).code, 0);
   v1::Vm vm;
@@ -253,6 +275,26 @@ TEST_F(KinsockctlTest, StatisticsOfOneVmAndOfAll) {
   ASSERT_TRUE(
       google::protobuf::util::JsonStringToMessage(Ctl({"vm", "get", "a", "--stats", "-o", "json"}).out, &vm).ok());
   EXPECT_EQ(vm.status().stats().from_guest().refused(), 1u);
+}
+
+TEST_F(KinsockctlTest, EventsTellWhatHasHappened) {
+  ASSERT_EQ(Ctl({"vm", "create", "a", "--cid", "42"}).code, 0);
+  ASSERT_EQ(Ctl({"vm", "create", "b", "--cid", "42"}).code, 4);
+  const Outcome events = Ctl({"events"});
+  EXPECT_EQ(events.code, 0) << events.error;
+  EXPECT_THAT(events.out,
+              AllOf(ContainsRegex("Z  lifecycle  VM_CREATED  vms/a  vms/a was made, with CID 42\n"),
+                    ContainsRegex("Z  audit  CHANGED  vms/a  uid [0-9]+ .pid [0-9]+. called VmService.CreateVm: OK\n"),
+                    ContainsRegex("Z  audit  REFUSED  vms/b  ")));
+
+  v1::Event first;
+  const std::string json = Ctl({"events", "-o", "json"}).out;
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(json.substr(0, json.find('\n')), &first).ok());
+  EXPECT_EQ(first.reason(), "VM_CREATED");
+  const Outcome later = Ctl({"events", "-f", "--since", first.resource_version(), "--timeout", "300ms"});
+  EXPECT_EQ(later.code, 124);
+  EXPECT_THAT(later.out, AllOf(HasSubstr("REFUSED  vms/b"), Not(HasSubstr("VM_CREATED"))));
+  EXPECT_EQ(Ctl({"events", "--since", first.resource_version()}).code, 2) << "without -f it would not end";
 }
 
 TEST_F(KinsockctlTest, WatchShowsWhatIsThere) {

@@ -81,16 +81,33 @@ void PoolBackend::RemoveVm(const Vm& vm) {
   Await(done);
 }
 
-std::vector<FlowInfo> PoolBackend::Flows() {
+std::vector<FlowInfo> PoolBackend::List(ReactorPool::Flows which) {
   if (pool_ == nullptr) return {};
   bool done = false;
   std::vector<FlowInfo> flows;
-  pool_->ListFlows([&](std::vector<FlowInfo> list) {
+  pool_->ListFlows(which, [&](std::vector<FlowInfo> list) {
     flows = std::move(list);
     done = true;
   });
   Await(done);
   return flows;
+}
+
+std::vector<FlowInfo> PoolBackend::ClosedFlows() {
+  std::vector<FlowInfo> flows = List(ReactorPool::Flows::kWithClosed);
+  std::erase_if(flows, [](const FlowInfo& flow) { return flow.state != FlowInfo::State::kClosed; });
+  return flows;
+}
+
+std::optional<FlowInfo> PoolBackend::ResetFlow(uint64_t id) {
+  bool done = false;
+  std::optional<FlowInfo> flow;
+  pool_->ResetFlow(id, CloseReason::kAdminReset, [&](std::optional<FlowInfo> result) {
+    flow = std::move(result);
+    done = true;
+  });
+  Await(done);
+  return flow;
 }
 
 DeviceTotals PoolBackend::Stats(const Vm& vm) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/event_loop.h"
@@ -24,12 +25,17 @@ class PoolBackend final : public Backend {
 
   absl::StatusOr<Vm> AddVm(uint64_t cid, const VmOptions& options) override;
   void RemoveVm(const Vm& vm) override;
-  std::vector<FlowInfo> Flows() override;
+  std::vector<FlowInfo> Flows() override { return List(ReactorPool::Flows::kOpen); }
   DeviceStatus Status(const Vm& vm) override;
   void Settle() override { Flows(); }
 
   // The pool goes, whatever is under way.
   void ShutDown();
+
+  // Those that ended lately.
+  std::vector<FlowInfo> ClosedFlows();
+  // An administrator's reset; what the connection is then.
+  std::optional<FlowInfo> ResetFlow(uint64_t id);
 
   // What a device has counted, also after it is gone.
   DeviceTotals Stats(const Vm& vm);
@@ -41,6 +47,7 @@ class PoolBackend final : public Backend {
 
  private:
   void Await(const bool& done);
+  std::vector<FlowInfo> List(ReactorPool::Flows which);
 
   EventLoop loop_;
   TempDir dir_;

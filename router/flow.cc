@@ -137,8 +137,10 @@ bool Flow::ShouldAskForCredit(Side from) {
   const uint32_t window = granted.buf_alloc.load(std::memory_order_relaxed);
   const uint32_t share = sent.share.load(std::memory_order_relaxed);
   if (share < window) std::atomic_thread_fence(std::memory_order_seq_cst);
+  // Of what it was told, and not only of what it would be told now: it knows of no share that has grown meanwhile.
+  const uint32_t seen = std::min(share, sent.told_window.load(std::memory_order_relaxed));
   const bool short_of_share =
-      sent.told_less.load(std::memory_order_relaxed) && (share >= window || UnderWay(from) >= share / 2);
+      sent.told_less.load(std::memory_order_relaxed) && (share >= window || UnderWay(from) >= seen / 2);
   const bool nearly_full =
       sent.unread.Count(granted.fwd_cnt.load(std::memory_order_relaxed)) >= UnreadPackets::Limit(window) / 2;
   if (!short_of_share && !nearly_full) return false;
@@ -187,12 +189,16 @@ void Flow::StampGrant(Side side, VsockHeader& header) {
   const Sent& sent = sent_[Index(side)];
   Sent& told = sent_[1 - Index(side)];
   const uint32_t granted = sent.buf_alloc.load(std::memory_order_relaxed);
-  if (told.share.load(std::memory_order_relaxed) < granted) {
+  header.buf_alloc = Window(Opposite(side));
+  if (header.buf_alloc < granted) {
+    // Until it is known what it is told, whatever it sends is enough for ShouldAskForCredit().
+    told.told_window.store(0, std::memory_order_relaxed);
     told.told_less.store(true, std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_seq_cst);
+    header.buf_alloc = Window(Opposite(side));
   }
-  header.buf_alloc = Window(Opposite(side));
   header.fwd_cnt = sent.fwd_cnt.load(std::memory_order_relaxed);
+  told.told_window.store(header.buf_alloc, std::memory_order_relaxed);
   told.told_less.store(header.buf_alloc < granted, std::memory_order_relaxed);
 }
 

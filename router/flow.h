@@ -165,9 +165,10 @@ class Flow {
     CreditStall stall;
     std::atomic<uint32_t> share{kMaxWindow};
     std::atomic<bool> held{false};
-    std::atomic<bool> asked{false};      // the receiver has been asked since its last grant
-    std::atomic<bool> told_less{false};  // than was granted, because of `share`
-    bool inside_message = false;         // SEQPACKET: the last packet had no EOM
+    std::atomic<bool> asked{false};        // the receiver has been asked since its last grant
+    std::atomic<bool> told_less{false};    // than was granted, because of `share`
+    std::atomic<uint32_t> told_window{0};  // what it was told last (bytes)
+    bool inside_message = false;           // SEQPACKET: the last packet had no EOM
     uint32_t epoch = 0;
     UnreadPackets unread;
   };

@@ -183,6 +183,7 @@ void HostSide::Connect(UniqueFd program, uint32_t guest_port) {
   }
   if (transient_flows() >= static_cast<int>(env_.limits.max_pending_connections)) {
     env_.stats.from_guest_limited_pending_connections.Add();
+    NoteLimited();
     return CountRefused(guest_port);
   }
   VsockHeader request{.src_cid = kHostCid, .dst_cid = env_.rx.cid(), .dst_port = guest_port};
@@ -203,9 +204,15 @@ void HostSide::Connect(UniqueFd program, uint32_t guest_port) {
     }
     flow->Close(CloseReason::kQuota);
     ports_.Release(request.src_port);
+    if (admitted == VsockRx::AdmitResult::kTooOften) {
+      env_.stats.from_guest_limited_connects.Add();
+      NoteLimited();
+      return CountRefused(guest_port);
+    }
     if (admitted == VsockRx::AdmitResult::kFull) break;
   }
   env_.stats.from_guest_limited_connections.Add();
+  NoteLimited();
   CountRefused(guest_port);
 }
 

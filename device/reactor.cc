@@ -12,8 +12,8 @@
 
 namespace kinsock {
 
-Reactor::Reactor(uint16_t index, std::chrono::nanoseconds max_spin, Callbacks callbacks)
-    : callbacks_(std::move(callbacks)), journal_(loop_, index), denials_(loop_, callbacks_.on_denials) {
+Reactor::Reactor(uint16_t index, const Clock& clock, std::chrono::nanoseconds max_spin, Callbacks callbacks)
+    : loop_(clock), callbacks_(std::move(callbacks)), journal_(loop_, index), denials_(loop_, callbacks_.on_denials) {
   if (callbacks_.on_denials != nullptr) {
     journal_.set_on_closed([this](const FlowInfo& flow) {
       if (DenialCollector::IsDenial(flow)) denials_.Add(flow);

@@ -12,6 +12,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
+#include "base/clock.h"
 #include "base/event_loop.h"
 #include "device/device_spec.h"
 #include "device/vsock_device.h"
@@ -35,8 +36,9 @@ class Reactor {
     std::function<void(Denials)> on_denials;  // at most once a second; may be null
   };
 
-  // Starts the thread. `index` tells it apart from the others, from 0. `max_spin`: EventLoop::set_max_spin.
-  Reactor(uint16_t index, std::chrono::nanoseconds max_spin, Callbacks callbacks);
+  // Starts the thread. `index` tells it apart from the others, from 0. `max_spin`: EventLoop::set_max_spin. `clock`
+  // outlives this.
+  Reactor(uint16_t index, const Clock& clock, std::chrono::nanoseconds max_spin, Callbacks callbacks);
   // Ends all devices and the thread. Messages are still taken, and never served: other reactors may have some
   // to send until they have been stopped too.
   void Stop();

@@ -29,8 +29,15 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
                               })),
       allowance_(spec_.limits.control_per_second, spec_.limits.control_burst),
       spent_(Wakeup::Create(env_.loop, [this] { PauseGuest(); })),
-      rx_(std::make_shared<VsockRx>(spec_.id, spec_.cid, spec_.limits, stats_, env_.loop, broken_)),
+      limit_watch_(env_.loop, *stats_,
+                   [this](QuotaLimit limited) {
+                     status_.limited = limited;
+                     ReportStatus();
+                   }),
+      over_rate_(Wakeup::Create(env_.loop, [this] { AwaitRate(); })),
+      rx_(std::make_shared<VsockRx>(spec_.id, spec_.cid, spec_.limits, stats_, env_.loop, broken_, over_rate_)),
       reap_session_(Wakeup::Create(env_.loop, [this] { ended_session_.reset(); })) {
+  rx_->set_limited(limit_watch_.hit());
   if (spec_.host.kind != HostAddress::Kind::kNone) {
     host_ = std::make_shared<HostSide>(spec_.id, HostSide::Environment{.loop = env_.loop,
                                                                        .rx = *rx_,
@@ -40,6 +47,7 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
                                                                        .journal = env_.journal,
                                                                        .address = spec_.host,
                                                                        .window = spec_.tx_buffer_bytes});
+    host_->set_limited(limit_watch_.hit());
   }
   tx_.emplace(VsockTx::Environment{.loop = env_.loop,
                                    .routes = env_.routes,
@@ -58,6 +66,8 @@ VsockDevice::~VsockDevice() {
   drained_->Disarm();
   spent_->Disarm();
   if (paused_) env_.loop.Cancel(pause_);
+  over_rate_->Disarm();
+  if (awaiting_rate_) env_.loop.Cancel(rate_timer_);
   reap_session_->Disarm();
   if (stale_search_armed_) env_.loop.Cancel(stale_search_);
   ended_session_.reset();
@@ -239,6 +249,26 @@ void VsockDevice::ResumeGuest() {
     ring.made_up_for = true;
   }
   tx_->SetPaused(false);
+}
+
+// Payload for the guest waits, wherever it is, until this says that there is room in the rate.
+void VsockDevice::AwaitRate() {
+  if (std::exchange(awaiting_rate_, true)) return;
+  rate_timer_ = env_.loop.RunAfter(rx_->TimeToRefill(), [this] {
+    awaiting_rate_ = false;
+    rx_->Refill();
+  });
+}
+
+void VsockDevice::SetLimits(const DeviceLimits& limits) {
+  const uint32_t control_per_second = spec_.limits.control_per_second;
+  const uint32_t control_burst = spec_.limits.control_burst;
+  spec_.limits = limits;
+  spec_.limits.control_per_second = control_per_second;
+  spec_.limits.control_burst = control_burst;
+  rx_->SetLimits(limits);
+  if (host_ != nullptr) host_->set_max_buffered_bytes(limits.max_buffered_bytes);
+  tx_->OnLimits();
 }
 
 void VsockDevice::SetCall(size_t index, std::shared_ptr<const UniqueFd> call) {

@@ -22,6 +22,7 @@
 #include "device/guest_memory.h"
 #include "device/host_side.h"
 #include "device/hybrid_listener.h"
+#include "device/limit_watch.h"
 #include "device/ring_kick.h"
 #include "device/vhost_user_listener.h"
 #include "device/vhost_user_session.h"
@@ -71,6 +72,9 @@ class VsockDevice final : private VhostUserDevice {
   void Drain();
   // They may begin again.
   void EndDrain();
+  // The quota is another (DeviceLimits); the allowance stays what it is.
+  void SetLimits(const DeviceLimits& limits);
+
   // Ends all connections, and tells both ends of each.
   void ResetFlows(CloseReason reason);
 
@@ -113,6 +117,7 @@ class VsockDevice final : private VhostUserDevice {
   void Charge(int64_t cost);
   void PauseGuest();
   void ResumeGuest();
+  void AwaitRate();
   void CheckRings();
   void ArmStaleSearch();
   void SearchStaleFlows();
@@ -128,6 +133,10 @@ class VsockDevice final : private VhostUserDevice {
   std::shared_ptr<Wakeup> drained_;
   ControlAllowance allowance_;
   std::shared_ptr<Wakeup> spent_;  // allowance_ is
+  LimitWatch limit_watch_;
+  std::shared_ptr<Wakeup> over_rate_;  // payload for the guest waits for its rate
+  bool awaiting_rate_ = false;
+  EventLoop::TimerId rate_timer_{};
   std::shared_ptr<VsockRx> rx_;
   std::shared_ptr<HostSide> host_;  // null: no host side
   std::optional<VsockTx> tx_;

@@ -11,6 +11,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "base/event_loop.h"
+#include "base/token_bucket.h"
 #include "base/unique_fd.h"
 #include "device/control_allowance.h"
 #include "device/device_spec.h"
@@ -68,6 +69,8 @@ class VsockTx final : private Poller {
   bool OnKick();
   // Takes nothing off the ring while paused; what was taken goes on.
   void SetPaused(bool paused);
+  // The limits of the environment have changed.
+  void OnLimits();
   bool broken() const { return broken_ || (queue_.has_value() && queue_->memory().faulted()); }
 
   // Ends `flow`, of which this guest is one end, and tells both.
@@ -102,6 +105,7 @@ class VsockTx final : private Poller {
   void Run();
   bool MayServeRing();
   bool HeldByReplies();
+  bool OverRate();
   bool Fetch();
   bool TakePacket(TxPacket& packet);
   void Dispatch(TxPacket& packet);
@@ -146,6 +150,13 @@ class VsockTx final : private Poller {
   std::shared_ptr<Wakeup> offer_held_;  // "some of held_ may go on"
   bool ask_timer_armed_ = false;
   EventLoop::TimerId ask_timer_{};
+
+  // What the guest may send (DeviceLimits::bytes_from_guest, packets_from_guest).
+  bool rated_ = false;  // one of the two is limited
+  TokenBucket bytes_;
+  TokenBucket packets_;
+  bool over_rate_ = false;  // rate_timer_ runs: the ring is left alone until then
+  EventLoop::TimerId rate_timer_{};
 
   bool paused_ = false;
   uint64_t spent_ = 0;  // of the budget of the present Run()

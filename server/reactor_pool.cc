@@ -84,7 +84,7 @@ ReactorPool::ReactorPool(EventLoop& main, const Options& options, StatusCallback
       };
     }
     state->reactors.push_back(
-        std::make_unique<Reactor>(static_cast<uint16_t>(i), options.max_spin, std::move(callbacks)));
+        std::make_unique<Reactor>(static_cast<uint16_t>(i), *options.clock, options.max_spin, std::move(callbacks)));
     state->load.push_back(0);
   }
 }

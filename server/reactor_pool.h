@@ -14,6 +14,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "base/clock.h"
 #include "base/event_loop.h"
 #include "device/device_spec.h"
 #include "router/denial_collector.h"
@@ -32,9 +33,10 @@ class ReactorPool {
   using StatusCallback = std::function<void(DeviceId, const DeviceStatus&)>;
 
   struct Options {
-    size_t reactors = 1;                      // threads, >= 1
-    std::chrono::microseconds max_spin{0};    // EventLoop::set_max_spin
-    std::function<void(Denials)> on_denials;  // each reactor's, at most once a second; may be null
+    size_t reactors = 1;                       // threads, >= 1
+    std::chrono::microseconds max_spin{0};     // EventLoop::set_max_spin
+    const Clock* clock = &Clock::Monotonic();  // of the reactors; outlives the pool
+    std::function<void(Denials)> on_denials;   // each reactor's, at most once a second; may be null
   };
 
   // Starts the threads. `main` outlives the pool.

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "device/vsock_device.h"
 #include "tests/support/require.h"
 #include "tests/support/unix_socket.h"
 
@@ -19,9 +20,9 @@ constexpr std::chrono::microseconds kMaxSpin{50};
 
 }  // namespace
 
-PoolBackend::PoolBackend(size_t reactors)
+PoolBackend::PoolBackend(size_t reactors, const Clock& clock)
     : pool_(std::make_unique<ReactorPool>(
-          loop_, ReactorPool::Options{.reactors = reactors, .max_spin = kMaxSpin},
+          loop_, ReactorPool::Options{.reactors = reactors, .max_spin = kMaxSpin, .clock = &clock},
           [this](DeviceId id, const DeviceStatus& status) { history_[id].push_back(status); })) {}
 
 PoolBackend::~PoolBackend() { ShutDown(); }
@@ -108,6 +109,13 @@ std::optional<FlowInfo> PoolBackend::ResetFlow(uint64_t id) {
   });
   Await(done);
   return flow;
+}
+
+void PoolBackend::SetLimits(const Vm& vm, const DeviceLimits& limits) {
+  bool done = false;
+  pool_->Tell(
+      vm.id, [limits](VsockDevice& device) { device.SetLimits(limits); }, [&] { done = true; });
+  Await(done);
 }
 
 DeviceTotals PoolBackend::Stats(const Vm& vm) {

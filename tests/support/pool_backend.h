@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/event_loop.h"
 #include "device/device_totals.h"
 #include "server/reactor_pool.h"
@@ -20,7 +21,7 @@ namespace kinsock::testing {
 // The real data plane in the test's process: reactors on their own threads, the main loop on the stage's.
 class PoolBackend final : public Backend {
  public:
-  explicit PoolBackend(size_t reactors);
+  explicit PoolBackend(size_t reactors, const Clock& clock = Clock::Monotonic());
   ~PoolBackend() override;
 
   absl::StatusOr<Vm> AddVm(uint64_t cid, const VmOptions& options) override;
@@ -28,6 +29,9 @@ class PoolBackend final : public Backend {
   std::vector<FlowInfo> Flows() override { return List(ReactorPool::Flows::kOpen); }
   DeviceStatus Status(const Vm& vm) override;
   void Settle() override { Flows(); }
+
+  // Returns when the device goes by them.
+  void SetLimits(const Vm& vm, const DeviceLimits& limits);
 
   // The pool goes, whatever is under way.
   void ShutDown();

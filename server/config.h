@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "server/log.h"
+#include "server/quota.h"
 #include "server/role_rules.h"
 #include "server/tcp_endpoint.h"
 #include "server/tls_files.h"
@@ -30,7 +31,8 @@ struct Config {
   TlsFiles tls;
   std::vector<std::string> socket_dirs;  // below which API clients may have sockets made; none: anywhere
   RoleRules api_roles;
-  std::string state_dir;                      // empty: nothing outlives the daemon
+  Quota quota;            // of every VM, whatever its own says
+  std::string state_dir;  // empty: nothing outlives the daemon
   size_t reactors = 1;
   std::chrono::microseconds poll{0};  // how long a reactor looks for work before it sleeps; 0: not at all
   LogFormat log_format = LogFormat::kKeyValue;

@@ -104,6 +104,7 @@ absl::Status Daemon::Start() {
   manager_ =
       std::make_unique<VmManager>(loop_, Clock::Monotonic(), *pool_, hub_, sockets_,
                                   store_ != nullptr ? static_cast<VmJournal&>(*store_) : no_journal_, RuntimeDir());
+  manager_->LimitVmsTo(config_.quota);
   if (!config_.socket_dirs.empty()) {
     SocketDirs dirs;
     dirs.Allow(RuntimeDir());

@@ -283,6 +283,7 @@ absl::StatusOr<Config> Interpret(const Flags& flags) {
       config.tls = std::move(file->tls);
       config.api_roles = std::move(file->api_roles);
       config.state_dir = std::move(file->state_dir);
+      config.quota = file->quota;
     } else {
       faults.emplace_back(file.status().message());
     }

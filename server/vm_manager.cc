@@ -37,11 +37,12 @@ HostAddress MakeHostAddress(const VmSnapshot& vm, const SocketRegistry& registry
   return HostAddress::Vsock(proxy->forward_cid, ReachesThisHost(proxy->forward_cid) ? registry.ports() : nullptr);
 }
 
-DeviceSpec MakeDeviceSpec(DeviceId device, const VmSnapshot& vm, VmSockets& sockets, const SocketRegistry& registry,
-                          std::shared_ptr<DeviceStats> stats) {
+DeviceSpec MakeDeviceSpec(DeviceId device, const VmSnapshot& vm, const DeviceLimits& limits, VmSockets& sockets,
+                          const SocketRegistry& registry, std::shared_ptr<DeviceStats> stats) {
   const VmSpec& spec = vm.definition->spec;
   DeviceSpec out;
   out.id = device;
+  out.limits = limits;
   out.stats = std::move(stats);
   out.name = vm.definition->name();
   out.cid = vm.status.cid;
@@ -139,7 +140,8 @@ VmManager::Vm& VmManager::AddVm(std::shared_ptr<const VmDefinition> definition, 
 void VmManager::AddDevice(Vm& vm, absl::AnyInvocable<void(absl::Status)> done) {
   auto stats = std::make_shared<DeviceStats>();
   vm.stats = stats;
-  pool_.AddDevice(MakeDeviceSpec(vm.device, *vm.now, *vm.sockets, sockets_, std::move(stats)), std::move(done));
+  const DeviceLimits limits = LimitsOf(vm.now->definition->spec);
+  pool_.AddDevice(MakeDeviceSpec(vm.device, *vm.now, limits, *vm.sockets, sockets_, std::move(stats)), std::move(done));
 }
 
 // Everything that can be known before anything is made; finds out the CID.

@@ -23,6 +23,7 @@
 #include "server/cid_allocator.h"
 #include "server/departed_vms.h"
 #include "server/event_hub.h"
+#include "server/quota.h"
 #include "server/reactor_pool.h"
 #include "server/request_gate.h"
 #include "server/request_table.h"
@@ -78,6 +79,9 @@ class VmManager {
   // From now on, sockets of VMs that are not the configuration's lie below these, also of VMs that are restored. Those
   // that are served stay.
   void LimitSocketsTo(SocketDirs dirs) { socket_dirs_ = std::move(dirs); }
+
+  // What no VM gets more of, whatever its own quota says; before the first one is made or restored.
+  void LimitVmsTo(const Quota& quota) { quota_ = quota; }
 
   // Changes some of a VM. `done`: every reactor goes by it. One that is being made is changed when it is.
   void Update(VmUpdate update, Done done);
@@ -146,7 +150,10 @@ class VmManager {
   }
   void Commit(Vm& vm, std::shared_ptr<const VmDefinition> next, const ChangeRequest& request, Done done);
   void Become(Vm& vm, std::shared_ptr<const VmDefinition> next, Done done);
+  void SetLimits(DeviceId id, const DeviceLimits& limits, EventLoop::Task done);
   void OnObserved(Vm& vm);
+  // What holds for a VM of which this is said. Levels between the VM and the daemon go in here.
+  DeviceLimits LimitsOf(const VmSpec& spec) const { return ResolveLimits({&spec.quota, &quota_}); }
   void OnServed(DeviceId device, absl::Status status);
   void OnCreated(Vm& vm, const absl::Status& written);
   VmSnapshotPtr ResultOf(const AnsweredRequest& request) const;
@@ -177,6 +184,7 @@ class VmManager {
   VmJournal& journal_;
   const std::string runtime_dir_;
   SocketDirs socket_dirs_;
+  Quota quota_;
   bool closed_ = false;
   bool draining_ = false;
 

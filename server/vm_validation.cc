@@ -188,6 +188,7 @@ std::vector<FieldViolation> CheckVm(const VmCreation& creation) {
   CheckVsockProxy(creation.spec, violations);
   CheckGroups(creation.spec.groups, violations);
   CheckSizes(creation.spec, violations);
+  CheckQuota(creation.spec.quota, "vm.spec.quota", violations);
   return violations;
 }
 

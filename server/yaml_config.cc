@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
@@ -43,6 +44,9 @@ class Reader {
   void ForEachEntry(const YAML::Node& map, const std::string& field, const OnEntry& on_entry);
   void ReadApi(const YAML::Node& api);
   void ReadState(const YAML::Node& state);
+  void ReadDefaults(const YAML::Node& defaults);
+  void ReadQuota(const YAML::Node& node, const std::string& field, Quota& quota);
+  void ReadRate(const YAML::Node& node, const std::string& field, Rate& rate);
   void ReadEndpoint(const YAML::Node& endpoint, const std::string& field, std::vector<std::string>& paths);
   void ReadSocketDirs(const YAML::Node& directories);
   void ReadTls(const YAML::Node& tls);
@@ -84,8 +88,10 @@ void Reader::Read(const YAML::Node& root) {
     const std::string& name = key.Scalar();
     if (name == "api") return ReadApi(value);
     if (name == "state") return ReadState(value);
+    if (name == "defaults") return ReadDefaults(value);
     if (name != "vms")
-      return Fault(key.Mark(), name, absl::StrCat("is not a setting", DidYouMean(name, {"vms", "api", "state"})));
+      return Fault(key.Mark(), name,
+                   absl::StrCat("is not a setting", DidYouMean(name, {"vms", "api", "state", "defaults"})));
     if (value.IsNull()) return;
     if (!value.IsSequence()) return Fault(value.Mark(), "vms", "is not a list; begin each VM with \"- \"");
     for (size_t i = 0; i < value.size(); ++i) ReadVm(value[i], absl::StrCat("vms[", i, "]"));
@@ -130,6 +136,59 @@ void Reader::ReadState(const YAML::Node& state) {
     }
     if (!value.IsScalar()) return Fault(value.Mark(), "state.dir", "is not a path");
     config.state_dir = UserPath(value.Scalar());
+  });
+}
+
+void Reader::ReadDefaults(const YAML::Node& defaults) {
+  if (!defaults.IsMap()) return Fault(defaults.Mark(), "defaults", "is not a map; write \"defaults: {quota: {...}}\"");
+  ForEachEntry(defaults, "defaults", [this](const YAML::Node& key, const YAML::Node& value) {
+    if (key.Scalar() != "quota") {
+      return Fault(key.Mark(), "defaults." + key.Scalar(),
+                   absl::StrCat("is not a setting", DidYouMean(key.Scalar(), {"quota"})));
+    }
+    ReadQuota(value, "defaults.quota", config.quota);
+  });
+}
+
+void Reader::ReadQuota(const YAML::Node& node, const std::string& field, Quota& quota) {
+  if (!node.IsMap()) return Fault(node.Mark(), field, "is not a map; write {max_connections: N}");
+  const size_t faults_before = faults.size();
+  ForEachEntry(node, field, [&](const YAML::Node& key, const YAML::Node& value) {
+    const std::string name = NormalSettingKey(key.Scalar());
+    const std::string full = absl::StrCat(field, ".", key.Scalar());
+    const std::map<std::string, Rate*> rates{{"connects_per_second", &quota.connects_per_second},
+                                             {"bytes_to_guest", &quota.bytes_to_guest},
+                                             {"bytes_from_guest", &quota.bytes_from_guest},
+                                             {"packets_from_guest", &quota.packets_from_guest}};
+    if (const auto rate = rates.find(name); rate != rates.end()) return ReadRate(value, full, *rate->second);
+    const auto number = [&](auto& into) {
+      if (!value.IsScalar() || !absl::SimpleAtoi(value.Scalar(), &into)) Fault(value.Mark(), full, "is not a number");
+    };
+    if (name == "max_connections") return number(quota.max_connections);
+    if (name == "max_pending_connections") return number(quota.max_pending_connections);
+    if (name == "max_buffer_bytes") return number(quota.max_buffer_bytes);
+    Fault(key.Mark(), full,
+          absl::StrCat("is not a limit", DidYouMean(name, {kQuotaFields.begin(), kQuotaFields.end()})));
+  });
+  if (faults.size() > faults_before) return;
+  std::vector<FieldViolation> violations;
+  CheckQuota(quota, field, violations);
+  for (const FieldViolation& violation : violations) Fault(node.Mark(), violation.field, violation.description);
+}
+
+// A number, or {rate: N, burst: N}.
+void Reader::ReadRate(const YAML::Node& node, const std::string& field, Rate& rate) {
+  if (node.IsScalar() && absl::SimpleAtoi(node.Scalar(), &rate.per_second)) return;
+  if (!node.IsMap()) return Fault(node.Mark(), field, "is neither a number nor {rate: N, burst: N}");
+  ForEachEntry(node, field, [&](const YAML::Node& key, const YAML::Node& value) {
+    const std::string full = absl::StrCat(field, ".", key.Scalar());
+    const bool is_rate = key.Scalar() == "rate";
+    if (!is_rate && key.Scalar() != "burst") {
+      return Fault(key.Mark(), full,
+                   absl::StrCat("is not part of a rate", DidYouMean(key.Scalar(), {"rate", "burst"})));
+    }
+    uint64_t& into = is_rate ? rate.per_second : rate.burst;
+    if (!value.IsScalar() || !absl::SimpleAtoi(value.Scalar(), &into)) Fault(value.Mark(), full, "is not a number");
   });
 }
 
@@ -217,6 +276,7 @@ void Reader::ReadVm(const YAML::Node& node, const std::string& field) {
     const std::string name = NormalSettingKey(key.Scalar());
     const std::string full = absl::StrCat(field, ".", key.Scalar());
     const size_t before = faults.size();
+    if (name == "quota") return ReadQuota(value, full, vm.creation.spec.quota);
     const std::string text = SettingText(name, value, full);
     if (faults.size() > before) return;
     places[name] = value.Mark();

@@ -138,6 +138,31 @@ TEST_F(KinsockctlTest, AFileOfVmsIsApplied) {
   EXPECT_EQ(Ctl({"vm", "apply", "-f", daemon_ / "none.yaml"}).code, 2);
 }
 
+TEST_F(KinsockctlTest, AVmHasAQuota) {
+  ASSERT_EQ(Ctl({"vm", "create", "web", "--quota", "max_connections=100,bytes_to_guest=10M/1Mi"}).code, 0);
+  const auto quota = [&] {
+    v1::Vm vm;
+    EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(Ctl({"vm", "get", "web", "-o", "json"}).out, &vm).ok());
+    return vm.spec().quota();
+  };
+  EXPECT_EQ(quota().max_connections(), 100u);
+  EXPECT_EQ(quota().bytes_to_guest().rate(), 10'000'000u);
+  EXPECT_EQ(quota().bytes_to_guest().burst(), 1u << 20);
+  ASSERT_EQ(Ctl({"vm", "set", "web", "--quota", "max_connections=0", "--quota", "connects_per_second=5"}).code, 0);
+  EXPECT_EQ(quota().max_connections(), 0u);
+  EXPECT_EQ(quota().connects_per_second().rate(), 5u);
+  EXPECT_EQ(quota().bytes_to_guest().rate(), 10'000'000u) << "what is not named stays";
+  EXPECT_EQ(Ctl({"vm", "wait", "web", "--for=QuotaLimited=false"}).code, 0);
+
+  const Outcome refused = Ctl({"vm", "set", "web", "--quota", "bytes_to_guest=10k"});
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.error, HasSubstr("quota.bytes_to_guest.rate"));
+  for (const char* bad : {"max_connections", "nosuch=1", "max_connections=many", "bytes_to_guest=1M/x",
+                          "max_connections=5000000000", "max_buffer_bytes=18446744073709551615k"}) {
+    EXPECT_EQ(Ctl({"vm", "set", "web", "--quota", bad}).code, 2) << bad;
+  }
+}
+
 TEST_F(KinsockctlTest, AVmIsDrainedAndResumed) {
   ASSERT_EQ(Ctl({"vm", "create", "web"}).code, 0);
   EXPECT_THAT(Ctl({"vm", "drain", "web", "--reset-after", "30s"}).out, HasSubstr("web   DRAINED "));

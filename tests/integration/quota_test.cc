@@ -64,12 +64,12 @@ TEST_F(QuotaTest, BytesOfAGuestToASibling) {
   auto [client, server] = Connect(sender, receiver);
   server.ExpectPattern(1);
   client.SendPattern(1, 4 * kMiB);
-  ExpectRate([&] { return server.received_bytes(); }, kSlow);
+  ExpectRate([s = server] { return s.received_bytes(); }, kSlow);
   EXPECT_GT(stats(3).from_guest_limited_bytes, 0u);
   ExpectLimited(3, QuotaLimit::kBytesFromGuest);
 
   backend().SetLimits(vm(3), Backend::Unhurried());
-  RunUntil([&] { return server.received_bytes() == 4 * kMiB; });
+  RunUntil([s = server] { return s.received_bytes() == 4 * kMiB; });
   EXPECT_EQ(server.Verdict(4 * kMiB), "exact");
 }
 
@@ -89,7 +89,7 @@ TEST_F(QuotaTest, BytesOfASiblingToAGuest) {
   auto [other_client, other_server] = Connect(sender, other);
   server.ExpectPattern(1);
   client.SendPattern(1, 4 * kMiB);
-  ExpectRate([&] { return server.received_bytes(); }, kSlow);
+  ExpectRate([s = server] { return s.received_bytes(); }, kSlow);
   EXPECT_GT(stats(4).to_guest_limited_bytes, 0u);
   ExpectLimited(4, QuotaLimit::kBytesToGuest);
 
@@ -97,12 +97,12 @@ TEST_F(QuotaTest, BytesOfASiblingToAGuest) {
   other_server.ExpectPattern(2);
   other_client.SendPattern(2, 4 * kMiB);
   Pass(milliseconds(10));
-  RunUntil([&, s = other_server] { return s.received_bytes() == 4 * kMiB; });
+  RunUntil([s = other_server] { return s.received_bytes() == 4 * kMiB; });
   EXPECT_EQ(other_server.Verdict(4 * kMiB), "exact");
   EXPECT_EQ(backend().Status(vm(3)).limited, QuotaLimit::kNone);
 
   backend().SetLimits(vm(4), Backend::Unhurried());
-  RunUntil([&, s = server] { return s.received_bytes() == 4 * kMiB; });
+  RunUntil([s = server] { return s.received_bytes() == 4 * kMiB; });
   EXPECT_EQ(server.Verdict(4 * kMiB), "exact");
 }
 
@@ -128,7 +128,7 @@ TEST_F(QuotaTest, ConnectionsBeginAndEndBesideALimit) {
   auto [client, server] = Connect(sender, receiver, Port(90));
   client.Close();
   server.Close();
-  RunUntil([&, c = client, s = server] { return c.closed() && s.closed(); });
+  RunUntil([c = client, s = server] { return c.closed() && s.closed(); });
 }
 
 TEST_F(QuotaTest, BetweenSiblingsTheSlowerOfTheTwoHolds) {
@@ -244,7 +244,9 @@ TEST_F(QuotaTest, PayloadThatMayNotWaitEndsItsConnection) {
   RunUntilIdle();
   ASSERT_TRUE(sender.Suspend().ok());
   ASSERT_TRUE(sender.Resume().ok());
-  RunUntil([&, c = client] { return c.was_reset(); });
+  RunUntil([c = client] { return c.was_reset(); });
+  EXPECT_EQ(stats(4).guest_port.limited_buffered_bytes, 1u);
+  Pass(LimitWatch::kLately);  // it was the rate that was named
   ExpectLimited(4, QuotaLimit::kBufferBytes);
 }
 
@@ -273,7 +275,7 @@ TEST_F(QuotaTest, AVmThatIsRemovedWhileOthersWaitForItsRate) {
   pair.program->SendPattern(2, 4 * kMiB);
   RunUntilIdle();
   RemoveVm(4);
-  RunUntil([&, c = client] { return c.was_reset(); });
+  RunUntil([c = client] { return c.was_reset(); });
   RunUntil([&] { return pair.program->at_eof() || pair.program->broken(); });
 }
 

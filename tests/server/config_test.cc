@@ -228,6 +228,42 @@ TEST(YamlTest, OurOwnKeys) {
   EXPECT_THAT(vm.spec.groups, ElementsAre("web", "db"));
 }
 
+TEST(YamlTest, Quotas) {
+  const absl::StatusOr<YamlConfig> file = ParseYamlConfig(
+      "defaults: {quota: {max_connections: 1024, bytes_to_guest: {rate: 1000000, burst: 20000}}}\n"
+      "vms:\n"
+      "- {guest_cid: 3, socket: /run/a.sock, quota: {max-connections: 5, connects_per_second: 10}}\n",
+      "f");
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->quota.max_connections, 1024u);
+  EXPECT_EQ(file->quota.bytes_to_guest, (Rate{1'000'000, 20'000}));
+  ASSERT_EQ(file->vms.size(), 1u);
+  EXPECT_EQ(file->vms[0].creation.spec.quota.max_connections, 5u);
+  EXPECT_EQ(file->vms[0].creation.spec.quota.connects_per_second, (Rate{10, 0}));
+}
+
+TEST(YamlTest, FaultsOfQuotas) {
+  const std::string faults(
+      ParseYamlConfig("defaults:\n"
+                      "  quta: {}\n"
+                      "  quota:\n"
+                      "    max_conections: 5\n"
+                      "    max_buffer_bytes: much\n"
+                      "    bytes_to_guest: [1]\n"
+                      "    bytes_from_guest: {rate: x, bust: 1}\n"
+                      "vms: [{guest_cid: 3, socket: /run/a.sock, quota: {max_connections: 70000}}]\n",
+                      "f")
+          .status()
+          .message());
+  EXPECT_THAT(faults, AllOf(HasSubstr("f:2:3: defaults.quta: is not a setting; did you mean \"quota\"?"),
+                            HasSubstr("f:4:5: defaults.quota.max_conections: is not a limit; did you mean"),
+                            HasSubstr("f:5:23: defaults.quota.max_buffer_bytes: is not a number"),
+                            HasSubstr("f:6:21: defaults.quota.bytes_to_guest: is neither a number nor"),
+                            HasSubstr("defaults.quota.bytes_from_guest.rate: is not a number"),
+                            HasSubstr("defaults.quota.bytes_from_guest.bust: is not part of a rate"),
+                            HasSubstr("vms[0].quota.max_connections: 70000 is not from 1 to 65536")));
+}
+
 TEST(YamlTest, WhoMayUseTheApi) {
   const absl::StatusOr<YamlConfig> config = ParseYamlConfig(
       "api:\n"

@@ -255,8 +255,8 @@ TEST(YamlTest, FaultsOfQuotas) {
                       "f")
           .status()
           .message());
-  EXPECT_THAT(faults, AllOf(HasSubstr("f:2:3: defaults.quta: is not a setting; did you mean \"quota\"?"),
-                            HasSubstr("f:4:5: defaults.quota.max_conections: is not a limit; did you mean"),
+  EXPECT_THAT(faults, AllOf(HasSubstr("f:2:3: defaults.quta: is not a setting (did you mean \"quota\"?)"),
+                            HasSubstr("f:4:5: defaults.quota.max_conections: is not a limit (did you mean"),
                             HasSubstr("f:5:23: defaults.quota.max_buffer_bytes: is not a number"),
                             HasSubstr("f:6:21: defaults.quota.bytes_to_guest: is neither a number nor"),
                             HasSubstr("defaults.quota.bytes_from_guest.rate: is not a number"),

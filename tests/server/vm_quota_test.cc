@@ -14,8 +14,10 @@
 namespace kinsock {
 namespace {
 
+using testing::BadFields;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::Reason;
 using testing::SimulatedGuest;
 using testing::Stream;
 using testing::VmFixture;
@@ -42,7 +44,8 @@ class VmQuotaTest : public VmFixture {
     return request;
   }
   v1::Condition Limited(const std::string& id) {
-    for (const v1::Condition& condition : Get(id).status().conditions()) {
+    const v1::Vm vm = Get(id);
+    for (const v1::Condition& condition : vm.status().conditions()) {
       if (condition.type() == "QuotaLimited") return condition;
     }
     ADD_FAILURE() << "no condition QuotaLimited";

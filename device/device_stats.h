@@ -61,7 +61,9 @@ namespace kinsock {
   X(front_end_refused_messages, "vhost-user messages that could not be done") \
   X(broken_rings, "times that rings were stopped because they made no sense") \
   X(timed_out_flows, "connections reset: no answer, or no end, in time")      \
-  X(transport_resets, "times that the driver was told to reset its connections")
+  X(transport_resets, "times that the driver was told to reset its connections")     \
+  X(readiness_probes, "times that the guest's port was tried, to see whether it is ready") \
+  X(refused_notices, "connections that say READY=1 ended: too many, or a line too long")
 
 struct alignas(kCacheLineBytes) ReactorStats {
 #define KINSOCK_DECLARE_STAT(name, help) Counter from_guest_##name;

@@ -11,7 +11,7 @@ bool VmGoal::IsReachedBy(const VmSnapshot& vm) const {
   if (kind == Kind::kState) return status.state == state;
   if (kind == Kind::kGeneration) return true;
   return std::any_of(status.conditions.begin(), status.conditions.end(),
-                     [this](const Condition& each) { return each.type == condition && each.holds == holds; });
+                     [this](const Condition& each) { return each.type == condition && each.known && each.holds == holds; });
 }
 
 }  // namespace kinsock

@@ -234,9 +234,10 @@ void DeclareCreate(CLI::App& vm, Command& command) {
                    "Delete it when no VMM is connected for so long; by default never")
       ->option_text("30s|2m");
   create
-      ->add_option("--ready-when", flags->ready_when,
-                   "What makes it GuestReady: the guest connects to this port of the host; or a program in it accepts on "
-                   "this port of the guest; or it sends READY=1 to this port of the host, as systemd does")
+      ->add_option(
+          "--ready-when", flags->ready_when,
+          "What makes it GuestReady: the guest connects to this port of the host; or a program in it accepts on "
+          "this port of the guest; or it sends READY=1 to this port of the host, as systemd does")
       ->option_text("connects:N|probe:N|notify:N");
   create->add_flag("--no-seqpacket", flags->no_seqpacket, "Offer the guest no connections of type SEQPACKET");
   create->add_flag("--validate-only", flags->validate_only, "Check everything, make nothing");

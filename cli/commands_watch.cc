@@ -94,11 +94,10 @@ ExitCode Wait(const WaitFlags& flags, const Options& options) {
   v1::WaitVmRequest request;
   request.set_name(FullVmName(flags.name));
   if (!ParseGoal(flags.goal, request)) {
-    std::fprintf(
-        stderr,
-        "kinsockctl: --for: \"%s\" is no state (LISTENING, CONNECTED, ACTIVE, SUSPENDED, DRAINING, DRAINED), "
-        "condition (%s, with =false for its contrary), nor \"deleted\"\n",
-        flags.goal.c_str(), absl::StrJoin(kConditions, ", ").c_str());
+    std::fprintf(stderr,
+                 "kinsockctl: --for: \"%s\" is no state (LISTENING, CONNECTED, ACTIVE, SUSPENDED, DRAINING, DRAINED), "
+                 "condition (%s, with =false for its contrary), nor \"deleted\"\n",
+                 flags.goal.c_str(), absl::StrJoin(kConditions, ", ").c_str());
     return kExitUsage;
   }
   Client client(options);

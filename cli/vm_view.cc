@@ -61,8 +61,7 @@ void AddVm(const v1::Vm& vm, OutputFormat format, Table& table) {
   std::vector<std::string> row{
       ShortVmName(vm.name()),
       status.state() == v1::VmStatus::STATE_UNSPECIFIED ? std::string() : v1::VmStatus::State_Name(status.state()),
-      absl::StrCat(status.cid()),
-      Groups(vm),
+      absl::StrCat(status.cid()), Groups(vm),
       // As it was asked to be told; a driver that runs is what can be said of any VM.
       Holds(vm, vm.spec().has_readiness() ? "GuestReady" : "DriverReady"),
       vm.has_create_time() ? ShortAge(age) : std::string()};

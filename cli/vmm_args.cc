@@ -34,10 +34,10 @@ std::string NotifyArguments(const v1::Vm& vm) {
 std::string QemuArguments(const v1::Vm& vm, const std::string& memory) {
   // QEMU splits options at commas; a comma in a value is written twice.
   const std::string path = absl::StrReplaceAll(vm.status().vhost_user_socket(), {{",", ",,"}});
-  return absl::StrCat(
-      "-object memory-backend-memfd,id=mem0,size=", memory, ",share=on -machine memory-backend=mem0 -chardev ",
-      ShellWord(absl::StrCat("socket,id=kinsock0,path=", path)), " -device vhost-user-vsock-pci,chardev=kinsock0",
-      NotifyArguments(vm), "\n");
+  return absl::StrCat("-object memory-backend-memfd,id=mem0,size=", memory,
+                      ",share=on -machine memory-backend=mem0 -chardev ",
+                      ShellWord(absl::StrCat("socket,id=kinsock0,path=", path)),
+                      " -device vhost-user-vsock-pci,chardev=kinsock0", NotifyArguments(vm), "\n");
 }
 
 bool IsMemorySize(const std::string& memory) {

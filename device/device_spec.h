@@ -118,11 +118,11 @@ struct DeviceStatus {
   DeviceState state = DeviceState::kListening;
   DrainState drain = DrainState::kNone;
   QuotaLimit limited = QuotaLimit::kNone;  // held something back, or refused it, in the last moments (LimitWatch)
-  Readiness readiness;                               // the source that is asked
+  Readiness readiness;                     // the source that is asked
   GuestNotice::Word guest = GuestNotice::Word::kNone;  // what it has said, of the driver that is there
-  std::string guest_text;                            // what the guest says of itself (GuestNotice::Describe)
-  FrontEndInfo front_end;                  // meaningful unless kListening
-  std::string last_error;                  // why the last session ended, if it ended badly; empty otherwise
+  std::string guest_text;                              // what the guest says of itself (GuestNotice::Describe)
+  FrontEndInfo front_end;                              // meaningful unless kListening
+  std::string last_error;                              // why the last session ended, if it ended badly; empty otherwise
 };
 
 }  // namespace kinsock

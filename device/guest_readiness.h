@@ -24,8 +24,8 @@ namespace kinsock {
 //
 //   kGuestConnects, kNotify: the host side asks here first whom a REQUEST of the guest is for.
 //   kProbe: while the driver runs and nobody has accepted, a REQUEST is sent to the guest's port, with pauses that grow
-//   from kFirstPause to kLastPause. It is no connection: nothing remembers it but this, no list shows it, no quota knows
-//   it. A RESPONSE is answered with SHUTDOWN, and the guest's program sees end of file.
+//   from kFirstPause to kLastPause. It is no connection: nothing remembers it but this, no list shows it, no quota
+//   knows it. A RESPONSE is answered with SHUTDOWN, and the guest's program sees end of file.
 //
 // Only packets that begin a connection, or belong to none, come by here. Thread: the device's reactor.
 class GuestReadiness {
@@ -77,7 +77,9 @@ class GuestReadiness {
   // The guest asks for a connection to `port` of the host.
   void OnRequest(uint32_t port);
   // Whether that is for the daemon itself; then, its end of it.
-  bool ListensOn(uint32_t port) const { return readiness_.source == Readiness::Source::kNotify && readiness_.port == port; }
+  bool ListensOn(uint32_t port) const {
+    return readiness_.source == Readiness::Source::kNotify && readiness_.port == port;
+  }
   HostConnection Accept(int socket_type);
 
   // A packet that belongs to no connection. kNone: it is none of ours; kDone: it needs no answer; kReset: it does.

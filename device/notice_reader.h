@@ -26,8 +26,8 @@ class NoticeReader {
   // Of a line: what systemd itself takes as a whole notification. With a longer one the connection ends.
   static constexpr size_t kMaxLineBytes = 4096;
 
-  // `on_line`: a line; `on_pause`: those that had come are told, so it is time to look. What is a reference is not owned
-  // and outlives this.
+  // `on_line`: a line; `on_pause`: those that had come are told, so it is time to look. What is a reference is not
+  // owned and outlives this.
   NoticeReader(EventLoop& loop, DeviceStats& stats, std::function<void(absl::string_view)> on_line,
                std::function<void()> on_pause);
   ~NoticeReader();

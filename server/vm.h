@@ -62,7 +62,7 @@ inline constexpr std::array<const char*, 4> kConditionTypes = {"FrontEndConnecte
 
 struct Condition {
   const char* type = "";  // static storage
-  bool known = true;  // else `holds` is false
+  bool known = true;      // else `holds` is false
   bool holds = false;
   WallTime last_transition;
   const char* reason = "";  // CamelCase, static storage

@@ -120,7 +120,7 @@ void SetStatus(const VmSnapshot& vm, v1::VmStatus& out) {
   for (const Condition& condition : status.conditions) {
     v1::Condition& into = *out.add_conditions();
     into.set_type(condition.type);
-    into.set_status(!condition.known ? v1::Condition::UNKNOWN
+    into.set_status(!condition.known  ? v1::Condition::UNKNOWN
                     : condition.holds ? v1::Condition::TRUE
                                       : v1::Condition::FALSE);
     into.set_observed_generation(status.observed_generation);

@@ -116,12 +116,13 @@ bool VmFilterParser::ReadField(Term& term) {
     term.field = Field::kCondition;
     term.key = std::string(field.substr(kConditionPrefix.size()));
     if (!IsConditionType(term.key)) {
-      return Fail(begin, absl::StrCat(Quoted(term.key), " is no condition; use one of ",
-                                      absl::StrJoin(kConditionTypes, ", ")));
+      return Fail(
+          begin, absl::StrCat(Quoted(term.key), " is no condition; use one of ", absl::StrJoin(kConditionTypes, ", ")));
     }
   } else {
-    return Fail(begin, absl::StrCat(Quoted(field),
-                                    " is no field; use name, state, cid, groups, labels, labels.KEY or condition.TYPE"));
+    return Fail(begin,
+                absl::StrCat(Quoted(field),
+                             " is no field; use name, state, cid, groups, labels, labels.KEY or condition.TYPE"));
   }
   return true;
 }
@@ -244,7 +245,8 @@ bool VmFilter::Holds(const Term& term, const VmSnapshot& vm) {
     }
     case Field::kCondition: {
       const auto& all = vm.status.conditions;
-      const auto found = std::find_if(all.begin(), all.end(), [&](const Condition& each) { return each.type == term.key; });
+      const auto found =
+          std::find_if(all.begin(), all.end(), [&](const Condition& each) { return each.type == term.key; });
       return ((found == all.end() ? "UNKNOWN" : StatusName(*found)) == term.value) == equals;
     }
   }

@@ -88,8 +88,9 @@ Readiness ToReadiness(const v1::Readiness& readiness, Violations& violations) {
     case v1::Readiness::SOURCE_NOT_SET:
       break;
   }
-  violations.push_back({"vm.spec.readiness",
-                        "names no source; give guest_connects_port, probe_guest_port or sd_notify_port, or leave it out"});
+  violations.push_back(
+      {"vm.spec.readiness",
+       "names no source; give guest_connects_port, probe_guest_port or sd_notify_port, or leave it out"});
   return {};
 }
 
@@ -220,8 +221,9 @@ Mask ParseMask(const v1::UpdateVmRequest& request, Violations& violations) {
   Mask mask;
   const v1::Vm& vm = request.vm();
   if (!request.has_update_mask() || request.update_mask().paths().empty()) {
-    return {!vm.labels().empty(),        !vm.annotations().empty(),    !vm.spec().groups().empty(),
-            vm.spec().has_orphan_ttl(), vm.spec().has_readiness(), vm.spec().has_quota() ? AllQuotaFields() : QuotaMask()};
+    return {!vm.labels().empty(),        !vm.annotations().empty(),
+            !vm.spec().groups().empty(), vm.spec().has_orphan_ttl(),
+            vm.spec().has_readiness(),   vm.spec().has_quota() ? AllQuotaFields() : QuotaMask()};
   }
   for (const std::string& path : request.update_mask().paths()) {
     if (path == "*") {
@@ -302,9 +304,8 @@ absl::StatusOr<VmGoal> ToVmGoal(const v1::WaitVmRequest& request) {
       goal.kind = VmGoal::Kind::kCondition;
       goal.condition = request.condition();
       if (!IsConditionType(goal.condition)) {
-        violations.push_back(
-            {"condition", absl::StrCat(Quoted(goal.condition), " is no condition; use one of ",
-                                       absl::StrJoin(kConditionTypes, ", "))});
+        violations.push_back({"condition", absl::StrCat(Quoted(goal.condition), " is no condition; use one of ",
+                                                        absl::StrJoin(kConditionTypes, ", "))});
       }
       break;
     case v1::WaitVmRequest::kDeleted:

@@ -134,8 +134,8 @@ void CheckSizes(const VmSpec& spec, Violations& violations) {
 
 void CheckReadiness(const Readiness& readiness, Violations& violations) {
   if (readiness.source == Readiness::Source::kNone || (readiness.port != 0 && readiness.port != kAnyPort)) return;
-  violations.push_back({ReadinessField(readiness.source),
-                        absl::StrCat(readiness.port, " is not a port from 1 to ", kAnyPort - 1)});
+  violations.push_back(
+      {ReadinessField(readiness.source), absl::StrCat(readiness.port, " is not a port from 1 to ", kAnyPort - 1)});
 }
 
 void CheckLabels(const std::map<std::string, std::string>& labels, Violations& violations) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How kinsockctl reads and writes small things: duration, table, yaml_text, yaml_json, vmm_args, error_report, exit_code.
+// How kinsockctl reads and writes small things: duration, table, yaml_text, yaml_json, vmm_args, error_report,
+// exit_code.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

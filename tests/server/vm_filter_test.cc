@@ -50,22 +50,54 @@ TEST_F(VmFilterTest, NothingSaidLetsEverythingThrough) {
 }
 
 TEST_F(VmFilterTest, WhatMatches) {
-  for (const char* text :
-       {"labels.tier=web", "labels.tier = \"web\"", "labels.tier:web", "labels.tier:*", "labels:tier",
-        "labels.tier!=db", "labels.none != web", "labels.a.b/c=\"x y\"", "labels.empty=\"\"", "labels.empty:*",
-        "state=ACTIVE", "state != DRAINED", "cid=42", "cid!=43", "groups:db", "groups:\"front end\"", "name=vms/web-1",
-        "condition.DriverReady = TRUE", "condition.FrontEndConnected=FALSE", "condition.GuestReady=UNKNOWN",
-        "condition.GuestReady != TRUE", "labels.tier=web AND state=ACTIVE AND cid=42", "labels.AND!=AND AND cid=42"}) {
+  for (const char* text : {"labels.tier=web",
+                           "labels.tier = \"web\"",
+                           "labels.tier:web",
+                           "labels.tier:*",
+                           "labels:tier",
+                           "labels.tier!=db",
+                           "labels.none != web",
+                           "labels.a.b/c=\"x y\"",
+                           "labels.empty=\"\"",
+                           "labels.empty:*",
+                           "state=ACTIVE",
+                           "state != DRAINED",
+                           "cid=42",
+                           "cid!=43",
+                           "groups:db",
+                           "groups:\"front end\"",
+                           "name=vms/web-1",
+                           "condition.DriverReady = TRUE",
+                           "condition.FrontEndConnected=FALSE",
+                           "condition.GuestReady=UNKNOWN",
+                           "condition.GuestReady != TRUE",
+                           "labels.tier=web AND state=ACTIVE AND cid=42",
+                           "labels.AND!=AND AND cid=42"}) {
     EXPECT_TRUE(Matches(text)) << text;
   }
 }
 
 TEST_F(VmFilterTest, WhatDoesNot) {
-  for (const char* text :
-       {"labels.tier=db", "labels.tier:db", "labels.none=web", "labels.none:*", "labels:none", "labels.tier!=web",
-        "labels.tier=WEB", "labels.tier=\"*\"", "state=LISTENING", "state!=ACTIVE", "cid=43", "cid!=42", "groups:front",
-        "groups:default", "name=web-1", "condition.GuestReady=TRUE", "condition.GuestReady=FALSE",
-        "condition.DriverReady!=TRUE", "labels.tier=web AND cid=43", "labels.tier=\"we\\\"b\\\\\""}) {
+  for (const char* text : {"labels.tier=db",
+                           "labels.tier:db",
+                           "labels.none=web",
+                           "labels.none:*",
+                           "labels:none",
+                           "labels.tier!=web",
+                           "labels.tier=WEB",
+                           "labels.tier=\"*\"",
+                           "state=LISTENING",
+                           "state!=ACTIVE",
+                           "cid=43",
+                           "cid!=42",
+                           "groups:front",
+                           "groups:default",
+                           "name=web-1",
+                           "condition.GuestReady=TRUE",
+                           "condition.GuestReady=FALSE",
+                           "condition.DriverReady!=TRUE",
+                           "labels.tier=web AND cid=43",
+                           "labels.tier=\"we\\\"b\\\\\""}) {
     EXPECT_FALSE(Matches(text)) << text;
   }
 }

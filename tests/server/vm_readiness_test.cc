@@ -102,8 +102,8 @@ TEST_F(VmReadinessTest, AWaitEndsWhenTheGuestConnects) {
   request.set_name("vms/a");
   request.set_condition("GuestReady");
   v1::Vm vm;
-  std::future<grpc::Status> waiting = std::async(
-      std::launch::async, [&] { return Call(&v1::VmService::Stub::WaitVm, request, &vm); });
+  std::future<grpc::Status> waiting =
+      std::async(std::launch::async, [&] { return Call(&v1::VmService::Stub::WaitVm, request, &vm); });
   PowerOn("a", a_);
   EXPECT_EQ(Ready("a").status(), v1::Condition::FALSE);
   EXPECT_EQ(Ready("a").reason(), "Waiting");

@@ -177,14 +177,11 @@ void HostSide::RetryConnect(HostSocket& socket, MonotonicTime deadline) {
 // --- From host programs ---
 
 void HostSide::Connect(UniqueFd program, uint32_t guest_port) {
-  if (env_.rx.draining()) {
-    env_.rx.port_stats().CountConnect(Direction::kIn, CloseReason::kDrain);
-    return;
-  }
+  if (env_.rx.draining()) return CountRefused(guest_port, CloseReason::kDrain);
   if (transient_flows() >= static_cast<int>(env_.limits.max_pending_connections)) {
     env_.stats.from_guest_limited_pending_connections.Add();
     NoteLimited();
-    return CountRefused(guest_port);
+    return CountRefused(guest_port, CloseReason::kQuota);
   }
   VsockHeader request{.src_cid = kHostCid, .dst_cid = env_.rx.cid(), .dst_port = guest_port};
   request.op = VIRTIO_VSOCK_OP_REQUEST;
@@ -207,21 +204,21 @@ void HostSide::Connect(UniqueFd program, uint32_t guest_port) {
     if (admitted == VsockRx::AdmitResult::kTooOften) {
       env_.stats.from_guest_limited_connects.Add();
       NoteLimited();
-      return CountRefused(guest_port);
+      return CountRefused(guest_port, CloseReason::kQuota);
     }
     if (admitted == VsockRx::AdmitResult::kFull) break;
   }
   env_.stats.from_guest_limited_connections.Add();
   NoteLimited();
-  CountRefused(guest_port);
+  CountRefused(guest_port, CloseReason::kQuota);
 }
 
 // A program that got no flow, which would count its own end, and tell the journal.
-void HostSide::CountRefused(uint32_t guest_port) {
-  env_.rx.port_stats().CountConnect(Direction::kIn, CloseReason::kQuota);
+void HostSide::CountRefused(uint32_t guest_port, CloseReason reason) {
+  env_.rx.port_stats().CountConnect(Direction::kIn, reason);
   env_.journal.Refused({.device = device(), .cid = kHostCid},
                        {.device = device(), .cid = env_.rx.cid(), .port = guest_port}, VIRTIO_VSOCK_TYPE_STREAM,
-                       CloseReason::kQuota);
+                       reason);
 }
 
 // The port by which the guest knows a host program: that which it has in AF_VSOCK, if no other has it here.

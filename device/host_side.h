@@ -90,7 +90,7 @@ class HostSide final : public Port {
   void EndFor(Packet& packet, HostSocket& socket, CloseReason reason);
   void TakeAccepted(HostSocket& socket, Packet& packet);
   uint32_t TakePort(uint32_t wanted);
-  void CountRefused(uint32_t guest_port);
+  void CountRefused(uint32_t guest_port, CloseReason reason);
   void StartConnectTimer(HostSocket& socket);
   void Continue(HostSocket& socket, HostConnection connection);
   HostSocket* Find(uint32_t guest_port, uint32_t host_port) const;

@@ -54,8 +54,7 @@ RingSource<v1::Event, EventLog::Entry> EventLog::source() {
   return {.ring = &ring_,
           .convert = [](const Entry& entry) { return *entry; },
           .synced = [] { return Mark(v1::Event::SYNCED); },
-          .bookmark = [] { return Mark(v1::Event::BOOKMARK); },
-          .list = nullptr};
+          .bookmark = [] { return Mark(v1::Event::BOOKMARK); }};
 }
 
 }  // namespace kinsock

@@ -32,12 +32,10 @@ struct RingSource {
   std::function<Response(const T&)> convert;
   std::function<Response()> synced;
   std::function<Response()> bookmark;
-  // Tells what there is before SYNCED, as it was at head() when `done` is called. Null: that is what the ring
-  // remembers.
-  std::function<void(std::function<void(std::vector<Response>)> done)> list;
 };
 
-// One stream that follows a WatchRing. As in VmWatch, only the batch under way is in memory for a client:
+// One stream that follows a WatchRing: what that remembers, or what came after the version that the client names, then
+// SYNCED, if it named none, and what happens. As in VmWatch, only the batch under way is in memory for a client:
 //
 //     main:  Start -> Pump ---- batch of messages ----> StartWrite
 //                      ^                                    | OnWriteDone, one by one
@@ -111,19 +109,11 @@ class RingWatch final : public grpc::ServerWriteReactor<Response>,
       const absl::StatusOr<uint64_t> after = VersionToResume(request_, ring.epoch(), ring.oldest(), ring.head());
       return after.ok() ? Follow(*after) : End(after.status());
     }
-    if (source_.list == nullptr) {
-      sync_at_ = ring.head();
-      return Follow(ring.oldest());
-    }
-    source_.list([self = this->shared_from_this()](std::vector<Response> initial) {
-      self->initial_ = std::move(initial);
-      self->sync_at_ = self->source_.ring->head();
-      self->Follow(*self->sync_at_);
-    });
+    sync_at_ = ring.head();
+    Follow(ring.oldest());
   }
 
   void Follow(uint64_t after) {
-    if (stopped_) return;
     // The ring forgets the subscription in Stop(), before this object goes.
     auto subscription = source_.ring->Subscribe(after, [this] {
       // Not from within the ring: what it does may append.
@@ -154,13 +144,6 @@ class RingWatch final : public grpc::ServerWriteReactor<Response>,
   }
 
   void Collect(std::vector<Response>& batch) {
-    // One of the list carries no version: resuming in its middle would miss the rest.
-    while (next_initial_ < initial_.size() && batch.size() < kBatch) {
-      batch.push_back(std::move(initial_[next_initial_++]));
-    }
-    if (next_initial_ < initial_.size()) return;
-    initial_.clear();
-    next_initial_ = 0;
     for (auto& [version, item] : subscription_->Take(kBatch, sync_at_.value_or(UINT64_MAX))) {
       batch.push_back(At(version, source_.convert(item)));
     }
@@ -187,9 +170,7 @@ class RingWatch final : public grpc::ServerWriteReactor<Response>,
   }
 
   void Stop() {
-    stopped_ = true;
     subscription_ = nullptr;
-    initial_.clear();
     if (bookmark_timer_.has_value()) main_.Cancel(*bookmark_timer_);
     bookmark_timer_.reset();
   }
@@ -213,11 +194,8 @@ class RingWatch final : public grpc::ServerWriteReactor<Response>,
 
   // Main thread's.
   std::unique_ptr<typename WatchRing<T>::Subscription> subscription_;
-  std::vector<Response> initial_;
-  size_t next_initial_ = 0;
   std::optional<uint64_t> sync_at_;  // SYNCED is due when this version has been told
   bool writing_ = false;             // a batch is out
-  bool stopped_ = false;
   bool bookmark_due_ = false;
   std::optional<EventLoop::TimerId> bookmark_timer_;
   std::chrono::nanoseconds bookmark_interval_{};

@@ -118,12 +118,6 @@ class WatchRing {
     }
   }
 
-  // What is not known any more: nobody resumes from before now.
-  void Forget() {
-    ++head_;
-    items_.clear();
-  }
-
   // Follows what comes after version `after`, which is known. The ring outlives the subscription.
   absl::StatusOr<std::unique_ptr<Subscription>> Subscribe(uint64_t after, std::function<void()> on_ready) {
     if (!closed_.ok()) return closed_;

@@ -73,15 +73,6 @@ TEST_F(WatchRingTest, HistoryThatWasAskedForIsNoLag) {
   EXPECT_EQ(ErrorReason(slow->status()), "WATCH_LAGGED") << "what it wanted is forgotten";
 }
 
-TEST_F(WatchRingTest, WhatIsForgottenIsNoPlaceToGoOnFrom) {
-  ring_.Append("a");
-  const uint64_t seen = ring_.head();
-  ring_.Forget();
-  EXPECT_GT(ring_.oldest(), seen);
-  ring_.Append("b");
-  EXPECT_THAT(Texts(Subscribe(ring_.oldest())->Take(9)), ElementsAre("3b"));
-}
-
 TEST_F(WatchRingTest, HasRoomForSoManyAndEndsThemTogether) {
   const auto one = Subscribe(0), two = Subscribe(0);
   EXPECT_EQ(ErrorReason(ring_.Subscribe(0, [] {}).status()), "QUOTA_EXCEEDED");

@@ -16,6 +16,7 @@ using Command = std::function<ExitCode(const Options&)>;
 // Each declares its commands below `app` and sets `command` when one of them was given. Both outlive the parsing.
 void DeclareVmCommands(CLI::App& vm, Command& command);        // create, get, list, delete
 void DeclareVmChangeCommands(CLI::App& vm, Command& command);  // set, apply
+void DeclareVmDrainCommands(CLI::App& vm, Command& command);   // drain, resume, reset
 void DeclareWatchCommands(CLI::App& vm, Command& command);     // watch, wait
 void DeclareConnCommands(CLI::App& app, Command& command);     // conn list
 void DeclareStats(CLI::App& app, Command& command);            // stats

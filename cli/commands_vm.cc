@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/duration.h"
 #include "cli/output.h"
 #include "cli/stats_view.h"
 #include "cli/vm_view.h"
@@ -33,6 +34,8 @@ struct CreateFlags {
   std::vector<std::string> labels;
   uint32_t queue_size = 0;
   uint32_t tx_buffer_size = 0;
+  std::string orphan_ttl;
+  bool no_seqpacket = false;
   bool validate_only = false;
 };
 
@@ -55,7 +58,7 @@ bool ParseCid(const std::string& text, v1::CidRequest& out) {
 }
 
 ExitCode Usage(const std::string& what) {
-  std::fprintf(stderr, "kinsockctl: %s\n  try: kinsockctl vm create --help\n", what.c_str());
+  std::fprintf(stderr, "kinsockctl: %s\n  try: kinsockctl vm --help\n", what.c_str());
   return kExitUsage;
 }
 
@@ -74,6 +77,12 @@ ExitCode Create(const CreateFlags& flags, const Options& options) {
   for (const std::string& group : flags.groups) spec.add_groups(group);
   spec.set_queue_size(flags.queue_size);
   spec.set_tx_buffer_bytes(flags.tx_buffer_size);
+  if (flags.no_seqpacket) spec.set_allow_seqpacket(false);
+  if (!flags.orphan_ttl.empty()) {
+    const std::optional<std::chrono::milliseconds> ttl = ParseDuration(flags.orphan_ttl);
+    if (!ttl.has_value()) return Usage(absl::StrCat("--orphan-ttl: \"", flags.orphan_ttl, "\" is not a time"));
+    SetDuration(*ttl, *spec.mutable_orphan_ttl());
+  }
   for (const std::string& label : flags.labels) {
     const std::vector<std::string> parts = absl::StrSplit(label, absl::MaxSplits('=', 1));
     if (parts.size() != 2) return Usage(absl::StrCat("--labels: \"", label, "\" is not KEY=VALUE"));
@@ -116,11 +125,12 @@ ExitCode Get(const GetFlags& flags, const Options& options) {
   return kExitOk;
 }
 
-ExitCode List(const Options& options) {
+ExitCode List(const std::string& filter, const Options& options) {
   Client client(options);
   v1::ListVmsResponse all;
   v1::ListVmsRequest request;
   request.set_page_size(kPageSize);
+  request.set_filter(filter);
   do {
     grpc::ClientContext context;
     client.SetDeadline(context, kQuestionTimeout);
@@ -140,13 +150,24 @@ struct DeleteFlags {
   std::string uid;
   bool force = false;
   bool allow_missing = false;
+  std::string drain_timeout;
 };
 
 ExitCode Delete(const DeleteFlags& flags, const Options& options) {
+  v1::DeleteVmRequest request;
+  std::chrono::milliseconds drain{0};
+  if (!flags.drain_timeout.empty()) {
+    const std::optional<std::chrono::milliseconds> parsed = ParseDuration(flags.drain_timeout);
+    if (!parsed.has_value()) {
+      return Usage(
+          absl::StrCat("--drain-timeout: \"", flags.drain_timeout, "\" is not a time; write 30s, 500ms or 2m"));
+    }
+    drain = *parsed;
+    SetDuration(drain, *request.mutable_drain_timeout());
+  }
   Client client(options);
   grpc::ClientContext context;
-  client.SetDeadline(context, kChangeTimeout);
-  v1::DeleteVmRequest request;
+  client.SetDeadline(context, kChangeTimeout + drain);
   request.set_name(FullVmName(flags.name));
   request.set_uid(flags.uid);
   request.set_force(flags.force);
@@ -191,6 +212,11 @@ void DeclareCreate(CLI::App& vm, Command& command) {
   create->add_option("--tx-buffer-size", flags->tx_buffer_size, "Window of each connection to the host (65536)")
       ->option_text("BYTES");
   create->add_option("--labels", flags->labels, "For selecting")->delimiter(',')->option_text("K=V,K=V");
+  create
+      ->add_option("--orphan-ttl", flags->orphan_ttl,
+                   "Delete it when no VMM is connected for so long; by default never")
+      ->option_text("30s|2m");
+  create->add_flag("--no-seqpacket", flags->no_seqpacket, "Offer the guest no connections of type SEQPACKET");
   create->add_flag("--validate-only", flags->validate_only, "Check everything, make nothing");
   create->callback(
       [flags, &command] { command = [flags](const Options& options) { return Create(*flags, options); }; });
@@ -202,6 +228,8 @@ void DeclareDelete(CLI::App& vm, Command& command) {
   remove->add_option("NAME", flags->name)->required();
   remove->add_flag("--force", flags->force, "Even when its VMM is connected");
   remove->add_flag("--allow-missing", flags->allow_missing, "It is no error when there is none");
+  remove->add_option("--drain-timeout", flags->drain_timeout, "Let connections finish before, for so long at most")
+      ->option_text("30s|500ms|2m");
   remove->add_option("--uid", flags->uid, "Only if this is its uid")->option_text("UID");
   remove->callback(
       [flags, &command] { command = [flags](const Options& options) { return Delete(*flags, options); }; });
@@ -216,7 +244,12 @@ void DeclareVmCommands(CLI::App& vm, Command& command) {
   get->add_option("NAME", flags->name)->required();
   get->add_flag("--stats", flags->stats, "Also what went through its device");
   get->callback([flags, &command] { command = [flags](const Options& options) { return Get(*flags, options); }; });
-  vm.add_subcommand("list", "Show all VMs")->callback([&command] { command = List; });
+  CLI::App* list = vm.add_subcommand("list", "Show all VMs");
+  auto filter = std::make_shared<std::string>();
+  list->add_option("--filter", *filter,
+                   "Only those that match, as \"labels.tier = web AND state != ACTIVE AND groups:db\"")
+      ->option_text("FILTER");
+  list->callback([filter, &command] { command = [filter](const Options& options) { return List(*filter, options); }; });
   DeclareDelete(vm, command);
 }
 

@@ -17,6 +17,7 @@
 #include "absl/strings/str_split.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/duration.h"
 #include "cli/error_report.h"
 #include "cli/output.h"
 #include "cli/vm_view.h"
@@ -45,6 +46,7 @@ struct SetFlags {
   std::vector<std::string> labels;
   std::vector<std::string> annotations;
   std::vector<std::string> groups;
+  std::string orphan_ttl;
   std::string etag;
   bool validate_only = false;
 };
@@ -65,8 +67,13 @@ std::string Merge(const char* flag, const std::vector<std::string>& changes, Map
 }
 
 ExitCode Set(const SetFlags& flags, const Options& options) {
-  if (flags.labels.empty() && flags.annotations.empty() && flags.groups.empty()) {
-    return Usage("nothing to set; give --labels, --annotations or --groups\n  try: kinsockctl vm set --help");
+  if (flags.labels.empty() && flags.annotations.empty() && flags.groups.empty() && flags.orphan_ttl.empty()) {
+    return Usage(
+        "nothing to set; give --labels, --annotations, --groups or --orphan-ttl\n  try: kinsockctl vm set --help");
+  }
+  const std::optional<std::chrono::milliseconds> orphan_ttl = ParseDuration(flags.orphan_ttl);
+  if (!flags.orphan_ttl.empty() && !orphan_ttl.has_value()) {
+    return Usage(absl::StrCat("--orphan-ttl: \"", flags.orphan_ttl, "\" is not a time; write 30s, 500ms or 2m"));
   }
   Client client(options);
   for (int attempt = 1;; ++attempt) {
@@ -91,6 +98,10 @@ ExitCode Set(const SetFlags& flags, const Options& options) {
     if (!flags.labels.empty()) request.mutable_update_mask()->add_paths("labels");
     if (!flags.annotations.empty()) request.mutable_update_mask()->add_paths("annotations");
     if (!flags.groups.empty()) request.mutable_update_mask()->add_paths("spec.groups");
+    if (orphan_ttl.has_value()) {
+      request.mutable_update_mask()->add_paths("spec.orphan_ttl");
+      SetDuration(*orphan_ttl, *wanted.mutable_spec()->mutable_orphan_ttl());
+    }
     grpc::ClientContext changing;
     client.SetDeadline(changing, kChangeTimeout);
     v1::Vm changed;
@@ -189,7 +200,8 @@ ExitCode Apply(const ApplyFlags& flags, const Options& options) {
 }  // namespace
 
 void DeclareVmChangeCommands(CLI::App& vm, Command& command) {
-  CLI::App* set = vm.add_subcommand("set", "Change labels, annotations or groups of a VM; it keeps its connections");
+  CLI::App* set = vm.add_subcommand(
+      "set", "Change labels, annotations, groups or the orphan time of a VM; it keeps its connections");
   auto set_flags = std::make_shared<SetFlags>();
   set->add_option("NAME", set_flags->name)->required();
   set->add_option("--labels", set_flags->labels, "Set K to V, or take K out")->delimiter(',')->option_text("K=V,K-");
@@ -197,6 +209,8 @@ void DeclareVmChangeCommands(CLI::App& vm, Command& command) {
   set->add_option("--groups", set_flags->groups, "In place of those it has; for new connections")
       ->delimiter(',')
       ->option_text("A,B");
+  set->add_option("--orphan-ttl", set_flags->orphan_ttl, "Delete it when no VMM is connected for so long; 0: never")
+      ->option_text("30s|2m|0");
   set->add_option("--etag", set_flags->etag, "Only if this is its etag")->option_text("ETAG");
   set->add_flag("--validate-only", set_flags->validate_only, "Check everything, change nothing");
   set->callback(

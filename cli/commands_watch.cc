@@ -3,9 +3,11 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/output.h"
@@ -16,37 +18,25 @@ namespace {
 
 constexpr std::chrono::seconds kWaitTimeout{30};
 
-using Type = v1::WatchVmsResponse;
-
-// What `vm wait --for` waits for.
-struct Goal {
-  bool deleted = false;
-  v1::VmStatus::State state = v1::VmStatus::STATE_UNSPECIFIED;
-  std::string condition;  // to hold; empty: none
-};
-
 // False: it names nothing that can be waited for.
-bool ParseGoal(const std::string& text, Goal& goal) {
+bool ParseGoal(const std::string& text, v1::WaitVmRequest& request) {
   if (absl::AsciiStrToLower(text) == "deleted") {
-    goal.deleted = true;
+    request.set_deleted(true);
     return true;
   }
-  if (text == "FrontEndConnected" || text == "DriverReady") {
-    goal.condition = text;
+  v1::VmStatus::State state = v1::VmStatus::STATE_UNSPECIFIED;
+  if (v1::VmStatus::State_Parse(absl::AsciiStrToUpper(text), &state) && state != v1::VmStatus::STATE_UNSPECIFIED) {
+    request.set_state(state);
     return true;
   }
-  return v1::VmStatus::State_Parse(absl::AsciiStrToUpper(text), &goal.state) &&
-         goal.state != v1::VmStatus::STATE_UNSPECIFIED;
-}
-
-bool Reached(const Goal& goal, const v1::Vm& vm) {
-  if (!goal.condition.empty()) {
-    for (const v1::Condition& condition : vm.status().conditions()) {
-      if (condition.type() == goal.condition) return condition.status() == v1::Condition::TRUE;
-    }
-    return false;
-  }
-  return !goal.deleted && vm.status().state() == goal.state;
+  // "DriverReady", or "DriverReady=false".
+  const std::vector<std::string> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));
+  if (parts[0] != "FrontEndConnected" && parts[0] != "DriverReady") return false;
+  const std::string wanted = parts.size() == 2 ? absl::AsciiStrToLower(parts[1]) : "true";
+  if (wanted != "true" && wanted != "false") return false;
+  request.set_condition(parts[0]);
+  request.set_status(wanted == "true" ? v1::Condition::TRUE : v1::Condition::FALSE);
+  return true;
 }
 
 void PrintChange(const v1::WatchVmsResponse& change, const Options& options) {
@@ -61,11 +51,13 @@ void PrintChange(const v1::WatchVmsResponse& change, const Options& options) {
   Print(absl::StrCat(v1::WatchVmsResponse::Type_Name(change.type()), "  ", table.Render(false)));
 }
 
-ExitCode Watch(const Options& options) {
+ExitCode Watch(const std::string& filter, const Options& options) {
   Client client(options);
   grpc::ClientContext context;
   if (options.timeout.has_value()) client.SetDeadline(context, *options.timeout);
-  const auto stream = client.vms().WatchVms(&context, v1::WatchRequest());
+  v1::WatchRequest request;
+  request.set_filter(filter);
+  const auto stream = client.vms().WatchVms(&context, request);
   v1::WatchVmsResponse change;
   while (stream->Read(&change)) {
     PrintChange(change, options);
@@ -74,76 +66,63 @@ ExitCode Watch(const Options& options) {
   return client.Report(stream->Finish());
 }
 
-// What a watch told so far of the VM that is waited for.
-enum class Found { kNothing, kGoal, kAbsent };
-
-Found Look(const v1::WatchVmsResponse& change, const std::string& name, const Goal& goal, bool& exists) {
-  if (change.type() == Type::SYNCED && !exists) return goal.deleted ? Found::kGoal : Found::kAbsent;
-  if (change.vm().name() != name) return Found::kNothing;
-  exists = change.type() != Type::DELETED;
-  if (!exists) return goal.deleted ? Found::kGoal : Found::kAbsent;
-  return Reached(goal, change.vm()) ? Found::kGoal : Found::kNothing;
-}
-
 struct WaitFlags {
   std::string name;
   std::string goal;
 };
 
+// The deadline has passed: says what the VM is instead.
+ExitCode ExplainDeadline(Client& client, const WaitFlags& flags) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kQuestionTimeout);
+  v1::GetVmRequest question;
+  question.set_name(FullVmName(flags.name));
+  v1::Vm vm;
+  const bool known = client.vms().GetVm(&context, question, &vm).ok();
+  std::fprintf(stderr, "kinsockctl: %s is %s, not yet %s\n  try: kinsockctl vm get %s -o yaml, or a longer --timeout\n",
+               question.name().c_str(), known ? v1::VmStatus::State_Name(vm.status().state()).c_str() : "not heard of",
+               flags.goal.c_str(), flags.name.c_str());
+  return kExitDeadline;
+}
+
 ExitCode Wait(const WaitFlags& flags, const Options& options) {
-  Goal goal;
-  if (!ParseGoal(flags.goal, goal)) {
+  v1::WaitVmRequest request;
+  request.set_name(FullVmName(flags.name));
+  if (!ParseGoal(flags.goal, request)) {
     std::fprintf(stderr,
-                 "kinsockctl: --for: \"%s\" is no state (LISTENING, CONNECTED, ACTIVE, SUSPENDED), condition "
-                 "(FrontEndConnected, DriverReady), nor \"deleted\"\n",
+                 "kinsockctl: --for: \"%s\" is no state (LISTENING, CONNECTED, ACTIVE, SUSPENDED, DRAINING, DRAINED), "
+                 "condition (FrontEndConnected, DriverReady, with =false for its contrary), nor \"deleted\"\n",
                  flags.goal.c_str());
     return kExitUsage;
   }
-  const std::string name = FullVmName(flags.name);
   Client client(options);
   grpc::ClientContext context;
   client.SetDeadline(context, kWaitTimeout);
-  const auto stream = client.vms().WatchVms(&context, v1::WatchRequest());
-  v1::WatchVmsResponse change;
-  std::string last = "not heard of";
-  bool exists = false;
-  while (stream->Read(&change)) {
-    if (change.vm().name() == name) last = v1::VmStatus::State_Name(change.vm().status().state());
-    const Found found = Look(change, name, goal, exists);
-    if (found == Found::kNothing) continue;
-    context.TryCancel();
-    if (found == Found::kAbsent) {
-      std::fprintf(stderr, "kinsockctl: there is no %s\n  try: kinsockctl vm list\n", name.c_str());
-      return kExitNotFound;
-    }
-    if (change.has_vm() && exists) {
-      Print(RenderVm(change.vm(), options));
-    } else if (!ShowsMessage(options.format)) {
-      Print(name + " is not there\n");
-    }
-    return kExitOk;
+  v1::Vm vm;
+  const grpc::Status status = client.vms().WaitVm(&context, request, &vm);
+  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) return ExplainDeadline(client, flags);
+  if (!status.ok()) return client.Report(status);
+  if (!request.deleted()) {
+    Print(RenderVm(vm, options));
+  } else if (!ShowsMessage(options.format)) {
+    Print(request.name() + " is not there\n");
   }
-  const grpc::Status status = stream->Finish();
-  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
-    std::fprintf(stderr,
-                 "kinsockctl: %s is %s, not yet %s\n  try: kinsockctl vm get %s -o yaml, or a longer --timeout\n",
-                 name.c_str(), last.c_str(), flags.goal.c_str(), flags.name.c_str());
-    return kExitDeadline;
-  }
-  return client.Report(status);
+  return kExitOk;
 }
 
 }  // namespace
 
 void DeclareWatchCommands(CLI::App& vm, Command& command) {
-  vm.add_subcommand("watch", "Show all VMs, then every change as it happens")->callback([&command] {
-    command = Watch;
-  });
+  CLI::App* watch = vm.add_subcommand("watch", "Show all VMs, then every change as it happens");
+  auto filter = std::make_shared<std::string>();
+  watch->add_option("--filter", *filter, "Only those that match, as in vm list")->option_text("FILTER");
+  watch->callback(
+      [filter, &command] { command = [filter](const Options& options) { return Watch(*filter, options); }; });
   CLI::App* wait = vm.add_subcommand("wait", "Wait until a VM is in a state, a condition holds, or it is gone");
   auto flags = std::make_shared<WaitFlags>();
   wait->add_option("NAME", flags->name)->required();
   wait->add_option("--for", flags->goal,
-                   "LISTENING, CONNECTED, ACTIVE, SUSPENDED, FrontEndConnected, DriverReady, deleted")
+                   "LISTENING, CONNECTED, ACTIVE, SUSPENDED, DRAINED, FrontEndConnected, DriverReady, deleted")
       ->required()
       ->option_text("STATE|CONDITION|deleted");
   wait->callback([flags, &command] { command = [flags](const Options& options) { return Wait(*flags, options); }; });

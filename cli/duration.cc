@@ -26,4 +26,9 @@ std::string ShortAge(std::chrono::seconds age) {
   return absl::StrCat(seconds / 86400, "d");
 }
 
+void SetDuration(std::chrono::milliseconds from, google::protobuf::Duration& to) {
+  to.set_seconds(from.count() / 1000);
+  to.set_nanos(static_cast<int32_t>(from.count() % 1000) * 1'000'000);
+}
+
 }  // namespace kinsock

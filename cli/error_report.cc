@@ -43,7 +43,9 @@ std::string FlagOfField(const std::string& field) {
       {"vm.spec.groups", "--groups"},
       {"vm.spec.queue_size", "--queue-size"},
       {"vm.spec.tx_buffer_bytes", "--tx-buffer-size"},
+      {"vm.spec.orphan_ttl", "--orphan-ttl"},
       {"vm.labels", "--labels"},
+      {"filter", "--filter"},
       {"vm.annotations", "--annotations"},
   };
   for (const auto& [prefix, flag] : flags) {

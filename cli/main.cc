@@ -112,6 +112,7 @@ int main(int argc, char** argv) {
   vm->require_subcommand(1)->fallthrough();
   kinsock::DeclareVmCommands(*vm, command);
   kinsock::DeclareVmChangeCommands(*vm, command);
+  kinsock::DeclareVmDrainCommands(*vm, command);
   kinsock::DeclareWatchCommands(*vm, command);
   kinsock::DeclareConnCommands(app, command);
   kinsock::DeclareStats(app, command);

@@ -30,8 +30,8 @@ struct DeviceLimits {
   // Payload that was taken from senders and waits for this VM: guest memory it has not posted, or host
   // programs that do not read. Beyond it the connection that would add more is reset (QUOTA).
   uint64_t max_buffered_bytes = 64u << 20;
-  // What the guest and its VMM may say that moves nothing (ControlAllowance): some percent of a reactor, if each costs a
-  // microsecond. Beyond it the guest is left alone for moments.
+  // What the guest and its VMM may say that moves nothing (ControlAllowance): some percent of a reactor, if each costs
+  // a microsecond. Beyond it the guest is left alone for moments.
   uint32_t control_per_second = 20'000;
   uint32_t control_burst = 4'000;
 };
@@ -45,16 +45,16 @@ struct ForwardSocket {
 // All that a reactor needs to serve one VM. Plain values and descriptors: it is moved to the reactor's thread.
 struct DeviceSpec {
   DeviceId id = 0;
-  std::string name;  // for log lines
-  Cid cid = 0;       // IsGuestCid()
-  std::vector<std::string> groups;   // siblings reach each other when they share one
-  UniqueFd vhost_user_listener;      // listening AF_UNIX stream socket, non-blocking
-  UniqueFd host_listener;            // the same for the hybrid socket; invalid: none
-  HostAddress host;                  // where the guest finds host programs; kNone: no host side
+  std::string name;                     // for log lines
+  Cid cid = 0;                          // IsGuestCid()
+  std::vector<std::string> groups;      // siblings reach each other when they share one
+  UniqueFd vhost_user_listener;         // listening AF_UNIX stream socket, non-blocking
+  UniqueFd host_listener;               // the same for the hybrid socket; invalid: none
+  HostAddress host;                     // where the guest finds host programs; kNone: no host side
   std::vector<ForwardSocket> forwards;  // host's AF_VSOCK ports that stand for the guest's
-  uint32_t queue_size = 1024;        // largest ring that the front-end may set; power of two, up to 32768
-  uint32_t tx_buffer_bytes = 65536;  // window granted to the guest on each connection to the host
-  bool seqpacket = true;             // offers connections of type SEQPACKET to the guest's driver
+  uint32_t queue_size = 1024;           // largest ring that the front-end may set; power of two, up to 32768
+  uint32_t tx_buffer_bytes = 65536;     // window granted to the guest on each connection to the host
+  bool seqpacket = true;                // offers connections of type SEQPACKET to the guest's driver
   DeviceLimits limits;
   // What the device counts into, for whoever wants to read it; not null.
   std::shared_ptr<DeviceStats> stats = std::make_shared<DeviceStats>();
@@ -66,6 +66,13 @@ enum class DeviceState : uint8_t {
   kConnected,  // vhost-user session, driver not ready
   kActive,     // the driver runs, packets flow
   kSuspended,  // the rings are stopped; connections wait
+};
+
+// Whether the device begins connections.
+enum class DrainState : uint8_t {
+  kNone,      // it does
+  kDraining,  // no more; some are left
+  kDrained,   // no more, and none is left
 };
 
 // Who is at the other end of the vhost-user socket.
@@ -82,6 +89,7 @@ struct FrontEndInfo {
 // What a device reports whenever it changes.
 struct DeviceStatus {
   DeviceState state = DeviceState::kListening;
+  DrainState drain = DrainState::kNone;
   FrontEndInfo front_end;  // meaningful unless kListening
   std::string last_error;  // why the last session ended, if it ended badly; empty otherwise
 };

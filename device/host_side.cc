@@ -177,6 +177,10 @@ void HostSide::RetryConnect(HostSocket& socket, MonotonicTime deadline) {
 // --- From host programs ---
 
 void HostSide::Connect(UniqueFd program, uint32_t guest_port) {
+  if (env_.rx.draining()) {
+    env_.rx.port_stats().CountConnect(Direction::kIn, CloseReason::kDrain);
+    return;
+  }
   if (transient_flows() >= static_cast<int>(env_.limits.max_pending_connections)) {
     env_.stats.from_guest_limited_pending_connections.Add();
     env_.rx.port_stats().CountConnect(Direction::kIn, CloseReason::kQuota);

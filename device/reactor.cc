@@ -44,6 +44,11 @@ absl::StatusOr<std::shared_ptr<Port>> Reactor::AddDevice(DeviceSpec spec) {
 
 void Reactor::RemoveDevice(DeviceId id) { devices_.erase(id); }
 
+VsockDevice* Reactor::Find(DeviceId id) {
+  const auto it = devices_.find(id);
+  return it == devices_.end() ? nullptr : it->second.get();
+}
+
 void Reactor::DescribeFlows(std::vector<FlowInfo>& flows) const {
   for (const auto& [id, device] : devices_) device->DescribeFlows(flows);
 }

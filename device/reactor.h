@@ -50,6 +50,8 @@ class Reactor {
   }
   void SetGroups(Cid cid, std::shared_ptr<const GroupSet> groups) { routes_.SetGroups(cid, std::move(groups)); }
   void RemoveRoute(Cid cid) { routes_.Remove(cid); }
+  // Null if it is gone.
+  VsockDevice* Find(DeviceId id);
   void DescribeFlows(std::vector<FlowInfo>& flows) const;
 
  private:

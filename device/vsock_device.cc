@@ -13,6 +13,7 @@ namespace {
 // virtio 1.3, 5.10.2: virtqueues.
 constexpr size_t kReceive = 0;
 constexpr size_t kTransmit = 1;
+constexpr size_t kEvent = 2;
 
 }  // namespace
 
@@ -21,6 +22,11 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
       env_(std::move(environment)),
       stats_(spec_.stats),
       broken_(Wakeup::Create(env_.loop, [this] { CheckRings(); })),
+      drained_(Wakeup::Create(env_.loop,
+                              [this] {
+                                // It may be late, after the drain was ended.
+                                if (rx_->draining()) SetDrain(DrainState::kDrained);
+                              })),
       allowance_(spec_.limits.control_per_second, spec_.limits.control_burst),
       spent_(Wakeup::Create(env_.loop, [this] { PauseGuest(); })),
       rx_(std::make_shared<VsockRx>(spec_.id, spec_.cid, spec_.limits, stats_, env_.loop, broken_)),
@@ -49,6 +55,7 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
 
 VsockDevice::~VsockDevice() {
   broken_->Disarm();
+  drained_->Disarm();
   spent_->Disarm();
   if (paused_) env_.loop.Cancel(pause_);
   reap_session_->Disarm();
@@ -143,6 +150,7 @@ void VsockDevice::ResetDevice() {
 // The driver that was there is gone: its packets, its connections, its place in the rings.
 void VsockDevice::ForgetDriver() {
   for (Ring& ring : rings_) ring.was_used = false;
+  events_.Forget();
   tx_->DropPackets();
   EndFlows();
 }
@@ -164,17 +172,16 @@ absl::Status VsockDevice::StartRing(size_t index, const RingSetup& setup, uint64
   if (ring.was_used && setup.layout.base != ring.next_avail) ForgetDriver();
 
   KINSOCK_ASSIGN_OR_RETURN(Virtqueue queue, Virtqueue::Create(setup.layout, std::move(memory)));
-  if (index <= kTransmit) {
-    auto kick = std::make_unique<RingKick>(env_.loop, setup.kick.get(), [this, index] { OnKick(index); });
-    KINSOCK_RETURN_IF_ERROR(kick->Start());
-    if (paused_) kick->Pause();
-    ring.kick = std::move(kick);
-  }
+  auto kick = std::make_unique<RingKick>(env_.loop, setup.kick.get(), [this, index] { OnKick(index); });
+  KINSOCK_RETURN_IF_ERROR(kick->Start());
+  if (paused_) kick->Pause();
+  ring.kick = std::move(kick);
   rx_->set_takes_seqpacket((features & kVirtioVsockFSeqpacket) != 0);
   ring.was_used = true;
   ring.running = true;
   if (index == kReceive) rx_->Start(ReceiveRing(std::move(queue), setup.call, *stats_));
   if (index == kTransmit) tx_->Start(std::move(queue), setup.call);
+  if (index == kEvent) events_.Start(std::move(queue), setup.call);
   status_.front_end.features = features;
   UpdateState();
   return absl::OkStatus();
@@ -188,13 +195,18 @@ uint16_t VsockDevice::StopRing(size_t index) {
     if (auto memory = rx_->Stop(ring.next_avail)) Discard(std::move(memory));
   } else if (index == kTransmit) {
     ring.next_avail = tx_->Stop();
+  } else {
+    std::shared_ptr<const GuestMemory> memory;
+    ring.next_avail = events_.Stop(memory);
+    if (memory != nullptr) Discard(std::move(memory));
   }
   UpdateState();
   return ring.next_avail;
 }
 
 void VsockDevice::OnKick(size_t index) {
-  const bool useful = index == kReceive ? rx_->OnKick() : tx_->OnKick();
+  const bool useful = index == kReceive ? rx_->OnKick() : index == kTransmit ? tx_->OnKick() : events_.OnKick();
+  if (events_.broken()) broken_->Notify();
   if (!std::exchange(rings_[index].made_up_for, false) && !useful) Charge(ControlAllowance::kKick);
   ArmStaleSearch();
 }
@@ -230,12 +242,14 @@ void VsockDevice::ResumeGuest() {
 }
 
 void VsockDevice::SetCall(size_t index, std::shared_ptr<const UniqueFd> call) {
-  if (index == kReceive) rx_->SetCall(std::move(call));
-  if (index == kTransmit) tx_->SetCall(std::move(call));
+  if (index == kReceive) rx_->SetCall(call);
+  if (index == kTransmit) tx_->SetCall(call);
+  if (index == kEvent) events_.SetCall(std::move(call));
 }
 
 absl::Status VsockDevice::MoveMemory(std::shared_ptr<const GuestMemory> memory) {
   KINSOCK_RETURN_IF_ERROR(tx_->Relocate(memory));
+  KINSOCK_RETURN_IF_ERROR(events_.Relocate(memory));
   return rx_->Relocate(std::move(memory));
 }
 
@@ -244,7 +258,7 @@ void VsockDevice::Discard(std::shared_ptr<const GuestMemory> memory) { env_.disc
 // A ring that makes no sense, or whose memory went away, is served no more until the front-end sets it up
 // anew. The guest's connections end; everything else goes on.
 void VsockDevice::CheckRings() {
-  if (!tx_->broken() && !rx_->broken()) return;
+  if (!tx_->broken() && !rx_->broken() && !events_.broken()) return;
   stats_->broken_rings.Add();
   if (session_ != nullptr) session_->SignalRingErrors();
   status_.last_error = "the guest's rings or memory made no sense: the device is stopped until it is reset";
@@ -290,6 +304,29 @@ void VsockDevice::SearchStaleFlows() {
   }
 }
 
+// --- Draining ---
+
+void VsockDevice::Drain() {
+  if (!rx_->draining()) rx_->SetDrained(drained_);
+  SetDrain(rx_->Flows().empty() ? DrainState::kDrained : DrainState::kDraining);
+}
+
+void VsockDevice::EndDrain() {
+  rx_->SetDrained(nullptr);
+  SetDrain(DrainState::kNone);
+}
+
+void VsockDevice::ResetFlows(CloseReason reason) {
+  for (const std::shared_ptr<Flow>& flow : rx_->Flows()) tx_->ResetFlow(flow, reason);
+}
+
+void VsockDevice::ResetTransport() {
+  // The event first: what the driver then does anew comes after it.
+  if (events_.SendTransportReset()) stats_->transport_resets.Add();
+  if (events_.broken()) broken_->Notify();
+  ResetFlows(CloseReason::kTransportReset);
+}
+
 // --- Status ---
 
 bool VsockDevice::OnMessage(bool refused) {
@@ -310,6 +347,12 @@ void VsockDevice::UpdateState() {
   if (session_ == nullptr) return;
   if (rings_[kReceive].running && rings_[kTransmit].running) return SetState(DeviceState::kActive);
   if (status_.state == DeviceState::kActive) SetState(DeviceState::kSuspended);
+}
+
+void VsockDevice::SetDrain(DrainState drain) {
+  if (status_.drain == drain) return;
+  status_.drain = drain;
+  ReportStatus();
 }
 
 void VsockDevice::SetState(DeviceState state) {

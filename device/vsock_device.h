@@ -17,6 +17,7 @@
 #include "device/control_allowance.h"
 #include "device/device_spec.h"
 #include "device/device_stats.h"
+#include "device/event_queue.h"
 #include "device/flow_ids.h"
 #include "device/forward_listener.h"
 #include "device/guest_memory.h"
@@ -27,6 +28,7 @@
 #include "device/vhost_user_session.h"
 #include "device/vsock_rx.h"
 #include "device/vsock_tx.h"
+#include "router/close_reason.h"
 #include "router/flow_info.h"
 #include "router/route_table.h"
 
@@ -64,6 +66,18 @@ class VsockDevice final : private VhostUserDevice {
   // Begins to listen.
   absl::Status Start();
 
+  // No connection begins any more, in either direction, whatever session comes and goes; those that exist may go on.
+  // Status: kDraining, then kDrained when none is left.
+  void Drain();
+  // They may begin again.
+  void EndDrain();
+  // Ends all connections, and tells both ends of each.
+  void ResetFlows(CloseReason reason);
+
+  // Ends all connections, and has the guest's driver forget them and read its CID anew, if the VMM has handed the event
+  // queue over.
+  void ResetTransport();
+
   // What the other devices deliver to.
   std::shared_ptr<Port> port() const { return rx_; }
   DeviceId id() const { return spec_.id; }
@@ -98,6 +112,7 @@ class VsockDevice final : private VhostUserDevice {
   void ArmStaleSearch();
   void SearchStaleFlows();
   void UpdateState();
+  void SetDrain(DrainState drain);
   void SetState(DeviceState state);
   void ReportStatus();
 
@@ -105,11 +120,13 @@ class VsockDevice final : private VhostUserDevice {
   Environment env_;
   std::shared_ptr<DeviceStats> stats_;
   std::shared_ptr<Wakeup> broken_;
+  std::shared_ptr<Wakeup> drained_;
   ControlAllowance allowance_;
   std::shared_ptr<Wakeup> spent_;  // allowance_ is
   std::shared_ptr<VsockRx> rx_;
   std::shared_ptr<HostSide> host_;  // null: no host side
   std::optional<VsockTx> tx_;
+  EventQueue events_;
   std::optional<VhostUserListener> front_ends_;
   std::optional<HybridListener> host_programs_;
   std::list<ForwardListener> forwards_;

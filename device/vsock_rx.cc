@@ -182,7 +182,7 @@ Flow* VsockRx::Accept(Packet& packet) {
       return &flow;
     case Flow::Verdict::kForwardAndClose:
       packet.flow = *found;
-      flows_.Erase(key, flow);
+      Erase(key, flow);
       return packet.flow.get();
     case Flow::Verdict::kViolation:
       EndFor(packet, *found, CloseReason::kMalformed);
@@ -203,12 +203,34 @@ void VsockRx::EndFor(Packet& packet, std::shared_ptr<Flow> flow, CloseReason rea
   if (!flow->Close(reason)) return Settle(packet, Packet::Outcome::kDropped);
   const Flow::Side me = flow->SideOf(*this);
   replies_.push_back(flow->ResetTo(me));
-  flows_.Erase(FlowKey::Of(*flow, me), *flow);
+  Erase(FlowKey::Of(*flow, me), *flow);
   packet.flow = std::move(flow);
   Settle(packet, Packet::Outcome::kRefused, reason);
 }
 
+bool VsockRx::Erase(const FlowKey& key, const Flow& flow) {
+  const bool was_there = flows_.Erase(key, flow);
+  if (was_there) NoteIfDrained();
+  return was_there;
+}
+
+void VsockRx::NoteIfDrained() {
+  if (drained_ != nullptr && flows_.size() == 0) drained_->Notify();
+}
+
+void VsockRx::SetDrained(std::shared_ptr<Wakeup> drained) {
+  MutexLock lock(mutex_);
+  drained_ = std::move(drained);
+  set_draining(drained_ != nullptr);
+  NoteIfDrained();
+}
+
 Flow* VsockRx::AcceptRequest(Packet& packet) {
+  if (draining()) {  // since the sender looked
+    port_stats().CountConnect(Direction::kIn, CloseReason::kDrain);
+    Settle(packet, Packet::Outcome::kRefused, CloseReason::kDrain);
+    return nullptr;
+  }
   if (packet.header.type == VIRTIO_VSOCK_TYPE_SEQPACKET && !takes_seqpacket()) {
     Settle(packet, Packet::Outcome::kRefused, CloseReason::kTypeUnsupported);
     return nullptr;
@@ -216,7 +238,7 @@ Flow* VsockRx::AcceptRequest(Packet& packet) {
   const FlowKey key = FlowKey::OfReceiver(packet.header);
   // A closed flow of the same name is one whose other end was told first and has begun anew.
   const std::shared_ptr<Flow>* old = flows_.Find(key);
-  if (old != nullptr && (*old)->state() == Flow::State::kClosed) flows_.Erase(key, **old);
+  if (old != nullptr && (*old)->state() == Flow::State::kClosed) Erase(key, **old);
   if (flows_.size() + replies_.size() >= limits_.max_connections) {
     stats_->to_guest_limited_connections.Add();
     port_stats().CountConnect(Direction::kIn, CloseReason::kQuota);
@@ -315,7 +337,7 @@ void VsockRx::ResetFlow(const std::shared_ptr<Flow>& flow) {
   MutexLock lock(mutex_);
   const Flow::Side me = flow->SideOf(*this);
   ReleaseHeld(*flow);
-  if (!flows_.Erase(FlowKey::Of(*flow, me), *flow) || mode_ == Mode::kClosed) return;
+  if (!Erase(FlowKey::Of(*flow, me), *flow) || mode_ == Mode::kClosed) return;
   replies_.push_back(flow->ResetTo(me));
   Finish();
 }
@@ -408,13 +430,15 @@ std::shared_ptr<Flow> VsockRx::Find(const FlowKey& key) {
 
 void VsockRx::Forget(const Flow& flow) {
   MutexLock lock(mutex_);
-  flows_.Erase(FlowKey::Of(flow, flow.SideOf(*this)), flow);
+  Erase(FlowKey::Of(flow, flow.SideOf(*this)), flow);
 }
 
 FlowTable::Map VsockRx::TakeFlows() {
   MutexLock lock(mutex_);
   replies_.clear();
-  return flows_.TakeAll();
+  FlowTable::Map flows = flows_.TakeAll();
+  NoteIfDrained();
+  return flows;
 }
 
 std::vector<std::shared_ptr<Flow>> VsockRx::Flows() {

@@ -71,6 +71,10 @@ class VsockRx final : public Port, private Poller {
   // A copy of the table's flows.
   std::vector<std::shared_ptr<Flow>> Flows() ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // From now on no connection begins at this port, or one may again. `drained`: notified when none is left. Null: the
+  // port is not draining.
+  void SetDrained(std::shared_ptr<Wakeup> drained) ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Sends a packet without payload; it waits if there is no buffer. For RSTs, which need no flow.
   void SendReply(const VsockHeader& header) ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether kMaxQueuedReplies wait. If so, `resume` is notified when they are gone.
@@ -105,6 +109,8 @@ class VsockRx final : public Port, private Poller {
   void Ask(Flow& flow) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ReleaseHeld(const Flow& flow) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   uint32_t BuffersInTurn() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool Erase(const FlowKey& key, const Flow& flow) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void NoteIfDrained() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Put(Packet& packet, Flow& flow) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool FlushReplies() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool DrainReplies() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -128,6 +134,7 @@ class VsockRx final : public Port, private Poller {
   size_t contenders_ ABSL_GUARDED_BY(mutex_) = 0;  // how many waited when buffers came last
   std::shared_ptr<Wakeup> released_ ABSL_GUARDED_BY(mutex_);
   Counter earned_;  // written under the lock
+  std::shared_ptr<Wakeup> drained_ ABSL_GUARDED_BY(mutex_);
   bool polled_ ABSL_GUARDED_BY(mutex_) = false;  // the loop looks at the ring: the driver need not kick
 };
 

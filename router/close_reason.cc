@@ -33,6 +33,10 @@ const char* CloseReasonName(CloseReason reason) {
       return "PEER_GONE";
     case CloseReason::kAdminReset:
       return "ADMIN_RESET";
+    case CloseReason::kDrain:
+      return "DRAIN";
+    case CloseReason::kTransportReset:
+      return "TRANSPORT_RESET";
   }
   return "UNKNOWN";
 }

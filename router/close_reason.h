@@ -23,10 +23,12 @@ enum class CloseReason : uint8_t {
   kMessageTooLarge,  // a message that can never fit into the window that it has to pass through
   kPeerGone,         // the VMM of the other end exited, its guest restarted, or the VM was deleted
   kAdminReset,       // by request through the API
+  kDrain,            // the VM takes and makes no new connections, and those that it had were given up
+  kTransportReset,   // the guest was told to forget all its connections
 };
 
 // How many there are, kNone included: the last one and those before it.
-inline constexpr size_t kCloseReasons = static_cast<size_t>(CloseReason::kAdminReset) + 1;
+inline constexpr size_t kCloseReasons = static_cast<size_t>(CloseReason::kTransportReset) + 1;
 
 // How the reason is spelled in the API and in logs, for example "GUEST_RST". Static storage.
 const char* CloseReasonName(CloseReason reason);

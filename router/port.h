@@ -68,6 +68,11 @@ class Port : public std::enable_shared_from_this<Port> {
   bool takes_seqpacket() const { return takes_seqpacket_.load(std::memory_order_relaxed); }
   void set_takes_seqpacket(bool takes) { takes_seqpacket_.store(takes, std::memory_order_relaxed); }
 
+  // For a guest's port: no connection begins at it any more, in either direction; those that exist go on. Any thread;
+  // set by the reactor of the device.
+  bool draining() const { return draining_.load(std::memory_order_relaxed); }
+  void set_draining(bool draining) { draining_.store(draining, std::memory_order_relaxed); }
+
   // What waits for this port outside of any guest's memory. Takes `bytes` into account, unless the port's
   // limit would be exceeded. Any thread.
   bool ChargeBuffered(uint64_t bytes) {
@@ -95,6 +100,7 @@ class Port : public std::enable_shared_from_this<Port> {
   const std::shared_ptr<PortStats> stats_;
   std::atomic<int> transient_flows_{0};
   std::atomic<bool> takes_seqpacket_{false};
+  std::atomic<bool> draining_{false};
 };
 
 }  // namespace kinsock

@@ -32,13 +32,16 @@ Decision DecideRoute(const VsockHeader& header, uint64_t payload_bytes, const Po
     return Refuse(header, CloseReason::kTypeUnsupported);
   }
 
+  const bool begins = header.op == VIRTIO_VSOCK_OP_REQUEST;
+  if (begins && sender.draining()) return Refuse(header, CloseReason::kDrain);
   if (header.dst_cid == kHostCid) {
     if (host == nullptr) return Refuse(header, CloseReason::kNoListener);
     return {.action = Decision::Action::kDeliver, .port = host};
   }
   Port* port = routes.Find(header.dst_cid);
   if (port == nullptr || port == &sender) return Refuse(header, CloseReason::kPeerGone);
-  if (header.op == VIRTIO_VSOCK_OP_REQUEST && !routes.ShareGroup(sender.cid(), port->cid())) {
+  if (begins && port->draining()) return Refuse(header, CloseReason::kDrain);
+  if (begins && !routes.ShareGroup(sender.cid(), port->cid())) {
     return Refuse(header, CloseReason::kPolicyDenied);
   }
   return {.action = Decision::Action::kDeliver, .port = port};

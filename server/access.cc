@@ -34,9 +34,13 @@ constexpr Rule kRules[] = {
     {"VmService.ApplyVm", Role::kOperator},
     {"VmService.CreateVm", Role::kOperator},
     {"VmService.DeleteVm", Role::kOperator},
+    {"VmService.DrainVm", Role::kOperator},
     {"VmService.GetVm", Role::kViewer},
     {"VmService.ListVms", Role::kViewer},
+    {"VmService.ResetVm", Role::kOperator},
+    {"VmService.ResumeVm", Role::kOperator},
     {"VmService.UpdateVm", Role::kOperator},
+    {"VmService.WaitVm", Role::kViewer},
     {"VmService.WatchVms", Role::kViewer},
 };
 

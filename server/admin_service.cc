@@ -15,8 +15,9 @@ namespace {
 
 // Grows with every release; nothing is ever taken out.
 constexpr const char* kFeatures[] = {
-    "vm.create",  "vm.delete", "vm.list",       "vm.watch", "vm.update",       "vm.apply",
-    "cid.static", "cid.range", "cid.automatic", "uds",      "connection.list", "stats",
+    "vm.create", "vm.delete",     "vm.list", "vm.watch",        "vm.update",     "vm.apply",
+    "vm.drain",  "vm.reset",      "vm.wait", "vm.filter",       "vm.orphan_ttl", "cid.static",
+    "cid.range", "cid.automatic", "uds",     "connection.list", "stats",
 };
 
 void SetLimits(v1::Limits& out) {

@@ -23,6 +23,9 @@ struct VmManager::Vm {
 
   bool deleting() const { return now->status.state == VmState::kDeleting; }
 
+  // Its deletion has begun, or will when it is drained or made.
+  bool doomed() const { return deleting() || !deleters.empty(); }
+
   const DeviceId device;
   VmSockets sockets;
   std::shared_ptr<const DeviceStats> stats;  // the device's own
@@ -38,6 +41,9 @@ struct VmManager::Vm {
   MonotonicTime second;
   int events_in_second = 0;
   std::optional<EventLoop::TimerId> held_back;
+  std::optional<EventLoop::TimerId> drain_deadline;
+  std::optional<MonotonicTime> alone_since;  // no VMM is connected
+  std::optional<EventLoop::TimerId> orphan_timer;
 };
 
 }  // namespace kinsock

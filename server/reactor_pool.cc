@@ -7,6 +7,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "device/guest_fault.h"
 #include "device/reactor.h"
+#include "device/vsock_device.h"
 #include "router/policy.h"
 
 namespace kinsock {
@@ -142,6 +143,17 @@ void ReactorPool::SetGroups(DeviceId id, std::vector<std::string> groups, absl::
   auto set = std::make_shared<const GroupSet>(std::move(groups));
   state_->PostToAll([cid = it->second.cid, set = std::move(set)](Reactor& each) { each.SetGroups(cid, set); },
                     std::move(done));
+}
+
+void ReactorPool::Tell(DeviceId id, std::function<void(VsockDevice&)> command, absl::AnyInvocable<void()> done) {
+  State* state = state_.get();
+  const auto it = state->devices.find(id);
+  if (it == state->devices.end()) return done();
+  Reactor* reactor = state->reactors[it->second.reactor].get();
+  reactor->Post([state, reactor, id, command = std::move(command), done = std::move(done)]() mutable {
+    if (VsockDevice* device = reactor->Find(id)) command(*device);
+    state->PostToMain(std::move(done));
+  });
 }
 
 void ReactorPool::ListFlows(absl::AnyInvocable<void(std::vector<FlowInfo>)> done) {

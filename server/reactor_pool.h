@@ -17,6 +17,8 @@
 
 namespace kinsock {
 
+class VsockDevice;
+
 // The data plane as the control plane sees it: a fixed number of reactor threads, and devices placed on them.
 // All methods are called on the thread of `main`, and all callbacks run there.
 class ReactorPool {
@@ -46,6 +48,9 @@ class ReactorPool {
   // Puts a served device into other groups. `done`: every reactor goes by them when a connection is asked for; those
   // that exist stay.
   void SetGroups(DeviceId id, std::vector<std::string> groups, absl::AnyInvocable<void()> done);
+
+  // Has the device do something, on its reactor. `done`: it has, and its status has been reported; or it is gone.
+  void Tell(DeviceId id, std::function<void(VsockDevice&)> command, absl::AnyInvocable<void()> done);
 
   // A snapshot of all open connections, each once, in no order.
   void ListFlows(absl::AnyInvocable<void(std::vector<FlowInfo>)> done);

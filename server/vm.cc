@@ -19,6 +19,10 @@ const char* VmStateName(VmState state) {
       return "ACTIVE";
     case VmState::kSuspended:
       return "SUSPENDED";
+    case VmState::kDraining:
+      return "DRAINING";
+    case VmState::kDrained:
+      return "DRAINED";
     case VmState::kDeleting:
       return "DELETING";
   }

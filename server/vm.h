@@ -42,8 +42,15 @@ enum class VmState : uint8_t {
   kConnected,
   kActive,
   kSuspended,
+  kDraining,
+  kDrained,
   kDeleting,
 };
+
+// All that a VM which exists may be in.
+inline constexpr std::array kVmStates = {VmState::kProvisioning, VmState::kListening, VmState::kConnected,
+                                         VmState::kActive,       VmState::kSuspended, VmState::kDraining,
+                                         VmState::kDrained,      VmState::kDeleting};
 
 // As the API spells it: "LISTENING". Static storage.
 const char* VmStateName(VmState state);

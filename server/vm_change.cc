@@ -55,6 +55,9 @@ std::vector<FieldViolation> ImmutableDifferences(const VmSnapshot& vm, const VmS
   const uint32_t buffer = OrDefault(spec.tx_buffer_bytes, VmSpec::kDefaultTxBufferBytes);
   expect(wanted.tx_buffer_bytes != 0, OrDefault(wanted.tx_buffer_bytes, VmSpec::kDefaultTxBufferBytes) == buffer,
          "vm.spec.tx_buffer_bytes", absl::StrCat(buffer));
+  const bool seqpacket = spec.allow_seqpacket.value_or(true);
+  expect(wanted.allow_seqpacket.has_value(), wanted.allow_seqpacket.value_or(true) == seqpacket,
+         "vm.spec.allow_seqpacket", seqpacket ? "true" : "false");
   return differences;
 }
 
@@ -75,11 +78,16 @@ absl::StatusOr<std::shared_ptr<const VmDefinition>> Change(const std::shared_ptr
   if (!violations.empty()) return FieldsInvalid("vm " + Quoted(current->id), violations);
 
   const bool same_groups = EffectiveGroups(check.spec) == EffectiveGroups(current->spec);
-  if (same_groups && check.labels == current->labels && check.annotations == current->annotations) return current;
+  const std::chrono::milliseconds orphan_ttl = update.orphan_ttl.value_or(current->spec.orphan_ttl);
+  if (same_groups && check.labels == current->labels && check.annotations == current->annotations &&
+      orphan_ttl == current->spec.orphan_ttl) {
+    return current;
+  }
   auto next = std::make_shared<VmDefinition>(*current);
   ++next->generation;
   next->labels = std::move(check.labels);
   next->annotations = std::move(check.annotations);
+  next->spec.orphan_ttl = orphan_ttl;
   if (!same_groups) next->spec.groups = std::move(check.spec.groups);
   return std::shared_ptr<const VmDefinition>(std::move(next));
 }

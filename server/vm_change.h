@@ -2,6 +2,7 @@
 #ifndef KINSOCK_SERVER_VM_CHANGE_H_
 #define KINSOCK_SERVER_VM_CHANGE_H_
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -17,8 +18,8 @@
 
 namespace kinsock {
 
-// What can change of a VM that exists: labels, annotations and groups. The rest is what its sockets, its rings and its
-// peers were made with; that can only be another VM.
+// What can change of a VM that exists: labels, annotations, groups and how long it stays without a VMM. The rest is
+// what its sockets, its rings and its peers were made with; that can only be another VM.
 
 // A change of some of it. Plain value.
 struct VmUpdate {
@@ -28,6 +29,7 @@ struct VmUpdate {
   std::optional<std::map<std::string, std::string>> labels;
   std::optional<std::map<std::string, std::string>> annotations;
   std::optional<std::vector<std::string>> groups;
+  std::optional<std::chrono::milliseconds> orphan_ttl;
   // Said beside it: must be so already. What has its default in it was not said.
   VmSpec also;
   std::string request_id;     // empty: not repeatable
@@ -51,7 +53,7 @@ std::vector<FieldViolation> ImmutableDifferences(const VmSnapshot& vm, const VmS
 std::vector<std::string> EffectiveGroups(const VmSpec& spec);
 
 // `current` with `update` in it and one generation more; `current` itself when that says nothing else. INVALID_ARGUMENT
-// FIELD_INVALID. Looks at labels, annotations and groups only.
+// FIELD_INVALID.
 absl::StatusOr<std::shared_ptr<const VmDefinition>> Change(const std::shared_ptr<const VmDefinition>& current,
                                                            const VmUpdate& update);
 

@@ -35,6 +35,8 @@ v1::VmSpec SpecToProto(const VmSpec& spec) {
   for (const std::string& group : spec.groups) out.add_groups(group);
   out.set_queue_size(spec.queue_size);
   out.set_tx_buffer_bytes(spec.tx_buffer_bytes);
+  if (spec.allow_seqpacket.has_value()) out.set_allow_seqpacket(*spec.allow_seqpacket);
+  if (spec.orphan_ttl.count() > 0) SetDuration(*out.mutable_orphan_ttl(), spec.orphan_ttl);
   return out;
 }
 
@@ -52,6 +54,10 @@ v1::VmStatus::State StateToProto(VmState state) {
       return v1::VmStatus::ACTIVE;
     case VmState::kSuspended:
       return v1::VmStatus::SUSPENDED;
+    case VmState::kDraining:
+      return v1::VmStatus::DRAINING;
+    case VmState::kDrained:
+      return v1::VmStatus::DRAINED;
     case VmState::kDeleting:
       return v1::VmStatus::DELETING;
   }

@@ -2,6 +2,7 @@
 #ifndef KINSOCK_SERVER_VM_DELETION_H_
 #define KINSOCK_SERVER_VM_DELETION_H_
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -14,8 +15,9 @@ struct VmDeletion {
   std::string uid;   // empty: whatever it is
   bool force = false;
   bool allow_missing = false;
-  std::string request_id;     // empty: not repeatable
-  uint64_t request_hash = 0;  // as in VmCreation
+  std::chrono::milliseconds drain_timeout{0};  // 0: not drained before
+  std::string request_id;                      // empty: not repeatable
+  uint64_t request_hash = 0;                   // as in VmCreation
   bool validate_only = false;
 };
 

@@ -18,8 +18,10 @@ void SetCondition(Condition& condition, bool holds, const char* reason, std::str
   condition.message = std::move(message);
 }
 
-VmState StateOf(DeviceState state) {
-  switch (state) {
+VmState StateOf(const DeviceStatus& device) {
+  if (device.drain == DrainState::kDraining) return VmState::kDraining;
+  if (device.drain == DrainState::kDrained) return VmState::kDrained;
+  switch (device.state) {
     case DeviceState::kListening:
       return VmState::kListening;
     case DeviceState::kConnected:
@@ -48,7 +50,7 @@ void BeginProvisioning(VmStatus& status, WallTime now) {
 }
 
 void ApplyDeviceStatus(VmStatus& status, const DeviceStatus& device, WallTime now) {
-  status.state = StateOf(device.state);
+  status.state = StateOf(device);
   if (device.state == DeviceState::kListening) {
     if (device.last_error.empty()) {
       NobodyConnected(status, "NoFrontEnd", "no VMM is connected", now);

@@ -14,8 +14,11 @@ namespace kinsock {
 //          |                       '------- the front-end went away, for whatever reason -----------------'
 //          '------ DeleteVm, from any state ------> DELETING, then the VM is gone
 //
-// PROVISIONING: the sockets exist, the reactors do not all know the CID yet.  LISTENING .. SUSPENDED: what the device
-// reports.  DELETING: the sockets are gone, connections are being reset.
+//     LISTENING .. SUSPENDED --DrainVm--> DRAINING --no connection left--> DRAINED;  --ResumeVm--> what the device is
+//
+// PROVISIONING: the sockets exist, the reactors do not all know the CID yet.  LISTENING .. DRAINED: what the device
+// reports; the conditions tell the VMM and the driver in all of them.  DELETING: the sockets are gone, connections are
+// being reset.
 //
 // Pure functions; they fill `state`, `front_end` and `conditions` and leave the rest of `status` as it is.
 

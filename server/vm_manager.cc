@@ -52,6 +52,7 @@ DeviceSpec MakeDeviceSpec(DeviceId device, const VmSnapshot& vm, VmSockets& sock
   out.host = MakeHostAddress(vm, registry);
   out.forwards = sockets.TakeForwards();
   out.queue_size = spec.queue_size != 0 ? spec.queue_size : VmSpec::kDefaultQueueSize;
+  out.seqpacket = spec.allow_seqpacket.value_or(true);
   out.tx_buffer_bytes = spec.tx_buffer_bytes != 0 ? spec.tx_buffer_bytes : VmSpec::kDefaultTxBufferBytes;
   return out;
 }
@@ -75,6 +76,8 @@ VmManager::VmManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, Eve
 VmManager::~VmManager() {
   for (const auto& [id, vm] : vms_) {
     if (vm->held_back.has_value()) loop_.Cancel(*vm->held_back);
+    if (vm->drain_deadline.has_value()) loop_.Cancel(*vm->drain_deadline);
+    if (vm->orphan_timer.has_value()) loop_.Cancel(*vm->orphan_timer);
   }
 }
 
@@ -141,6 +144,7 @@ void VmManager::OnServed(DeviceId device, absl::Status status) {
   if (!status.ok()) return OnRemoved(device, status);
   vm->served = true;
   PublishStatus(*vm);
+  ArmOrphan(*vm);
   const std::optional<VsockProxy>& proxy = vm->now->definition->spec.vsock_proxy;
   Log(LogLevel::kInfo, "vm.created")
       .With("vm", vm->now->definition->name())
@@ -170,7 +174,9 @@ void VmManager::Delete(VmDeletion deletion, Done done) {
   if (deletion.validate_only) return done(vm.now);
   vm.deleters.push_back(std::move(done));
   // While it is being made, its removal waits for that; while it is being removed, there is nothing to add.
-  if (vm.served && !vm.deleting()) StartDeleting(vm);
+  if (!vm.served || vm.deleting()) return;
+  if (deletion.drain_timeout.count() > 0) return DrainToDelete(vm, deletion.drain_timeout);
+  StartDeleting(vm);
 }
 
 absl::Status VmManager::CheckDeletion(const VmDeletion& deletion, const Vm& vm) const {
@@ -186,10 +192,12 @@ absl::Status VmManager::CheckDeletion(const VmDeletion& deletion, const Vm& vm) 
 }
 
 void VmManager::StartDeleting(Vm& vm) {
+  SetDrainDeadline(vm, std::nullopt, nullptr);
   vm.sockets.RemoveFiles();
   VmStatus status = vm.now->status;
   BeginDeleting(status, std::chrono::system_clock::now());
   Publish(vm, VmEvent::Type::kModified, std::move(status));
+  ArmOrphan(vm);  // no more
   pool_.RemoveDevice(vm.device, [this, device = vm.device] { OnRemoved(device, absl::OkStatus()); });
 }
 
@@ -208,6 +216,8 @@ void VmManager::OnRemoved(DeviceId device, const absl::Status& reason) {
   std::vector<EventLoop::Task> when_made = std::exchange(found->when_made, {});
   std::vector<Done> deleters = std::move(found->deleters);
   if (found->held_back.has_value()) loop_.Cancel(*found->held_back);
+  if (found->drain_deadline.has_value()) loop_.Cancel(*found->drain_deadline);
+  if (found->orphan_timer.has_value()) loop_.Cancel(*found->orphan_timer);
   // With it go the sockets' places and directory: before anybody is told that nothing is left.
   vms_.erase(id);
   device_ids_.erase(device);
@@ -240,9 +250,11 @@ VmStats VmManager::TotalStats() const {
   return stats;
 }
 
-std::vector<VmSnapshotPtr> VmManager::List(const std::string& after, size_t max) const {
+std::vector<VmSnapshotPtr> VmManager::List(const std::string& after, size_t max, const VmFilter& filter) const {
   std::vector<VmSnapshotPtr> list;
-  for (auto vm = vms_.upper_bound(after); vm != vms_.end() && list.size() < max; ++vm) list.push_back(vm->second->now);
+  for (auto vm = vms_.upper_bound(after); vm != vms_.end() && list.size() < max; ++vm) {
+    if (filter.Matches(*vm->second->now)) list.push_back(vm->second->now);
+  }
   return list;
 }
 
@@ -267,6 +279,8 @@ void VmManager::OnDeviceStatus(DeviceId device, const DeviceStatus& status) {
   Vm* vm = Find(device);
   if (vm == nullptr) return;
   vm->device_status = status;
+  DeleteIfDrained(*vm);
+  if (vm->served) ArmOrphan(*vm);
   if (!vm->served || vm->held_back.has_value() || vm->deleting()) return;
   if (clock_.Now() - vm->second >= std::chrono::seconds(1)) {
     vm->second = clock_.Now();
@@ -278,6 +292,14 @@ void VmManager::OnDeviceStatus(DeviceId device, const DeviceStatus& status) {
     vm->held_back.reset();
     if (!vm->deleting()) PublishStatus(*vm);
   });
+}
+
+// Whoever changed it by a call is to see it.
+void VmManager::PublishHeldBack(Vm& vm) {
+  if (!vm.held_back.has_value() || vm.deleting()) return;
+  loop_.Cancel(*vm.held_back);
+  vm.held_back.reset();
+  PublishStatus(vm);
 }
 
 void VmManager::PublishStatus(Vm& vm) {

@@ -2,6 +2,7 @@
 #ifndef KINSOCK_SERVER_VM_MANAGER_H_
 #define KINSOCK_SERVER_VM_MANAGER_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -26,6 +27,8 @@
 #include "server/vm.h"
 #include "server/vm_change.h"
 #include "server/vm_deletion.h"
+#include "server/vm_drain.h"
+#include "server/vm_filter.h"
 #include "server/vm_sockets.h"
 #include "server/vm_spec.h"
 #include "server/vm_stats.h"
@@ -65,6 +68,9 @@ class VmManager {
   // Makes a VM, or changes it until it is so. `done`: as of Create(), or of Update().
   void Apply(VmApplication application, Done done);
 
+  // Has a VM begin no connections any more, or again, or end those it has. `done`: that holds.
+  void Drain(VmDrain drain, Done done);
+
   // Takes a VM apart. `done`: nothing is left of it; its last state, or null if there was none and that is allowed.
   void Delete(VmDeletion deletion, Done done);
 
@@ -75,8 +81,8 @@ class VmManager {
   // The same of all VMs together, also of those that are gone.
   VmStats TotalStats() const;
 
-  // VMs in the order of their ids, from the first after `after` on, at most `max`.
-  std::vector<VmSnapshotPtr> List(const std::string& after, size_t max) const;
+  // VMs that match, in the order of their ids, from the first after `after` on, at most `max`.
+  std::vector<VmSnapshotPtr> List(const std::string& after, size_t max, const VmFilter& filter = VmFilter()) const;
 
   // All VMs, in the order of their ids; shared by all who ask before the next change.
   SnapshotList Snapshot();
@@ -98,6 +104,13 @@ class VmManager {
   struct Vm;
 
   absl::Status CheckCreation(const VmCreation& creation, const VmSocketPaths& paths, Cid& cid);
+  void DrainOnce(VmDrain drain, Done done);
+  void SetDrainDeadline(Vm& vm, std::optional<std::chrono::milliseconds> deadline, EventLoop::Task task);
+  void ResetRest(DeviceId device);
+  void DrainToDelete(Vm& vm, std::chrono::milliseconds timeout);
+  void DeleteIfDrained(Vm& vm);
+  void ArmOrphan(Vm& vm);
+  void PublishHeldBack(Vm& vm);
   void CreateOnce(VmCreation creation, Done done);
   void UpdateOnce(VmUpdate update, Done done);
   void ApplyOnce(VmApplication application, Done done);

@@ -32,7 +32,7 @@ void VmManager::UpdateOnce(VmUpdate update, Done done) {
     return;
   }
   const VmDefinition& current = *vm.now->definition;
-  if (vm.deleting()) return done(VmIsBeingDeleted(current));
+  if (vm.doomed()) return done(VmIsBeingDeleted(current));
   if (!update.etag.empty() && update.etag != current.etag()) return done(EtagMismatch(current, update.etag));
   const VmSocketPaths paths = VmSocketPaths::Resolve({.id = update.id, .spec = update.also}, runtime_dir_);
   const std::vector<FieldViolation> differences =
@@ -68,7 +68,7 @@ void VmManager::ApplyOnce(VmApplication application, Done done) {
   const VmDefinition& current = *vm.now->definition;
   const std::vector<FieldViolation> violations = CheckVm(wanted);
   if (!violations.empty()) return done(FieldsInvalid("vm " + Quoted(wanted.id), violations));
-  if (vm.deleting()) return done(VmIsBeingDeleted(current));
+  if (vm.doomed()) return done(VmIsBeingDeleted(current));
   if (!application.etag.empty() && application.etag != current.etag()) {
     return done(EtagMismatch(current, application.etag));
   }
@@ -80,6 +80,7 @@ void VmManager::ApplyOnce(VmApplication application, Done done) {
   update.labels = std::move(wanted.labels);
   update.annotations = std::move(wanted.annotations);
   update.groups = std::move(wanted.spec.groups);
+  update.orphan_ttl = wanted.spec.orphan_ttl;
   absl::StatusOr<std::shared_ptr<const VmDefinition>> next = Change(vm.now->definition, update);
   if (!next.ok()) return done(next.status());
   Commit(vm, *std::move(next), wanted.validate_only, std::move(done));
@@ -102,10 +103,12 @@ void VmManager::Commit(Vm& vm, std::shared_ptr<const VmDefinition> next, bool va
     // An earlier change may still be on its way to the reactors.
     if (vm.changes_under_way == 0) status.observed_generation = generation;
     Publish(vm, VmEvent::Type::kModified, std::move(next), std::move(status));
+    ArmOrphan(vm);
     return done(vm.now);
   }
   ++vm.changes_under_way;
   Publish(vm, VmEvent::Type::kModified, std::move(next), std::move(status));
+  ArmOrphan(vm);
   pool_.SetGroups(vm.device, std::move(groups),
                   [this, device = vm.device, id = vm.now->definition->id, done = std::move(done)]() mutable {
                     Vm* changed = Find(device);

@@ -2,6 +2,7 @@
 #include "server/vm_requests.h"
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <utility>
 #include <vector>
@@ -50,6 +51,17 @@ CidRequest ToCidRequest(const v1::CidRequest& request, Violations& violations) {
   return CidRequest::Automatic();
 }
 
+// From 0 to `longest`.
+std::chrono::milliseconds ParseTime(const google::protobuf::Duration& time, std::chrono::seconds longest,
+                                    const char* field, Violations& violations) {
+  const bool sane = time.seconds() >= 0 && time.seconds() <= longest.count() && time.nanos() >= 0 &&
+                    time.nanos() < 1'000'000'000 && (time.seconds() < longest.count() || time.nanos() == 0);
+  if (!sane) violations.push_back({field, absl::StrCat("is not from 0 to ", longest.count(), " seconds")});
+  if (!sane) return {};
+  // Rounded up: a time that is not zero must not become zero.
+  return std::chrono::seconds(time.seconds()) + std::chrono::milliseconds((time.nanos() + 999'999) / 1'000'000);
+}
+
 VmSpec ToVmSpec(const v1::VmSpec& spec, Violations& violations) {
   VmSpec out;
   out.cid = ToCidRequest(spec.cid(), violations);
@@ -64,6 +76,8 @@ VmSpec ToVmSpec(const v1::VmSpec& spec, Violations& violations) {
   out.groups = {spec.groups().begin(), spec.groups().end()};
   out.queue_size = spec.queue_size();
   out.tx_buffer_bytes = spec.tx_buffer_bytes();
+  if (spec.has_allow_seqpacket()) out.allow_seqpacket = spec.allow_seqpacket();
+  out.orphan_ttl = ParseTime(spec.orphan_ttl(), kMaxOrphanTtl, "vm.spec.orphan_ttl", violations);
   return out;
 }
 
@@ -95,13 +109,40 @@ std::string ParseName(std::string_view name, const char* field, Violations& viol
   return "";
 }
 
-constexpr char kMutable[] = "\"labels\", \"annotations\", \"spec.groups\" or \"*\"";
+// A state that a VM of this release can be in.
+VmState ParseState(v1::VmStatus::State state, Violations& violations) {
+  const std::string name = v1::VmStatus::State_IsValid(state) ? v1::VmStatus::State_Name(state) : "";
+  for (const VmState each : kVmStates) {
+    if (name == VmStateName(each)) return each;
+  }
+  violations.push_back({"state", absl::StrCat(name.empty() ? absl::StrCat(static_cast<int>(state)) : name,
+                                              " is no state that a VM can be waited for in")});
+  return VmState::kUnspecified;
+}
+
+bool IsConditionType(const std::string& type) { return type == "FrontEndConnected" || type == "DriverReady"; }
+
+// What DrainVm, ResumeVm and ResetVm have in common.
+template <typename Request>
+VmDrain StartDrain(const Request& request, Violations& violations) {
+  VmDrain drain;
+  drain.id = ParseName(request.name(), "name", violations);
+  drain.etag = request.etag();
+  drain.request_id = request.request_id();
+  drain.request_hash = HashOf(request);
+  drain.validate_only = request.validate_only();
+  CheckRequestId(drain.request_id, violations);
+  return drain;
+}
+
+constexpr char kMutable[] = "\"labels\", \"annotations\", \"spec.groups\", \"spec.orphan_ttl\" or \"*\"";
 
 // Which fields an update names.
 struct Mask {
   bool labels = false;
   bool annotations = false;
   bool groups = false;
+  bool orphan_ttl = false;
 };
 
 bool IsWithin(const std::string& path, const std::string& field) {
@@ -122,17 +163,19 @@ Mask ParseMask(const v1::UpdateVmRequest& request, Violations& violations) {
   Mask mask;
   const v1::Vm& vm = request.vm();
   if (!request.has_update_mask() || request.update_mask().paths().empty()) {
-    return {!vm.labels().empty(), !vm.annotations().empty(), !vm.spec().groups().empty()};
+    return {!vm.labels().empty(), !vm.annotations().empty(), !vm.spec().groups().empty(), vm.spec().has_orphan_ttl()};
   }
   for (const std::string& path : request.update_mask().paths()) {
     if (path == "*") {
-      mask = {true, true, true};
+      mask = {true, true, true, true};
     } else if (path == "labels") {
       mask.labels = true;
     } else if (path == "annotations") {
       mask.annotations = true;
     } else if (path == "spec.groups") {
       mask.groups = true;
+    } else if (path == "spec.orphan_ttl") {
+      mask.orphan_ttl = true;
     } else {
       violations.push_back({"update_mask", MaskFault(path)});
     }
@@ -169,9 +212,85 @@ absl::StatusOr<VmUpdate> ToVmUpdate(const v1::UpdateVmRequest& request) {
   if (mask.labels) update.labels.emplace(vm.labels().begin(), vm.labels().end());
   if (mask.annotations) update.annotations.emplace(vm.annotations().begin(), vm.annotations().end());
   if (mask.groups) update.groups.emplace(vm.spec().groups().begin(), vm.spec().groups().end());
+  if (mask.orphan_ttl) {
+    update.orphan_ttl = ParseTime(vm.spec().orphan_ttl(), kMaxOrphanTtl, "vm.spec.orphan_ttl", violations);
+  }
   if (ReadsAll(request)) update.also = ToVmSpec(vm.spec(), violations);
   if (!violations.empty()) return FieldsInvalid("", violations);
   return update;
+}
+
+absl::StatusOr<VmGoal> ToVmGoal(const v1::WaitVmRequest& request) {
+  Violations violations;
+  VmGoal goal;
+  goal.id = ParseName(request.name(), "name", violations);
+  goal.min_generation = request.min_generation();
+  switch (request.goal_case()) {
+    case v1::WaitVmRequest::kState:
+      goal.kind = VmGoal::Kind::kState;
+      goal.state = ParseState(request.state(), violations);
+      break;
+    case v1::WaitVmRequest::kCondition:
+      goal.kind = VmGoal::Kind::kCondition;
+      goal.condition = request.condition();
+      if (!IsConditionType(goal.condition)) {
+        violations.push_back({"condition", absl::StrCat(Quoted(goal.condition),
+                                                        " is no condition; use FrontEndConnected or DriverReady")});
+      }
+      break;
+    case v1::WaitVmRequest::kDeleted:
+      goal.kind = VmGoal::Kind::kDeleted;
+      if (!request.deleted()) violations.push_back({"deleted", "is false; set it to true, or name another goal"});
+      if (request.min_generation() != 0) {
+        violations.push_back({"min_generation", "is of no use with deleted; leave it out"});
+      }
+      break;
+    case v1::WaitVmRequest::GOAL_NOT_SET:
+      if (request.min_generation() == 0) {
+        violations.push_back({"goal", "is missing; give state, condition, deleted or min_generation"});
+      }
+      break;
+  }
+  if (request.min_generation() < 0) violations.push_back({"min_generation", "is negative"});
+  if (request.status() == v1::Condition::FALSE) {
+    goal.holds = false;
+  } else if (request.status() != v1::Condition::TRUE && request.status() != v1::Condition::STATUS_UNSPECIFIED) {
+    violations.push_back({"status", "is neither TRUE nor FALSE"});
+  }
+  if (request.status() != v1::Condition::STATUS_UNSPECIFIED && goal.kind != VmGoal::Kind::kCondition) {
+    violations.push_back({"status", "is of no use without condition; leave it out"});
+  }
+  if (!violations.empty()) return FieldsInvalid("", violations);
+  return goal;
+}
+
+absl::StatusOr<VmDrain> ToVmDrain(const v1::DrainVmRequest& request) {
+  Violations violations;
+  VmDrain drain = StartDrain(request, violations);
+  const std::chrono::milliseconds deadline = ParseTime(request.deadline(), kMaxDrainDeadline, "deadline", violations);
+  if (request.reset_remaining()) {
+    drain.reset_after = deadline;
+  } else if (request.has_deadline()) {
+    violations.push_back({"deadline", "is of no use without reset_remaining; set that, or leave this out"});
+  }
+  if (!violations.empty()) return FieldsInvalid("", violations);
+  return drain;
+}
+
+absl::StatusOr<VmDrain> ToVmDrain(const v1::ResumeVmRequest& request) {
+  Violations violations;
+  VmDrain drain = StartDrain(request, violations);
+  drain.action = VmDrain::Action::kResume;
+  if (!violations.empty()) return FieldsInvalid("", violations);
+  return drain;
+}
+
+absl::StatusOr<VmDrain> ToVmDrain(const v1::ResetVmRequest& request) {
+  Violations violations;
+  VmDrain reset = StartDrain(request, violations);
+  reset.action = VmDrain::Action::kReset;
+  if (!violations.empty()) return FieldsInvalid("", violations);
+  return reset;
 }
 
 absl::StatusOr<VmDeletion> ToVmDeletion(const v1::DeleteVmRequest& request) {
@@ -182,6 +301,7 @@ absl::StatusOr<VmDeletion> ToVmDeletion(const v1::DeleteVmRequest& request) {
   deletion.uid = request.uid();
   deletion.force = request.force();
   deletion.allow_missing = request.allow_missing();
+  deletion.drain_timeout = ParseTime(request.drain_timeout(), kMaxDrainDeadline, "drain_timeout", violations);
   deletion.request_id = request.request_id();
   deletion.request_hash = HashOf(request);
   deletion.validate_only = request.validate_only();

@@ -9,6 +9,8 @@
 #include "api/kinsock/v1/vm_service.pb.h"
 #include "server/vm_change.h"
 #include "server/vm_deletion.h"
+#include "server/vm_drain.h"
+#include "server/vm_goal.h"
 #include "server/vm_spec.h"
 
 namespace kinsock {
@@ -19,6 +21,10 @@ namespace kinsock {
 absl::StatusOr<VmCreation> ToVmCreation(const v1::CreateVmRequest& request);
 absl::StatusOr<VmApplication> ToVmApplication(const v1::ApplyVmRequest& request);
 absl::StatusOr<VmUpdate> ToVmUpdate(const v1::UpdateVmRequest& request);
+absl::StatusOr<VmGoal> ToVmGoal(const v1::WaitVmRequest& request);
+absl::StatusOr<VmDrain> ToVmDrain(const v1::DrainVmRequest& request);
+absl::StatusOr<VmDrain> ToVmDrain(const v1::ResumeVmRequest& request);
+absl::StatusOr<VmDrain> ToVmDrain(const v1::ResetVmRequest& request);
 absl::StatusOr<VmDeletion> ToVmDeletion(const v1::DeleteVmRequest& request);
 
 // The id in `name`, "vms/{id}".

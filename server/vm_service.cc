@@ -15,8 +15,10 @@
 #include "server/stats_conversion.h"
 #include "server/status_conversion.h"
 #include "server/vm_conversion.h"
+#include "server/vm_filter.h"
 #include "server/vm_requests.h"
 #include "server/vm_watch.h"
+#include "server/wait_call.h"
 
 namespace kinsock {
 namespace {
@@ -108,6 +110,7 @@ grpc::ServerUnaryReactor* VmService::ListVms(grpc::CallbackServerContext* contex
 absl::Status VmService::FillPage(const v1::ListVmsRequest& request, v1::ListVmsResponse& response) {
   KINSOCK_ASSIGN_OR_RETURN(const Page page, ParsePage(request.page_size(), request.page_token()));
   KINSOCK_ASSIGN_OR_RETURN(const bool full, IsFull(request.view()));
+  KINSOCK_ASSIGN_OR_RETURN(const VmFilter filter, VmFilter::Parse(request.filter()));
   PageToken token = page.token.value_or(PageToken{{hub_.epoch(), hub_.head()}, ""});
   // The listing promises that a watch from its version misses nothing: only as long as that can be watched.
   if (token.version.epoch != hub_.epoch() || token.version.n < hub_.oldest() || token.version.n > hub_.head()) {
@@ -116,7 +119,7 @@ absl::Status VmService::FillPage(const v1::ListVmsRequest& request, v1::ListVmsR
         .With("oldest", ResourceVersion{hub_.epoch(), hub_.oldest()}.ToString());
   }
   response.set_resource_version(token.version.ToString());
-  const std::vector<VmSnapshotPtr> vms = manager_.List(token.after, page.size + 1);
+  const std::vector<VmSnapshotPtr> vms = manager_.List(token.after, page.size + 1, filter);
   size_t bytes = 0;
   for (const VmSnapshotPtr& vm : vms) {
     v1::Vm proto = ToProto(*vm, hub_.epoch());
@@ -131,6 +134,32 @@ absl::Status VmService::FillPage(const v1::ListVmsRequest& request, v1::ListVmsR
     *response.add_vms() = std::move(proto);
   }
   return absl::OkStatus();
+}
+
+grpc::ServerUnaryReactor* VmService::WaitVm(grpc::CallbackServerContext* context, const v1::WaitVmRequest* request,
+                                            v1::Vm* response) {
+  absl::StatusOr<WatchQuota::Ticket> ticket = access_.AdmitWatch(*context, "VmService.WaitVm");
+  if (!ticket.ok()) {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    reactor->Finish(ToGrpcStatus(ticket.status()));
+    return reactor;
+  }
+  return WaitCall::Start(main_, waits_, ToVmGoal(*request), hub_.epoch(), *std::move(ticket), response);
+}
+
+grpc::ServerUnaryReactor* VmService::DrainVm(grpc::CallbackServerContext* context, const v1::DrainVmRequest* request,
+                                             v1::Vm* response) {
+  return Decide("VmService.DrainVm", context, *request, ToVmDrain, &VmManager::Drain, response);
+}
+
+grpc::ServerUnaryReactor* VmService::ResumeVm(grpc::CallbackServerContext* context, const v1::ResumeVmRequest* request,
+                                              v1::Vm* response) {
+  return Decide("VmService.ResumeVm", context, *request, ToVmDrain, &VmManager::Drain, response);
+}
+
+grpc::ServerUnaryReactor* VmService::ResetVm(grpc::CallbackServerContext* context, const v1::ResetVmRequest* request,
+                                             v1::Vm* response) {
+  return Decide("VmService.ResetVm", context, *request, ToVmDrain, &VmManager::Drain, response);
 }
 
 grpc::ServerUnaryReactor* VmService::DeleteVm(grpc::CallbackServerContext* context, const v1::DeleteVmRequest* request,

@@ -11,6 +11,7 @@
 #include "server/access.h"
 #include "server/event_hub.h"
 #include "server/vm_manager.h"
+#include "server/vm_waits.h"
 
 namespace kinsock {
 
@@ -24,7 +25,7 @@ class VmService final : public v1::VmService::CallbackService {
   static constexpr size_t kMaxPageBytes = 3u << 20;
 
   VmService(EventLoop& main, VmManager& manager, EventHub& hub, const Access& access)
-      : main_(main), manager_(manager), hub_(hub), access_(access) {}
+      : main_(main), manager_(manager), hub_(hub), access_(access), waits_(main, manager, hub) {}
 
   grpc::ServerUnaryReactor* CreateVm(grpc::CallbackServerContext* context, const v1::CreateVmRequest* request,
                                      v1::Vm* response) override;
@@ -36,6 +37,14 @@ class VmService final : public v1::VmService::CallbackService {
                                   v1::Vm* response) override;
   grpc::ServerUnaryReactor* ListVms(grpc::CallbackServerContext* context, const v1::ListVmsRequest* request,
                                     v1::ListVmsResponse* response) override;
+  grpc::ServerUnaryReactor* WaitVm(grpc::CallbackServerContext* context, const v1::WaitVmRequest* request,
+                                   v1::Vm* response) override;
+  grpc::ServerUnaryReactor* DrainVm(grpc::CallbackServerContext* context, const v1::DrainVmRequest* request,
+                                    v1::Vm* response) override;
+  grpc::ServerUnaryReactor* ResumeVm(grpc::CallbackServerContext* context, const v1::ResumeVmRequest* request,
+                                     v1::Vm* response) override;
+  grpc::ServerUnaryReactor* ResetVm(grpc::CallbackServerContext* context, const v1::ResetVmRequest* request,
+                                    v1::Vm* response) override;
   grpc::ServerUnaryReactor* DeleteVm(grpc::CallbackServerContext* context, const v1::DeleteVmRequest* request,
                                      v1::Vm* response) override;
   grpc::ServerWriteReactor<v1::WatchVmsResponse>* WatchVms(grpc::CallbackServerContext* context,
@@ -55,6 +64,7 @@ class VmService final : public v1::VmService::CallbackService {
   VmManager& manager_;  // main thread's
   EventHub& hub_;       // main thread's, but for its epoch
   const Access& access_;
+  VmWaits waits_;  // main thread's
 };
 
 }  // namespace kinsock

@@ -2,6 +2,7 @@
 #ifndef KINSOCK_SERVER_VM_SPEC_H_
 #define KINSOCK_SERVER_VM_SPEC_H_
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -42,10 +43,12 @@ struct VmSpec {
   std::string vhost_user_socket;  // empty: "<runtime dir>/vms/<id>/vhost.sock"
   bool has_uds = false;           // a host side on UNIX sockets was asked for
   std::string uds_path;
-  std::optional<VsockProxy> vsock_proxy;  // one on AF_VSOCK; excludes the other
-  std::vector<std::string> groups;  // empty: kDefaultGroup
-  uint32_t queue_size = 0;          // 0: kDefaultQueueSize
-  uint32_t tx_buffer_bytes = 0;     // 0: kDefaultTxBufferBytes
+  std::optional<VsockProxy> vsock_proxy;    // one on AF_VSOCK; excludes the other
+  std::vector<std::string> groups;          // empty: kDefaultGroup
+  uint32_t queue_size = 0;                  // 0: kDefaultQueueSize
+  uint32_t tx_buffer_bytes = 0;             // 0: kDefaultTxBufferBytes
+  std::optional<bool> allow_seqpacket;      // none: true
+  std::chrono::milliseconds orphan_ttl{0};  // 0: stays without a VMM
   friend bool operator==(const VmSpec&, const VmSpec&) = default;
 };
 

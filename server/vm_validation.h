@@ -2,6 +2,7 @@
 #ifndef KINSOCK_SERVER_VM_VALIDATION_H_
 #define KINSOCK_SERVER_VM_VALIDATION_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -26,6 +27,8 @@ inline constexpr uint32_t kMinQueueSize = 2;
 inline constexpr uint32_t kMaxQueueSize = 32768;          // virtio 1.3, section 2.7: the largest split virtqueue
 inline constexpr uint32_t kMinTxBufferBytes = 1024;       // below, a window costs more packets than it carries
 inline constexpr uint32_t kMaxTxBufferBytes = 64u << 20;  // DeviceLimits::max_buffered_bytes: one connection's share
+// Longer than any absence of a VMM that is meant to end.
+inline constexpr std::chrono::hours kMaxOrphanTtl{30 * 24};
 inline constexpr size_t kMaxRequestIdBytes = 64;
 // Of AF_VSOCK on the host, for one VM: each costs a descriptor, of which a VM otherwise has some fifteen.
 inline constexpr size_t kMaxListenPorts = 64;

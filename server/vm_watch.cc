@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "server/error.h"
@@ -62,6 +63,7 @@ void VmWatch::Begin() {
 
 absl::Status VmWatch::Subscribe() {
   KINSOCK_ASSIGN_OR_RETURN(bookmark_interval_, BookmarkInterval(request_));
+  KINSOCK_ASSIGN_OR_RETURN(filter_, VmFilter::Parse(request_.filter()));
   uint64_t after = hub_.head();
   if (request_.resource_version().empty()) {
     initial_ = manager_.Snapshot();
@@ -107,23 +109,47 @@ void VmWatch::Pump() {
 absl::Status VmWatch::Collect(std::vector<Item>& batch) {
   if (initial_ != nullptr) {
     while (next_initial_ < initial_->size() && batch.size() < kBatch) {
-      batch.push_back({VmEvent{VmEvent::Type::kAdded, (*initial_)[next_initial_++]},
-                       v1::WatchVmsResponse::TYPE_UNSPECIFIED, 0, true});
+      VmEvent event{VmEvent::Type::kAdded, (*initial_)[next_initial_++]};
+      if (Tell(event)) batch.push_back({std::move(event), v1::WatchVmsResponse::TYPE_UNSPECIFIED, 0, true});
     }
     if (next_initial_ < initial_->size()) return absl::OkStatus();
     initial_ = nullptr;
     batch.push_back({std::nullopt, v1::WatchVmsResponse::SYNCED, subscription_->cursor(), false});
     return absl::OkStatus();
   }
-  KINSOCK_ASSIGN_OR_RETURN(std::vector<VmEvent> events, subscription_->Take(kBatch));
-  for (VmEvent& event : events) {
-    const uint64_t version = event.vm->version;
-    batch.push_back({std::move(event), v1::WatchVmsResponse::TYPE_UNSPECIFIED, version, false});
+  // Until there is something to send, or nothing more: then the hub calls.
+  while (batch.empty()) {
+    KINSOCK_ASSIGN_OR_RETURN(std::vector<VmEvent> events, subscription_->Take(kBatch));
+    if (events.empty()) break;
+    for (VmEvent& event : events) {
+      const uint64_t version = event.vm->version;
+      if (Tell(event)) batch.push_back({std::move(event), v1::WatchVmsResponse::TYPE_UNSPECIFIED, version, false});
+    }
   }
   if (std::exchange(bookmark_due_, false) && batch.empty()) {
     batch.push_back({std::nullopt, v1::WatchVmsResponse::BOOKMARK, subscription_->cursor(), false});
   }
   return absl::OkStatus();
+}
+
+// Whether the client is to hear of it; makes it what it is to the client.
+bool VmWatch::Tell(VmEvent& event) {
+  if (filter_.matches_all()) return true;
+  const size_t vm = absl::Hash<std::string>()(event.vm->definition->uid);
+  const bool resumed = !request_.resource_version().empty();
+  if (event.type != VmEvent::Type::kDeleted && filter_.Matches(*event.vm)) {
+    const bool known = !told_.insert(vm).second;
+    const bool known_not = told_not_.erase(vm) > 0;
+    if (!known && (known_not || !resumed)) event.type = VmEvent::Type::kAdded;
+    if (known) event.type = VmEvent::Type::kModified;
+    return true;
+  }
+  const bool gone = event.type == VmEvent::Type::kDeleted;
+  const bool may_be_known = told_.erase(vm) > 0 || (resumed && told_not_.count(vm) == 0);
+  if (gone) told_not_.erase(vm);
+  if (!gone && resumed) told_not_.insert(vm);
+  event.type = VmEvent::Type::kDeleted;
+  return may_be_known;
 }
 
 void VmWatch::ArmBookmark() {

@@ -11,12 +11,14 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "api/kinsock/v1/vm_service.pb.h"
 #include "api/kinsock/v1/watch.pb.h"
 #include "base/event_loop.h"
 #include "base/mutex.h"
 #include "server/event_hub.h"
+#include "server/vm_filter.h"
 #include "server/vm_manager.h"
 #include "server/watch_quota.h"
 
@@ -61,6 +63,7 @@ class VmWatch final : public grpc::ServerWriteReactor<v1::WatchVmsResponse>,
   void Begin();
   absl::Status Subscribe();
   void Pump();
+  bool Tell(VmEvent& event);
   absl::Status Collect(std::vector<Item>& batch);
   void ArmBookmark();
   void Stop();
@@ -81,6 +84,10 @@ class VmWatch final : public grpc::ServerWriteReactor<v1::WatchVmsResponse>,
   std::unique_ptr<EventHub::Subscription> subscription_;
   VmManager::SnapshotList initial_;  // null: there is none, or all of it was sent
   size_t next_initial_ = 0;
+  VmFilter filter_;
+  // With a filter: the VMs (hashes of their uids) that the client knows of; 16,384 at most, some 20 bytes each. In a
+  // watch that was resumed, also those of which it was said that they do not match.
+  absl::flat_hash_set<size_t> told_, told_not_;
   bool writing_ = false;  // a batch is out
   bool bookmark_due_ = false;
   std::optional<EventLoop::TimerId> bookmark_timer_;

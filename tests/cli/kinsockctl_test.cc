@@ -138,6 +138,28 @@ TEST_F(KinsockctlTest, AFileOfVmsIsApplied) {
   EXPECT_EQ(Ctl({"vm", "apply", "-f", daemon_ / "none.yaml"}).code, 2);
 }
 
+TEST_F(KinsockctlTest, AVmIsDrainedAndResumed) {
+  ASSERT_EQ(Ctl({"vm", "create", "web"}).code, 0);
+  EXPECT_THAT(Ctl({"vm", "drain", "web", "--reset-after", "30s"}).out, HasSubstr("web   DRAINED "));
+  EXPECT_EQ(Ctl({"vm", "wait", "web", "--for=DRAINED"}).code, 0);
+  EXPECT_THAT(Ctl({"vm", "resume", "web"}).out, HasSubstr("web   LISTENING "));
+  EXPECT_EQ(Ctl({"vm", "drain", "web", "--reset-after", "soon"}).code, 2);
+  EXPECT_EQ(Ctl({"vm", "resume", "nope"}).code, 3);
+  EXPECT_THAT(Ctl({"vm", "reset", "web"}).out, HasSubstr("web   LISTENING "));
+  EXPECT_EQ(Ctl({"vm", "delete", "web", "--drain-timeout", "10s"}).out, "vms/web deleted\n");
+}
+
+TEST_F(KinsockctlTest, AListShowsWhatMatches) {
+  ASSERT_EQ(Ctl({"vm", "create", "a", "--labels", "tier=web"}).code, 0);
+  ASSERT_EQ(Ctl({"vm", "create", "b", "--labels", "tier=db"}).code, 0);
+  EXPECT_EQ(Ctl({"vm", "list", "--filter", "labels.tier = db", "-o", "name"}).out, "vms/b\n");
+  const Outcome bad = Ctl({"vm", "list", "--filter", "tier = db"});
+  EXPECT_EQ(bad.code, 1);
+  EXPECT_THAT(bad.error, HasSubstr("  --filter at byte 1: \"tier\" is no field"));
+  EXPECT_EQ(Ctl({"vm", "wait", "a", "--for=DriverReady=false"}).code, 0);
+  EXPECT_EQ(Ctl({"vm", "wait", "a", "--for=DriverReady=maybe"}).code, 2);
+}
+
 TEST_F(KinsockctlTest, JsonIsThatOfTheApi) {
   ASSERT_EQ(Ctl({"vm", "create", "a", "--cid", "auto"}).code, 0);
   v1::Vm vm;

@@ -77,6 +77,17 @@ TEST_F(SwitchTest, OtherGroupsConcernTheNextConnection) {
   EXPECT_EQ(Decide(From3To(9)).reason, CloseReason::kPeerGone);
 }
 
+TEST_F(SwitchTest, ADrainingEndBeginsNothingAndGoesOnWithWhatItHas) {
+  for (const std::shared_ptr<FakePort>& end : {asker_, teller_}) {
+    end->set_draining(true);
+    EXPECT_EQ(Decide(From3To(4)).reason, CloseReason::kDrain);
+    EXPECT_EQ(Decide(From3To(2)).action, end == asker_ ? Action::kReset : Action::kDeliver);
+    EXPECT_EQ(Decide(From3To(4, VIRTIO_VSOCK_OP_CREDIT_UPDATE)).action, Action::kDeliver);
+    end->set_draining(false);
+    EXPECT_EQ(Decide(From3To(4)).action, Action::kDeliver);
+  }
+}
+
 TEST_F(SwitchTest, NobodyIsAReset) {
   for (const uint64_t cid : {0, 1, 3, 9}) {
     const Decision decision = Decide(From3To(cid));

@@ -221,7 +221,7 @@ TEST(ConnectionConversionTest, AnEndWhoseVmIsGoneKeepsItsCid) {
 }
 
 TEST(ConnectionConversionTest, EveryReasonButNoneIsOneOfTheApi) {
-  for (int i = 1; i <= static_cast<int>(CloseReason::kAdminReset); ++i) {
+  for (int i = 1; i <= static_cast<int>(CloseReason::kTransportReset); ++i) {
     FlowInfo flow;
     flow.close_reason = static_cast<CloseReason>(i);
     const v1::Connection connection = ToProto(flow, {nullptr, nullptr}, "i");

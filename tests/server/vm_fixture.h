@@ -32,6 +32,13 @@ class VmFixture : public ::testing::Test {
     return Call(&v1::VmService::Stub::ApplyVm, request, vm);
   }
 
+  grpc::Status Drain(const v1::DrainVmRequest& request, v1::Vm* vm = nullptr) {
+    return Call(&v1::VmService::Stub::DrainVm, request, vm);
+  }
+  grpc::Status Resume(const v1::ResumeVmRequest& request, v1::Vm* vm = nullptr) {
+    return Call(&v1::VmService::Stub::ResumeVm, request, vm);
+  }
+
   v1::Vm Get(const std::string& id) {
     v1::Vm vm;
     EXPECT_TRUE(daemon_.Get("vms/" + id, &vm).ok());

@@ -12,9 +12,10 @@ class VmLifecycleTest : public ::testing::Test {
  protected:
   VmLifecycleTest() { BeginProvisioning(vm_, Now()); }
 
-  void Device(DeviceState state, const std::string& error = "") {
+  void Device(DeviceState state, const std::string& error = "", DrainState drain = DrainState::kNone) {
     DeviceStatus status;
     status.state = state;
+    status.drain = drain;
     status.front_end.pid = 77;
     status.last_error = error;
     ++second_;
@@ -76,6 +77,17 @@ TEST_F(VmLifecycleTest, BothConditionsAreAlwaysNamed) {
   BeginDeleting(vm_, Now());
   EXPECT_EQ(vm_.state, VmState::kDeleting);
   EXPECT_STREQ(connected().reason, "Deleting");
+}
+
+TEST_F(VmLifecycleTest, ADrainHidesTheStateButNotTheConditions) {
+  Device(DeviceState::kActive, "", DrainState::kDraining);
+  EXPECT_EQ(vm_.state, VmState::kDraining);
+  EXPECT_TRUE(ready().holds);
+  Device(DeviceState::kListening, "", DrainState::kDrained);
+  EXPECT_EQ(vm_.state, VmState::kDrained);
+  EXPECT_FALSE(connected().holds);
+  Device(DeviceState::kListening);
+  EXPECT_EQ(vm_.state, VmState::kListening);
 }
 
 }  // namespace

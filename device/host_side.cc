@@ -181,6 +181,10 @@ void HostSide::Connect(UniqueFd program, uint32_t guest_port) {
     env_.rx.port_stats().CountConnect(Direction::kIn, CloseReason::kDrain);
     return;
   }
+  if (!env_.routes.MayConnect(kHostCid, env_.rx.cid(), guest_port)) {
+    env_.rx.port_stats().CountConnect(Direction::kIn, CloseReason::kPolicyDenied);
+    return;
+  }
   if (transient_flows() >= static_cast<int>(env_.limits.max_pending_connections)) {
     env_.stats.from_guest_limited_pending_connections.Add();
     env_.rx.port_stats().CountConnect(Direction::kIn, CloseReason::kQuota);

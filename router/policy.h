@@ -52,8 +52,8 @@ struct PolicySelector {
 
 // One rule about who may connect to whom. Plain value, said by the control plane.
 struct Policy {
-  std::string name;             // unique in its network
-  int32_t priority = 0;         // lower ones are asked first; among equals, by name
+  std::string name;      // unique in its network
+  int32_t priority = 0;  // lower ones are asked first; among equals, by name
   bool allow = false;
   bool reset_existing = false;  // ends connections that exist when it, or what takes its place, denies them
   PolicySelector from;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "router/cid.h"
@@ -23,8 +24,11 @@ struct PolicyChange {
   std::shared_ptr<const PolicySet> after;
   absl::flat_hash_map<Cid, Vm> vms;
 
+  // Whether any policy, of those before or after, ends connections that exist.
+  bool ResetsExisting() const { return before->resets_existing() || after->resets_existing(); }
+
   // Whether a connection that was made before is to end now: it is denied, and either was not before, or by a policy
-  // that says so. kHostCid is the host. Only to be asked if some policy of the change resets what exists.
+  // that says so. kHostCid is the host. Only asked if ResetsExisting().
   bool Revokes(Cid from, Cid to, uint32_t port) const {
     const Vm* ends[2] = {nullptr, nullptr};
     for (const auto& [end, cid] : {std::pair(&ends[0], from), std::pair(&ends[1], to)}) {

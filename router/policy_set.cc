@@ -39,6 +39,8 @@ RangeIndex IndexPorts(const Policies& policies) {
 
 PolicySet::PolicySet(Policies policies, DefaultPolicy otherwise, std::shared_ptr<DefaultHits> hits)
     : policies_(InOrder(std::move(policies))),
+      resets_existing_(
+          std::any_of(policies_.begin(), policies_.end(), [](const auto& policy) { return policy->reset_existing; })),
       otherwise_(otherwise),
       hits_(std::move(hits)),
       from_(Selectors(policies_, &Policy::from)),
@@ -46,10 +48,8 @@ PolicySet::PolicySet(Policies policies, DefaultPolicy otherwise, std::shared_ptr
       ports_(IndexPorts(policies_)) {}
 
 std::shared_ptr<const PolicySubject> PolicySet::Identify(const VmIdentity& identity) const {
-  return std::make_shared<const PolicySubject>(PolicySubject{.set = shared_from_this(),
-                                                             .groups = identity.groups,
-                                                             .from = from_.Match(identity),
-                                                             .to = to_.Match(identity)});
+  return std::make_shared<const PolicySubject>(PolicySubject{
+      .set = shared_from_this(), .groups = identity.groups, .from = from_.Match(identity), .to = to_.Match(identity)});
 }
 
 PolicyVerdict PolicySet::Decide(const PolicySubject* from, const PolicySubject* to, uint32_t port) const {

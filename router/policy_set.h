@@ -41,8 +41,8 @@ struct PolicyVerdict {
 
 // All policies of a network, made ready for quick answers: which VM is whose business is found out once for each VM
 // (Identify), on the control plane. What is left to do for a connection is to find the first number that three sets of
-// bits have in common, 64 policies at a time: those about the one end, about the other, and about the port. A packet of a
-// connection that exists asks nothing.
+// bits have in common, 64 policies at a time: those about the one end, about the other, and about the port. A packet of
+// a connection that exists asks nothing.
 //
 // Immutable: a change makes a new set. Any thread.
 class PolicySet : public std::enable_shared_from_this<PolicySet> {
@@ -64,6 +64,8 @@ class PolicySet : public std::enable_shared_from_this<PolicySet> {
 
   // In the order in which they are asked.
   const std::vector<std::shared_ptr<const Policy>>& policies() const { return policies_; }
+  // Whether one of them ends connections that exist.
+  bool resets_existing() const { return resets_existing_; }
   DefaultPolicy otherwise() const { return otherwise_; }
   const DefaultHits& default_hits() const { return *hits_; }
 
@@ -71,6 +73,7 @@ class PolicySet : public std::enable_shared_from_this<PolicySet> {
   bool AllowedByDefault(const PolicySubject* from, const PolicySubject* to) const;
 
   const std::vector<std::shared_ptr<const Policy>> policies_;
+  const bool resets_existing_;
   const DefaultPolicy otherwise_;
   const std::shared_ptr<DefaultHits> hits_;
   const SelectorIndex from_;

@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "router/policy.h"
+#include "router/group_set.h"
 #include "server/text.h"
 #include "server/vm_validation.h"
 

@@ -47,6 +47,7 @@ DeviceSpec MakeDeviceSpec(DeviceId device, const VmSnapshot& vm, VmSockets& sock
   out.cid = vm.status.cid;
   out.groups = spec.groups;
   if (out.groups.empty()) out.groups.push_back(VmSpec::kDefaultGroup);
+  out.labels = vm.definition->labels;
   out.vhost_user_listener = sockets.TakeVhostUserListener();
   out.host_listener = sockets.TakeHostListener();
   out.host = MakeHostAddress(vm, registry);

@@ -95,11 +95,13 @@ void VmManager::Commit(Vm& vm, std::shared_ptr<const VmDefinition> next, bool va
     return done(VmSnapshotPtr(std::move(would_be)));
   }
   std::vector<std::string> groups = EffectiveGroups(next->spec);
-  const bool other_groups = groups != EffectiveGroups(vm.now->definition->spec);
+  const VmDefinition& current = *vm.now->definition;
+  // What policies go by.
+  const bool other_identity = groups != EffectiveGroups(current.spec) || next->labels != current.labels;
   const int64_t generation = next->generation;
   Log(LogLevel::kInfo, "vm.updated").With("vm", next->name()).With("generation", generation);
   VmStatus status = vm.now->status;
-  if (!other_groups) {
+  if (!other_identity) {
     // An earlier change may still be on its way to the reactors.
     if (vm.changes_under_way == 0) status.observed_generation = generation;
     Publish(vm, VmEvent::Type::kModified, std::move(next), std::move(status));
@@ -107,9 +109,10 @@ void VmManager::Commit(Vm& vm, std::shared_ptr<const VmDefinition> next, bool va
     return done(vm.now);
   }
   ++vm.changes_under_way;
+  std::map<std::string, std::string> labels = next->labels;
   Publish(vm, VmEvent::Type::kModified, std::move(next), std::move(status));
   ArmOrphan(vm);
-  pool_.SetGroups(vm.device, std::move(groups),
+  pool_.SetIdentity(vm.device, std::move(groups), std::move(labels),
                   [this, device = vm.device, id = vm.now->definition->id, done = std::move(done)]() mutable {
                     Vm* changed = Find(device);
                     if (changed == nullptr) return done(VmNotFound(id));

@@ -28,6 +28,10 @@ class PoolBackend final : public Backend {
   DeviceStatus Status(const Vm& vm) override;
   void Settle() override { Flows(); }
 
+  // Return when every reactor goes by it.
+  void SetPolicies(NetworkId network, DefaultPolicy otherwise, std::vector<std::shared_ptr<const Policy>> policies);
+  void SetIdentity(const Vm& vm, std::vector<std::string> groups, std::map<std::string, std::string> labels);
+
   // The pool goes, whatever is under way.
   void ShutDown();
 

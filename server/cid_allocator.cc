@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/cid_allocator.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
@@ -20,9 +23,9 @@ absl::StatusOr<Cid> CidAllocator::Allocate(const CidRequest& request, std::strin
   absl::StatusOr<Cid> cid = Peek(request, holder);
   if (!cid.ok()) return cid;
   if (const auto before = taken_.find(*cid); before != taken_.end()) resting_.erase({before->second.free_at, *cid});
-  taken_[*cid] = {std::string(holder), false, {}};
-  if (request.kind == CidRequest::Kind::kAutomatic) last_automatic_ = *cid;
-  if (request.kind == CidRequest::Kind::kRange) last_in_range_ = *cid;
+  taken_[*cid] = {std::string(holder), false, {}, ""};
+  if (request.kind == CidRequest::Kind::kAutomatic) cursors_.automatic = *cid;
+  if (request.kind == CidRequest::Kind::kRange) cursors_.in_range = *cid;
   return cid;
 }
 
@@ -35,11 +38,11 @@ absl::StatusOr<Cid> CidAllocator::Peek(const CidRequest& request, std::string_vi
     case CidRequest::Kind::kFixed:
       return Fixed(request.first, holder);
     case CidRequest::Kind::kRange:
-      return NextFree(request.first, request.last, last_in_range_);
+      return NextFree(request.first, request.last, cursors_.in_range);
     case CidRequest::Kind::kAutomatic:
       break;
   }
-  return NextFree(kFirstAutomatic, kLastAutomatic, last_automatic_);
+  return NextFree(kFirstAutomatic, kLastAutomatic, cursors_.automatic);
 }
 
 absl::StatusOr<Cid> CidAllocator::Fixed(Cid cid, std::string_view holder) const {
@@ -88,12 +91,49 @@ absl::StatusOr<Cid> CidAllocator::NextFree(Cid first, Cid last, Cid after) const
       .Quota("cid range", "every CID of the range is taken or rests");
 }
 
-void CidAllocator::Release(Cid cid) {
+bool CidAllocator::Claim(Cid cid, std::string_view holder) {
+  const auto [found, is_new] = taken_.try_emplace(cid);
+  Entry& entry = found->second;
+  if (!is_new && !entry.resting) {
+    if (entry.holder == holder) return true;
+    entry.heir = holder;
+    return false;
+  }
+  if (entry.resting) resting_.erase({entry.free_at, cid});
+  entry = {std::string(holder), false, {}, ""};
+  return true;
+}
+
+void CidAllocator::Rest(Cid cid, std::string_view holder, std::chrono::nanoseconds left) {
+  if (left <= std::chrono::nanoseconds(0)) return;
+  const auto [found, is_new] = taken_.try_emplace(cid);
+  if (!is_new) return;
+  // A wall clock that was set back would have it rest for ever.
+  const MonotonicTime free_at = clock_.Now() + std::min<std::chrono::nanoseconds>(left, kRest);
+  found->second = {std::string(holder), true, free_at, ""};
+  resting_.insert({free_at, cid});
+}
+
+bool CidAllocator::IsHeld(Cid cid, std::string_view holder) const {
   const auto entry = taken_.find(cid);
-  if (entry == taken_.end() || entry->second.resting) return;
-  entry->second.resting = true;
-  entry->second.free_at = clock_.Now() + kRest;
-  resting_.insert({entry->second.free_at, cid});
+  return entry != taken_.end() && !entry->second.resting && entry->second.holder == holder;
+}
+
+void CidAllocator::Release(Cid cid, std::string_view holder) {
+  const auto found = taken_.find(cid);
+  if (found == taken_.end() || found->second.resting) return;
+  Entry& entry = found->second;
+  if (entry.holder != holder) {
+    if (entry.heir == holder) entry.heir.clear();
+    return;
+  }
+  if (!entry.heir.empty()) {
+    entry.holder = std::exchange(entry.heir, std::string());
+    return;
+  }
+  entry.resting = true;
+  entry.free_at = clock_.Now() + kRest;
+  resting_.insert({entry.free_at, cid});
 }
 
 size_t CidAllocator::resting() {

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "router/cid.h"
+#include "server/saved_state.h"
 #include "server/vm_spec.h"
 
 namespace kinsock {
@@ -22,6 +23,8 @@ namespace kinsock {
 //
 //     free -> allocated -> resting (kRest) -> free
 //                 ^-----------'  by a VM of the same name: it is the same machine to its peers
+//
+// A VM whose CID somebody else has, by the configuration file, waits for it (Claim).
 //
 // Thread: main.
 class CidAllocator {
@@ -52,17 +55,30 @@ class CidAllocator {
   // What Allocate() would answer, without taking it.
   absl::StatusOr<Cid> Peek(const CidRequest& request, std::string_view holder);
 
-  // Gives an allocated CID back, to rest.
-  void Release(Cid cid);
+  // The CID of a VM that was there before the daemon was: `holder` has it from here on, whether it rested or not.
+  // False: somebody else has it; it becomes `holder`'s when that is released, and nobody else's.
+  bool Claim(Cid cid, std::string_view holder);
+  // `cid` was `holder`'s and rests for as long again, at most kRest.
+  void Rest(Cid cid, std::string_view holder, std::chrono::nanoseconds left);
+
+  bool IsHeld(Cid cid, std::string_view holder) const;
+
+  // Gives what `holder` has of the CID back: it rests, or goes to the one who waits for it; or `holder` waits no more.
+  void Release(Cid cid, std::string_view holder);
 
   // CIDs that rest now.
   size_t resting();
+
+  // Where the next choice begins.
+  CidCursors cursors() const { return cursors_; }
+  void set_cursors(const CidCursors& cursors) { cursors_ = cursors; }
 
  private:
   struct Entry {
     std::string holder;
     bool resting = false;
     MonotonicTime free_at;
+    std::string heir;  // waits for it; empty: nobody
   };
 
   absl::StatusOr<Cid> Fixed(Cid cid, std::string_view holder) const;
@@ -72,8 +88,7 @@ class CidAllocator {
   const Clock& clock_;
   std::map<Cid, Entry> taken_;                       // allocated or resting
   std::set<std::pair<MonotonicTime, Cid>> resting_;  // by the time it becomes free
-  Cid last_automatic_ = kFirstAutomatic - 1;
-  Cid last_in_range_ = 0;
+  CidCursors cursors_;
 };
 
 }  // namespace kinsock

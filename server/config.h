@@ -29,6 +29,7 @@ struct Config {
   std::vector<TcpEndpoint> api_tcp;           // only with `tls`
   TlsFiles tls;
   RoleRules api_roles;
+  std::string state_dir;                      // empty: nothing outlives the daemon
   size_t reactors = 1;
   std::chrono::microseconds poll{0};  // how long a reactor looks for work before it sleeps; 0: not at all
   LogFormat log_format = LogFormat::kKeyValue;

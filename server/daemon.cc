@@ -9,16 +9,19 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
+#include "router/cid.h"
 #include "server/error.h"
 #include "server/log.h"
 #include "server/peer.h"
 #include "server/runtime_dir.h"
+#include "server/saved_state.h"
 #include "server/socket_path.h"
 #include "server/unique_id.h"
 #include "server/vm_refusals.h"
@@ -47,6 +50,14 @@ std::string DescribeFault(const ConfiguredVm& vm, const absl::Status& status) {
   });
 }
 
+std::set<Cid> FixedCids(const std::vector<ConfiguredVm>& vms) {
+  std::set<Cid> cids;
+  for (const ConfiguredVm& vm : vms) {
+    if (vm.creation.spec.cid.kind == CidRequest::Kind::kFixed) cids.insert(vm.creation.spec.cid.first);
+  }
+  return cids;
+}
+
 }  // namespace
 
 Daemon::Daemon(Config config)
@@ -72,12 +83,18 @@ Daemon::~Daemon() {
 absl::Status Daemon::Start() {
   KINSOCK_RETURN_IF_ERROR(signals_.Start());
   KINSOCK_RETURN_IF_ERROR(BindApi());
+  KINSOCK_ASSIGN_OR_RETURN(SavedState saved, OpenState());
+  KINSOCK_RETURN_IF_ERROR(CheckNames(saved));
   pool_ = std::make_unique<ReactorPool>(
       loop_, ReactorPool::Options{.reactors = config_.reactors, .max_spin = config_.poll},
       [this](DeviceId device, const DeviceStatus& status) { manager_->OnDeviceStatus(device, status); });
-  manager_ = std::make_unique<VmManager>(loop_, Clock::Monotonic(), *pool_, hub_, sockets_, RuntimeDir());
+  manager_ =
+      std::make_unique<VmManager>(loop_, Clock::Monotonic(), *pool_, hub_, sockets_,
+                                  store_ != nullptr ? static_cast<VmJournal&>(*store_) : no_journal_, RuntimeDir());
   snapshots_ = std::make_unique<FlowSnapshots>(*pool_);
+  manager_->Restore(std::move(saved), FixedCids(config_.vms));
   KINSOCK_RETURN_IF_ERROR(CreateConfiguredVms());
+  ServeSavedVms();
   KINSOCK_RETURN_IF_ERROR(StartApi());
   Log(LogLevel::kInfo, "daemon.started")
       .With("vms", static_cast<int64_t>(manager_->size()))
@@ -99,6 +116,34 @@ absl::Status Daemon::BindApi() {
     api_sockets_.push_back({BoundSocket::WithoutFile(std::move(listener)), ApiSocket::Kind::kTcp});
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<SavedState> Daemon::OpenState() {
+  if (config_.state_dir.empty()) return SavedState();
+  KINSOCK_ASSIGN_OR_RETURN(store_, StateStore::Open(loop_, config_.state_dir));
+  SavedState saved = store_->TakeSaved();
+  Log(LogLevel::kInfo, store_->is_new() ? "state.new" : "state.opened")
+      .With("file", store_->path())
+      .With("vms", static_cast<int64_t>(saved.vms.size()));
+  return saved;
+}
+
+// Two VMs cannot have one name, and neither is to be lost for the other.
+absl::Status Daemon::CheckNames(const SavedState& saved) const {
+  std::set<std::string> names;
+  for (const SavedVm& vm : saved.vms) names.insert(vm.definition->id);
+  std::vector<std::string> faults;
+  for (const ConfiguredVm& vm : config_.vms) {
+    if (names.count(vm.creation.id) == 0) continue;
+    faults.push_back(absl::StrCat(vm.origin, ": name: \"", vm.creation.id,
+                                  "\" is that of a VM which was created through "
+                                  "the API and is kept in ",
+                                  store_->path(),
+                                  "; give this one another name, or start "
+                                  "without it and delete the other"));
+  }
+  if (faults.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrJoin(faults, "\n"));
 }
 
 absl::Status Daemon::BindApiSocket(const std::string& path, bool view_only) {
@@ -149,7 +194,9 @@ absl::Status Daemon::CreateConfiguredVms() {
   size_t left = config_.vms.size();
   std::vector<std::string> faults;
   for (const ConfiguredVm& vm : config_.vms) {
-    manager_->Create(vm.creation, [&](absl::StatusOr<VmSnapshotPtr> result) {
+    VmCreation creation = vm.creation;
+    creation.configured = true;
+    manager_->Create(std::move(creation), [&](absl::StatusOr<VmSnapshotPtr> result) {
       --left;
       if (!result.ok()) faults.push_back(DescribeFault(vm, result.status()));
     });
@@ -157,6 +204,12 @@ absl::Status Daemon::CreateConfiguredVms() {
   while (left > 0) loop_.RunOnce(std::chrono::milliseconds(1000));
   if (faults.empty()) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrJoin(faults, "\n"));
+}
+
+void Daemon::ServeSavedVms() {
+  bool served = false;
+  manager_->ServeRestored([&served] { served = true; });
+  while (!served) loop_.RunOnce(std::chrono::milliseconds(1000));
 }
 
 absl::Status Daemon::StartApi() {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "base/event_loop.h"
 #include "server/access.h"
 #include "server/admin_service.h"
@@ -23,6 +24,8 @@
 #include "server/process.h"
 #include "server/reactor_pool.h"
 #include "server/socket_registry.h"
+#include "server/state_store.h"
+#include "server/vm_journal.h"
 #include "server/vm_manager.h"
 #include "server/vm_service.h"
 
@@ -30,7 +33,8 @@ namespace kinsock {
 
 // All of kinsockd, put together and taken apart in the reverse order.
 //
-//     Start:  lock and bind the API sockets - reactors - VMs of the configuration - gRPC - accept - READY
+//     Start:  lock and bind the API sockets - state file - reactors - VMs of the configuration, then those of the
+//             state file - gRPC - accept - READY
 //     Stop:   no new API connections - watches end - calls finish - gRPC gone - sockets removed - reactors joined
 //
 // Nothing is made before the API sockets are ours: a second daemon is refused before it touches anything.
@@ -61,10 +65,13 @@ class Daemon {
   };
 
   absl::Status BindApi();
+  absl::StatusOr<SavedState> OpenState();
+  absl::Status CheckNames(const SavedState& saved) const;
   absl::Status BindApiSocket(const std::string& path, bool view_only);
   Role RoleOnViewSocket(const Peer& peer) const;
   absl::StatusOr<Caller> Identify(ApiSocket::Kind kind, int fd) const;
   absl::Status CreateConfiguredVms();
+  void ServeSavedVms();
   absl::Status StartApi();
   void ReturnMemoryFromTimeToTime();
   DaemonInfo Look();
@@ -84,6 +91,8 @@ class Daemon {
   std::vector<ApiSocket> api_sockets_;
   ApiConnections api_connections_;
   Access access_;
+  NoJournal no_journal_;
+  std::unique_ptr<StateStore> store_;  // null: memory only
   EventHub hub_;
   std::unique_ptr<ReactorPool> pool_;
   std::unique_ptr<VmManager> manager_;

@@ -44,6 +44,7 @@ struct Flags {
   std::vector<std::string> api_view;
   std::vector<std::string> api_roles;
   TlsFiles tls;
+  std::string state_dir;
   std::string reactors = "auto";
   uint32_t poll_us = 20;  // docs/adr/0010-polling.md
   std::string log_format = "kv";
@@ -97,6 +98,10 @@ void Declare(CLI::App& app, Flags& flags) {
          "and group open the sockets to other users, whose role is then asked for")
       ->option_text("ROLE=WHO")
       ->allow_extra_args(false);
+  app.add_option("--state-dir", flags.state_dir,
+                 "Where VMs that are created through the API are kept, so that they are there again after a restart; "
+                 "by default they are not (docs/state.md)")
+      ->option_text("DIR");
   app.add_option("--reactors", flags.reactors, "Threads that move packets; auto: one for two CPUs, at most 4")
       ->option_text("N|auto");
   app.add_option("--poll-us", flags.poll_us,
@@ -254,6 +259,7 @@ absl::StatusOr<Config> Interpret(const Flags& flags) {
       config.api_tcp = std::move(file->api_tcp);
       config.tls = std::move(file->tls);
       config.api_roles = std::move(file->api_roles);
+      config.state_dir = std::move(file->state_dir);
     } else {
       faults.emplace_back(file.status().message());
     }
@@ -263,6 +269,7 @@ absl::StatusOr<Config> Interpret(const Flags& flags) {
   ParseReactors(flags.reactors, config, faults);
   config.poll = std::chrono::microseconds(flags.poll_us);
   ParseApi(flags, config, faults);
+  if (!flags.state_dir.empty()) config.state_dir = UserPath(flags.state_dir);
   if (flags.log_format == "json") {
     config.log_format = LogFormat::kJson;
   } else if (flags.log_format != "kv") {

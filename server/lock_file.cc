@@ -25,14 +25,14 @@ absl::Status Failed(const std::string& path, int error) {
       .With("path", path);
 }
 
-absl::Status Held(const std::string& path, int fd) {
+absl::Status Held(const std::string& path, int fd, const char* guarded) {
   std::array<char, 32> text{};
   const ssize_t length = pread(fd, text.data(), text.size() - 1, 0);
   absl::string_view pid(text.data(), length > 0 ? static_cast<size_t>(length) : 0);
   absl::ConsumeSuffix(&pid, "\n");
   return Error(absl::StatusCode::kFailedPrecondition, "DAEMON_RUNNING",
                absl::StrCat("another kinsockd (pid ", pid, ") holds ", Quoted(path),
-                            "; stop it, or choose another API socket"))
+                            "; stop it, or choose another ", guarded))
       .With("pid", std::string_view(pid.data(), pid.size()));
 }
 
@@ -45,7 +45,7 @@ bool StillNamed(const std::string& path, int fd) {
 
 }  // namespace
 
-absl::StatusOr<LockFile> LockFile::Acquire(const std::string& path) {
+absl::StatusOr<LockFile> LockFile::Acquire(const std::string& path, const char* guarded) {
   // Each further attempt means that a holder went away in between.
   constexpr int kAttempts = 10;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
@@ -53,7 +53,7 @@ absl::StatusOr<LockFile> LockFile::Acquire(const std::string& path) {
     lock.fd_.reset(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!lock.fd_.valid()) return Failed(path, errno);
     if (flock(lock.fd_.get(), LOCK_EX | LOCK_NB) != 0) {
-      if (errno == EWOULDBLOCK) return Held(path, lock.fd_.get());
+      if (errno == EWOULDBLOCK) return Held(path, lock.fd_.get(), guarded);
       return Failed(path, errno);
     }
     if (!StillNamed(path, lock.fd_.get())) continue;

@@ -13,7 +13,8 @@ namespace kinsock {
 class LockFile {
  public:
   // FAILED_PRECONDITION DAEMON_RUNNING {pid} when another process holds it; SOCKET_FAILED when the file cannot be made.
-  static absl::StatusOr<LockFile> Acquire(const std::string& path);
+  // `guarded`: what is to be chosen otherwise then.
+  static absl::StatusOr<LockFile> Acquire(const std::string& path, const char* guarded = "API socket");
 
   LockFile() = default;
   LockFile(LockFile&& other) noexcept;

@@ -19,24 +19,33 @@ namespace kinsock {
 
 // What VmManager, in its several files, keeps of a VM. Thread: main.
 struct VmManager::Vm {
-  Vm(DeviceId device_id, VmSockets made) : device(device_id), sockets(std::move(made)) {}
+  explicit Vm(DeviceId device_id) : device(device_id) {}
 
+  bool failed() const { return now->status.state == VmState::kFailed; }
+  // Nothing is being made or written of it: it may be changed.
+  bool settled() const { return served && !writing; }
   bool deleting() const { return now->status.state == VmState::kDeleting; }
 
   // Its deletion has begun, or will when it is drained or made.
-  bool doomed() const { return deleting() || !deleters.empty(); }
+  bool doomed() const { return deleting() || letting_go || !deleters.empty(); }
 
   const DeviceId device;
-  VmSockets sockets;
+  std::optional<VmSockets> sockets;          // none: it is FAILED, and there is no device
   std::shared_ptr<const DeviceStats> stats;  // the device's own
+  WallTime stats_since;
   VmSnapshotPtr now;
-  bool served = false;
+  bool saved = false;          // goes into the journal
+  bool served = false;         // and, if it is saved, written; FAILED ones are as served as they get
+  bool writing = false;        // a mutation is on its way into the journal
+  bool letting_go = false;     // and this is its deletion
   DeviceStatus device_status;  // as last reported
   Done creator;                // waits until it is served
-  // What came while it was being made: runs when it is served, or could not be. Each is a call under way.
+  // What came while it was not settled: runs when it is, or is no more. Each is a call under way.
   std::vector<EventLoop::Task> when_made;
-  int changes_under_way = 0;   // that not all reactors have acknowledged
-  std::vector<Done> deleters;  // wait until it is gone
+  int changes_under_way = 0;  // that not all reactors have acknowledged
+  // Go into the journal with its making, and with its deletion.
+  std::vector<AnsweredRequest> made_for, deleted_for;
+  std::vector<Done> deleters;  // wait until it is gone; none: nobody has asked for that
   // The second in which status events are counted, and the timer that publishes at its end what was held back.
   MonotonicTime second;
   int events_in_second = 0;

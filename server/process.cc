@@ -34,6 +34,7 @@ void PrepareProcess() {
   }
   umask(0007);
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a limit on files is an error of the write
   const sigset_t signals = WatchedSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 }

@@ -13,7 +13,7 @@
 namespace kinsock {
 
 // What the daemon arranges with the machine for its whole life, before it starts a thread: as many descriptors as
-// the hard limit allows, files that only its user and group can use, no death by SIGPIPE, and the signals that
+// the hard limit allows, files that only its user and group can use, no death by SIGPIPE or SIGXFSZ, and the signals that
 // SignalWatch takes blocked in all threads.
 void PrepareProcess();
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/request_table.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -20,10 +21,10 @@ absl::StatusOr<VmSnapshotPtr> RequestTable::Find(const std::string& id, uint64_t
       .With("request_id", id);
 }
 
-void RequestTable::Remember(const std::string& id, uint64_t hash, VmSnapshotPtr result) {
+void RequestTable::Remember(const std::string& id, uint64_t hash, VmSnapshotPtr result, std::chrono::nanoseconds keep) {
   if (by_id_.count(id) > 0) return;
   bytes_ += result->definition->approximate_size();
-  entries_.push_back({id, hash, std::move(result), clock_.Now() + kKeep});
+  entries_.push_back({id, hash, std::move(result), clock_.Now() + std::min<std::chrono::nanoseconds>(keep, kKeep)});
   by_id_[id] = std::prev(entries_.end());
   while (entries_.size() > kMaxEntries || bytes_ > kMaxBytes) ForgetOldest();
 }

@@ -25,9 +25,9 @@ class RequestTable {
   // Long enough for a client that was down over night.
   static constexpr std::chrono::hours kKeep{24};
   // Reached: the oldest is forgotten; its repetition then meets VM_EXISTS, which is safe too.
-  static constexpr size_t kMaxEntries = 10'000;
+  static constexpr size_t kMaxEntries = 100'000;
   // The same in bytes of VM definitions, which a deleted VM leaves to this table alone.
-  static constexpr size_t kMaxBytes = 16u << 20;
+  static constexpr size_t kMaxBytes = 64u << 20;
 
   explicit RequestTable(const Clock& clock) : clock_(clock) {}
 
@@ -35,7 +35,8 @@ class RequestTable {
   // `hash`, that is, was another request.
   absl::StatusOr<VmSnapshotPtr> Find(const std::string& id, uint64_t hash);
 
-  void Remember(const std::string& id, uint64_t hash, VmSnapshotPtr result);
+  // For `keep` from now on, at most kKeep.
+  void Remember(const std::string& id, uint64_t hash, VmSnapshotPtr result, std::chrono::nanoseconds keep = kKeep);
 
  private:
   struct Entry {

@@ -18,6 +18,17 @@ std::string RuntimeRoot() {
   return user != nullptr && user[0] == '/' ? std::string(absl::StripSuffix(user, "/")) : "/run";
 }
 
+std::string StateRoot() {
+  const auto directory = [](const char* variable) -> std::string {
+    const char* const path = std::getenv(variable);
+    return path != nullptr && path[0] == '/' ? std::string(absl::StripSuffix(path, "/")) : "";
+  };
+  if (std::string root = directory("XDG_STATE_HOME"); !root.empty()) return root;
+  // As RuntimeRoot() tells whose daemon it is.
+  const std::string home = directory("HOME");
+  return directory("XDG_RUNTIME_DIR").empty() || home.empty() ? "/var/lib" : home + "/.local/state";
+}
+
 std::string RuntimeDir() { return RuntimeRoot() + "/kinsock"; }
 
 std::string DefaultApiSocket() { return RuntimeDir() + "/api.sock"; }
@@ -25,6 +36,7 @@ std::string DefaultApiSocket() { return RuntimeDir() + "/api.sock"; }
 std::string UserPath(std::string_view text) {
   absl::string_view rest = AbslView(text);
   if (absl::ConsumePrefix(&rest, "%t")) return absl::StrCat(RuntimeRoot(), rest);
+  if (absl::ConsumePrefix(&rest, "%S")) return absl::StrCat(StateRoot(), rest);
   if (text.empty() || text.front() == '/') return std::string(text);
   std::error_code error;
   const std::filesystem::path here = std::filesystem::current_path(error);

@@ -14,14 +14,17 @@ namespace kinsock {
 // systemd's "%t": $XDG_RUNTIME_DIR for a user's daemon, "/run" for the machine's.
 std::string RuntimeRoot();
 
+// systemd's "%S": $XDG_STATE_HOME or ~/.local/state for a user's daemon, "/var/lib" for the machine's.
+std::string StateRoot();
+
 // "<runtime root>/kinsock".
 std::string RuntimeDir();
 
 // "<runtime dir>/api.sock".
 std::string DefaultApiSocket();
 
-// A path from a command line or a file of the user's: a leading "%t" is RuntimeRoot(), and what is relative begins in
-// the current directory. Empty stays empty.
+// A path from a command line or a file of the user's: a leading "%t" is RuntimeRoot(), "%S" is StateRoot(), and
+// what is relative begins in the current directory. Empty stays empty.
 std::string UserPath(std::string_view text);
 
 // The UserPath() in "unix:PATH" or "unix:///PATH". INVALID_ARGUMENT: what is wrong, in words that follow

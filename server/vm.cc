@@ -25,6 +25,8 @@ const char* VmStateName(VmState state) {
       return "DRAINED";
     case VmState::kDeleting:
       return "DELETING";
+    case VmState::kFailed:
+      return "FAILED";
   }
   return "STATE_UNSPECIFIED";
 }

@@ -45,6 +45,7 @@ enum class VmState : uint8_t {
   kDraining,
   kDrained,
   kDeleting,
+  kFailed,
 };
 
 // All that a VM which exists may be in.

@@ -60,6 +60,8 @@ v1::VmStatus::State StateToProto(VmState state) {
       return v1::VmStatus::DRAINED;
     case VmState::kDeleting:
       return v1::VmStatus::DELETING;
+    case VmState::kFailed:
+      return v1::VmStatus::FAILED;
   }
   return v1::VmStatus::STATE_UNSPECIFIED;
 }

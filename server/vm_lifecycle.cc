@@ -75,6 +75,11 @@ void ApplyDeviceStatus(VmStatus& status, const DeviceStatus& device, WallTime no
   }
 }
 
+void BeginFailed(VmStatus& status, const std::string& why, WallTime now) {
+  status.state = VmState::kFailed;
+  NobodyConnected(status, "NotServed", why, now);
+}
+
 void BeginDeleting(VmStatus& status, WallTime now) {
   status.state = VmState::kDeleting;
   NobodyConnected(status, "Deleting", "the VM is being deleted", now);

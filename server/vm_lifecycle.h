@@ -2,6 +2,8 @@
 #ifndef KINSOCK_SERVER_VM_LIFECYCLE_H_
 #define KINSOCK_SERVER_VM_LIFECYCLE_H_
 
+#include <string>
+
 #include "device/device_spec.h"
 #include "server/vm.h"
 
@@ -16,9 +18,11 @@ namespace kinsock {
 //
 //     LISTENING .. SUSPENDED --DrainVm--> DRAINING --no connection left--> DRAINED;  --ResumeVm--> what the device is
 //
-// PROVISIONING: the sockets exist, the reactors do not all know the CID yet.  LISTENING .. DRAINED: what the device
-// reports; the conditions tell the VMM and the driver in all of them.  DELETING: the sockets are gone, connections are
-// being reset.
+// PROVISIONING: the sockets exist, the reactors do not all know the CID yet, or the state file does not know the VM.
+// LISTENING .. DRAINED: what the device reports; the conditions tell the VMM and the driver in all of them.  DELETING:
+// the sockets are gone, connections are being reset.
+// FAILED, not drawn: from PROVISIONING when a VM of an earlier start cannot be served again; left by DeleteVm, or by
+// the next start.
 //
 // Pure functions; they fill `state`, `front_end` and `conditions` and leave the rest of `status` as it is.
 
@@ -27,6 +31,9 @@ void BeginProvisioning(VmStatus& status, WallTime now);
 
 // What the device says of itself, once it is served.
 void ApplyDeviceStatus(VmStatus& status, const DeviceStatus& device, WallTime now);
+
+// It was made by an earlier start of the daemon and cannot be served by this one; `why` is for a person.
+void BeginFailed(VmStatus& status, const std::string& why, WallTime now);
 
 // The device is being taken apart; what it says from here on does not matter.
 void BeginDeleting(VmStatus& status, WallTime now);

@@ -61,12 +61,13 @@ DeviceSpec MakeDeviceSpec(DeviceId device, const VmSnapshot& vm, VmSockets& sock
 }  // namespace
 
 VmManager::VmManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, EventHub& hub, SocketRegistry& sockets,
-                     std::string runtime_dir)
+                     VmJournal& journal, std::string runtime_dir)
     : loop_(loop),
       clock_(clock),
       pool_(pool),
       hub_(hub),
       sockets_(sockets),
+      journal_(journal),
       runtime_dir_(std::move(runtime_dir)),
       cids_(clock),
       requests_(clock),
@@ -107,24 +108,36 @@ void VmManager::CreateOnce(VmCreation creation, Done done) {
   if (!sockets.ok()) return done(sockets.status());
   if (absl::StatusOr<Cid> cid = cids_.Allocate(creation.spec.cid, name); !cid.ok()) return done(cid.status());
 
-  auto vm = std::make_unique<Vm>(next_device_++, *std::move(sockets));
-  vm->creator = std::move(done);
+  Vm& vm = AddVm(Define(creation, true), std::move(status));
+  vm.saved = !creation.configured;
+  NoteRequest(vm, creation.request_id, creation.request_hash, vm.made_for);
+  vm.creator = std::move(done);
+  vm.sockets.emplace(*std::move(sockets));
+  AddDevice(vm, [this, device = vm.device](absl::Status served) { OnServed(device, std::move(served)); });
+}
+
+// A VM that is not served yet. `status`: its CID and its sockets' paths.
+VmManager::Vm& VmManager::AddVm(std::shared_ptr<const VmDefinition> definition, VmStatus status) {
+  auto vm = std::make_unique<Vm>(next_device_++);
+  vm->stats = std::make_shared<DeviceStats>();
+  vm->stats_since = std::chrono::system_clock::now();
+  status.observed_generation = definition->generation;
   auto first = std::make_shared<VmSnapshot>();
-  first->definition = Define(creation, true);
-  status.observed_generation = first->definition->generation;
+  first->definition = std::move(definition);
   first->status = status;
   vm->now = std::move(first);
-  BeginProvisioning(status, std::chrono::system_clock::now());
-
+  BeginProvisioning(status, vm->stats_since);
   Vm& entry = *vm;
   device_ids_[entry.device] = entry.now->definition->id;
   vms_[entry.now->definition->id] = std::move(vm);
   Publish(entry, VmEvent::Type::kAdded, std::move(status));
+  return entry;
+}
+
+void VmManager::AddDevice(Vm& vm, absl::AnyInvocable<void(absl::Status)> done) {
   auto stats = std::make_shared<DeviceStats>();
-  entry.stats = stats;
-  DeviceSpec spec = MakeDeviceSpec(entry.device, *entry.now, entry.sockets, sockets_, std::move(stats));
-  pool_.AddDevice(std::move(spec),
-                  [this, device = entry.device](absl::Status served) { OnServed(device, std::move(served)); });
+  vm.stats = stats;
+  pool_.AddDevice(MakeDeviceSpec(vm.device, *vm.now, *vm.sockets, sockets_, std::move(stats)), std::move(done));
 }
 
 // Everything that can be known before anything is made; finds out the CID.
@@ -143,41 +156,108 @@ void VmManager::OnServed(DeviceId device, absl::Status status) {
   Vm* vm = Find(device);
   if (vm == nullptr) return;
   if (!status.ok()) return OnRemoved(device, status);
-  vm->served = true;
-  PublishStatus(*vm);
-  ArmOrphan(*vm);
-  const std::optional<VsockProxy>& proxy = vm->now->definition->spec.vsock_proxy;
+  JournalEntry entry;
+  if (vm->saved) {
+    entry.put = SavedVm{vm->now->definition, vm->now->status.cid};
+    entry.cursors = cids_.cursors();
+    entry.requests = std::exchange(vm->made_for, {});
+  }
+  Record(*vm, std::move(entry), [this](Vm& made, const absl::Status& written) { OnCreated(made, written); });
+}
+
+void VmManager::OnCreated(Vm& vm, const absl::Status& written) {
+  // Nobody was told of it yet: it has never been.
+  if (!written.ok()) return StartDeleting(vm, written);
+  vm.served = true;
+  PublishStatus(vm);
+  ArmOrphan(vm);
+  const std::optional<VsockProxy>& proxy = vm.now->definition->spec.vsock_proxy;
   Log(LogLevel::kInfo, "vm.created")
-      .With("vm", vm->now->definition->name())
-      .With("cid", vm->now->status.cid)
-      .With("socket", vm->now->status.vhost_user_socket)
-      .With("uds", vm->now->status.uds_path)
+      .With("vm", vm.now->definition->name())
+      .With("cid", vm.now->status.cid)
+      .With("socket", vm.now->status.vhost_user_socket)
+      .With("uds", vm.now->status.uds_path)
       .With("forward_cid", proxy.has_value() ? proxy->forward_cid : 0);
-  const VmSnapshotPtr made = vm->now;
-  Done creator = std::exchange(vm->creator, nullptr);
-  std::vector<EventLoop::Task> when_made = std::exchange(vm->when_made, {});
-  if (!vm->deleters.empty()) StartDeleting(*vm);
+  const VmSnapshotPtr made = vm.now;
+  Done creator = std::exchange(vm.creator, nullptr);
+  if (!vm.deleters.empty()) RecordDeletion(vm);
   creator(made);
-  for (EventLoop::Task& task : when_made) task();
+}
+
+void VmManager::NoteRequest(const Vm& vm, const std::string& id, uint64_t hash, std::vector<AnsweredRequest>& into) {
+  if (id.empty()) return;
+  const VmDefinition& definition = *vm.now->definition;
+  into.push_back({id, hash, definition.id, definition.uid, vm.now->status.cid,
+                  std::chrono::system_clock::now() + RequestTable::kKeep});
+}
+
+void VmManager::Record(Vm& vm, JournalEntry entry, Written then) {
+  vm.writing = true;
+  auto written = [this, device = vm.device, then = std::move(then)](const absl::Status& result) mutable {
+    Vm* found = Find(device);
+    if (found == nullptr) return;
+    found->writing = false;
+    then(*found, result);
+    found = Find(device);
+    if (found == nullptr || !found->settled()) return;
+    std::vector<EventLoop::Task> tasks = std::exchange(found->when_made, {});
+    for (EventLoop::Task& task : tasks) task();
+  };
+  if (entry.empty()) return written(absl::OkStatus());
+  journal_.Commit(std::move(entry), std::move(written));
 }
 
 void VmManager::Delete(VmDeletion deletion, Done done) {
   loop_.thread().AssertHeld();
   if (!deletion.validate_only) done = gate_.Enter(deletion.request_id, deletion.request_hash, std::move(done));
-  if (!done) return;
+  if (done) DeleteOnce(std::move(deletion), std::move(done));
+}
+
+void VmManager::DeleteOnce(VmDeletion deletion, Done done) {
   const auto found = vms_.find(deletion.id);
   if (found == vms_.end()) {
     if (deletion.allow_missing) return done(VmSnapshotPtr());
     return done(VmNotFound(deletion.id));
   }
   Vm& vm = *found->second;
+  if (vm.served && vm.writing && vm.deleters.empty()) {
+    // It becomes another at this moment, with another etag.
+    vm.when_made.push_back([this, deletion = std::move(deletion), done = std::move(done)]() mutable {
+      DeleteOnce(std::move(deletion), std::move(done));
+    });
+    return;
+  }
   if (absl::Status fault = CheckDeletion(deletion, vm); !fault.ok()) return done(std::move(fault));
   if (deletion.validate_only) return done(vm.now);
+  NoteRequest(vm, deletion.request_id, deletion.request_hash, vm.deleted_for);
   vm.deleters.push_back(std::move(done));
   // While it is being made, its removal waits for that; while it is being removed, there is nothing to add.
-  if (!vm.served || vm.deleting()) return;
-  if (deletion.drain_timeout.count() > 0) return DrainToDelete(vm, deletion.drain_timeout);
-  StartDeleting(vm);
+  if (!vm.settled() || vm.deleting()) return;
+  if (deletion.drain_timeout.count() > 0 && !vm.failed()) return DrainToDelete(vm, deletion.drain_timeout);
+  RecordDeletion(vm);
+}
+
+// First the journal: a VM that it does not let go stays as it is.
+void VmManager::RecordDeletion(Vm& vm) {
+  vm.letting_go = true;
+  SetDrainDeadline(vm, std::nullopt, nullptr);
+  ArmOrphan(vm);  // no more
+  const VmDefinition& definition = *vm.now->definition;
+  JournalEntry entry;
+  if (vm.saved) entry.erase_uid = definition.uid;
+  entry.requests = std::exchange(vm.deleted_for, {});
+  if (cids_.IsHeld(vm.now->status.cid, definition.name())) {
+    entry.rest =
+        RestingCid{vm.now->status.cid, definition.name(), std::chrono::system_clock::now() + CidAllocator::kRest};
+  }
+  Record(vm, std::move(entry), [this](Vm& gone, const absl::Status& written) {
+    if (written.ok()) return StartDeleting(gone, absl::OkStatus());
+    gone.letting_go = false;
+    std::vector<Done> deleters = std::exchange(gone.deleters, {});
+    gone.alone_since.reset();  // an orphan gets its time once more
+    ArmOrphan(gone);
+    for (Done& done : deleters) done(written);
+  });
 }
 
 absl::Status VmManager::CheckDeletion(const VmDeletion& deletion, const Vm& vm) const {
@@ -192,17 +272,19 @@ absl::Status VmManager::CheckDeletion(const VmDeletion& deletion, const Vm& vm) 
   return absl::OkStatus();
 }
 
-void VmManager::StartDeleting(Vm& vm) {
-  SetDrainDeadline(vm, std::nullopt, nullptr);
-  vm.sockets.RemoveFiles();
+// `reason`: why it could not be made; OK when it was to be deleted.
+void VmManager::StartDeleting(Vm& vm, absl::Status reason) {
+  const bool has_device = vm.sockets.has_value();
+  if (has_device) vm.sockets->RemoveFiles();
   VmStatus status = vm.now->status;
   BeginDeleting(status, std::chrono::system_clock::now());
   Publish(vm, VmEvent::Type::kModified, std::move(status));
-  ArmOrphan(vm);  // no more
-  pool_.RemoveDevice(vm.device, [this, device = vm.device] { OnRemoved(device, absl::OkStatus()); });
+  if (!has_device) return OnRemoved(vm.device, reason);
+  pool_.RemoveDevice(vm.device,
+                     [this, device = vm.device, reason = std::move(reason)]() mutable { OnRemoved(device, reason); });
 }
 
-// The device is gone: for that it was to be deleted, or - `reason` - because it could not be served.
+// The device is gone: for that it was to be deleted, or - `reason` - because the VM could not be made.
 void VmManager::OnRemoved(DeviceId device, const absl::Status& reason) {
   Vm* found = Find(device);
   if (found == nullptr) return;
@@ -210,7 +292,7 @@ void VmManager::OnRemoved(DeviceId device, const absl::Status& reason) {
   VmStatus status = found->now->status;
   BeginDeleting(status, std::chrono::system_clock::now());
   Publish(*found, VmEvent::Type::kDeleted, std::move(status));
-  cids_.Release(found->now->status.cid);
+  cids_.Release(found->now->status.cid, found->now->definition->name());
   gone_.totals += *found->stats;
   const VmSnapshotPtr last = found->now;
   Done creator = std::exchange(found->creator, nullptr);
@@ -240,7 +322,7 @@ absl::StatusOr<VmSnapshotPtr> VmManager::Get(const std::string& id) const {
 absl::StatusOr<VmStats> VmManager::Stats(const std::string& id) const {
   const auto found = vms_.find(id);
   if (found == vms_.end()) return VmNotFound(id);
-  VmStats stats{.since = found->second->now->definition->create_time, .totals = {}};
+  VmStats stats{.since = found->second->stats_since, .totals = {}};
   stats.totals += *found->second->stats;
   return stats;
 }

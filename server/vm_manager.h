@@ -8,11 +8,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/clock.h"
@@ -23,12 +25,14 @@
 #include "server/reactor_pool.h"
 #include "server/request_gate.h"
 #include "server/request_table.h"
+#include "server/saved_state.h"
 #include "server/socket_registry.h"
 #include "server/vm.h"
 #include "server/vm_change.h"
 #include "server/vm_deletion.h"
 #include "server/vm_drain.h"
 #include "server/vm_filter.h"
+#include "server/vm_journal.h"
 #include "server/vm_sockets.h"
 #include "server/vm_spec.h"
 #include "server/vm_stats.h"
@@ -54,12 +58,19 @@ class VmManager {
 
   // None is owned; all outlive the manager. `runtime_dir`: where sockets without a path go, "/run/kinsock".
   VmManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, EventHub& hub, SocketRegistry& sockets,
-            std::string runtime_dir);
+            VmJournal& journal, std::string runtime_dir);
   ~VmManager();
   VmManager(const VmManager&) = delete;
   VmManager& operator=(const VmManager&) = delete;
 
-  // Makes a VM. `done`: it is served and all reactors know its CID, or it was not made and nothing is left of it.
+  // Takes over what an earlier start of the daemon has left: before anything is created. The names and CIDs of its VMs
+  // are theirs from here on, but for the CIDs in `promised`, which the configuration gives to others.
+  void Restore(SavedState saved, const std::set<Cid>& promised);
+  // Makes the VMs that were restored. `done`: each is served, or FAILED and the log says why.
+  void ServeRestored(EventLoop::Task done);
+
+  // Makes a VM. `done`: it is served, all reactors know its CID and the journal knows it, or it was not made and
+  // nothing is left of it.
   void Create(VmCreation creation, Done done);
 
   // Changes some of a VM. `done`: every reactor goes by it. One that is being made is changed when it is.
@@ -114,11 +125,34 @@ class VmManager {
   void CreateOnce(VmCreation creation, Done done);
   void UpdateOnce(VmUpdate update, Done done);
   void ApplyOnce(VmApplication application, Done done);
-  void Commit(Vm& vm, std::shared_ptr<const VmDefinition> next, bool validate_only, Done done);
+  struct ChangeRequest {
+    std::string id;
+    uint64_t hash;
+    bool validate_only;
+  };
+  template <typename Request>
+  static ChangeRequest RequestOf(const Request& request) {
+    return {request.request_id, request.request_hash, request.validate_only};
+  }
+  void Commit(Vm& vm, std::shared_ptr<const VmDefinition> next, const ChangeRequest& request, Done done);
+  void Become(Vm& vm, std::shared_ptr<const VmDefinition> next, Done done);
   void OnObserved(Vm& vm);
   void OnServed(DeviceId device, absl::Status status);
+  void OnCreated(Vm& vm, const absl::Status& written);
+  VmSnapshotPtr ResultOf(const AnsweredRequest& request) const;
+  absl::Status ServeAgain(Vm& vm);
+  void EndOneRestoration();
+  void OnServedAgain(DeviceId device, absl::Status status);
+  // Writes `entry`, if there is anything in it; `then`, with what came of that, before anything else happens to the VM.
+  using Written = absl::AnyInvocable<void(Vm&, const absl::Status&)>;
+  void Record(Vm& vm, JournalEntry entry, Written then);
+  void RecordDeletion(Vm& vm);
+  static void NoteRequest(const Vm& vm, const std::string& id, uint64_t hash, std::vector<AnsweredRequest>& into);
+  Vm& AddVm(std::shared_ptr<const VmDefinition> definition, VmStatus status);
+  void AddDevice(Vm& vm, absl::AnyInvocable<void(absl::Status)> done);
+  void DeleteOnce(VmDeletion deletion, Done done);
   absl::Status CheckDeletion(const VmDeletion& deletion, const Vm& vm) const;
-  void StartDeleting(Vm& vm);
+  void StartDeleting(Vm& vm, absl::Status reason);
   void OnRemoved(DeviceId device, const absl::Status& reason);
   void PublishStatus(Vm& vm);
   void Publish(Vm& vm, VmEvent::Type type, VmStatus status);
@@ -130,6 +164,7 @@ class VmManager {
   ReactorPool& pool_;
   EventHub& hub_;
   SocketRegistry& sockets_;
+  VmJournal& journal_;
   const std::string runtime_dir_;
   bool closed_ = false;
 
@@ -139,8 +174,12 @@ class VmManager {
   DeviceId next_device_ = 1;
   std::map<std::string, std::unique_ptr<Vm>> vms_;        // by id
   std::unordered_map<DeviceId, std::string> device_ids_;  // device -> id
-  SnapshotList snapshot_;                                 // null: out of date
-  VmStats gone_;                                          // of VMs that were deleted, since the manager was made
+  std::vector<DeviceId> restored_;                        // wait for ServeRestored()
+  size_t restoring_ = 0;                                  // and for their devices
+  EventLoop::Task when_restored_;
+  std::vector<AnsweredRequest> restored_requests_;
+  SnapshotList snapshot_;  // null: out of date
+  VmStats gone_;           // of VMs that were deleted, since the manager was made
 };
 
 }  // namespace kinsock

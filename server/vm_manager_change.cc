@@ -25,7 +25,7 @@ void VmManager::UpdateOnce(VmUpdate update, Done done) {
   const auto found = vms_.find(update.id);
   if (found == vms_.end()) return done(VmNotFound(update.id));
   Vm& vm = *found->second;
-  if (!vm.served) {
+  if (!vm.settled()) {
     vm.when_made.push_back([this, update = std::move(update), done = std::move(done)]() mutable {
       UpdateOnce(std::move(update), std::move(done));
     });
@@ -40,7 +40,7 @@ void VmManager::UpdateOnce(VmUpdate update, Done done) {
   if (!differences.empty()) return done(FieldsInvalid("vm " + Quoted(update.id), differences));
   absl::StatusOr<std::shared_ptr<const VmDefinition>> next = Change(vm.now->definition, update);
   if (!next.ok()) return done(next.status());
-  Commit(vm, *std::move(next), update.validate_only, std::move(done));
+  Commit(vm, *std::move(next), RequestOf(update), std::move(done));
 }
 
 void VmManager::Apply(VmApplication application, Done done) {
@@ -59,7 +59,7 @@ void VmManager::ApplyOnce(VmApplication application, Done done) {
     return CreateOnce(std::move(wanted), std::move(done));
   }
   Vm& vm = *found->second;
-  if (!vm.served) {
+  if (!vm.settled()) {
     vm.when_made.push_back([this, application = std::move(application), done = std::move(done)]() mutable {
       ApplyOnce(std::move(application), std::move(done));
     });
@@ -83,17 +83,30 @@ void VmManager::ApplyOnce(VmApplication application, Done done) {
   update.orphan_ttl = wanted.spec.orphan_ttl;
   absl::StatusOr<std::shared_ptr<const VmDefinition>> next = Change(vm.now->definition, update);
   if (!next.ok()) return done(next.status());
-  Commit(vm, *std::move(next), wanted.validate_only, std::move(done));
+  Commit(vm, *std::move(next), RequestOf(wanted), std::move(done));
 }
 
-// `next` is what the VM is from now on; `done` when every reactor goes by it.
-void VmManager::Commit(Vm& vm, std::shared_ptr<const VmDefinition> next, bool validate_only, Done done) {
-  if (next == vm.now->definition) return done(vm.now);
-  if (validate_only) {
+// `next` is what the VM is once the journal knows it; `done` when every reactor goes by it.
+void VmManager::Commit(Vm& vm, std::shared_ptr<const VmDefinition> next, const ChangeRequest& request, Done done) {
+  if (request.validate_only) {
     auto would_be = std::make_shared<VmSnapshot>(*vm.now);
     would_be->definition = std::move(next);
     return done(VmSnapshotPtr(std::move(would_be)));
   }
+  JournalEntry entry;
+  NoteRequest(vm, request.id, request.hash, entry.requests);
+  const bool same = next == vm.now->definition;
+  if (same && entry.empty()) return done(vm.now);
+  if (vm.saved && !same) entry.put = SavedVm{next, vm.now->status.cid};
+  Record(vm, std::move(entry),
+         [this, next = std::move(next), done = std::move(done)](Vm& changed, const absl::Status& written) mutable {
+           if (!written.ok()) return done(written);
+           if (next == changed.now->definition) return done(changed.now);
+           Become(changed, std::move(next), std::move(done));
+         });
+}
+
+void VmManager::Become(Vm& vm, std::shared_ptr<const VmDefinition> next, Done done) {
   std::vector<std::string> groups = EffectiveGroups(next->spec);
   const VmDefinition& current = *vm.now->definition;
   // What policies go by.
@@ -101,7 +114,7 @@ void VmManager::Commit(Vm& vm, std::shared_ptr<const VmDefinition> next, bool va
   const int64_t generation = next->generation;
   Log(LogLevel::kInfo, "vm.updated").With("vm", next->name()).With("generation", generation);
   VmStatus status = vm.now->status;
-  if (!other_identity) {
+  if (!other_identity || vm.failed()) {
     // An earlier change may still be on its way to the reactors.
     if (vm.changes_under_way == 0) status.observed_generation = generation;
     Publish(vm, VmEvent::Type::kModified, std::move(next), std::move(status));

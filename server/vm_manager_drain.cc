@@ -50,7 +50,7 @@ void VmManager::DrainOnce(VmDrain drain, Done done) {
   const auto found = vms_.find(drain.id);
   if (found == vms_.end()) return done(VmNotFound(drain.id));
   Vm& vm = *found->second;
-  if (!vm.served) {
+  if (!vm.settled()) {
     vm.when_made.push_back([this, drain = std::move(drain), done = std::move(done)]() mutable {
       DrainOnce(std::move(drain), std::move(done));
     });
@@ -59,6 +59,7 @@ void VmManager::DrainOnce(VmDrain drain, Done done) {
   const VmDefinition& definition = *vm.now->definition;
   if (vm.doomed()) return done(VmIsBeingDeleted(definition));
   if (!drain.etag.empty() && drain.etag != definition.etag()) return done(EtagMismatch(definition, drain.etag));
+  if (vm.failed()) return done(VmIsFailed(definition));
   if (drain.validate_only) return done(vm.now);
   if (drain.action != VmDrain::Action::kReset) {
     SetDrainDeadline(vm, drain.reset_after, [this, device = vm.device] { ResetRest(device); });
@@ -93,7 +94,7 @@ void VmManager::ResetRest(DeviceId device) {
 
 // A deletion that begins with a drain.
 void VmManager::DrainToDelete(Vm& vm, std::chrono::milliseconds timeout) {
-  SetDrainDeadline(vm, timeout, [this, device = vm.device] { StartDeleting(*Find(device)); });
+  SetDrainDeadline(vm, timeout, [this, device = vm.device] { RecordDeletion(*Find(device)); });
   pool_.Tell(
       vm.device, [](VsockDevice& device) { device.Drain(); },
       [this, device = vm.device] {
@@ -104,15 +105,15 @@ void VmManager::DrainToDelete(Vm& vm, std::chrono::milliseconds timeout) {
 }
 
 void VmManager::DeleteIfDrained(Vm& vm) {
-  const bool waits = vm.served && !vm.deleters.empty() && !vm.deleting();
-  if (waits && vm.device_status.drain == DrainState::kDrained) StartDeleting(vm);
+  const bool waits = vm.settled() && !vm.deleters.empty() && !vm.deleting();
+  if (waits && vm.device_status.drain == DrainState::kDrained) RecordDeletion(vm);
 }
 
 // A VM that no VMM has been connected to for as long as its spec says is deleted.
 void VmManager::ArmOrphan(Vm& vm) {
   if (vm.orphan_timer.has_value()) loop_.Cancel(*vm.orphan_timer);
   vm.orphan_timer.reset();
-  if (vm.doomed()) return;
+  if (vm.doomed() || vm.failed()) return;
   if (vm.device_status.state != DeviceState::kListening) {
     vm.alone_since.reset();
     return;
@@ -124,8 +125,14 @@ void VmManager::ArmOrphan(Vm& vm) {
   // The VM outlives the timer, which goes with it.
   vm.orphan_timer = loop_.RunAfter(left, [this, &vm] {
     vm.orphan_timer.reset();
-    Log(LogLevel::kInfo, "vm.orphaned").With("vm", vm.now->definition->name());
-    StartDeleting(vm);
+    if (vm.settled()) {
+      Log(LogLevel::kInfo, "vm.orphaned").With("vm", vm.now->definition->name());
+      return RecordDeletion(vm);
+    }
+    // A change is being written: when that is done.
+    vm.when_made.push_back([this, device = vm.device] {
+      if (Vm* changed = Find(device); changed != nullptr) ArmOrphan(*changed);
+    });
   });
 }
 

@@ -56,6 +56,14 @@ absl::Status VmIsBeingDeleted(const VmDefinition& vm) {
       .RetryAfter(std::chrono::seconds(1));
 }
 
+absl::Status VmIsFailed(const VmDefinition& vm) {
+  return Error(absl::StatusCode::kFailedPrecondition, "VM_FAILED",
+               absl::StrCat(vm.name(),
+                            " is FAILED and has no device; its conditions say why. Restart the daemon when that is put "
+                            "right, or delete the VM"))
+      .Resource(kVmType, vm.name());
+}
+
 absl::Status ImmutableFields(const VmDefinition& vm, const std::vector<FieldViolation>& fields) {
   const auto name = [](const FieldViolation& field) { return std::string(absl::StripPrefix(field.field, "vm.")); };
   const std::string text = absl::StrJoin(fields, "; ", [&](std::string* out, const FieldViolation& field) {

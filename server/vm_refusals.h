@@ -28,6 +28,9 @@ absl::Status EtagMismatch(const VmDefinition& vm, const std::string& wanted);
 // FAILED_PRECONDITION VM_DELETING.
 absl::Status VmIsBeingDeleted(const VmDefinition& vm);
 
+// FAILED_PRECONDITION VM_FAILED.
+absl::Status VmIsFailed(const VmDefinition& vm);
+
 // FAILED_PRECONDITION IMMUTABLE_FIELD. `fields`: what would have to change, at least one.
 absl::Status ImmutableFields(const VmDefinition& vm, const std::vector<FieldViolation>& fields);
 

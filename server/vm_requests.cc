@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <functional>
 #include <utility>
 #include <vector>
 
@@ -11,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/field_mask_util.h"
 #include "server/error.h"
+#include "server/stable_hash.h"
 #include "server/text.h"
 #include "server/vm_validation.h"
 
@@ -31,7 +31,7 @@ uint64_t HashOf(Request request) {
     out.SetSerializationDeterministic(true);  // maps in the order of their keys
     request.SerializeToCodedStream(&out);
   }
-  return std::hash<std::string>()(bytes);
+  return StableHash(bytes);
 }
 
 CidRequest ToCidRequest(const v1::CidRequest& request, Violations& violations) {

@@ -61,6 +61,8 @@ struct VmCreation {
   std::string request_id;     // empty: not repeatable
   uint64_t request_hash = 0;  // of the request as it came, to tell a repetition from a reuse of the id
   bool validate_only = false;
+  // Of the command line or the configuration file, which say it again at the next start: it is not saved.
+  bool configured = false;
 };
 
 }  // namespace kinsock

@@ -41,6 +41,7 @@ class Reader {
 
   void ForEachEntry(const YAML::Node& map, const std::string& field, const OnEntry& on_entry);
   void ReadApi(const YAML::Node& api);
+  void ReadState(const YAML::Node& state);
   void ReadEndpoint(const YAML::Node& endpoint, const std::string& field, std::vector<std::string>& paths);
   void ReadTls(const YAML::Node& tls);
   void ReadRoles(const YAML::Node& roles);
@@ -80,8 +81,9 @@ void Reader::Read(const YAML::Node& root) {
   ForEachEntry(root, "", [this](const YAML::Node& key, const YAML::Node& value) {
     const std::string& name = key.Scalar();
     if (name == "api") return ReadApi(value);
+    if (name == "state") return ReadState(value);
     if (name != "vms")
-      return Fault(key.Mark(), name, absl::StrCat("is not a setting", DidYouMean(name, {"vms", "api"})));
+      return Fault(key.Mark(), name, absl::StrCat("is not a setting", DidYouMean(name, {"vms", "api", "state"})));
     if (value.IsNull()) return;
     if (!value.IsSequence()) return Fault(value.Mark(), "vms", "is not a list; begin each VM with \"- \"");
     for (size_t i = 0; i < value.size(); ++i) ReadVm(value[i], absl::StrCat("vms[", i, "]"));
@@ -113,6 +115,18 @@ void Reader::ReadApi(const YAML::Node& api) {
         config.api_tcp.push_back(*std::move(tcp));
       }
     }
+  });
+}
+
+void Reader::ReadState(const YAML::Node& state) {
+  if (!state.IsMap()) return Fault(state.Mark(), "state", "is not a map; write \"state: {dir: DIR}\"");
+  ForEachEntry(state, "state", [this](const YAML::Node& key, const YAML::Node& value) {
+    if (key.Scalar() != "dir") {
+      return Fault(key.Mark(), "state." + key.Scalar(),
+                   absl::StrCat("is not a setting", DidYouMean(key.Scalar(), {"dir"})));
+    }
+    if (!value.IsScalar()) return Fault(value.Mark(), "state.dir", "is not a path");
+    config.state_dir = UserPath(value.Scalar());
   });
 }
 

@@ -18,6 +18,7 @@ struct YamlConfig {
   std::vector<TcpEndpoint> api_tcp;
   TlsFiles tls;
   RoleRules api_roles;
+  std::string state_dir;  // empty: not said
 };
 
 // Reads the YAML text `yaml`. `file` is its name, for messages.
@@ -25,6 +26,7 @@ struct YamlConfig {
 //     api: {listen: ["unix:%t/kinsock/api.sock"], viewer_socket: "unix:%t/kinsock/view.sock",
 //           tls: {cert: FILE, key: FILE, client_ca: FILE},  # for "tcp:ADDRESS:PORT" in `listen`
 //           roles: {admin: {gids: [kinsock-admin]}, viewer: {uids: [prometheus], sans: [node-7.example]}}}
+//     state: {dir: "%S/kinsock"}
 //     vms: [{name: web-1, guest_cid: 42, socket: /run/web-1.sock, uds_path: /run/web-1.uds, groups: "web+db"}]
 //
 // A file of the existing daemon has only `vms` and loads unchanged; `groups` may be a list, too. INVALID_ARGUMENT: a

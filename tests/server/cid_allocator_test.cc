@@ -38,7 +38,7 @@ TEST_F(CidAllocatorTest, AutomaticCidsComeOneAfterTheOther) {
 
 TEST_F(CidAllocatorTest, AFreedCidIsNotTheNextOneEvenWhenRested) {
   const Cid first = Take(CidRequest::Automatic());
-  cids_.Release(first);
+  cids_.Release(first, "vms/a");
   clock_.Advance(CidAllocator::kRest);
   EXPECT_EQ(Take(CidRequest::Automatic()), first + 1);
 }
@@ -59,7 +59,7 @@ TEST_F(CidAllocatorTest, AutomaticSkipsWhatWasTakenByHand) {
 
 TEST_F(CidAllocatorTest, AFreedCidRestsForAMinuteBeforeAnotherVmHasIt) {
   Take(CidRequest::Fixed(42), "vms/a");
-  cids_.Release(42);
+  cids_.Release(42, "vms/a");
   EXPECT_EQ(cids_.resting(), 1u);
   const absl::Status refused = cids_.Allocate(CidRequest::Fixed(42), "vms/b").status();
   EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
@@ -74,7 +74,7 @@ TEST_F(CidAllocatorTest, AFreedCidRestsForAMinuteBeforeAnotherVmHasIt) {
 
 TEST_F(CidAllocatorTest, TheVmThatHadItMayComeBackAtOnce) {
   Take(CidRequest::Fixed(42), "vms/a");
-  cids_.Release(42);
+  cids_.Release(42, "vms/a");
   EXPECT_EQ(Take(CidRequest::Fixed(42), "vms/a"), 42u);
   EXPECT_EQ(cids_.resting(), 0u);
   // It is a's again: the old rest does not free it under its feet.
@@ -86,7 +86,7 @@ TEST_F(CidAllocatorTest, ARangeIsUsedUpRoundAndRound) {
   const CidRequest range = CidRequest::Range(100, 102);
   EXPECT_EQ(Take(range), 100u);
   EXPECT_EQ(Take(range), 101u);
-  cids_.Release(100);
+  cids_.Release(100, "vms/a");
   clock_.Advance(CidAllocator::kRest);
   EXPECT_EQ(Take(range), 102u);
   EXPECT_EQ(Take(range), 100u);
@@ -109,13 +109,61 @@ TEST_F(CidAllocatorTest, ARangeOfAllCidsCostsNoMoreThanASmallOne) {
   EXPECT_EQ(seen.size(), 10'000u);
 }
 
+TEST_F(CidAllocatorTest, AClaimTakesWhatIsFreeOrRests) {
+  EXPECT_TRUE(cids_.Claim(42, "vms/a"));
+  EXPECT_TRUE(cids_.Claim(42, "vms/a"));
+  EXPECT_EQ(Refusal(CidRequest::Fixed(42), "vms/b"), "CID_IN_USE");
+  cids_.Release(42, "vms/a");
+  EXPECT_TRUE(cids_.Claim(42, "vms/b"));
+  EXPECT_EQ(cids_.resting(), 0u);
+  clock_.Advance(CidAllocator::kRest * 2);
+  EXPECT_EQ(Refusal(CidRequest::Fixed(42), "vms/a"), "CID_IN_USE");
+}
+
+TEST_F(CidAllocatorTest, AClaimOnAnothersCidWaitsForIt) {
+  Take(CidRequest::Fixed(42), "vms/a");
+  EXPECT_FALSE(cids_.Claim(42, "vms/b"));
+  EXPECT_FALSE(cids_.IsHeld(42, "vms/b"));
+  cids_.Release(42, "vms/a");
+  EXPECT_TRUE(cids_.IsHeld(42, "vms/b"));
+  EXPECT_EQ(Refusal(CidRequest::Fixed(42), "vms/a"), "CID_IN_USE");
+}
+
+TEST_F(CidAllocatorTest, WhoWaitsMayGiveUp) {
+  Take(CidRequest::Fixed(42), "vms/a");
+  EXPECT_FALSE(cids_.Claim(42, "vms/b"));
+  cids_.Release(42, "vms/b");
+  EXPECT_TRUE(cids_.IsHeld(42, "vms/a"));
+  cids_.Release(42, "vms/a");
+  EXPECT_EQ(cids_.resting(), 1u);
+}
+
+TEST_F(CidAllocatorTest, ARestGoesOnButNeverForLongerThanARest) {
+  cids_.Rest(42, "vms/a", std::chrono::seconds(5));
+  cids_.Rest(43, "vms/a", std::chrono::hours(24));
+  cids_.Rest(44, "vms/a", std::chrono::seconds(-1));
+  EXPECT_EQ(cids_.resting(), 2u);
+  EXPECT_EQ(Refusal(CidRequest::Fixed(42), "vms/b"), "CID_QUARANTINED");
+  clock_.Advance(std::chrono::seconds(5));
+  EXPECT_EQ(Take(CidRequest::Fixed(42), "vms/b"), 42u);
+  EXPECT_EQ(Refusal(CidRequest::Fixed(43), "vms/b"), "CID_QUARANTINED");
+  clock_.Advance(CidAllocator::kRest);
+  EXPECT_EQ(Take(CidRequest::Fixed(43), "vms/b"), 43u);
+}
+
+TEST_F(CidAllocatorTest, TheChoiceGoesOnFromItsCursors) {
+  cids_.set_cursors({.automatic = 2000, .in_range = 150});
+  EXPECT_EQ(Take(CidRequest::Automatic()), 2001u);
+  EXPECT_EQ(Take(CidRequest::Range(100, 200)), 151u);
+}
+
 TEST_F(CidAllocatorTest, PeekTakesNothing) {
   EXPECT_EQ(*cids_.Peek(CidRequest::Automatic(), "vms/a"), CidAllocator::kFirstAutomatic);
   EXPECT_EQ(*cids_.Peek(CidRequest::Automatic(), "vms/a"), CidAllocator::kFirstAutomatic);
 }
 
 TEST_F(CidAllocatorTest, CreatingAndDeletingWithoutEndIsRefusedUntilSomeAreFree) {
-  for (size_t i = 0; i < CidAllocator::kMaxResting; ++i) cids_.Release(Take(CidRequest::Automatic()));
+  for (size_t i = 0; i < CidAllocator::kMaxResting; ++i) cids_.Release(Take(CidRequest::Automatic()), "vms/a");
   EXPECT_EQ(Refusal(CidRequest::Automatic(), "vms/b"), "QUOTA_EXCEEDED");
   clock_.Advance(CidAllocator::kRest);
   Take(CidRequest::Automatic());

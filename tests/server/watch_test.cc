@@ -293,7 +293,7 @@ class SlowReaderTest : public ::testing::Test {
   }
 
   SlowReaderTest() : hub_("e", Small()), pool_(main_, ReactorPool::Options(), [](DeviceId, const DeviceStatus&) {}) {
-    manager_ = std::make_unique<VmManager>(main_, Clock::Monotonic(), pool_, hub_, sockets_, dir_.path());
+    manager_ = std::make_unique<VmManager>(main_, Clock::Monotonic(), pool_, hub_, sockets_, no_journal_, dir_.path());
     service_ = std::make_unique<VmService>(main_, *manager_, hub_, access_);
     api_ = *ApiServer::Start({service_.get()});
   }
@@ -337,6 +337,7 @@ class SlowReaderTest : public ::testing::Test {
   EventLoop main_;
   EventHub hub_;
   SocketRegistry sockets_;
+  NoJournal no_journal_;
   ReactorPool pool_;
   ApiConnections connections_{Clock::Monotonic(), {}};
   RoleRules rules_;

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_SERVER_SAVED_STATE_H_
+#define KINSOCK_SERVER_SAVED_STATE_H_
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "router/cid.h"
+#include "server/vm.h"
+
+namespace kinsock {
+
+// What outlives the daemon, as plain values: the VM manager knows no database, and the store no VM manager.
+
+// A VM that was created through the API.
+struct SavedVm {
+  std::shared_ptr<const VmDefinition> definition;
+  Cid cid = 0;
+};
+
+// A CID that nobody but `holder` may have before `until`.
+struct RestingCid {
+  Cid cid = 0;
+  std::string holder;  // "vms/a"
+  WallTime until;
+};
+
+// The CIDs that were chosen last.
+struct CidCursors {
+  Cid automatic = 0;  // 0: none yet
+  Cid in_range = 0;
+};
+
+// A request that was carried out, for the client that lost the answer and asks again.
+struct AnsweredRequest {
+  std::string id;
+  uint64_t hash = 0;  // see RequestTable
+  std::string vm_id;  // whom it was about
+  std::string uid;
+  Cid cid = 0;
+  WallTime forget_at;
+};
+
+// All of it.
+struct SavedState {
+  std::vector<SavedVm> vms;  // in the order of their ids
+  std::vector<RestingCid> resting;
+  CidCursors cursors;
+  std::vector<AnsweredRequest> requests;  // oldest first
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_SERVER_SAVED_STATE_H_

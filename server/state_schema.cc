@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/state_schema.h"
+
+#include <cstddef>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+
+namespace kinsock {
+namespace {
+
+// 1: VMs and the CIDs that they have, had, and will get.
+//
+// `definition` is a kinsock.v1.Vm (vm_record.h), `checksum` is of it: SQLite notices a damaged page only where that
+// makes no sense as a page. `cid` stands in the definition, too; here it makes sure that no two VMs have one.
+// `rests_until` is of the wall clock, in milliseconds since 1970: the monotonic one does not outlive the machine.
+constexpr char kVmsAndCids[] = R"sql(
+CREATE TABLE vms (
+  uid TEXT NOT NULL PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  cid INTEGER NOT NULL UNIQUE CHECK (cid BETWEEN 3 AND 4294967294),
+  definition BLOB NOT NULL,
+  checksum INTEGER NOT NULL
+) STRICT;
+CREATE TABLE resting_cids (
+  cid INTEGER NOT NULL PRIMARY KEY CHECK (cid BETWEEN 3 AND 4294967294),
+  holder TEXT NOT NULL,
+  rests_until INTEGER NOT NULL
+) STRICT;
+CREATE INDEX resting_cids_by_end ON resting_cids (rests_until);
+CREATE TABLE cid_cursors (
+  kind TEXT NOT NULL PRIMARY KEY,
+  last INTEGER NOT NULL CHECK (last BETWEEN 0 AND 4294967294)
+) STRICT;
+)sql";
+
+// 2: requests with a request_id that were carried out, oldest first by `seq`, and about which VM.
+constexpr char kRequests[] = R"sql(
+CREATE TABLE requests (
+  seq INTEGER NOT NULL PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  hash INTEGER NOT NULL,
+  vm_id TEXT NOT NULL,
+  vm_uid TEXT NOT NULL,
+  cid INTEGER NOT NULL,
+  forget_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX requests_by_end ON requests (forget_at);
+)sql";
+
+constexpr const char* kMigrations[] = {kVmsAndCids, kRequests};
+
+}  // namespace
+
+std::span<const char* const> StateMigrations() { return kMigrations; }
+
+absl::Status MigrateState(Sqlite& db, int64_t to) {
+  KINSOCK_ASSIGN_OR_RETURN(int64_t version, db.Number("PRAGMA user_version"));
+  if (version < 0 || version > to) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("has schema version ", version, ", and this kinsockd knows 1 to ", to));
+  }
+  while (version < to) {
+    // The version is part of the transaction: a migration that is interrupted has not been.
+    const std::string sql = absl::StrCat("BEGIN IMMEDIATE;", StateMigrations()[static_cast<size_t>(version)],
+                                         ";PRAGMA user_version=", version + 1, ";COMMIT");
+    if (absl::Status failed = db.Execute(sql); !failed.ok()) {
+      if (db.in_transaction()) db.Execute("ROLLBACK").IgnoreError();
+      return failed;
+    }
+    ++version;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace kinsock

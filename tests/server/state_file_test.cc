@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Files that the daemon finds at its start: good ones, and all those on which it must not start.
+#include "server/state_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <random>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "server/error.h"
+#include "server/state_schema.h"
+#include "server/state_tables.h"
+#include "tests/server/state_fixture.h"
+
+namespace kinsock {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Pair;
+
+class StateFileTest : public testing::StateFixture {
+ protected:
+  // A good file of some VMs, closed.
+  void MakeGood() {
+    ASSERT_TRUE(Open().ok());
+    for (Cid cid = 100; cid < 150; ++cid) ASSERT_TRUE(Commit(Making(Vm(absl::StrCat("vm-", cid), cid))).ok());
+    store_.reset();
+  }
+
+  // The start is refused in words that tell where, what and what to do; and the file is as it was.
+  void ExpectRefused(const std::string& because) {
+    const std::string before = Contents(path());
+    const absl::Status refused = Open();
+    EXPECT_EQ(ErrorReason(refused), "STATE_UNUSABLE") << refused;
+    EXPECT_THAT(std::string(refused.message()),
+                AllOf(HasSubstr(path()), HasSubstr(because), HasSubstr("move it"), HasSubstr("--state-dir")));
+    EXPECT_TRUE(Contents(path()) == before);
+  }
+
+  static mode_t Mode(const std::string& path) {
+    struct stat found {};
+    EXPECT_EQ(stat(path.c_str(), &found), 0);
+    return found.st_mode & 0777;
+  }
+
+  // As another program, or another release, would.
+  void Tamper(const std::string& sql) {
+    absl::StatusOr<Sqlite> db = Sqlite::Open(path(), Sqlite::Mode::kReadWrite);
+    ASSERT_TRUE(db.ok() && db->Execute(sql).ok());
+  }
+};
+
+TEST_F(StateFileTest, IsForTheDaemonsUserAlone) {
+  MakeGood();
+  ASSERT_TRUE(Open().ok());
+  ASSERT_TRUE(Commit(Making(Vm("web", 42))).ok());
+  EXPECT_EQ(Mode(directory()), 0700u);
+  EXPECT_EQ(Mode(path()), 0600u);
+  EXPECT_EQ(Mode(path() + "-wal"), 0600u);
+}
+
+TEST_F(StateFileTest, ADirectoryWithoutParentOrForEverybodyIsRefused) {
+  EXPECT_THAT(std::string(StateStore::Open(loop_, dir_ / "no/such").status().message()),
+              AllOf(HasSubstr("cannot be made: No such file"), HasSubstr("another --state-dir")));
+  ASSERT_EQ(mkdir(directory().c_str(), 0700), 0);
+  ASSERT_EQ(chmod(directory().c_str(), 0777), 0);
+  EXPECT_THAT(std::string(Open().message()), HasSubstr("can be written by everybody"));
+}
+
+TEST_F(StateFileTest, TwoDaemonsNeverShareOne) {
+  ASSERT_TRUE(Open().ok());
+  const absl::Status second = StateStore::Open(loop_, directory()).status();
+  EXPECT_EQ(ErrorReason(second), "DAEMON_RUNNING");
+  EXPECT_THAT(std::string(second.message()), HasSubstr("another state directory"));
+}
+
+TEST_F(StateFileTest, AStartThatDiedWhileItMadeTheFileIsBegunAgain) {
+  ASSERT_EQ(mkdir(directory().c_str(), 0700), 0);
+  Overwrite(path() + ".new", "half a fi");
+  Overwrite(path() + ".new-journal", "and its journal");
+  ASSERT_TRUE(Open().ok());
+  EXPECT_TRUE(store_->is_new());
+  EXPECT_NE(access((path() + ".new").c_str(), F_OK), 0);
+}
+
+// What schema 1 had is there after the migration, and what schema 2 added works.
+TEST_F(StateFileTest, AnOlderSchemaIsBroughtUpToDate) {
+  MakeGood();
+  const std::map<std::string, Cid> vms = Saved();
+  store_.reset();
+  Tamper("DROP TABLE requests; PRAGMA user_version=1");
+  EXPECT_EQ(Saved(), vms);
+  JournalEntry entry;
+  entry.requests.push_back({"r", 1, "vm-101", "uid", 101, std::chrono::system_clock::now() + std::chrono::hours(1)});
+  EXPECT_TRUE(Commit(std::move(entry)).ok());
+  ASSERT_TRUE(Open().ok());
+  EXPECT_EQ(store_->TakeSaved().requests.size(), 1u);
+}
+
+TEST_F(StateFileTest, EveryOlderSchemaBecomesThisOne) {
+  for (int64_t version = 1; version <= StateSchemaVersion(); ++version) {
+    SCOPED_TRACE(version);
+    absl::StatusOr<Sqlite> db = Sqlite::Open(dir_ / absl::StrCat(version, ".db"), Sqlite::Mode::kCreate);
+    ASSERT_TRUE(db.ok() && MigrateState(*db, version).ok());
+    EXPECT_EQ(*db->Number("PRAGMA user_version"), version);
+    EXPECT_TRUE(MigrateState(*db).ok());
+    EXPECT_EQ(*db->Number("PRAGMA user_version"), StateSchemaVersion());
+    EXPECT_TRUE(StateTables::Prepare(*db).ok());
+  }
+}
+
+TEST_F(StateFileTest, ANewerSchemaIsRefused) {
+  MakeGood();
+  Tamper(absl::StrCat("PRAGMA user_version=", StateSchemaVersion() + 1));
+  ExpectRefused("was written by a newer kinsockd");
+}
+
+TEST_F(StateFileTest, AnotherProgramsDatabaseIsRefused) {
+  MakeGood();
+  Tamper("PRAGMA application_id=7");
+  ExpectRefused("is a database of another program");
+}
+
+TEST_F(StateFileTest, WhatIsNoDatabaseIsRefused) {
+  MakeGood();
+  Overwrite(path(), "vms: [{guest_cid: 3}]\n" + std::string(4096, '#'));
+  ExpectRefused("file is not a database");
+}
+
+TEST_F(StateFileTest, AnEmptyFileIsNotANewOne) {
+  MakeGood();
+  Overwrite(path(), "");
+  ExpectRefused("is empty");
+}
+
+TEST_F(StateFileTest, ALogWithoutItsFileIsRefused) {
+  MakeGood();
+  ASSERT_EQ(rename(path().c_str(), (path() + "-wal").c_str()), 0);
+  ExpectRefused("is missing, but its -wal file is there");
+  EXPECT_EQ(access((path() + "-wal").c_str(), F_OK), 0);
+}
+
+TEST_F(StateFileTest, ALinkIsNotFollowed) {
+  MakeGood();
+  const std::string elsewhere = dir_ / "elsewhere.db";
+  ASSERT_EQ(rename(path().c_str(), elsewhere.c_str()), 0);
+  ASSERT_EQ(symlink(elsewhere.c_str(), path().c_str()), 0);
+  ExpectRefused("is not a regular file");
+}
+
+TEST_F(StateFileTest, ATruncatedFileIsRefusedWhereverItEnds) {
+  MakeGood();
+  const std::string good = Contents(path());
+  for (size_t length = 1; length < good.size(); length += 1021) {
+    SCOPED_TRACE(length);
+    Overwrite(path(), good.substr(0, length));
+    ExpectRefused("state file");
+  }
+}
+
+TEST_F(StateFileTest, ARowThatSaysSomethingElseIsRefused) {
+  MakeGood();
+  Tamper("UPDATE vms SET definition = replace(definition, 'tier', 'tear') WHERE cid = 101");
+  ExpectRefused("the row of VM \"vm-101\" does not have its checksum");
+}
+
+TEST_F(StateFileTest, ARowThatContradictsItselfIsRefused) {
+  MakeGood();
+  Tamper("UPDATE vms SET cid = 7 WHERE cid = 101");
+  ExpectRefused("the row of VM \"vm-101\" contradicts itself");
+}
+
+// Whatever is flipped: either the start is refused, or all VMs are there as they were.
+TEST_F(StateFileTest, FlippedBitsNeverLoseOrChangeAVm) {
+  MakeGood();
+  const std::string good = Contents(path());
+  const std::map<std::string, Cid> vms = Saved();
+  ASSERT_EQ(vms.size(), 50u);
+  store_.reset();
+  std::mt19937 random(20260101);
+  int refused = 0;
+  constexpr int kTrials = 400;
+  for (int trial = 0; trial < kTrials; ++trial) {
+    std::string bad = good;
+    const size_t at = random() % bad.size();
+    bad[at] = static_cast<char>(bad[at] ^ (1 << random() % 8));
+    SCOPED_TRACE(absl::StrCat("byte ", at));
+    for (const char* const suffix : {"-wal", "-shm"}) unlink((path() + suffix).c_str());
+    Overwrite(path(), bad);
+    if (const absl::Status status = Open(); !status.ok()) {
+      EXPECT_EQ(ErrorReason(status), "STATE_UNUSABLE") << status;
+      ++refused;
+      continue;
+    }
+    std::map<std::string, Cid> found;
+    for (const SavedVm& vm : store_->TakeSaved().vms) found[vm.definition->id] = vm.cid;
+    EXPECT_EQ(found, vms);
+    store_.reset();
+  }
+  // The rest fell on unused bytes.
+  EXPECT_GT(refused, kTrials / 4);
+}
+
+}  // namespace
+}  // namespace kinsock

@@ -60,16 +60,16 @@ DeviceSpec MakeDeviceSpec(DeviceId device, const VmSnapshot& vm, VmSockets& sock
 
 }  // namespace
 
-VmManager::VmManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, EventHub& hub, SocketRegistry& sockets,
-                     VmJournal& journal, std::string runtime_dir)
+VmManager::VmManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, NetworkManager& networks, EventHub& hub,
+                     SocketRegistry& sockets, VmJournal& journal, std::string runtime_dir)
     : loop_(loop),
       clock_(clock),
       pool_(pool),
+      networks_(networks),
       hub_(hub),
       sockets_(sockets),
       journal_(journal),
       runtime_dir_(std::move(runtime_dir)),
-      cids_(clock),
       requests_(clock),
       gate_(requests_) {
   gone_.since = std::chrono::system_clock::now();
@@ -106,7 +106,8 @@ void VmManager::CreateOnce(VmCreation creation, Done done) {
   const std::string name = "vms/" + creation.id;
   absl::StatusOr<VmSockets> sockets = VmSockets::Make(paths, name, sockets_);
   if (!sockets.ok()) return done(sockets.status());
-  if (absl::StatusOr<Cid> cid = cids_.Allocate(creation.spec.cid, name); !cid.ok()) return done(cid.status());
+  CidAllocator& cids = networks_.CidsOf(NetworkOf(creation.spec));
+  if (absl::StatusOr<Cid> cid = cids.Allocate(creation.spec.cid, name); !cid.ok()) return done(cid.status());
 
   Vm& vm = AddVm(Define(creation, true), std::move(status));
   vm.saved = !creation.configured;
@@ -130,6 +131,8 @@ VmManager::Vm& VmManager::AddVm(std::shared_ptr<const VmDefinition> definition, 
   Vm& entry = *vm;
   device_ids_[entry.device] = entry.now->definition->id;
   vms_[entry.now->definition->id] = std::move(vm);
+  entry.in_network = networks_.Exists(entry.network());
+  if (entry.in_network) networks_.AddVm(entry.network());
   Publish(entry, VmEvent::Type::kAdded, std::move(status));
   return entry;
 }
@@ -137,7 +140,9 @@ VmManager::Vm& VmManager::AddVm(std::shared_ptr<const VmDefinition> definition, 
 void VmManager::AddDevice(Vm& vm, absl::AnyInvocable<void(absl::Status)> done) {
   auto stats = std::make_shared<DeviceStats>();
   vm.stats = stats;
-  pool_.AddDevice(MakeDeviceSpec(vm.device, *vm.now, *vm.sockets, sockets_, std::move(stats)), std::move(done));
+  DeviceSpec spec = MakeDeviceSpec(vm.device, *vm.now, *vm.sockets, sockets_, std::move(stats));
+  spec.network = networks_.IdOf(vm.network());
+  pool_.AddDevice(std::move(spec), std::move(done));
 }
 
 // Everything that can be known before anything is made; finds out the CID.
@@ -148,7 +153,9 @@ absl::Status VmManager::CheckCreation(const VmCreation& creation, const VmSocket
   if (const auto same = vms_.find(creation.id); same != vms_.end()) return VmExists(*same->second->now);
   if (vms_.size() >= kMaxVms) return QuotaExceeded("VMs", kMaxVms, "delete some, or run another daemon");
   KINSOCK_RETURN_IF_ERROR(busy);
-  KINSOCK_ASSIGN_OR_RETURN(cid, cids_.Peek(creation.spec.cid, "vms/" + creation.id));
+  const std::string network = NetworkOf(creation.spec);
+  KINSOCK_RETURN_IF_ERROR(networks_.CheckUsable(network));
+  KINSOCK_ASSIGN_OR_RETURN(cid, networks_.CidsOf(network).Peek(creation.spec.cid, "vms/" + creation.id));
   return absl::OkStatus();
 }
 
@@ -159,7 +166,7 @@ void VmManager::OnServed(DeviceId device, absl::Status status) {
   JournalEntry entry;
   if (vm->saved) {
     entry.put = SavedVm{vm->now->definition, vm->now->status.cid};
-    entry.cursors = cids_.cursors();
+    entry.cursors = {vm->network(), networks_.CidsOf(vm->network()).cursors()};
     entry.requests = std::exchange(vm->made_for, {});
   }
   Record(*vm, std::move(entry), [this](Vm& made, const absl::Status& written) { OnCreated(made, written); });
@@ -231,6 +238,7 @@ void VmManager::DeleteOnce(VmDeletion deletion, Done done) {
   if (deletion.validate_only) return done(vm.now);
   NoteRequest(vm, deletion.request_id, deletion.request_hash, vm.deleted_for);
   vm.deleters.push_back(std::move(done));
+  vm.keep_cid = vm.keep_cid || deletion.keep_cid;
   // While it is being made, its removal waits for that; while it is being removed, there is nothing to add.
   if (!vm.settled() || vm.deleting()) return;
   if (deletion.drain_timeout.count() > 0 && !vm.failed()) return DrainToDelete(vm, deletion.drain_timeout);
@@ -246,13 +254,20 @@ void VmManager::RecordDeletion(Vm& vm) {
   JournalEntry entry;
   if (vm.saved) entry.erase_uid = definition.uid;
   entry.requests = std::exchange(vm.deleted_for, {});
-  if (cids_.IsHeld(vm.now->status.cid, definition.name())) {
-    entry.rest =
-        RestingCid{vm.now->status.cid, definition.name(), std::chrono::system_clock::now() + CidAllocator::kRest};
+  const CidAllocator& cids = networks_.CidsOf(vm.network());
+  if (cids.IsHeld(vm.now->status.cid, definition.name())) {
+    const auto until = [](std::chrono::milliseconds time) { return std::chrono::system_clock::now() + time; };
+    const std::string name = definition.name();
+    if (vm.keep_cid) {
+      entry.reserve = ReservedCid{vm.network(), vm.now->status.cid, name, until(VmDeletion::kKeepCid), true};
+    } else {
+      entry.rest = RestingCid{vm.network(), vm.now->status.cid, name, until(cids.rest())};
+    }
   }
   Record(vm, std::move(entry), [this](Vm& gone, const absl::Status& written) {
     if (written.ok()) return StartDeleting(gone, absl::OkStatus());
     gone.letting_go = false;
+    gone.keep_cid = false;
     std::vector<Done> deleters = std::exchange(gone.deleters, {});
     gone.alone_since.reset();  // an orphan gets its time once more
     ArmOrphan(gone);
@@ -292,7 +307,11 @@ void VmManager::OnRemoved(DeviceId device, const absl::Status& reason) {
   VmStatus status = found->now->status;
   BeginDeleting(status, std::chrono::system_clock::now());
   Publish(*found, VmEvent::Type::kDeleted, std::move(status));
-  cids_.Release(found->now->status.cid, found->now->definition->name());
+  const bool keep = found->keep_cid && reason.ok();
+  networks_.CidsOf(found->network())
+      .Release(found->now->status.cid, found->now->definition->name(),
+               keep ? VmDeletion::kKeepCid : std::chrono::milliseconds(0));
+  if (found->in_network) networks_.RemoveVm(found->network());
   gone_.totals += *found->stats;
   const VmSnapshotPtr last = found->now;
   Done creator = std::exchange(found->creator, nullptr);

@@ -129,6 +129,8 @@ class EventLoop {
 
   // The time at which the present round began.
   MonotonicTime now() const { return now_; }
+  // What it goes by. Any thread.
+  const Clock& clock() const { return clock_; }
 
   const ThreadAffinity& thread() const { return thread_; }
 

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "cli/client.h"
 #include "cli/commands.h"
@@ -41,7 +42,10 @@ std::string HostAddress(const v1::Connection& connection) {
 
 std::string RenderTable(const v1::ListConnectionsResponse& list, const Options& options) {
   const bool wide = options.format == OutputFormat::kWide;
+  bool any_closed = false;
+  for (const v1::Connection& connection : list.connections()) any_closed |= connection.has_close_time();
   std::vector<std::string> headers{"FROM", "TO", "STATE", "SENT", "RECEIVED", "AGE"};
+  if (any_closed) headers.insert(headers.end(), {"REASON", "ENDED"});
   if (wide) headers.insert(headers.end(), {"TYPE", "QUEUED", "CREDIT", "STALLS", "STALLED", "HOST", "NAME"});
   Table table(std::move(headers));
   for (const v1::Connection& connection : list.connections()) {
@@ -52,6 +56,13 @@ std::string RenderTable(const v1::ListConnectionsResponse& list, const Options& 
                                  absl::StrCat(connection.to_target().bytes()),
                                  absl::StrCat(connection.to_initiator().bytes()),
                                  ShortAge(age)};
+    if (any_closed && connection.has_close_time()) {
+      const auto ago = std::chrono::seconds(std::time(nullptr) - connection.close_time().seconds());
+      row.push_back(v1::Connection::CloseReason_Name(connection.close_reason()));
+      row.push_back(ShortAge(ago) + " ago");
+    } else if (any_closed) {
+      row.insert(row.end(), {"-", "-"});
+    }
     if (wide) {
       const v1::Flow& sent = connection.to_target();
       const v1::Flow& received = connection.to_initiator();
@@ -85,9 +96,15 @@ std::string RenderConnections(const v1::ListConnectionsResponse& list, const Opt
   }
 }
 
-ExitCode List(const std::string& vm, const Options& options) {
+struct ListFlags {
+  std::string vm;
+  bool closed = false;
+  int top = 0;  // 0: all
+};
+
+ExitCode List(const ListFlags& flags, const Options& options) {
   Client client(options);
-  const std::string only = vm.empty() ? "" : FullVmName(vm);
+  const std::string only = flags.vm.empty() ? "" : FullVmName(flags.vm);
   if (!only.empty()) {
     // A name that is mistyped is an error, not an empty list.
     grpc::ClientContext context;
@@ -100,7 +117,10 @@ ExitCode List(const std::string& vm, const Options& options) {
   }
   v1::ListConnectionsResponse all;
   v1::ListConnectionsRequest request;
-  request.set_page_size(kPageSize);
+  request.set_page_size(flags.top > 0 ? flags.top : kPageSize);
+  request.set_vm(only);
+  if (flags.closed) request.add_states(v1::Connection::CLOSED);
+  if (flags.top > 0) request.set_order_by("-bytes");
   do {
     grpc::ClientContext context;
     client.SetDeadline(context, kQuestionTimeout);
@@ -109,12 +129,48 @@ ExitCode List(const std::string& vm, const Options& options) {
     if (!status.ok()) return client.Report(status);
     request.set_page_token(page.next_page_token());
     for (v1::Connection& connection : *page.mutable_connections()) {
-      if (!only.empty() && connection.initiator().vm() != only && connection.target().vm() != only) continue;
       *all.add_connections() = std::move(connection);
     }
+    all.set_forgotten(page.forgotten());
   } while (!request.page_token().empty());
   Print(RenderConnections(all, options));
   return kExitOk;
+}
+
+struct ResetFlags {
+  std::vector<std::string> names;
+  std::string reason;
+};
+
+// "connections/..." or what comes after the slash.
+std::string FullConnectionName(const std::string& name) {
+  return absl::StartsWith(name, "connections/") ? name : "connections/" + name;
+}
+
+ExitCode Reset(const ResetFlags& flags, const Options& options) {
+  Client client(options);
+  v1::ListConnectionsResponse ended;
+  ExitCode code = kExitOk;
+  for (const std::string& name : flags.names) {
+    grpc::ClientContext context;
+    client.SetDeadline(context, kQuestionTimeout);
+    v1::ResetConnectionRequest request;
+    request.set_name(FullConnectionName(name));
+    request.set_reason(flags.reason);
+    v1::Connection connection;
+    const grpc::Status status = client.connections().ResetConnection(&context, request, &connection);
+    if (status.ok()) {
+      *ended.add_connections() = std::move(connection);
+    } else {
+      code = client.Report(status);  // the others are still reset
+    }
+  }
+  if (ShowsMessage(options.format) || options.format == OutputFormat::kName) {
+    Print(RenderConnections(ended, options));
+  } else {
+    for (const v1::Connection& connection : ended.connections()) Print(connection.name() + " reset\n");
+  }
+  return code;
 }
 
 }  // namespace
@@ -122,10 +178,20 @@ ExitCode List(const std::string& vm, const Options& options) {
 void DeclareConnCommands(CLI::App& app, Command& command) {
   CLI::App* conn = app.add_subcommand("conn", "Connections");
   conn->require_subcommand(1)->fallthrough();
-  CLI::App* list = conn->add_subcommand("list", "Show the open connections");
-  auto vm = std::make_shared<std::string>();
-  list->add_option("--vm", *vm, "Only those of this VM")->option_text("NAME");
-  list->callback([vm, &command] { command = [vm](const Options& options) { return List(*vm, options); }; });
+  CLI::App* list = conn->add_subcommand("list", "Show the open connections, or those that ended lately");
+  auto flags = std::make_shared<ListFlags>();
+  list->add_option("--vm", flags->vm, "Only those of this VM")->option_text("NAME");
+  list->add_flag("--closed", flags->closed, "Those that ended, or were refused, in the last minute, and why");
+  list->add_option("--top", flags->top, "Only the N that have carried the most bytes, these first")
+      ->check(CLI::Range(1, kPageSize))
+      ->option_text("N");
+  list->callback([flags, &command] { command = [flags](const Options& options) { return List(*flags, options); }; });
+
+  CLI::App* reset = conn->add_subcommand("reset", "End connections at once; names are in conn list -o name");
+  auto what = std::make_shared<ResetFlags>();
+  reset->add_option("NAME", what->names, "Which connections")->required();
+  reset->add_option("--reason", what->reason, "Why, for the daemon's log")->option_text("TEXT");
+  reset->callback([what, &command] { command = [what](const Options& options) { return Reset(*what, options); }; });
 }
 
 }  // namespace kinsock

@@ -40,6 +40,7 @@ ExitCode Info(const Options& options) {
   table.Add({"api connections", absl::StrCat(info.counts().api_connections())});
   table.Add({"resting cids", absl::StrCat(info.counts().quarantined_cids())});
   table.Add({"reactors", absl::StrCat(info.counts().reactors())});
+  table.Add({"draining", info.draining() ? "yes" : "no"});
   table.Add({"features", absl::StrJoin(info.features(), " ")});
   Print(table.Render(options.headers));
   return kExitOk;

@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/duration.h"
 #include "cli/output.h"
+#include "cli/quota_flags.h"
 #include "cli/stats_view.h"
 #include "cli/vm_view.h"
 
@@ -36,6 +37,7 @@ struct CreateFlags {
   std::vector<std::string> labels;
   uint32_t queue_size = 0;
   uint32_t tx_buffer_size = 0;
+  std::vector<std::string> quota;
   std::string orphan_ttl;
   bool no_seqpacket = false;
   bool validate_only = false;
@@ -87,6 +89,10 @@ ExitCode Create(const CreateFlags& flags, const Options& options) {
   for (const std::string& group : flags.groups) spec.add_groups(group);
   spec.set_queue_size(flags.queue_size);
   spec.set_tx_buffer_bytes(flags.tx_buffer_size);
+  std::vector<std::string> limits;
+  if (const std::string fault = ParseQuota(flags.quota, *spec.mutable_quota(), limits); !fault.empty()) {
+    return Usage(fault);
+  }
   if (flags.no_seqpacket) spec.set_allow_seqpacket(false);
   if (!flags.orphan_ttl.empty()) {
     const std::optional<std::chrono::milliseconds> ttl = ParseDuration(flags.orphan_ttl);
@@ -226,6 +232,12 @@ void DeclareCreate(CLI::App& vm, Command& command) {
   create->add_option("--queue-size", flags->queue_size, "Largest virtqueue (1024)")->option_text("N");
   create->add_option("--tx-buffer-size", flags->tx_buffer_size, "Window of each connection to the host (65536)")
       ->option_text("BYTES");
+  create
+      ->add_option("--quota", flags->quota,
+                   "A limit: max_connections, max_pending_connections, max_buffer_bytes, or a rate per second: "
+                   "connects_per_second, bytes_to_guest, bytes_from_guest, packets_from_guest (may be repeated)")
+      ->delimiter(',')
+      ->option_text("LIMIT=N[/BURST]");
   create->add_option("--labels", flags->labels, "For selecting")->delimiter(',')->option_text("K=V,K=V");
   create
       ->add_option("--orphan-ttl", flags->orphan_ttl,

@@ -20,6 +20,7 @@
 #include "cli/duration.h"
 #include "cli/error_report.h"
 #include "cli/output.h"
+#include "cli/quota_flags.h"
 #include "cli/vm_view.h"
 #include "cli/yaml_json.h"
 
@@ -46,6 +47,7 @@ struct SetFlags {
   std::vector<std::string> labels;
   std::vector<std::string> annotations;
   std::vector<std::string> groups;
+  std::vector<std::string> quota;
   std::string orphan_ttl;
   std::string etag;
   bool validate_only = false;
@@ -67,10 +69,15 @@ std::string Merge(const char* flag, const std::vector<std::string>& changes, Map
 }
 
 ExitCode Set(const SetFlags& flags, const Options& options) {
-  if (flags.labels.empty() && flags.annotations.empty() && flags.groups.empty() && flags.orphan_ttl.empty()) {
+  if (flags.labels.empty() && flags.annotations.empty() && flags.groups.empty() && flags.quota.empty() &&
+      flags.orphan_ttl.empty()) {
     return Usage(
-        "nothing to set; give --labels, --annotations, --groups or --orphan-ttl\n  try: kinsockctl vm set --help");
+        "nothing to set; give --labels, --annotations, --groups, --quota or --orphan-ttl\n  try: kinsockctl vm set "
+        "--help");
   }
+  v1::Quota quota;
+  std::vector<std::string> limits;
+  if (const std::string fault = ParseQuota(flags.quota, quota, limits); !fault.empty()) return Usage(fault);
   const std::optional<std::chrono::milliseconds> orphan_ttl = ParseDuration(flags.orphan_ttl);
   if (!flags.orphan_ttl.empty() && !orphan_ttl.has_value()) {
     return Usage(absl::StrCat("--orphan-ttl: \"", flags.orphan_ttl, "\" is not a time; write 30s, 500ms or 2m"));
@@ -98,6 +105,8 @@ ExitCode Set(const SetFlags& flags, const Options& options) {
     if (!flags.labels.empty()) request.mutable_update_mask()->add_paths("labels");
     if (!flags.annotations.empty()) request.mutable_update_mask()->add_paths("annotations");
     if (!flags.groups.empty()) request.mutable_update_mask()->add_paths("spec.groups");
+    for (const std::string& limit : limits) request.mutable_update_mask()->add_paths("spec.quota." + limit);
+    if (!limits.empty()) *wanted.mutable_spec()->mutable_quota() = quota;
     if (orphan_ttl.has_value()) {
       request.mutable_update_mask()->add_paths("spec.orphan_ttl");
       SetDuration(*orphan_ttl, *wanted.mutable_spec()->mutable_orphan_ttl());
@@ -201,7 +210,7 @@ ExitCode Apply(const ApplyFlags& flags, const Options& options) {
 
 void DeclareVmChangeCommands(CLI::App& vm, Command& command) {
   CLI::App* set = vm.add_subcommand(
-      "set", "Change labels, annotations, groups or the orphan time of a VM; it keeps its connections");
+      "set", "Change labels, annotations, groups, quota or the orphan time of a VM; it keeps its connections");
   auto set_flags = std::make_shared<SetFlags>();
   set->add_option("NAME", set_flags->name)->required();
   set->add_option("--labels", set_flags->labels, "Set K to V, or take K out")->delimiter(',')->option_text("K=V,K-");
@@ -209,6 +218,9 @@ void DeclareVmChangeCommands(CLI::App& vm, Command& command) {
   set->add_option("--groups", set_flags->groups, "In place of those it has; for new connections")
       ->delimiter(',')
       ->option_text("A,B");
+  set->add_option("--quota", set_flags->quota, "Set a limit, or take it out with 0; see vm create --help")
+      ->delimiter(',')
+      ->option_text("LIMIT=N[/BURST]");
   set->add_option("--orphan-ttl", set_flags->orphan_ttl, "Delete it when no VMM is connected for so long; 0: never")
       ->option_text("30s|2m|0");
   set->add_option("--etag", set_flags->etag, "Only if this is its etag")->option_text("ETAG");

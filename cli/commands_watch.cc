@@ -31,7 +31,7 @@ bool ParseGoal(const std::string& text, v1::WaitVmRequest& request) {
   }
   // "DriverReady", or "DriverReady=false".
   const std::vector<std::string> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));
-  if (parts[0] != "FrontEndConnected" && parts[0] != "DriverReady") return false;
+  if (parts[0] != "FrontEndConnected" && parts[0] != "DriverReady" && parts[0] != "QuotaLimited") return false;
   const std::string wanted = parts.size() == 2 ? absl::AsciiStrToLower(parts[1]) : "true";
   if (wanted != "true" && wanted != "false") return false;
   request.set_condition(parts[0]);
@@ -89,10 +89,11 @@ ExitCode Wait(const WaitFlags& flags, const Options& options) {
   v1::WaitVmRequest request;
   request.set_name(FullVmName(flags.name));
   if (!ParseGoal(flags.goal, request)) {
-    std::fprintf(stderr,
-                 "kinsockctl: --for: \"%s\" is no state (LISTENING, CONNECTED, ACTIVE, SUSPENDED, DRAINING, DRAINED), "
-                 "condition (FrontEndConnected, DriverReady, with =false for its contrary), nor \"deleted\"\n",
-                 flags.goal.c_str());
+    std::fprintf(
+        stderr,
+        "kinsockctl: --for: \"%s\" is no state (LISTENING, CONNECTED, ACTIVE, SUSPENDED, DRAINING, DRAINED), "
+        "condition (FrontEndConnected, DriverReady, QuotaLimited, with =false for its contrary), nor \"deleted\"\n",
+        flags.goal.c_str());
     return kExitUsage;
   }
   Client client(options);
@@ -121,8 +122,9 @@ void DeclareWatchCommands(CLI::App& vm, Command& command) {
   CLI::App* wait = vm.add_subcommand("wait", "Wait until a VM is in a state, a condition holds, or it is gone");
   auto flags = std::make_shared<WaitFlags>();
   wait->add_option("NAME", flags->name)->required();
-  wait->add_option("--for", flags->goal,
-                   "LISTENING, CONNECTED, ACTIVE, SUSPENDED, DRAINED, FrontEndConnected, DriverReady, deleted")
+  wait->add_option(
+          "--for", flags->goal,
+          "LISTENING, CONNECTED, ACTIVE, SUSPENDED, DRAINED, FrontEndConnected, DriverReady, QuotaLimited, deleted")
       ->required()
       ->option_text("STATE|CONDITION|deleted");
   wait->callback([flags, &command] { command = [flags](const Options& options) { return Wait(*flags, options); }; });

@@ -72,8 +72,11 @@ std::string NextStep(const Details& details) {
   if (reason == "VM_ATTACHED") return absl::StrCat("kinsockctl vm delete ", vm, " --force");
   if (reason == "UID_MISMATCH" || reason == "ETAG_MISMATCH") return absl::StrCat("kinsockctl vm get ", vm, " -o yaml");
   if (reason == "SOCKET_PATH_BUSY" || reason == "VSOCK_PORT_BUSY") return "kinsockctl vm list -o wide";
+  if (reason == "CONNECTION_NOT_FOUND") return "kinsockctl conn list -o wide";
+  if (reason == "CONNECTION_CLOSED") return "kinsockctl conn list --closed";
   if (reason == "IMMUTABLE_FIELD") return absl::StrCat("kinsockctl vm get ", vm, " -o yaml");
   if (reason == "VM_DELETING") return absl::StrCat("kinsockctl vm wait ", vm, " --for=deleted");
+  if (reason == "DRAINING") return "kinsockctl daemon drain --undo";
   if (reason == "QUOTA_EXCEEDED") return "kinsockctl info";
   if (reason == "ROLE_REQUIRED") {
     if (metadata("socket") == "view") return "the same with --endpoint of the daemon's --api, not of its --api-view";

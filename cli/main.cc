@@ -121,6 +121,8 @@ int main(int argc, char** argv) {
   kinsock::DeclareStats(app, command);
   kinsock::DeclareVmmArgs(app, command);
   kinsock::DeclareInfo(app, command);
+  kinsock::DeclareAdmin(app, command);
+  kinsock::DeclareEvents(app, command);
   // The library reports by exceptions, --help included.
   try {
     app.parse(argc, argv);

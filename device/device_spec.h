@@ -5,12 +5,14 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "base/token_bucket.h"
 #include "base/unique_fd.h"
 #include "device/device_stats.h"
 #include "device/host_address.h"
@@ -22,7 +24,8 @@ namespace kinsock {
 // Names a device for the life of the process; never reused.
 using DeviceId = uint64_t;
 
-// The bounds one VM lives in. Each is counted when it is hit.
+// The bounds one VM lives in. Each is counted when it is hit. Those of the quota can change while the device exists
+// (VsockDevice::SetLimits): what is more already stays.
 struct DeviceLimits {
   // Connections of one VM, both directions, host and siblings: two hundred times what Linux guests usually
   // hold. Beyond it a new one is reset (QUOTA).
@@ -32,11 +35,32 @@ struct DeviceLimits {
   // Payload that was taken from senders and waits for this VM: guest memory it has not posted, or host
   // programs that do not read. Beyond it the connection that would add more is reset (QUOTA).
   uint64_t max_buffered_bytes = 64u << 20;
+  // Connections begun in a second, both directions, whatever comes of them. Beyond it a new one is reset (QUOTA).
+  Rate connects;
+  // Payload in a second. Beyond it what is for the guest waits where it is: at its sender, which is paid for by
+  // credit, or unread in the host program's socket; what is from the guest waits in its transmit ring.
+  Rate bytes_to_guest;
+  Rate bytes_from_guest;
+  // Packets of the guest in a second, with or without payload. Beyond it they wait in its transmit ring.
+  Rate packets_from_guest;
   // What the guest and its VMM may say that moves nothing (ControlAllowance): some percent of a reactor, if each costs
   // a microsecond. Beyond it the guest is left alone for moments.
   uint32_t control_per_second = 20'000;
   uint32_t control_burst = 4'000;
 };
+
+// A limit of the quota, as a reason.
+enum class QuotaLimit : uint8_t {
+  kNone,
+  kConnections,
+  kPendingConnections,
+  kBufferBytes,
+  kConnects,
+  kBytesToGuest,
+  kBytesFromGuest,
+  kPacketsFromGuest,
+};
+inline constexpr size_t kQuotaLimits = static_cast<size_t>(QuotaLimit::kPacketsFromGuest) + 1;
 
 // A port of the host's AF_VSOCK that stands for the same port of a guest.
 struct ForwardSocket {
@@ -94,8 +118,9 @@ struct FrontEndInfo {
 struct DeviceStatus {
   DeviceState state = DeviceState::kListening;
   DrainState drain = DrainState::kNone;
-  FrontEndInfo front_end;  // meaningful unless kListening
-  std::string last_error;  // why the last session ended, if it ended badly; empty otherwise
+  QuotaLimit limited = QuotaLimit::kNone;  // held something back, or refused it, in the last moments (LimitWatch)
+  FrontEndInfo front_end;                  // meaningful unless kListening
+  std::string last_error;                  // why the last session ended, if it ended badly; empty otherwise
 };
 
 }  // namespace kinsock

@@ -27,6 +27,9 @@ namespace kinsock {
   X(limited_connections, "connections refused: the guest has as many as it may")            \
   X(limited_pending_connections, "connections refused: too many await their answer")        \
   X(limited_replies, "times the ring was left alone: too many RSTs await buffers")          \
+  X(limited_connects, "connections refused: more are begun in a second than may be")        \
+  X(limited_bytes, "times the ring was left alone: as many bytes were sent as may be")      \
+  X(limited_packets, "times the ring was left alone: as many packets were sent as may be")  \
   X(limited_control, "times the guest was left alone: it sent too much that moves nothing") \
   X(kicks, "notifications received for the transmit ring")                                  \
   X(interrupts, "interrupts sent for the transmit ring")                                    \
@@ -34,18 +37,20 @@ namespace kinsock {
   X(rested_nanoseconds, "time of these rests")
 
 // Written under the lock of the device's receive side: what the guest gets. Members are called to_guest_<name>.
-#define KINSOCK_TO_GUEST_STATS(X)                                                \
-  X(host_packets, "packets from the host put into receive buffers")              \
-  X(host_bytes, "payload bytes from the host put into receive buffers")          \
-  X(sibling_packets, "packets from other guests put into receive buffers")       \
-  X(sibling_bytes, "payload bytes from other guests put into receive buffers")   \
-  X(malformed_chains, "receive chains that could not be used")                   \
-  X(credit_clamped, "packets whose granted window was cut to the limit")         \
-  X(limited_connections, "connections refused: the guest has as many as it may") \
-  X(kicks, "notifications received for the receive ring")                        \
-  X(interrupts, "interrupts sent for the receive ring")                          \
-  X(credit_requests, "times the guest was asked what it has read")               \
-  X(full_flows, "times a connection waited: too many of its packets are unread") \
+#define KINSOCK_TO_GUEST_STATS(X)                                                    \
+  X(host_packets, "packets from the host put into receive buffers")                  \
+  X(host_bytes, "payload bytes from the host put into receive buffers")              \
+  X(sibling_packets, "packets from other guests put into receive buffers")           \
+  X(sibling_bytes, "payload bytes from other guests put into receive buffers")       \
+  X(malformed_chains, "receive chains that could not be used")                       \
+  X(credit_clamped, "packets whose granted window was cut to the limit")             \
+  X(limited_connections, "connections refused: the guest has as many as it may")     \
+  X(limited_connects, "connections refused: more are begun in a second than may be") \
+  X(limited_bytes, "times that payload waited: the guest got as much as it may")     \
+  X(kicks, "notifications received for the receive ring")                            \
+  X(interrupts, "interrupts sent for the receive ring")                              \
+  X(credit_requests, "times the guest was asked what it has read")                   \
+  X(full_flows, "times a connection waited: too many of its packets are unread")     \
   X(starved, "times that a packet found no receive buffer")
 
 // Written by the device's reactor: its sessions, and what belongs to no direction.

@@ -20,6 +20,19 @@ void Add(PortTotals& totals, const PortStats& stats) {
   totals.buffered_bytes += stats.buffered_bytes.load(std::memory_order_relaxed);
 }
 
+template <size_t N>
+void Subtract(std::array<uint64_t, N>& totals, const std::array<uint64_t, N>& earlier) {
+  for (size_t i = 0; i < N; ++i) totals[i] -= earlier[i];
+}
+
+void Subtract(PortTotals& totals, const PortTotals& earlier) {
+  for (size_t i = 0; i < kDirections; ++i) Subtract(totals.connects[i], earlier.connects[i]);
+  Subtract(totals.closes, earlier.closes);
+  Subtract(totals.credit_stalls, earlier.credit_stalls);
+  Subtract(totals.stalled_nanoseconds, earlier.stalled_nanoseconds);
+  totals.limited_buffered_bytes -= earlier.limited_buffered_bytes;
+}
+
 }  // namespace
 
 DeviceTotals& DeviceTotals::operator+=(const DeviceStats& stats) {
@@ -34,6 +47,21 @@ DeviceTotals& DeviceTotals::operator+=(const DeviceStats& stats) {
 #undef KINSOCK_ADD
   Add(guest_port, stats.guest_port);
   Add(host_port, stats.host_port);
+  return *this;
+}
+
+DeviceTotals& DeviceTotals::operator-=(const DeviceTotals& earlier) {
+#define KINSOCK_SUBTRACT(name, help) from_guest_##name -= earlier.from_guest_##name;
+  KINSOCK_FROM_GUEST_STATS(KINSOCK_SUBTRACT)
+#undef KINSOCK_SUBTRACT
+#define KINSOCK_SUBTRACT(name, help) to_guest_##name -= earlier.to_guest_##name;
+  KINSOCK_TO_GUEST_STATS(KINSOCK_SUBTRACT)
+#undef KINSOCK_SUBTRACT
+#define KINSOCK_SUBTRACT(name, help) name -= earlier.name;
+  KINSOCK_DEVICE_STATS(KINSOCK_SUBTRACT)
+#undef KINSOCK_SUBTRACT
+  Subtract(guest_port, earlier.guest_port);
+  Subtract(host_port, earlier.host_port);
   return *this;
 }
 

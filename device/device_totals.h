@@ -38,6 +38,8 @@ struct DeviceTotals {
   // Counters are read one by one while traffic goes on: each is right, sums of several may be off by what happened
   // meanwhile.
   DeviceTotals& operator+=(const DeviceStats& stats);
+  // What was counted since `earlier`, a reading of the same devices. What waits now stays what it is.
+  DeviceTotals& operator-=(const DeviceTotals& earlier);
 };
 
 }  // namespace kinsock

@@ -177,18 +177,14 @@ void HostSide::RetryConnect(HostSocket& socket, MonotonicTime deadline) {
 // --- From host programs ---
 
 void HostSide::Connect(UniqueFd program, uint32_t guest_port) {
-  if (env_.rx.draining()) {
-    env_.rx.port_stats().CountConnect(Direction::kIn, CloseReason::kDrain);
-    return;
-  }
+  if (env_.rx.draining()) return CountRefused(guest_port, CloseReason::kDrain);
   if (!env_.routes.MayConnect(kHostCid, env_.rx.cid(), guest_port)) {
-    env_.rx.port_stats().CountConnect(Direction::kIn, CloseReason::kPolicyDenied);
-    return;
+    return CountRefused(guest_port, CloseReason::kPolicyDenied);
   }
   if (transient_flows() >= static_cast<int>(env_.limits.max_pending_connections)) {
     env_.stats.from_guest_limited_pending_connections.Add();
-    env_.rx.port_stats().CountConnect(Direction::kIn, CloseReason::kQuota);
-    return;
+    NoteLimited();
+    return CountRefused(guest_port, CloseReason::kQuota);
   }
   VsockHeader request{.src_cid = kHostCid, .dst_cid = env_.rx.cid(), .dst_port = guest_port};
   request.op = VIRTIO_VSOCK_OP_REQUEST;
@@ -198,8 +194,8 @@ void HostSide::Connect(UniqueFd program, uint32_t guest_port) {
   if (env_.address.kind == HostAddress::Kind::kVsock) VsockPeer(program.get(), program_cid, program_port);
   for (int attempt = 0; attempt < kPortAttempts; ++attempt) {
     request.src_port = TakePort(std::exchange(program_port, 0));
-    auto flow = std::make_shared<Flow>(env_.flow_ids.Next(), request, Flow::End{shared_from_this(), request.src_port},
-                                       Flow::End{env_.rx.shared_from_this(), guest_port});
+    auto flow = std::make_shared<Flow>(env_.journal.NextId(), request, Flow::End{shared_from_this(), request.src_port},
+                                       Flow::End{env_.rx.shared_from_this(), guest_port}, &env_.journal);
     const VsockRx::AdmitResult admitted = env_.rx.Admit(flow);
     if (admitted == VsockRx::AdmitResult::kAdmitted) {
       HostSocket& socket = Add(std::move(flow), Flow::Side::kInitiator, std::move(program));
@@ -208,10 +204,27 @@ void HostSide::Connect(UniqueFd program, uint32_t guest_port) {
     }
     flow->Close(CloseReason::kQuota);
     ports_.Release(request.src_port);
+    if (admitted == VsockRx::AdmitResult::kTooOften) {
+      env_.stats.from_guest_limited_connects.Add();
+      NoteLimited();
+      return CountRefused(guest_port, CloseReason::kQuota);
+    }
     if (admitted == VsockRx::AdmitResult::kFull) break;
   }
   env_.stats.from_guest_limited_connections.Add();
-  env_.rx.port_stats().CountConnect(Direction::kIn, CloseReason::kQuota);
+  NoteLimited();
+  CountRefused(guest_port, CloseReason::kQuota);
+}
+
+// A program that got no flow, which would count its own end, and tell the journal.
+void HostSide::CountRefused(uint32_t guest_port, CloseReason reason) {
+  env_.rx.port_stats().CountConnect(Direction::kIn, reason);
+  env_.journal.Refused({.device = device(), .cid = kHostCid},
+                       {.device = device(), .cid = env_.rx.cid(), .port = guest_port}, VIRTIO_VSOCK_TYPE_STREAM,
+                       reason,
+                       reason == CloseReason::kPolicyDenied
+                           ? env_.routes.DeniedBy(kHostCid, env_.rx.cid(), guest_port)
+                           : nullptr);
 }
 
 // The port by which the guest knows a host program: that which it has in AF_VSOCK, if no other has it here.
@@ -258,7 +271,8 @@ void HostSide::Discard(HostSocket& socket) {
   if (socket.host_end() == Flow::Side::kInitiator) ports_.Release(socket.host_port());
   std::erase(starved_, &socket);
   if (gathering_ == &socket) gathering_ = nullptr;
-  if (socket.StartLingering()) {
+  // An administrator's reset is for a program that does not read, too.
+  if (socket.flow()->close_reason() != CloseReason::kAdminReset && socket.StartLingering()) {
     lingering_.emplace(&socket, std::move(owned));
   } else {
     socket.CloseSocket();
@@ -289,14 +303,11 @@ void HostSide::OnBuffers() {
 
 void HostSide::Describe(FlowInfo& info) const {
   const bool host_is_initiator = info.initiator.cid == kHostCid;
-  FlowInfo::End& host = host_is_initiator ? info.initiator : info.target;
+  const FlowInfo::End& host = host_is_initiator ? info.initiator : info.target;
   const FlowInfo::End& guest = host_is_initiator ? info.target : info.initiator;
+  if (host.cid != kHostCid) return;
   const HostSocket* socket = Find(guest.port, host.port);
   if (socket == nullptr) return;
-  host.host_pid = socket->peer_pid();
-  if (host.host_pid != 0) host.host_uid = socket->peer_uid();
-  host.host_cid = socket->peer_cid();
-  host.host_port = socket->peer_port();
   FlowInfo::Direction& to_host = host_is_initiator ? info.to_initiator : info.to_target;
   to_host.queued_bytes = socket->queued_bytes();
 }

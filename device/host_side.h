@@ -13,12 +13,12 @@
 #include "base/event_loop.h"
 #include "device/device_spec.h"
 #include "device/device_stats.h"
-#include "device/flow_ids.h"
 #include "device/host_address.h"
 #include "device/host_message_socket.h"
 #include "device/host_ports.h"
 #include "device/host_socket.h"
 #include "device/vsock_rx.h"
+#include "router/flow_journal.h"
 #include "router/port.h"
 #include "router/route_table.h"
 
@@ -39,7 +39,7 @@ class HostSide final : public Port {
     DeviceStats& stats;
     std::shared_ptr<PortStats> port_stats;
     const DeviceLimits& limits;
-    FlowIds& flow_ids;
+    FlowJournal& journal;
     HostAddress address;
     uint32_t window;  // bytes granted to the guest on each connection
   };
@@ -66,7 +66,7 @@ class HostSide final : public Port {
   // Closes all sockets, at once. The owner calls it before it lets go.
   void Close();
 
-  // Adds what is known of the host end of `info`.
+  // Adds what waits for the host end of `info`, if it has one.
   void Describe(FlowInfo& info) const;
 
   // --- For HostSocket. ---
@@ -92,6 +92,7 @@ class HostSide final : public Port {
   void EndFor(Packet& packet, HostSocket& socket, CloseReason reason);
   void TakeAccepted(HostSocket& socket, Packet& packet);
   uint32_t TakePort(uint32_t wanted);
+  void CountRefused(uint32_t guest_port, CloseReason reason);
   void StartConnectTimer(HostSocket& socket);
   void Continue(HostSocket& socket, HostConnection connection);
   HostSocket* Find(uint32_t guest_port, uint32_t host_port) const;

@@ -44,15 +44,17 @@ void HostSocket::DropQueued() {
 }
 
 void HostSocket::LearnPeer() {
-  ucred peer;
-  socklen_t size = sizeof(peer);
-  if (socket_.valid() && OnVsock()) {  // nobody knows its process
-    VsockPeer(socket_.get(), peer_cid_, peer_port_);
-    return;
+  if (!socket_.valid()) return;
+  Flow::HostPeer peer;
+  ucred process;
+  socklen_t size = sizeof(process);
+  if (OnVsock()) {  // nobody knows its process
+    VsockPeer(socket_.get(), peer.cid, peer.port);
+  } else if (getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &process, &size) == 0 && process.pid != 0) {
+    peer.pid = process.pid;
+    peer.uid = process.uid;
   }
-  if (!socket_.valid() || getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return;
-  peer_pid_ = peer.pid;
-  peer_uid_ = peer.uid;
+  flow_->SetHostPeer(peer);
 }
 
 bool HostSocket::OnVsock() const { return side_.env().address.kind == HostAddress::Kind::kVsock; }

@@ -76,10 +76,6 @@ class HostSocket : public FdHandler {
   uint32_t host_port() const { return flow_->end(host_end_).vsock_port; }
   uint32_t guest_port() const { return flow_->other_end(host_end_).vsock_port; }
   virtual uint64_t queued_bytes() const { return backlog_.size(); }
-  pid_t peer_pid() const { return peer_pid_; }
-  uid_t peer_uid() const { return peer_uid_; }
-  Cid peer_cid() const { return peer_cid_; }  // AF_VSOCK; 0 otherwise
-  uint32_t peer_port() const { return peer_port_; }
 
   EventLoop::TimerId timer{};  // of the connection's making; kept by HostSide
   bool timer_armed = false;
@@ -130,11 +126,6 @@ class HostSocket : public FdHandler {
   void LearnPeer();
   bool OnVsock() const;
   bool PeerHungUp(uint32_t events) const;
-
-  pid_t peer_pid_ = 0;
-  uid_t peer_uid_ = static_cast<uid_t>(-1);
-  Cid peer_cid_ = 0;
-  uint32_t peer_port_ = 0;
 
   // To the host.
   std::vector<iovec> gathered_;

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -11,14 +12,20 @@
 
 namespace kinsock {
 
-Reactor::Reactor(uint16_t index, std::chrono::nanoseconds max_spin, Callbacks callbacks)
-    : callbacks_(std::move(callbacks)), flow_ids_(index) {
+Reactor::Reactor(uint16_t index, const Clock& clock, std::chrono::nanoseconds max_spin, Callbacks callbacks)
+    : loop_(clock), callbacks_(std::move(callbacks)), journal_(loop_, index), denials_(loop_, callbacks_.on_denials) {
+  if (callbacks_.on_denials != nullptr) {
+    journal_.set_on_closed([this](const FlowInfo& flow) {
+      if (DenialCollector::IsDenial(flow)) denials_.Add(flow);
+    });
+  }
   loop_.set_max_spin(max_spin);
   thread_ = std::thread([this] { loop_.Run(); });
   pthread_setname_np(thread_.native_handle(), absl::StrCat("reactor-", index).c_str());
 }
 
-Reactor::~Reactor() = default;
+// The journal takes over what is left, and tells nobody any more.
+Reactor::~Reactor() { journal_.set_on_closed(nullptr); }
 
 void Reactor::Stop() {
   Post([this] {
@@ -34,7 +41,7 @@ absl::StatusOr<std::shared_ptr<Port>> Reactor::AddDevice(DeviceSpec spec) {
   auto device =
       std::make_unique<VsockDevice>(std::move(spec), VsockDevice::Environment{.loop = loop_,
                                                                               .routes = routes,
-                                                                              .flow_ids = flow_ids_,
+                                                                              .journal = journal_,
                                                                               .on_status = callbacks_.on_status,
                                                                               .discard = callbacks_.discard});
   KINSOCK_RETURN_IF_ERROR(device->Start());
@@ -58,6 +65,27 @@ VsockDevice* Reactor::Find(DeviceId id) {
 
 void Reactor::DescribeFlows(std::vector<FlowInfo>& flows) const {
   for (const auto& [id, device] : devices_) device->DescribeFlows(flows);
+}
+
+void Reactor::DescribePairs(std::vector<PairInfo>& pairs, PairTotals& other, std::vector<FlowInfo>& open) {
+  journal_.Take();
+  DescribeFlows(open);
+  std::vector<uint64_t> ended_meanwhile;
+  journal_.Take(&ended_meanwhile);
+  std::erase_if(open, [&](const FlowInfo& flow) {
+    const bool ended = std::find(ended_meanwhile.begin(), ended_meanwhile.end(), flow.id) != ended_meanwhile.end();
+    return ended || flow.state == FlowInfo::State::kClosed;
+  });
+  journal_.pairs().Describe(pairs);
+  other = journal_.pairs().other();
+}
+
+std::optional<FlowInfo> Reactor::ResetFlow(uint64_t id, CloseReason reason) {
+  for (const auto& [device_id, device] : devices_) {
+    if (device->ResetFlow(id, reason)) break;
+  }
+  const FlowInfo* closed = journal_.Find(id);
+  return closed != nullptr ? std::optional<FlowInfo>(*closed) : std::nullopt;
 }
 
 }  // namespace kinsock

@@ -6,17 +6,21 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
+#include "base/clock.h"
 #include "base/event_loop.h"
 #include "device/device_spec.h"
-#include "device/flow_ids.h"
 #include "device/vsock_device.h"
+#include "router/denial_collector.h"
 #include "router/flow_info.h"
+#include "router/flow_journal.h"
 #include "router/network.h"
+#include "router/pair_table.h"
 #include "router/policy_change.h"
 #include "router/route_table.h"
 
@@ -30,10 +34,12 @@ class Reactor {
   struct Callbacks {
     std::function<void(DeviceId, const DeviceStatus&)> on_status;
     std::function<void(std::shared_ptr<const GuestMemory>)> discard;
+    std::function<void(Denials)> on_denials;  // at most once a second; may be null
   };
 
-  // Starts the thread. `index` tells it apart from the others, from 0. `max_spin`: EventLoop::set_max_spin.
-  Reactor(uint16_t index, std::chrono::nanoseconds max_spin, Callbacks callbacks);
+  // Starts the thread. `index` tells it apart from the others, from 0. `max_spin`: EventLoop::set_max_spin. `clock`
+  // outlives this.
+  Reactor(uint16_t index, const Clock& clock, std::chrono::nanoseconds max_spin, Callbacks callbacks);
   // Ends all devices and the thread. Messages are still taken, and never served: other reactors may have some
   // to send until they have been stopped too.
   void Stop();
@@ -53,12 +59,20 @@ class Reactor {
   // Null if it is gone.
   VsockDevice* Find(DeviceId id);
   void DescribeFlows(std::vector<FlowInfo>& flows) const;
+  // Sums by pair: of the connections that began here and have ended, and, in `open`, those that have not. One that ends
+  // meanwhile is in one of the two, or in neither.
+  void DescribePairs(std::vector<PairInfo>& pairs, PairTotals& other, std::vector<FlowInfo>& open);
+  // The connections that began here, have ended, and are remembered.
+  FlowJournal& journal() { return journal_; }
+  // Resets a connection for both its ends. What it then is; null: it is not, or no longer, known.
+  std::optional<FlowInfo> ResetFlow(uint64_t id, CloseReason reason);
 
  private:
   EventLoop loop_;
   Callbacks callbacks_;
   absl::flat_hash_map<NetworkId, std::unique_ptr<RouteTable>> networks_;  // devices refer to the tables
-  FlowIds flow_ids_;
+  FlowJournal journal_;
+  DenialCollector denials_;
   absl::flat_hash_map<DeviceId, std::unique_ptr<VsockDevice>> devices_;
   std::thread thread_;
 };

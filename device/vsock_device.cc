@@ -29,8 +29,15 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
                               })),
       allowance_(spec_.limits.control_per_second, spec_.limits.control_burst),
       spent_(Wakeup::Create(env_.loop, [this] { PauseGuest(); })),
-      rx_(std::make_shared<VsockRx>(spec_.id, spec_.cid, spec_.limits, stats_, env_.loop, broken_)),
+      limit_watch_(env_.loop, *stats_,
+                   [this](QuotaLimit limited) {
+                     status_.limited = limited;
+                     ReportStatus();
+                   }),
+      over_rate_(Wakeup::Create(env_.loop, [this] { AwaitRate(); })),
+      rx_(std::make_shared<VsockRx>(spec_.id, spec_.cid, spec_.limits, stats_, env_.loop, broken_, over_rate_)),
       reap_session_(Wakeup::Create(env_.loop, [this] { ended_session_.reset(); })) {
+  rx_->set_limited(limit_watch_.hit());
   if (spec_.host.kind != HostAddress::Kind::kNone) {
     host_ = std::make_shared<HostSide>(spec_.id, HostSide::Environment{.loop = env_.loop,
                                                                        .routes = env_.routes,
@@ -38,9 +45,10 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
                                                                        .stats = *stats_,
                                                                        .port_stats = {stats_, &stats_->host_port},
                                                                        .limits = spec_.limits,
-                                                                       .flow_ids = env_.flow_ids,
+                                                                       .journal = env_.journal,
                                                                        .address = spec_.host,
                                                                        .window = spec_.tx_buffer_bytes});
+    host_->set_limited(limit_watch_.hit());
   }
   tx_.emplace(VsockTx::Environment{.loop = env_.loop,
                                    .routes = env_.routes,
@@ -48,7 +56,7 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
                                    .host = host_,
                                    .stats = *stats_,
                                    .limits = spec_.limits,
-                                   .flow_ids = env_.flow_ids,
+                                   .journal = env_.journal,
                                    .allowance = allowance_,
                                    .spent = spent_,
                                    .broken = broken_});
@@ -59,6 +67,8 @@ VsockDevice::~VsockDevice() {
   drained_->Disarm();
   spent_->Disarm();
   if (paused_) env_.loop.Cancel(pause_);
+  over_rate_->Disarm();
+  if (awaiting_rate_) env_.loop.Cancel(rate_timer_);
   reap_session_->Disarm();
   if (stale_search_armed_) env_.loop.Cancel(stale_search_);
   ended_session_.reset();
@@ -242,6 +252,26 @@ void VsockDevice::ResumeGuest() {
   tx_->SetPaused(false);
 }
 
+// Payload for the guest waits, wherever it is, until this says that there is room in the rate.
+void VsockDevice::AwaitRate() {
+  if (std::exchange(awaiting_rate_, true)) return;
+  rate_timer_ = env_.loop.RunAfter(rx_->TimeToRefill(), [this] {
+    awaiting_rate_ = false;
+    rx_->Refill();
+  });
+}
+
+void VsockDevice::SetLimits(const DeviceLimits& limits) {
+  const uint32_t control_per_second = spec_.limits.control_per_second;
+  const uint32_t control_burst = spec_.limits.control_burst;
+  spec_.limits = limits;
+  spec_.limits.control_per_second = control_per_second;
+  spec_.limits.control_burst = control_burst;
+  rx_->SetLimits(limits);
+  if (host_ != nullptr) host_->set_max_buffered_bytes(limits.max_buffered_bytes);
+  tx_->OnLimits();
+}
+
 void VsockDevice::SetCall(size_t index, std::shared_ptr<const UniqueFd> call) {
   if (index == kReceive) rx_->SetCall(call);
   if (index == kTransmit) tx_->SetCall(call);
@@ -269,14 +299,27 @@ void VsockDevice::CheckRings() {
 
 // --- Flows ---
 
+// Of a connection between siblings, the initiator's does.
+bool VsockDevice::AnswersFor(const Flow& flow) const {
+  const Flow::Side side = flow.SideOf(*rx_);
+  return side == Flow::Side::kInitiator || flow.other_end(side).port->cid() == kHostCid;
+}
+
 void VsockDevice::DescribeFlows(std::vector<FlowInfo>& flows) const {
   for (const std::shared_ptr<Flow>& flow : rx_->Flows()) {
-    const Flow::Side side = flow->SideOf(*rx_);
-    const bool with_host = flow->other_end(side).port->cid() == kHostCid;
-    if (side != Flow::Side::kInitiator && !with_host) continue;  // its initiator's device tells
+    if (!AnswersFor(*flow)) continue;
     flows.push_back(flow->Info());
-    if (with_host) host_->Describe(flows.back());
+    if (host_ != nullptr) host_->Describe(flows.back());
   }
+}
+
+bool VsockDevice::ResetFlow(uint64_t id, CloseReason reason) {
+  for (const std::shared_ptr<Flow>& flow : rx_->Flows()) {
+    if (flow->id() != id || !AnswersFor(*flow) || flow->state() == Flow::State::kClosed) continue;
+    tx_->ResetFlow(flow, reason);
+    return true;
+  }
+  return false;
 }
 
 void VsockDevice::ArmStaleSearch() {
@@ -292,9 +335,7 @@ void VsockDevice::ArmStaleSearch() {
 
 void VsockDevice::SearchStaleFlows() {
   for (const std::shared_ptr<Flow>& flow : rx_->Flows()) {
-    const Flow::Side side = flow->SideOf(*rx_);
-    const bool with_host = flow->other_end(side).port->cid() == kHostCid;
-    if (side != Flow::Side::kInitiator && !with_host) continue;
+    if (!AnswersFor(*flow)) continue;
     if (!flow->IsTransient()) {
       flow->ClearStale();
     } else if (flow->MarkStale()) {

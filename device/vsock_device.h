@@ -18,11 +18,11 @@
 #include "device/device_spec.h"
 #include "device/device_stats.h"
 #include "device/event_queue.h"
-#include "device/flow_ids.h"
 #include "device/forward_listener.h"
 #include "device/guest_memory.h"
 #include "device/host_side.h"
 #include "device/hybrid_listener.h"
+#include "device/limit_watch.h"
 #include "device/ring_kick.h"
 #include "device/vhost_user_listener.h"
 #include "device/vhost_user_session.h"
@@ -30,6 +30,7 @@
 #include "device/vsock_tx.h"
 #include "router/close_reason.h"
 #include "router/flow_info.h"
+#include "router/flow_journal.h"
 #include "router/policy_change.h"
 #include "router/route_table.h"
 
@@ -49,7 +50,7 @@ class VsockDevice final : private VhostUserDevice {
   struct Environment {
     EventLoop& loop;
     const RouteTable& routes;  // of the VM's network
-    FlowIds& flow_ids;
+    FlowJournal& journal;
     // Called on each change.
     std::function<void(DeviceId, const DeviceStatus&)> on_status;
     // Takes memory whose unmapping may take long.
@@ -72,6 +73,9 @@ class VsockDevice final : private VhostUserDevice {
   void Drain();
   // They may begin again.
   void EndDrain();
+  // The quota is another (DeviceLimits); the allowance stays what it is.
+  void SetLimits(const DeviceLimits& limits);
+
   // Ends all connections, and tells both ends of each.
   void ResetFlows(CloseReason reason);
   // The same for the connections that a change of the network's policies revokes, of those for which this device
@@ -90,6 +94,10 @@ class VsockDevice final : private VhostUserDevice {
   // Adds the connections that this device answers for: those its guest initiated, and those with the host.
   void DescribeFlows(std::vector<FlowInfo>& flows) const;
 
+  // Resets the connection `id` for both its ends, if this device answers for it. What the host end still had to write
+  // is dropped. False: it is none of this device's open ones.
+  bool ResetFlow(uint64_t id, CloseReason reason);
+
  private:
   // VhostUserDevice.
   absl::Status StartRing(size_t index, const RingSetup& setup, uint64_t features,
@@ -102,6 +110,7 @@ class VsockDevice final : private VhostUserDevice {
   void OnSessionChanged() override;
   bool OnMessage(bool refused) override;
 
+  bool AnswersFor(const Flow& flow) const;
   absl::Status StartHostSide();
   void OnFrontEnd(UniqueFd connection);
   void OnSessionEnded(absl::Status status);
@@ -112,6 +121,7 @@ class VsockDevice final : private VhostUserDevice {
   void Charge(int64_t cost);
   void PauseGuest();
   void ResumeGuest();
+  void AwaitRate();
   void CheckRings();
   void ArmStaleSearch();
   void SearchStaleFlows();
@@ -127,6 +137,10 @@ class VsockDevice final : private VhostUserDevice {
   std::shared_ptr<Wakeup> drained_;
   ControlAllowance allowance_;
   std::shared_ptr<Wakeup> spent_;  // allowance_ is
+  LimitWatch limit_watch_;
+  std::shared_ptr<Wakeup> over_rate_;  // payload for the guest waits for its rate
+  bool awaiting_rate_ = false;
+  EventLoop::TimerId rate_timer_{};
   std::shared_ptr<VsockRx> rx_;
   std::shared_ptr<HostSide> host_;  // null: no host side
   std::optional<VsockTx> tx_;

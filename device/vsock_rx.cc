@@ -34,12 +34,14 @@ void Settle(Packet& packet, Packet::Outcome outcome, CloseReason reason = CloseR
 }  // namespace
 
 VsockRx::VsockRx(DeviceId device, Cid cid, const DeviceLimits& limits, std::shared_ptr<DeviceStats> stats,
-                 EventLoop& loop, std::shared_ptr<Wakeup> broken)
+                 EventLoop& loop, std::shared_ptr<Wakeup> broken, std::shared_ptr<Wakeup> over_rate)
     : Port(device, cid, limits.max_buffered_bytes, std::shared_ptr<PortStats>(stats, &stats->guest_port)),
-      limits_(limits),
       stats_(std::move(stats)),
       loop_(loop),
-      broken_(std::move(broken)) {}
+      broken_(std::move(broken)),
+      over_rate_(std::move(over_rate)) {
+  SetLimits(limits);
+}
 
 Port::Progress VsockRx::Deliver(Lane& lane, uint32_t budget) {
   MutexLock lock(mutex_);
@@ -58,10 +60,13 @@ Port::Progress VsockRx::Deliver(Lane& lane, uint32_t budget) {
       break;
     }
     const uint32_t before = packet->taken;
-    if (packet->outcome == Packet::Outcome::kWaiting && Offer(lane, *packet) == Step::kNoBuffer) {
-      if (!WaitForBuffers(lane.resume)) continue;  // some came in this moment
-      progress = Progress::kBlocked;
-      break;
+    if (packet->outcome == Packet::Outcome::kWaiting) {
+      const Step step = Offer(lane, *packet);
+      if (step == Step::kNoBuffer && !WaitForBuffers(lane.resume)) continue;  // some came in this moment
+      if (step != Step::kDone) {
+        progress = Progress::kBlocked;
+        break;
+      }
     }
     Spend(budget, lane.overdraft, packet->taken - before);
     unseen += packet->taken - before;
@@ -88,10 +93,14 @@ VsockRx::Step VsockRx::Offer(Lane& lane, Packet& packet) {
     Settle(packet, Packet::Outcome::kRefused, CloseReason::kPeerGone);
     return Step::kDone;
   }
+  if (packet.header.len > 0 && OverRate(lane.resume)) return Step::kOverRate;
   Flow* flow = packet.accepted ? FindAgain(packet) : Accept(packet);
   if (flow == nullptr) return Step::kDone;
   packet.accepted = true;
-  if (!FlushReplies() || !Put(packet, *flow)) return Step::kNoBuffer;
+  const uint32_t taken_before = packet.taken;
+  const bool put = FlushReplies() && Put(packet, *flow);
+  bytes_.Spend(packet.taken - taken_before);
+  if (!put) return Step::kNoBuffer;
   const bool closed = packet.header.op == VIRTIO_VSOCK_OP_RST;
   Settle(packet, closed ? Packet::Outcome::kClosed : Packet::Outcome::kDelivered);
   CountEarned(packet.header, 1);
@@ -239,8 +248,10 @@ Flow* VsockRx::AcceptRequest(Packet& packet) {
   // A closed flow of the same name is one whose other end was told first and has begun anew.
   const std::shared_ptr<Flow>* old = flows_.Find(key);
   if (old != nullptr && (*old)->state() == Flow::State::kClosed) Erase(key, **old);
-  if (flows_.size() + replies_.size() >= limits_.max_connections) {
-    stats_->to_guest_limited_connections.Add();
+  const bool full = flows_.size() + replies_.size() >= max_connections_;
+  if (full || !MayConnect()) {
+    (full ? stats_->to_guest_limited_connections : stats_->to_guest_limited_connects).Add();
+    NoteLimited();
     port_stats().CountConnect(Direction::kIn, CloseReason::kQuota);
     Settle(packet, Packet::Outcome::kRefused, CloseReason::kQuota);
     return nullptr;
@@ -312,6 +323,57 @@ bool VsockRx::Finish() {
   return drained;
 }
 
+// Whether payload has to wait: the guest has got as much as it may, for now. Then `resume` will be notified.
+bool VsockRx::OverRate(const std::shared_ptr<Wakeup>& resume) {
+  if (!bytes_.Spent()) return false;
+  bytes_.Refill(loop_.clock().Now());
+  if (!bytes_.Spent()) return false;
+  if (limited_waiters_.empty()) {
+    stats_->to_guest_limited_bytes.Add();
+    NoteLimited();
+    over_rate_->Notify();
+  }
+  if (std::find(limited_waiters_.begin(), limited_waiters_.end(), resume) == limited_waiters_.end()) {
+    limited_waiters_.push_back(resume);
+  }
+  return true;
+}
+
+// Counts a connection that begins, unless too many have.
+bool VsockRx::MayConnect() {
+  if (connects_.Spent()) connects_.Refill(loop_.clock().Now());
+  if (connects_.Spent()) return false;
+  connects_.Spend(1);
+  return true;
+}
+
+void VsockRx::SetLimits(const DeviceLimits& limits) {
+  const MonotonicTime now = loop_.clock().Now();
+  MutexLock lock(mutex_);
+  max_connections_ = limits.max_connections;
+  set_max_buffered_bytes(limits.max_buffered_bytes);
+  connects_.SetRate(limits.connects, now);
+  bytes_.SetRate(limits.bytes_to_guest, now);
+  WakeLimited();
+}
+
+std::chrono::nanoseconds VsockRx::TimeToRefill() {
+  MutexLock lock(mutex_);
+  return bytes_.TimeToRefill();
+}
+
+void VsockRx::Refill() {
+  MutexLock lock(mutex_);
+  bytes_.Refill(loop_.clock().Now());
+  WakeLimited();
+}
+
+// Who still has to wait says so again, after those that could not go on last time.
+void VsockRx::WakeLimited() {
+  for (const std::shared_ptr<Wakeup>& waiter : limited_waiters_) waiter->Notify();
+  limited_waiters_.clear();
+}
+
 // True if `resume` will be notified; false if there are buffers after all.
 bool VsockRx::WaitForBuffers(const std::shared_ptr<Wakeup>& resume) {
   if (mode_ == Mode::kRunning && HasOrAwaitsBuffers()) return false;
@@ -370,6 +432,7 @@ std::shared_ptr<const GuestMemory> VsockRx::Close() {
   mode_ = Mode::kClosed;
   replies_.clear();
   WakeWaiters();
+  WakeLimited();
   return memory;
 }
 
@@ -415,7 +478,8 @@ bool VsockRx::broken() {
 
 VsockRx::AdmitResult VsockRx::Admit(const std::shared_ptr<Flow>& flow) {
   MutexLock lock(mutex_);
-  if (flows_.size() + replies_.size() >= limits_.max_connections) return AdmitResult::kFull;
+  if (flows_.size() + replies_.size() >= max_connections_) return AdmitResult::kFull;
+  if (!MayConnect()) return AdmitResult::kTooOften;
   const Flow::Side me = flow->SideOf(*this);
   if (!flows_.Insert(FlowKey::Of(*flow, me), flow)) return AdmitResult::kTaken;
   flow->CountFor(me);
@@ -478,9 +542,12 @@ ReceiveRing::ReadResult VsockRx::ReadFrom(int fd, const VsockHeader& header, uin
                                           const std::shared_ptr<Wakeup>& resume) {
   MutexLock lock(mutex_);
   ReceiveRing::ReadResult result{.status = ReceiveRing::ReadResult::Status::kNoBuffers};
+  if (OverRate(resume)) return result;
+  limit = bytes_.AtMost(limit);
   do {
     if (mode_ == Mode::kRunning && FlushReplies()) result = ring_->ReadFrom(fd, header, limit);
   } while (result.status == ReceiveRing::ReadResult::Status::kNoBuffers && !WaitForBuffers(resume));
+  bytes_.Spend(result.bytes);
   earned_.Add(result.packets * ControlAllowance::kPayload);
   Finish();
   return result;
@@ -490,9 +557,12 @@ ReceiveRing::ReadResult VsockRx::ReadMessage(int fd, const VsockHeader& header, 
                                              const std::shared_ptr<Wakeup>& resume) {
   MutexLock lock(mutex_);
   ReceiveRing::ReadResult result{.status = ReceiveRing::ReadResult::Status::kNoBuffers};
+  if (OverRate(resume)) return result;
+  limit = bytes_.AtMost(limit);
   do {
     if (mode_ == Mode::kRunning && FlushReplies()) result = ring_->ReadMessage(fd, header, limit, largest);
   } while (result.status == ReceiveRing::ReadResult::Status::kNoBuffers && !WaitForBuffers(resume));
+  bytes_.Spend(result.bytes);
   earned_.Add(result.packets * ControlAllowance::kPayload);
   Finish();
   return result;

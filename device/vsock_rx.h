@@ -3,6 +3,7 @@
 #define KINSOCK_DEVICE_VSOCK_RX_H_
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -13,6 +14,7 @@
 #include "base/counter.h"
 #include "base/event_loop.h"
 #include "base/mutex.h"
+#include "base/token_bucket.h"
 #include "device/device_spec.h"
 #include "device/device_stats.h"
 #include "device/receive_ring.h"
@@ -32,10 +34,11 @@ class VsockRx final : public Port, private Poller {
   // it the guest's transmit ring is not served until it posts buffers (its own doing, nobody else's loss).
   static constexpr size_t kMaxQueuedReplies = 256;
 
-  // `loop`: of the device's own reactor; it is not used after Close(). `broken`: notified when the ring has to be
-  // stopped.
+  // `loop`: of the device's own reactor; it is not used after Close(), but for its clock. `broken`: notified when the
+  // ring has to be stopped. `over_rate`: when payload waits for the rate, and Refill() is expected after
+  // TimeToRefill().
   VsockRx(DeviceId device, Cid cid, const DeviceLimits& limits, std::shared_ptr<DeviceStats> stats, EventLoop& loop,
-          std::shared_ptr<Wakeup> broken);
+          std::shared_ptr<Wakeup> broken, std::shared_ptr<Wakeup> over_rate);
 
   // Port. Any thread.
   Progress Deliver(Lane& lane, uint32_t budget) override ABSL_LOCKS_EXCLUDED(mutex_);
@@ -59,8 +62,15 @@ class VsockRx final : public Port, private Poller {
   bool OnKick() ABSL_LOCKS_EXCLUDED(mutex_);
   bool broken() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Takes a flow that begins at this end into the table.
-  enum class AdmitResult : uint8_t { kAdmitted, kTaken, kFull };
+  // What is more already stays.
+  void SetLimits(const DeviceLimits& limits) ABSL_LOCKS_EXCLUDED(mutex_);
+  // How long what waits for the rate (DeviceLimits::bytes_to_guest) has to.
+  std::chrono::nanoseconds TimeToRefill() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Lets it go on, as far as the time that has passed allows.
+  void Refill() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Takes a flow that begins at this end into the table. kFull, kTooOften: a limit is in the way.
+  enum class AdmitResult : uint8_t { kAdmitted, kTaken, kFull, kTooOften };
   AdmitResult Admit(const std::shared_ptr<Flow>& flow) ABSL_LOCKS_EXCLUDED(mutex_);
   // The flow of that key, null if there is none.
   std::shared_ptr<Flow> Find(const FlowKey& key) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -96,7 +106,7 @@ class VsockRx final : public Port, private Poller {
   bool Rest() override ABSL_LOCKS_EXCLUDED(mutex_);
 
   enum class Mode : uint8_t { kClosed, kRunning, kStopped };
-  enum class Step : uint8_t { kDone, kNoBuffer };
+  enum class Step : uint8_t { kDone, kNoBuffer, kOverRate };
 
   Step Offer(Lane& lane, Packet& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Flow* Accept(Packet& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -115,17 +125,24 @@ class VsockRx final : public Port, private Poller {
   bool FlushReplies() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool DrainReplies() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Finish() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool OverRate(const std::shared_ptr<Wakeup>& resume) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool MayConnect() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void WakeLimited() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool WaitForBuffers(const std::shared_ptr<Wakeup>& resume) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasOrAwaitsBuffers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void StopPolling() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WakeWaiters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  const DeviceLimits limits_;
   const std::shared_ptr<DeviceStats> stats_;
   EventLoop& loop_;
   const std::shared_ptr<Wakeup> broken_;
+  const std::shared_ptr<Wakeup> over_rate_;
 
   Mutex mutex_;
+  size_t max_connections_ ABSL_GUARDED_BY(mutex_) = 0;
+  TokenBucket connects_ ABSL_GUARDED_BY(mutex_);
+  TokenBucket bytes_ ABSL_GUARDED_BY(mutex_);                                     // payload for the guest
+  std::vector<std::shared_ptr<Wakeup>> limited_waiters_ ABSL_GUARDED_BY(mutex_);  // for bytes_
   Mode mode_ ABSL_GUARDED_BY(mutex_) = Mode::kClosed;
   std::optional<ReceiveRing> ring_ ABSL_GUARDED_BY(mutex_);  // kRunning
   FlowTable flows_ ABSL_GUARDED_BY(mutex_);

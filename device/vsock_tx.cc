@@ -42,6 +42,7 @@ VsockTx::VsockTx(Environment environment)
       run_(Wakeup::Create(env_.loop, [this] { Run(); })),
       offer_held_(Wakeup::Create(env_.loop, [this] { OfferHeld(Asking::kNo); })) {
   env_.rx.SetReleased(offer_held_);
+  OnLimits();
 }
 
 VsockTx::~VsockTx() {
@@ -50,6 +51,7 @@ VsockTx::~VsockTx() {
   EndRest();
   DropPackets();
   if (ask_timer_armed_) env_.loop.Cancel(ask_timer_);
+  if (over_rate_) env_.loop.Cancel(rate_timer_);
   env_.rx.SetReleased(nullptr);
   offer_held_->Disarm();
   run_->Disarm();
@@ -100,13 +102,22 @@ absl::Status VsockTx::Relocate(std::shared_ptr<const GuestMemory> memory) {
 
 bool VsockTx::OnKick() {
   env_.stats.from_guest_kicks.Add();
-  const bool useful = queue_.has_value() && queue_->HasAvailable();
+  const bool useful = queue_.has_value() && queue_->HasAvailable() && !over_rate_;
   Run();
   return useful;
 }
 
 void VsockTx::SetPaused(bool paused) {
   if (std::exchange(paused_, paused) && !paused) Run();
+}
+
+void VsockTx::OnLimits() {
+  const MonotonicTime now = env_.loop.clock().Now();
+  bytes_.SetRate(env_.limits.bytes_from_guest, now);
+  packets_.SetRate(env_.limits.packets_from_guest, now);
+  rated_ = bytes_.limited() || packets_.limited();
+  if (std::exchange(over_rate_, false)) env_.loop.Cancel(rate_timer_);
+  run_->Notify();
 }
 
 void VsockTx::Run() {
@@ -134,20 +145,21 @@ void VsockTx::Run() {
 }
 
 bool VsockTx::Poll() {
-  if (!queue_.has_value() || resting_ || paused_ || !queue_->HasAvailable()) return false;
+  if (!queue_.has_value() || resting_ || paused_ || over_rate_ || !queue_->HasAvailable()) return false;
   Run();
   return true;
 }
 
 bool VsockTx::Rest() {
   Publish();
-  if (!queue_.has_value() || resting_ || paused_ || !queue_->EnableKicks()) return false;
+  if (!queue_.has_value() || resting_ || paused_ || over_rate_ || !queue_->EnableKicks()) return false;
   Run();
   return true;
 }
 
 bool VsockTx::MayServeRing() {
   if (!queue_.has_value() || broken_ || paused_ || HeldByReplies()) return false;
+  if (rated_ && OverRate()) return false;
   if (!env_.allowance.spent()) return true;
   env_.allowance.Refill(env_.loop.now(), env_.rx.earned());
   if (!env_.allowance.spent()) return true;
@@ -162,15 +174,35 @@ bool VsockTx::HeldByReplies() {
   return true;
 }
 
+// Whether the guest has sent as much as it may, for now: its ring is left alone until it may again.
+bool VsockTx::OverRate() {
+  if (over_rate_) return true;
+  if (!bytes_.Spent() && !packets_.Spent()) return false;
+  const MonotonicTime now = env_.loop.clock().Now();
+  bytes_.Refill(now);
+  packets_.Refill(now);
+  if (!bytes_.Spent() && !packets_.Spent()) return false;
+  if (bytes_.Spent()) env_.stats.from_guest_limited_bytes.Add();
+  if (packets_.Spent()) env_.stats.from_guest_limited_packets.Add();
+  env_.rx.NoteLimited();
+  over_rate_ = true;
+  rate_timer_ = env_.loop.RunAfter(std::max(bytes_.TimeToRefill(), packets_.TimeToRefill()), [this] {
+    over_rate_ = false;
+    Run();
+  });
+  return true;
+}
+
 // True if anything was taken.
 bool VsockTx::Fetch() {
   int taken = 0;
   for (; taken < kFetchBatch && spent_ < kRunBudget; ++taken) {
-    if (!MayFetch()) break;
+    if (!MayFetch() || (rated_ && OverRate())) break;
     TxPacket& packet = pool_.Take();
     const Virtqueue::PopResult result = queue_->Pop(packet.chain);
     if (result == Virtqueue::PopResult::kChain) {
       env_.stats.from_guest_packets.Add();
+      packets_.Spend(1);
       spent_ += kPacketCost;
       if (TakePacket(packet)) continue;
     }
@@ -216,6 +248,7 @@ void VsockTx::Dispatch(TxPacket& packet) {
     return Recycle(packet);
   }
   packet.payload.Truncate(header.len);
+  bytes_.Spend(header.len);
   const bool to_host = decision.port == env_.host.get();
   (to_host ? env_.stats.from_guest_host_packets : env_.stats.from_guest_sibling_packets).Add();
   (to_host ? env_.stats.from_guest_host_bytes : env_.stats.from_guest_sibling_bytes).Add(header.len);
@@ -235,19 +268,27 @@ void VsockTx::Dispatch(TxPacket& packet) {
 bool VsockTx::Admit(TxPacket& packet, Port& port) {
   if (env_.rx.transient_flows() >= static_cast<int>(env_.limits.max_pending_connections)) {
     env_.stats.from_guest_limited_pending_connections.Add();
+    env_.rx.NoteLimited();
     packet.reason = CloseReason::kQuota;
     return false;
   }
   const VsockHeader& header = packet.header;
   auto flow =
-      std::make_shared<Flow>(env_.flow_ids.Next(), header, Flow::End{env_.rx.shared_from_this(), header.src_port},
-                             Flow::End{port.shared_from_this(), header.dst_port});
+      std::make_shared<Flow>(env_.journal.NextId(), header, Flow::End{env_.rx.shared_from_this(), header.src_port},
+                             Flow::End{port.shared_from_this(), header.dst_port}, &env_.journal);
   switch (env_.rx.Admit(flow)) {
     case VsockRx::AdmitResult::kAdmitted:
       packet.flow = std::move(flow);
       return true;
     case VsockRx::AdmitResult::kFull:
       env_.stats.from_guest_limited_connections.Add();
+      env_.rx.NoteLimited();
+      flow->Close(CloseReason::kQuota);
+      packet.reason = CloseReason::kQuota;
+      return false;
+    case VsockRx::AdmitResult::kTooOften:
+      env_.stats.from_guest_limited_connects.Add();
+      env_.rx.NoteLimited();
       flow->Close(CloseReason::kQuota);
       packet.reason = CloseReason::kQuota;
       return false;
@@ -355,9 +396,18 @@ void VsockTx::Recycle(TxPacket& packet) {
   pool_.Put(packet);
 }
 
-// A REQUEST that got no flow, which would count its own end.
+// A REQUEST that got no flow, which would count its own end, and tell the journal.
 void VsockTx::CountRefused(const TxPacket& packet) {
   env_.rx.port_stats().CountConnect(Direction::kOut, packet.reason);
+  const VsockHeader& header = packet.header;
+  const auto cid = static_cast<Cid>(header.dst_cid);
+  const Port* target = header.dst_cid == kHostCid ? env_.host.get() : env_.routes.Find(header.dst_cid);
+  env_.journal.Refused({.device = env_.rx.device(), .cid = env_.rx.cid(), .port = header.src_port},
+                       {.device = target != nullptr ? target->device() : 0, .cid = cid, .port = header.dst_port},
+                       header.type, packet.reason,
+                       packet.reason == CloseReason::kPolicyDenied
+                           ? env_.routes.DeniedBy(env_.rx.cid(), cid, header.dst_port)
+                           : nullptr);
 }
 
 void VsockTx::CountViolation(CloseReason reason) {

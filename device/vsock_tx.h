@@ -11,16 +11,17 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "base/event_loop.h"
+#include "base/token_bucket.h"
 #include "base/unique_fd.h"
 #include "device/control_allowance.h"
 #include "device/device_spec.h"
 #include "device/device_stats.h"
-#include "device/flow_ids.h"
 #include "device/ring_share.h"
 #include "device/tx_backlog.h"
 #include "device/tx_packet.h"
 #include "device/virtqueue.h"
 #include "device/vsock_rx.h"
+#include "router/flow_journal.h"
 #include "router/port.h"
 #include "router/route_table.h"
 #include "router/switch.h"
@@ -44,7 +45,7 @@ class VsockTx final : private Poller {
     std::shared_ptr<Port> host;  // null: no host side
     DeviceStats& stats;
     const DeviceLimits& limits;
-    FlowIds& flow_ids;
+    FlowJournal& journal;
     ControlAllowance& allowance;
     std::shared_ptr<Wakeup> spent;   // notified when the allowance is: SetPaused() is expected
     std::shared_ptr<Wakeup> broken;  // notified when the ring has to be stopped
@@ -68,6 +69,8 @@ class VsockTx final : private Poller {
   bool OnKick();
   // Takes nothing off the ring while paused; what was taken goes on.
   void SetPaused(bool paused);
+  // The limits of the environment have changed.
+  void OnLimits();
   bool broken() const { return broken_ || (queue_.has_value() && queue_->memory().faulted()); }
 
   // Ends `flow`, of which this guest is one end, and tells both.
@@ -102,6 +105,7 @@ class VsockTx final : private Poller {
   void Run();
   bool MayServeRing();
   bool HeldByReplies();
+  bool OverRate();
   bool Fetch();
   bool TakePacket(TxPacket& packet);
   void Dispatch(TxPacket& packet);
@@ -146,6 +150,13 @@ class VsockTx final : private Poller {
   std::shared_ptr<Wakeup> offer_held_;  // "some of held_ may go on"
   bool ask_timer_armed_ = false;
   EventLoop::TimerId ask_timer_{};
+
+  // What the guest may send (DeviceLimits::bytes_from_guest, packets_from_guest).
+  bool rated_ = false;  // one of the two is limited
+  TokenBucket bytes_;
+  TokenBucket packets_;
+  bool over_rate_ = false;  // rate_timer_ runs: the ring is left alone until then
+  EventLoop::TimerId rate_timer_{};
 
   bool paused_ = false;
   uint64_t spent_ = 0;  // of the budget of the present Run()

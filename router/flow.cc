@@ -12,17 +12,14 @@ namespace {
 
 constexpr uint32_t kBothWays = VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN_SEND;
 
-FlowInfo::End Describe(const Flow::End& end) {
-  return {.device = end.port->device(), .cid = end.port->cid(), .port = end.vsock_port};
-}
-
 }  // namespace
 
-Flow::Flow(uint64_t id, const VsockHeader& request, End initiator, End target)
+Flow::Flow(uint64_t id, const VsockHeader& request, End initiator, End target, FlowJournal* journal)
     : id_(id),
       type_(request.type),
       ends_{std::move(initiator), std::move(target)},
-      start_time_(std::chrono::system_clock::now()) {
+      start_time_(std::chrono::system_clock::now()),
+      journal_(journal) {
   sent_[0].packets.Add();
   Grant(Side::kInitiator, std::min(request.buf_alloc, kMaxWindow), request.fwd_cnt);
   CountTransient(+1);
@@ -120,11 +117,12 @@ bool Flow::IsFull(Side from) const {
   const Sent& granted = sent_[1 - Index(from)];
   const uint32_t window = granted.buf_alloc.load(std::memory_order_relaxed);
   // Sequentially consistent: pairs with Grant(), which says what was read and then asks whether somebody waits for it.
-  return sent_[Index(from)].unread.Count(granted.fwd_cnt.load(std::memory_order_seq_cst)) >= UnreadPackets::Limit(window);
+  return sent_[Index(from)].unread.Count(granted.fwd_cnt.load(std::memory_order_seq_cst)) >=
+         UnreadPackets::Limit(window);
 }
 
-// Pairs with StampGrant(), as ShouldAskForCredit() does: there the sender is told of its window, here the window or what
-// it has sent changes. Either the one sees the change, or the other sees that the sender was told less.
+// Pairs with StampGrant(), as ShouldAskForCredit() does: there the sender is told of its window, here the window or
+// what it has sent changes. Either the one sees the change, or the other sees that the sender was told less.
 void Flow::ShareWindow(Side from, uint32_t bytes) {
   Sent& sent = sent_[Index(from)];
   if (sent.share.load(std::memory_order_relaxed) == bytes) return;
@@ -139,10 +137,12 @@ bool Flow::ShouldAskForCredit(Side from) {
   const uint32_t window = granted.buf_alloc.load(std::memory_order_relaxed);
   const uint32_t share = sent.share.load(std::memory_order_relaxed);
   if (share < window) std::atomic_thread_fence(std::memory_order_seq_cst);
+  // Of what it was told, and not only of what it would be told now: it knows of no share that has grown meanwhile.
+  const uint32_t seen = std::min(share, sent.told_window.load(std::memory_order_relaxed));
   const bool short_of_share =
-      sent.told_less.load(std::memory_order_relaxed) && (share >= window || UnderWay(from) >= share / 2);
-  const bool nearly_full = sent.unread.Count(granted.fwd_cnt.load(std::memory_order_relaxed)) >=
-                           UnreadPackets::Limit(window) / 2;
+      sent.told_less.load(std::memory_order_relaxed) && (share >= window || UnderWay(from) >= seen / 2);
+  const bool nearly_full =
+      sent.unread.Count(granted.fwd_cnt.load(std::memory_order_relaxed)) >= UnreadPackets::Limit(window) / 2;
   if (!short_of_share && !nearly_full) return false;
   sent.asked.store(true, std::memory_order_relaxed);
   return true;
@@ -189,12 +189,16 @@ void Flow::StampGrant(Side side, VsockHeader& header) {
   const Sent& sent = sent_[Index(side)];
   Sent& told = sent_[1 - Index(side)];
   const uint32_t granted = sent.buf_alloc.load(std::memory_order_relaxed);
-  if (told.share.load(std::memory_order_relaxed) < granted) {
+  header.buf_alloc = Window(Opposite(side));
+  if (header.buf_alloc < granted) {
+    // Until it is known what it is told, whatever it sends is enough for ShouldAskForCredit().
+    told.told_window.store(0, std::memory_order_relaxed);
     told.told_less.store(true, std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_seq_cst);
+    header.buf_alloc = Window(Opposite(side));
   }
-  header.buf_alloc = Window(Opposite(side));
   header.fwd_cnt = sent.fwd_cnt.load(std::memory_order_relaxed);
+  told.told_window.store(header.buf_alloc, std::memory_order_relaxed);
   told.told_less.store(header.buf_alloc < granted, std::memory_order_relaxed);
 }
 
@@ -214,6 +218,12 @@ bool Flow::Close(CloseReason reason) {
   close_reason_.store(reason, std::memory_order_relaxed);
   if (state == State::kConnecting || finishing_.load(std::memory_order_relaxed)) CountTransient(-1);
   state == State::kConnecting ? CountResult(reason) : CountEnd(reason);
+  if (journal_ != nullptr && (counted_[0] || counted_[1])) {
+    FlowInfo info = Info();
+    info.accepted = state != State::kConnecting;
+    info.close_time = std::chrono::system_clock::now();
+    journal_->Closed(info);
+  }
   return true;
 }
 
@@ -248,19 +258,31 @@ VsockHeader Flow::ResetTo(Side to) const {
           .op = VIRTIO_VSOCK_OP_RST};
 }
 
+FlowInfo::End Flow::DescribeEnd(Side side) const {
+  const End& end = this->end(side);
+  FlowInfo::End out{.device = end.port->device(), .cid = end.port->cid(), .port = end.vsock_port};
+  if (out.cid != kHostCid) return out;
+  out.host_pid = host_peer_.pid;
+  out.host_uid = host_peer_.uid;
+  out.host_cid = host_peer_.cid;
+  out.host_port = host_peer_.port;
+  return out;
+}
+
 FlowInfo Flow::Info() const {
   FlowInfo info;
   info.id = id_;
   info.type = type_;
-  info.close_reason = close_reason_.load(std::memory_order_relaxed);
-  info.initiator = Describe(ends_[0]);
-  info.target = Describe(ends_[1]);
+  info.close_reason = close_reason();
+  info.initiator = DescribeEnd(Side::kInitiator);
+  info.target = DescribeEnd(Side::kTarget);
   info.start_time = start_time_;
   switch (state()) {
     case State::kConnecting:
       info.state = FlowInfo::State::kConnecting;
       break;
     case State::kEstablished:
+      info.accepted = true;
       info.state = IsFinishing()                                          ? FlowInfo::State::kClosing
                    : shutdown(Side::kInitiator) | shutdown(Side::kTarget) ? FlowInfo::State::kHalfClosed
                                                                           : FlowInfo::State::kEstablished;

@@ -14,6 +14,7 @@
 #include "router/credit.h"
 #include "router/credit_stall.h"
 #include "router/flow_info.h"
+#include "router/flow_journal.h"
 #include "router/port.h"
 #include "router/unread_packets.h"
 #include "router/vsock_header.h"
@@ -55,8 +56,17 @@ class Flow {
     uint32_t vsock_port = 0;
   };
 
-  // `request`: the REQUEST that asks for it.
-  Flow(uint64_t id, const VsockHeader& request, End initiator, End target);
+  // The program behind a host end, as far as the kernel tells (FlowInfo::End).
+  struct HostPeer {
+    int64_t pid = 0;
+    int64_t uid = -1;
+    Cid cid = 0;
+    uint32_t port = 0;
+  };
+
+  // `request`: the REQUEST that asks for it. `journal`: told when the flow ends, if an end had it in its table; may be
+  // null, is not owned, and outlives the flow as far as that is still to be closed.
+  Flow(uint64_t id, const VsockHeader& request, End initiator, End target, FlowJournal* journal = nullptr);
   Flow(const Flow&) = delete;
   Flow& operator=(const Flow&) = delete;
 
@@ -95,8 +105,8 @@ class Flow {
   void CountPacket(Side from);
   // The receiver has all of a packet of payload with these flags.
   void EndPayload(Side from, uint32_t flags);
-  // Whether the receiver must not get another packet before it has read some (unread_packets.h). Never inside a message,
-  // of which it can read nothing before it has the end.
+  // Whether the receiver must not get another packet before it has read some (unread_packets.h). Never inside a
+  // message, of which it can read nothing before it has the end.
   bool IsFull(Side from) const;
   // Whether the receiver should be asked what it has read: it may not say so by itself before the sender is out of
   // room, or before it IsFull(). True once for each grant.
@@ -110,9 +120,13 @@ class Flow {
   // Ends the flow. False if it was closed before: somebody else is telling the ends. Any thread.
   bool Close(CloseReason reason);
 
+  // Who is behind the host end. On its reactor, which is that of the other end too.
+  void SetHostPeer(const HostPeer& peer) { host_peer_ = peer; }
+
   uint64_t id() const { return id_; }
   uint16_t type() const { return type_; }
   State state() const { return state_.load(std::memory_order_acquire); }
+  CloseReason close_reason() const { return close_reason_.load(std::memory_order_relaxed); }
   const End& end(Side side) const { return ends_[Index(side)]; }
   const End& other_end(Side side) const { return ends_[1 - Index(side)]; }
 
@@ -135,7 +149,7 @@ class Flow {
   // The RST that tells `to` that the flow is over.
   VsockHeader ResetTo(Side to) const;
 
-  // Any thread.
+  // Any thread; for a flow with a host end, its reactor.
   FlowInfo Info() const;
 
  private:
@@ -151,9 +165,10 @@ class Flow {
     CreditStall stall;
     std::atomic<uint32_t> share{kMaxWindow};
     std::atomic<bool> held{false};
-    std::atomic<bool> asked{false};  // the receiver has been asked since its last grant
-    std::atomic<bool> told_less{false};  // than was granted, because of `share`
-    bool inside_message = false;         // SEQPACKET: the last packet had no EOM
+    std::atomic<bool> asked{false};        // the receiver has been asked since its last grant
+    std::atomic<bool> told_less{false};    // than was granted, because of `share`
+    std::atomic<uint32_t> told_window{0};  // what it was told last (bytes)
+    bool inside_message = false;           // SEQPACKET: the last packet had no EOM
     uint32_t epoch = 0;
     UnreadPackets unread;
   };
@@ -166,6 +181,7 @@ class Flow {
   void EndStall(Side from);
   void CountResult(CloseReason result);
   void CountEnd(CloseReason reason);
+  FlowInfo::End DescribeEnd(Side side) const;
   PortStats& stats(Side side) const { return ends_[Index(side)].port->port_stats(); }
 
   static size_t Index(Side side) { return static_cast<size_t>(side); }
@@ -182,6 +198,8 @@ class Flow {
   std::array<Sent, 2> sent_;
   std::array<std::atomic<bool>, 2> counted_{};
   const std::chrono::system_clock::time_point start_time_;
+  FlowJournal* const journal_;
+  HostPeer host_peer_;
   std::atomic<bool> finishing_{false};  // counted in the initiator's transient flows
   bool marked_stale_ = false;
 };

@@ -11,10 +11,12 @@ namespace {
 
 using Policies = std::vector<std::shared_ptr<const Policy>>;
 
+bool IsAskedBefore(const Policy& a, const Policy& b) {
+  return std::tie(a.priority, a.name) < std::tie(b.priority, b.name);
+}
+
 Policies InOrder(Policies policies) {
-  std::sort(policies.begin(), policies.end(), [](const auto& a, const auto& b) {
-    return std::tie(a->priority, a->name) < std::tie(b->priority, b->name);
-  });
+  std::sort(policies.begin(), policies.end(), [](const auto& a, const auto& b) { return IsAskedBefore(*a, *b); });
   return policies;
 }
 
@@ -77,6 +79,12 @@ bool PolicySet::AllowedByDefault(const PolicySubject* from, const PolicySubject*
       break;
   }
   return false;
+}
+
+std::shared_ptr<const Policy> PolicySet::Share(const PolicyVerdict& verdict) const {
+  if (verdict.policy == nullptr) return nullptr;
+  return *std::lower_bound(policies_.begin(), policies_.end(), verdict.policy,
+                           [](const auto& each, const Policy* wanted) { return IsAskedBefore(*each, *wanted); });
 }
 
 void PolicySet::Count(const PolicyVerdict& verdict) const {

@@ -59,6 +59,9 @@ class PolicySet : public std::enable_shared_from_this<PolicySet> {
   // another one are denied everything.
   PolicyVerdict Decide(const PolicySubject* from, const PolicySubject* to, uint32_t port) const;
 
+  // The policy of a verdict of this set, for longer than the set lives; null: the default.
+  std::shared_ptr<const Policy> Share(const PolicyVerdict& verdict) const;
+
   // Counts that a connection was made, or denied, because of `verdict`.
   void Count(const PolicyVerdict& verdict) const;
 

@@ -77,13 +77,22 @@ class Port : public std::enable_shared_from_this<Port> {
   // limit would be exceeded. Any thread.
   bool ChargeBuffered(uint64_t bytes) {
     const uint64_t before = stats_->buffered_bytes.fetch_add(bytes, std::memory_order_relaxed);
-    if (before + bytes <= max_buffered_bytes_) return true;
+    if (before + bytes <= max_buffered_bytes_.load(std::memory_order_relaxed)) return true;
     stats_->buffered_bytes.fetch_sub(bytes, std::memory_order_relaxed);
     stats_->limited_buffered_bytes.Add();
+    NoteLimited();
     return false;
   }
   void ReleaseBuffered(uint64_t bytes) { stats_->buffered_bytes.fetch_sub(bytes, std::memory_order_relaxed); }
   uint64_t buffered_bytes() const { return stats_->buffered_bytes.load(std::memory_order_relaxed); }
+
+  // What waits already stays. Any thread.
+  void set_max_buffered_bytes(uint64_t bytes) { max_buffered_bytes_.store(bytes, std::memory_order_relaxed); }
+
+  // A limit of the VM behind the port has held something back or refused it: `limited` is notified. Any thread; the
+  // latter is set before the port is shared.
+  void NoteLimited();
+  void set_limited(std::shared_ptr<Wakeup> limited) { limited_ = std::move(limited); }
 
   // Any thread.
   PortStats& port_stats() const { return *stats_; }
@@ -96,11 +105,12 @@ class Port : public std::enable_shared_from_this<Port> {
  private:
   const uint64_t device_;
   const Cid cid_;
-  const uint64_t max_buffered_bytes_;
+  std::atomic<uint64_t> max_buffered_bytes_;
   const std::shared_ptr<PortStats> stats_;
   std::atomic<int> transient_flows_{0};
   std::atomic<bool> takes_seqpacket_{false};
   std::atomic<bool> draining_{false};
+  std::shared_ptr<Wakeup> limited_;
 };
 
 }  // namespace kinsock

@@ -47,18 +47,15 @@ class RouteTable {
   // Whether the one VM may connect to that port of the other; kHostCid is the host, and one of the two is a VM. Counts
   // the answer: asked once for each new connection.
   bool MayConnect(Cid from, Cid to, uint32_t port) const {
-    const PolicySubject* ends[2] = {nullptr, nullptr};
-    for (const auto& [end, cid] : {std::pair(&ends[0], from), std::pair(&ends[1], to)}) {
-      if (cid == kHostCid) continue;
-      const auto route = routes_.find(cid);
-      if (route == routes_.end()) return false;
-      *end = route->second.subject.get();
-    }
-    const PolicySubject* any = ends[0] != nullptr ? ends[0] : ends[1];
-    if (any == nullptr) return false;
-    const PolicyVerdict verdict = any->set->Decide(ends[0], ends[1], port);
-    any->set->Count(verdict);
-    return verdict.allowed;
+    const Answer answer = Decide(from, to, port);
+    if (answer.set != nullptr) answer.set->Count(answer.verdict);
+    return answer.verdict.allowed;
+  }
+
+  // The policy for which MayConnect() says no; null: it was the default. For who tells of it; not counted.
+  std::shared_ptr<const Policy> DeniedBy(Cid from, Cid to, uint32_t port) const {
+    const Answer answer = Decide(from, to, port);
+    return answer.set != nullptr && !answer.verdict.allowed ? answer.set->Share(answer.verdict) : nullptr;
   }
 
   // Null if nobody has the CID.
@@ -80,6 +77,23 @@ class RouteTable {
     std::shared_ptr<Port> port;
     std::shared_ptr<const PolicySubject> subject;
   };
+  struct Answer {
+    const PolicySet* set = nullptr;  // null: nobody is there who could be asked about
+    PolicyVerdict verdict;
+  };
+
+  Answer Decide(Cid from, Cid to, uint32_t port) const {
+    const PolicySubject* ends[2] = {nullptr, nullptr};
+    for (const auto& [end, cid] : {std::pair(&ends[0], from), std::pair(&ends[1], to)}) {
+      if (cid == kHostCid) continue;
+      const auto route = routes_.find(cid);
+      if (route == routes_.end()) return {};
+      *end = route->second.subject.get();
+    }
+    const PolicySubject* any = ends[0] != nullptr ? ends[0] : ends[1];
+    if (any == nullptr) return {};
+    return {.set = any->set.get(), .verdict = any->set->Decide(ends[0], ends[1], port)};
+  }
 
   absl::flat_hash_map<Cid, Route> routes_;
   uint64_t version_ = 0;

@@ -25,12 +25,17 @@ struct Rule {
   Role need;
 };
 
-// Seeing is the viewer's; what touches single VMs and connections the operator's; what concerns the daemon as a whole,
-// or everybody's rights, the admin's.
+// Seeing is the viewer's. What touches single VMs and connections is the operator's, and so is to see who did that;
+// what concerns the daemon as a whole, or everybody's rights, is the admin's.
 constexpr Rule kRules[] = {
+    {"AdminService.Drain", Role::kAdmin},
     {"AdminService.GetInfo", Role::kViewer},
+    {"AdminService.SetLogLevel", Role::kAdmin},
+    {"AdminService.WatchEvents", Role::kOperator},
     {"ConnectionService.GetStats", Role::kViewer},
     {"ConnectionService.ListConnections", Role::kViewer},
+    {"ConnectionService.ResetConnection", Role::kOperator},
+    {"ConnectionService.StreamStats", Role::kViewer},
     {"NetworkService.CreateNetwork", Role::kAdmin},
     {"NetworkService.CreatePolicy", Role::kAdmin},
     {"NetworkService.DeleteNetwork", Role::kAdmin},
@@ -103,6 +108,7 @@ absl::Status Access::Check(const grpc::CallbackServerContext& context, std::stri
         .With("need", RoleName(need))
         .With("times", static_cast<int64_t>(times));
   }
+  if (on_denied_ != nullptr) on_denied_(caller, method, need);
   if (!caller.ok()) return caller.status();
   return Error(absl::StatusCode::kPermissionDenied, "ROLE_REQUIRED",
                absl::StrCat(AbslView(method), " needs the role ", RoleName(need), ", and ", caller->ToString(),

@@ -6,8 +6,10 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -33,6 +35,10 @@ class Access {
   // Both outlive this object. `rules` say what the names in certificates may; what users may is known of connections.
   Access(const ApiConnections& connections, const RoleRules& rules) : connections_(connections), rules_(rules) {}
 
+  // Called with each call that is denied, on the thread of the call. Before there are any.
+  using OnDenied = std::function<void(const absl::StatusOr<Caller>&, std::string_view method, Role need)>;
+  void set_on_denied(OnDenied on_denied) { on_denied_ = std::move(on_denied); }
+
   // Who calls. UNAUTHENTICATED ROLE_REQUIRED: that cannot be told.
   absl::StatusOr<Caller> CallerOf(const grpc::CallbackServerContext& context) const;
 
@@ -52,6 +58,7 @@ class Access {
  private:
   const ApiConnections& connections_;
   const RoleRules& rules_;
+  OnDenied on_denied_;
   mutable WatchQuota watches_;
   mutable std::atomic<uint64_t> refused_{0};  // logged at each power of two: a client can be refused without end
 };

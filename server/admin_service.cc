@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/admin_service.h"
 
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "device/device_spec.h"
 #include "server/api_limits.h"
+#include "server/error.h"
 #include "server/event_hub.h"
+#include "server/log.h"
 #include "server/proto_time.h"
+#include "server/ring_watch.h"
+#include "server/status_conversion.h"
 #include "server/version.h"
 #include "server/vm_manager.h"
 
@@ -15,9 +21,10 @@ namespace {
 
 // Grows with every release; nothing is ever taken out.
 constexpr const char* kFeatures[] = {
-    "vm.create", "vm.delete",     "vm.list", "vm.watch",        "vm.update",     "vm.apply",
-    "vm.drain",  "vm.reset",      "vm.wait", "vm.filter",       "vm.orphan_ttl", "cid.static",
-    "cid.range", "cid.automatic", "uds",     "connection.list", "stats",
+    "vm.create",  "vm.delete",  "vm.list",         "vm.watch",          "vm.update",        "vm.apply",    "vm.drain",
+    "vm.reset",   "vm.wait",    "vm.filter",       "vm.orphan_ttl",     "cid.static",       "cid.range",   "cid.automatic",
+    "uds",        "stats",      "connection.list", "connection.closed", "connection.reset", "stats.pairs", "stats.stream",
+    "node.drain", "log.level",  "event.watch",
 };
 
 void SetLimits(v1::Limits& out) {
@@ -39,26 +46,125 @@ void SetCounts(const DaemonInfo& info, v1::Counts& out) {
   out.set_reactors(info.reactors);
 }
 
+constexpr std::chrono::seconds kMinLevelTime{1};
+constexpr std::chrono::hours kMaxLevelTime{24};
+constexpr size_t kMaxReasonBytes = 256;
+// In the audit.
+constexpr char kDaemon[] = "daemon";
+
+struct LevelChange {
+  LogLevel level = LogLevel::kInfo;
+  std::optional<std::chrono::nanoseconds> time;
+};
+
+absl::StatusOr<LevelChange> ToLevelChange(const v1::SetLogLevelRequest& request) {
+  LevelChange change;
+  std::vector<FieldViolation> violations;
+  switch (request.level()) {
+    case v1::SetLogLevelRequest::INFO:
+      break;
+    case v1::SetLogLevelRequest::WARNING:
+      change.level = LogLevel::kWarning;
+      break;
+    case v1::SetLogLevelRequest::ERROR:
+      change.level = LogLevel::kError;
+      break;
+    default:
+      violations.push_back({"level", "is no level; give INFO, WARNING or ERROR"});
+  }
+  if (request.has_duration()) {
+    change.time = ToNanoseconds(request.duration());
+    if (!change.time.has_value() || *change.time < kMinLevelTime || *change.time > kMaxLevelTime) {
+      violations.push_back({"duration", "is not from 1 s to 24 h"});
+    }
+  }
+  if (!violations.empty()) return FieldsInvalid("", violations);
+  return change;
+}
+
 }  // namespace
 
-AdminService::AdminService(EventLoop& main, std::function<DaemonInfo()> look, const Access& access)
-    : main_(main), look_(std::move(look)), access_(access) {}
+AdminService::AdminService(EventLoop& main, Hooks hooks, const Access& access, Audit& audit, EventLog& events)
+    : main_(main),
+      hooks_(std::move(hooks)),
+      access_(access),
+      audit_(audit),
+      events_(events),
+      first_level_(CurrentLogLevel()) {}
 
 grpc::ServerUnaryReactor* AdminService::GetInfo(grpc::CallbackServerContext* context, const v1::GetInfoRequest*,
                                                 v1::Info* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   if (access_.Refuses(*context, "AdminService.GetInfo", reactor)) return reactor;
   main_.Post([this, reactor, response] {
-    const DaemonInfo info = look_();
+    const DaemonInfo info = hooks_.look();
     response->set_version(kVersion);
     response->set_instance_id(info.instance_id);
     SetTimestamp(*response->mutable_start_time(), info.start_time);
     for (const char* feature : kFeatures) response->add_features(feature);
     SetLimits(*response->mutable_limits());
     SetCounts(info, *response->mutable_counts());
+    response->set_draining(info.draining);
     reactor->Finish(grpc::Status::OK);
   });
   return reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::SetLogLevel(grpc::CallbackServerContext* context,
+                                                    const v1::SetLogLevelRequest* request, google::protobuf::Empty*) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (access_.Refuses(*context, "AdminService.SetLogLevel", reactor)) return reactor;
+  const absl::StatusOr<LevelChange> change = ToLevelChange(*request);
+  if (!change.ok()) {
+    audit_.Mutation(*context, "AdminService.SetLogLevel", kDaemon, change.status());
+    reactor->Finish(ToGrpcStatus(change.status()));
+    return reactor;
+  }
+  main_.Post([this, context, reactor, request, change = *change] {
+    if (level_timer_.has_value()) main_.Cancel(*level_timer_);
+    level_timer_.reset();
+    const std::string name = v1::SetLogLevelRequest::Level_Name(request->level());
+    // At the higher of the two levels, whichever it is: a log that falls silent says why.
+    Log(LogLevel::kError, "log.level").With("level", name);
+    kinsock::SetLogLevel(change.level);
+    if (change.time.has_value()) {
+      level_timer_ = main_.RunAfter(*change.time, [this] {
+        level_timer_.reset();
+        kinsock::SetLogLevel(first_level_);
+        Log(LogLevel::kError, "log.level").With("reason", "its time is over");
+      });
+    }
+    audit_.Mutation(*context, "AdminService.SetLogLevel", kDaemon, absl::OkStatus(), {{"level", name}});
+    reactor->Finish(grpc::Status::OK);
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::Drain(grpc::CallbackServerContext* context, const v1::DrainRequest* request,
+                                              google::protobuf::Empty*) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (access_.Refuses(*context, "AdminService.Drain", reactor)) return reactor;
+  if (request->reason().size() > kMaxReasonBytes) {
+    const absl::Status fault = FieldsInvalid("", {{"reason", "has more than 256 bytes; shorten it"}});
+    audit_.Mutation(*context, "AdminService.Drain", kDaemon, fault);
+    reactor->Finish(ToGrpcStatus(fault));
+    return reactor;
+  }
+  main_.Post([this, context, reactor, request] {
+    hooks_.set_draining(!request->undo());
+    Log(LogLevel::kWarning, request->undo() ? "node.drain_undone" : "node.draining").With("reason", request->reason());
+    audit_.Mutation(*context, "AdminService.Drain", kDaemon, absl::OkStatus(),
+                    {{"undo", request->undo() ? "true" : "false"}, {"why", request->reason()}});
+    reactor->Finish(grpc::Status::OK);
+  });
+  return reactor;
+}
+
+grpc::ServerWriteReactor<v1::Event>* AdminService::WatchEvents(grpc::CallbackServerContext* context,
+                                                               const v1::WatchRequest* request) {
+  absl::StatusOr<WatchQuota::Ticket> ticket = access_.AdmitWatch(*context, "AdminService.WatchEvents");
+  if (!ticket.ok()) return new RefusedStream<v1::Event>(ToGrpcStatus(ticket.status()));
+  return RingWatch<v1::Event, EventLog::Entry>::Start(main_, events_.source(), *request, *std::move(ticket));
 }
 
 }  // namespace kinsock

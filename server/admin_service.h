@@ -5,11 +5,15 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "api/kinsock/v1/admin_service.grpc.pb.h"
 #include "base/event_loop.h"
 #include "server/access.h"
+#include "server/audit.h"
+#include "server/event_log.h"
+#include "server/log.h"
 
 namespace kinsock {
 
@@ -23,6 +27,7 @@ struct DaemonInfo {
   uint32_t api_connections = 0;
   uint32_t quarantined_cids = 0;
   uint32_t reactors = 0;
+  bool draining = false;
 };
 
 // kinsock.v1.AdminService: posts to main, which looks around, and finishes from there.
@@ -30,16 +35,33 @@ struct DaemonInfo {
 // Thread: any (gRPC's). `main` outlives the gRPC server, and runs until it is shut down.
 class AdminService final : public v1::AdminService::CallbackService {
  public:
-  // `look` runs on the main thread.
-  AdminService(EventLoop& main, std::function<DaemonInfo()> look, const Access& access);
+  // What the service has done; all run on the main thread.
+  struct Hooks {
+    std::function<DaemonInfo()> look;
+    std::function<void(bool)> set_draining;
+  };
+
+  AdminService(EventLoop& main, Hooks hooks, const Access& access, Audit& audit, EventLog& events);
 
   grpc::ServerUnaryReactor* GetInfo(grpc::CallbackServerContext* context, const v1::GetInfoRequest* request,
                                     v1::Info* response) override;
+  grpc::ServerUnaryReactor* SetLogLevel(grpc::CallbackServerContext* context, const v1::SetLogLevelRequest* request,
+                                        google::protobuf::Empty* response) override;
+  grpc::ServerUnaryReactor* Drain(grpc::CallbackServerContext* context, const v1::DrainRequest* request,
+                                  google::protobuf::Empty* response) override;
+  grpc::ServerWriteReactor<v1::Event>* WatchEvents(grpc::CallbackServerContext* context,
+                                                   const v1::WatchRequest* request) override;
 
  private:
   EventLoop& main_;
-  const std::function<DaemonInfo()> look_;
+  const Hooks hooks_;
   const Access& access_;
+  Audit& audit_;
+  EventLog& events_;
+  const LogLevel first_level_;  // with which the daemon was started
+
+  // Main thread's: the level goes back.
+  std::optional<EventLoop::TimerId> level_timer_;
 };
 
 }  // namespace kinsock

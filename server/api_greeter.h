@@ -30,7 +30,9 @@ Acknowledged AcknowledgesSettings(std::string_view received);
 // that never does could open calls without end, at 13 KiB each. So the first SETTINGS frame comes from here (the
 // server's preface may be followed by any number of them), and a connection goes on to gRPC when the acknowledgement is
 // there. What the client sends meanwhile is looked at where it lies, in the socket: gRPC reads all of it, and takes the
-// acknowledgement for one of its own frame.
+// acknowledgement for one of its own frame. Should a thread be held up just when gRPC is about to write that frame, it
+// may read the acknowledgement first, which then counts for nothing until the client sends another: the calls of that
+// connection are bounded by kMaxApiBytes alone.
 //
 // Thread: main.
 class ApiGreeter {

@@ -98,6 +98,10 @@ void ApiServer::SetServing(bool serving) {
   }
 }
 
+void ApiServer::SetVmsServing(bool serving) {
+  server_->GetHealthCheckService()->SetServingStatus("kinsock.v1.VmService", serving);
+}
+
 void ApiServer::Shutdown(std::chrono::milliseconds grace) {
   server_->Shutdown(std::chrono::system_clock::now() + grace);
 }

@@ -36,6 +36,9 @@ class ApiServer {
   // What the health service answers for "" and for each service.
   void SetServing(bool serving);
 
+  // The same for kinsock.v1.VmService alone: a node that drains serves what it has and takes nothing new.
+  void SetVmsServing(bool serving);
+
   // Any thread but main: no new calls; returns when those under way are finished, or cut off after `grace`. Main must
   // go on running, for they are finished there.
   void Shutdown(std::chrono::milliseconds grace);

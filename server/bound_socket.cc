@@ -67,16 +67,31 @@ absl::Status SocketPathBusy(const std::string& path, const std::string& reason) 
       .With("path", path);
 }
 
+std::string BoundSocket::Place() const {
+  if (!directory_.valid()) return path_;
+  return absl::StrCat("/proc/self/fd/", directory_.get(), path_.substr(path_.rfind('/')));
+}
+
 absl::StatusOr<BoundSocket> BoundSocket::Listen(const std::string& path, int backlog, mode_t mode) {
-  const UniqueFd lock = LockDirectory(path);
-  const SocketPlace place = InspectSocketPlace(path, false);
+  return ListenIn(UniqueFd(), path, backlog, mode);
+}
+
+absl::StatusOr<BoundSocket> BoundSocket::ListenIn(UniqueFd directory, const std::string& path, int backlog,
+                                                  mode_t mode) {
+  BoundSocket bound;
+  bound.directory_ = std::move(directory);
+  bound.path_ = path;
+  const std::string where = bound.Place();
+  bound.path_.clear();  // until there is something to remove
+  const UniqueFd lock = LockDirectory(where);
+  const SocketPlace place = InspectSocketPlace(where, false);
   if (place.kind == SocketPlace::Kind::kBusy) return SocketPathBusy(path, place.reason);
   if (place.kind == SocketPlace::Kind::kRefused) {
     return Error(absl::StatusCode::kFailedPrecondition, "SOCKET_FAILED",
                  absl::StrCat("socket path ", Quoted(path), " ", place.reason))
         .With("path", path);
   }
-  if (place.kind == SocketPlace::Kind::kStale && unlink(path.c_str()) != 0 && errno != ENOENT) {
+  if (place.kind == SocketPlace::Kind::kStale && unlink(where.c_str()) != 0 && errno != ENOENT) {
     return Failed(path, "removing what a dead process left there");
   }
 
@@ -86,21 +101,20 @@ absl::StatusOr<BoundSocket> BoundSocket::Listen(const std::string& path, int bac
   if (fchmod(fd.get(), mode) != 0) return Failed(path, "setting its permissions");
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path)) {
+  if (where.size() >= sizeof(address.sun_path)) {
     errno = ENAMETOOLONG;
     return Failed(path, "bind");
   }
-  memcpy(address.sun_path, path.data(), path.size());
+  memcpy(address.sun_path, where.data(), where.size());
   if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) return Failed(path, "bind");
 
-  BoundSocket bound;
   struct stat made;
-  if (lstat(path.c_str(), &made) != 0) return Failed(path, "it vanished");
+  if (lstat(where.c_str(), &made) != 0) return Failed(path, "it vanished");
   bound.path_ = path;
   bound.device_ = made.st_dev;
   bound.inode_ = made.st_ino;
   bound.listener_ = std::move(fd);
-  if ((mode & S_IRWXO & ~made.st_mode) != 0 && !Open(path, made, mode)) return Failed(path, "setting its permissions");
+  if ((mode & S_IRWXO & ~made.st_mode) != 0 && !Open(where, made, mode)) return Failed(path, "setting its permissions");
   if (listen(bound.listener_.get(), backlog) != 0) return Failed(path, "listen");
   return bound;
 }
@@ -117,6 +131,7 @@ BoundSocket& BoundSocket::operator=(BoundSocket&& other) noexcept {
   if (this == &other) return *this;
   Remove();
   listener_ = std::move(other.listener_);
+  directory_ = std::move(other.directory_);
   path_ = std::exchange(other.path_, std::string());
   device_ = other.device_;
   inode_ = other.inode_;
@@ -125,9 +140,11 @@ BoundSocket& BoundSocket::operator=(BoundSocket&& other) noexcept {
 
 void BoundSocket::Remove() {
   if (!path_.empty()) {
+    const std::string place = Place();
     struct stat found;
-    if (lstat(path_.c_str(), &found) == 0 && found.st_dev == device_ && found.st_ino == inode_) unlink(path_.c_str());
+    if (lstat(place.c_str(), &found) == 0 && found.st_dev == device_ && found.st_ino == inode_) unlink(place.c_str());
     path_.clear();
+    directory_.reset();
   }
   listener_.reset();
 }

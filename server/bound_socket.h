@@ -22,6 +22,9 @@ class BoundSocket {
   // are no descriptors left.
   static absl::StatusOr<BoundSocket> Listen(const std::string& path, int backlog, mode_t mode);
 
+  // The same in `directory`, an O_PATH descriptor of what `path` names as its directory; kept, for removing.
+  static absl::StatusOr<BoundSocket> ListenIn(UniqueFd directory, const std::string& path, int backlog, mode_t mode);
+
   // A socket that listens and has no file.
   static BoundSocket WithoutFile(UniqueFd listener);
 
@@ -38,7 +41,11 @@ class BoundSocket {
   void Remove();
 
  private:
+  // Where to find the file: `path_`, or its name in `directory_` if that is known.
+  std::string Place() const;
+
   UniqueFd listener_;
+  UniqueFd directory_;
   std::string path_;  // empty: nothing to remove
   dev_t device_ = 0;  // of the file that was made
   ino_t inode_ = 0;

@@ -9,6 +9,7 @@
 
 #include "server/log.h"
 #include "server/network.h"
+#include "server/quota.h"
 #include "server/role_rules.h"
 #include "server/tcp_endpoint.h"
 #include "server/tls_files.h"
@@ -41,8 +42,10 @@ struct Config {
   std::vector<std::string> api_view_sockets;  // paths where nobody is more than a viewer
   std::vector<TcpEndpoint> api_tcp;           // only with `tls`
   TlsFiles tls;
+  std::vector<std::string> socket_dirs;  // below which API clients may have sockets made; none: anywhere
   RoleRules api_roles;
-  std::string state_dir;                      // empty: nothing outlives the daemon
+  Quota quota;            // of every VM, whatever its own says
+  std::string state_dir;  // empty: nothing outlives the daemon
   size_t reactors = 1;
   std::chrono::microseconds poll{0};  // how long a reactor looks for work before it sleeps; 0: not at all
   LogFormat log_format = LogFormat::kKeyValue;

@@ -2,120 +2,186 @@
 #include "server/connection_service.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "base/status_macros.h"
-#include "server/connection_conversion.h"
 #include "server/error.h"
-#include "server/paging.h"
-#include "server/proto_time.h"
-#include "server/stats_conversion.h"
+#include "server/log.h"
+#include "server/resource_version.h"
 #include "server/status_conversion.h"
 #include "server/vm_requests.h"
 
 namespace kinsock {
 namespace {
 
-struct Request {
-  uint64_t after = 0;  // the id of the last connection of the page before
-  size_t size = 0;
-};
+constexpr size_t kMaxReasonBytes = 256;
 
-absl::StatusOr<Request> Parse(const v1::ListConnectionsRequest& request, const std::string& instance) {
-  KINSOCK_ASSIGN_OR_RETURN(const Page page, ParsePage(request.page_size(), request.page_token()));
-  Request parsed;
-  parsed.size = page.size;
-  if (!page.token.has_value()) return parsed;
-  // Ids go on counting while the daemon runs: a token of this start never is too old.
-  if (page.token->version.epoch != instance || !absl::SimpleAtoi(page.token->after, &parsed.after)) {
-    return FieldsInvalid("", {{"page_token", "is not of this start of the daemon; list again from the first page"}});
-  }
-  return parsed;
+absl::Status CheckReset(const v1::ResetConnectionRequest& request) {
+  if (request.reason().size() <= kMaxReasonBytes) return absl::OkStatus();
+  return FieldsInvalid("", {{"reason", absl::StrCat("has ", request.reason().size(), " bytes, at most ",
+                                                    kMaxReasonBytes, " are taken; shorten it")}});
 }
 
-// The id of the VM whose statistics are asked for; empty: all VMs'.
-absl::StatusOr<std::string> StatsSubject(const v1::GetStatsRequest& request) {
-  switch (request.scope()) {
-    case v1::GetStatsRequest::SCOPE_UNSPECIFIED:
-    case v1::GetStatsRequest::DAEMON:
-      if (request.vm().empty()) return std::string();
-      return FieldsInvalid("", {{"vm", "is for scope VM; leave it empty, or set the scope"}});
-    case v1::GetStatsRequest::VM: {
-      absl::StatusOr<std::string> id = ToVmId(request.vm());
-      if (id.ok()) return id;
-      return FieldsInvalid("", {{"vm", "is not the name of a VM; give \"vms/{vm_id}\""}});
-    }
-    default:
-      return FieldsInvalid(
-          "", {{"scope", absl::StrCat(static_cast<int>(request.scope()), " is no scope; give DAEMON or VM")}});
-  }
+// Why `flow`, which is closed, cannot be reset; OK: it has been, before or now.
+absl::Status CheckWasReset(const FlowInfo& flow, const std::string& name) {
+  if (flow.close_reason == CloseReason::kAdminReset) return absl::OkStatus();
+  return Error(absl::StatusCode::kFailedPrecondition, "CONNECTION_CLOSED",
+               absl::StrCat(name, " has ended already: ", CloseReasonName(flow.close_reason)))
+      .With("close_reason", CloseReasonName(flow.close_reason))
+      .Resource("kinsock.v1.Connection", name);
 }
+
+uint64_t Bytes(const FlowInfo& flow) { return flow.to_target.bytes + flow.to_initiator.bytes; }
 
 }  // namespace
 
-ConnectionService::ConnectionService(EventLoop& main, VmManager& manager, FlowSnapshots& snapshots,
-                                     std::string instance, const Access& access)
+ConnectionService::ConnectionService(EventLoop& main, VmManager& manager, ReactorPool& pool, FlowSnapshots& snapshots,
+                                     std::string instance, const Access& access, Audit& audit)
     : main_(main),
       manager_(manager),
+      pool_(pool),
       snapshots_(snapshots),
       access_(access),
+      audit_(audit),
       instance_id_(std::move(instance)),
-      instance_(instance_id_.substr(0, 8)) {}
+      instance_(ShortInstance(instance_id_)),
+      reader_(manager, pool, instance_id_) {}
 
 grpc::ServerUnaryReactor* ConnectionService::ListConnections(grpc::CallbackServerContext* context,
                                                              const v1::ListConnectionsRequest* request,
                                                              v1::ListConnectionsResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   if (access_.Refuses(*context, "ConnectionService.ListConnections", reactor)) return reactor;
-  const absl::StatusOr<Request> parsed = Parse(*request, instance_);
-  if (!parsed.ok()) {
-    reactor->Finish(ToGrpcStatus(parsed.status()));
+  absl::StatusOr<ConnectionQuery> query = ToConnectionQuery(*request, instance_);
+  if (!query.ok()) {
+    reactor->Finish(ToGrpcStatus(query.status()));
     return reactor;
   }
   // gRPC keeps the context, the reactor and the response until Finish().
-  main_.Post([this, context, reactor, response, page = *parsed] {
+  main_.Post([this, context, reactor, response, query = *std::move(query)]() mutable {
     if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
-    snapshots_.Get([this, reactor, response, page](const FlowSnapshots::Flows& flows) {
-      FillPage(flows, page.after, page.size, *response);
+    const auto which = query.wants_closed() ? ReactorPool::Flows::kWithClosed : ReactorPool::Flows::kOpen;
+    snapshots_.Get(which, [this, reactor, response, query = std::move(query)](const FlowSnapshots::Flows& flows) {
+      query.order == ConnectionQuery::Order::kById ? FillPage(*flows, query, *response)
+                                                   : FillLargest(*flows, query, *response);
+      response->set_forgotten(pool_.forgotten_flows());
       reactor->Finish(grpc::Status::OK);
     });
   });
   return reactor;
 }
 
-grpc::ServerUnaryReactor* ConnectionService::GetStats(grpc::CallbackServerContext* context,
-                                                      const v1::GetStatsRequest* request, v1::StatsReport* response) {
+grpc::ServerUnaryReactor* ConnectionService::ResetConnection(grpc::CallbackServerContext* context,
+                                                             const v1::ResetConnectionRequest* request,
+                                                             v1::Connection* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (access_.Refuses(*context, "ConnectionService.GetStats", reactor)) return reactor;
-  absl::StatusOr<std::string> id = StatsSubject(*request);
-  if (!id.ok()) {
-    reactor->Finish(ToGrpcStatus(id.status()));
+  if (access_.Refuses(*context, "ConnectionService.ResetConnection", reactor)) return reactor;
+  const absl::StatusOr<uint64_t> id = ToFlowId(request->name(), instance_);
+  if (absl::Status fault = id.ok() ? CheckReset(*request) : id.status(); !fault.ok()) {
+    if (!request->validate_only()) AuditReset(*context, *request, fault);
+    reactor->Finish(ToGrpcStatus(fault));
     return reactor;
   }
-  main_.Post([this, reactor, response, id = *std::move(id)] {
-    const absl::StatusOr<VmStats> stats = id.empty() ? manager_.TotalStats() : manager_.Stats(id);
-    if (!stats.ok()) return reactor->Finish(ToGrpcStatus(stats.status()));
-    response->set_instance_id(instance_id_);
-    SetTimestamp(*response->mutable_time(), std::chrono::system_clock::now());
-    if (!id.empty()) response->set_vm("vms/" + id);
-    *response->mutable_stats() = ToProto(*stats);
-    reactor->Finish(grpc::Status::OK);
+  main_.Post([this, context, reactor, request, response, id = *id] {
+    if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
+    if (request->validate_only()) return FindForReset(id, *request, *response, reactor);
+    pool_.ResetFlow(
+        id, CloseReason::kAdminReset, [this, context, reactor, request, response](const std::optional<FlowInfo>& flow) {
+          absl::Status status =
+              flow.has_value() ? CheckWasReset(*flow, request->name()) : ConnectionNotFound(request->name());
+          if (status.ok()) {
+            *response = ToProto(*flow, VmsOf(*flow), instance_);
+            Log(LogLevel::kInfo, "connection.reset")
+                .With("connection", request->name())
+                .With("initiator", response->initiator().vm())
+                .With("target", response->target().vm())
+                .With("reason", request->reason());
+          }
+          AuditReset(*context, *request, status);
+          reactor->Finish(ToGrpcStatus(status));
+        });
   });
   return reactor;
 }
 
-void ConnectionService::FillPage(const FlowSnapshots::Flows& flows, uint64_t after, size_t size,
-                                 v1::ListConnectionsResponse& response) {
-  auto flow = std::upper_bound(flows->begin(), flows->end(), after,
-                               [](uint64_t id, const FlowInfo& info) { return id < info.id; });
-  for (; flow != flows->end() && size > 0; ++flow, --size) {
-    const FlowVms vms{manager_.OfDevice(flow->initiator.device), manager_.OfDevice(flow->target.device)};
-    *response.add_connections() = ToProto(*flow, vms, instance_);
-    after = flow->id;
+void ConnectionService::AuditReset(const grpc::CallbackServerContext& context,
+                                   const v1::ResetConnectionRequest& request, const absl::Status& status) {
+  audit_.Mutation(context, "ConnectionService.ResetConnection", request.name(), status, {{"why", request.reason()}});
+}
+
+// What a reset would meet.
+void ConnectionService::FindForReset(uint64_t id, const v1::ResetConnectionRequest& request, v1::Connection& response,
+                                     grpc::ServerUnaryReactor* reactor) {
+  snapshots_.Get(ReactorPool::Flows::kWithClosed, [this, id, &request, &response,
+                                                   reactor](const FlowSnapshots::Flows& flows) {
+    const auto flow = std::find_if(flows->begin(), flows->end(), [id](const FlowInfo& info) { return info.id == id; });
+    if (flow == flows->end()) return reactor->Finish(ToGrpcStatus(ConnectionNotFound(request.name())));
+    response = ToProto(*flow, VmsOf(*flow), instance_);
+    const bool open = flow->state != FlowInfo::State::kClosed;
+    reactor->Finish(open ? grpc::Status::OK : ToGrpcStatus(CheckWasReset(*flow, request.name())));
+  });
+}
+
+grpc::ServerUnaryReactor* ConnectionService::GetStats(grpc::CallbackServerContext* context,
+                                                      const v1::GetStatsRequest* request, v1::StatsReport* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (access_.Refuses(*context, "ConnectionService.GetStats", reactor)) return reactor;
+  absl::StatusOr<StatsQuestion> question = ToStatsQuestion(*request);
+  if (!question.ok()) {
+    reactor->Finish(ToGrpcStatus(question.status()));
+    return reactor;
   }
-  if (flow != flows->end()) response.set_next_page_token(PageToken{{instance_, 0}, absl::StrCat(after)}.ToString());
+  main_.Post([this, context, reactor, response, question = *std::move(question)] {
+    if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
+    reader_.Read(question, [this, reactor, response, question](const absl::StatusOr<StatsReading>& reading) {
+      if (reading.ok()) *response = reader_.Report(*reading, nullptr, question);
+      reactor->Finish(ToGrpcStatus(reading.status()));
+    });
+  });
+  return reactor;
+}
+
+grpc::ServerWriteReactor<v1::StatsReport>* ConnectionService::StreamStats(grpc::CallbackServerContext* context,
+                                                                          const v1::StreamStatsRequest* request) {
+  absl::StatusOr<WatchQuota::Ticket> ticket = access_.AdmitWatch(*context, "ConnectionService.StreamStats");
+  if (!ticket.ok()) return new RefusedStream<v1::StatsReport>(ToGrpcStatus(ticket.status()));
+  return StatsStream::Start(main_, reader_, streams_, *request, *std::move(ticket));
+}
+
+FlowVms ConnectionService::VmsOf(const FlowInfo& flow) const {
+  return {manager_.OfDevice(flow.initiator.device), manager_.OfDevice(flow.target.device)};
+}
+
+void ConnectionService::FillPage(const std::vector<FlowInfo>& flows, const ConnectionQuery& query,
+                                 v1::ListConnectionsResponse& response) {
+  auto flow = std::upper_bound(flows.begin(), flows.end(), query.after,
+                               [](uint64_t id, const FlowInfo& info) { return id < info.id; });
+  size_t left = query.size;
+  uint64_t last = query.after;
+  for (; flow != flows.end(); ++flow) {
+    const FlowVms vms = VmsOf(*flow);
+    if (!query.Matches(*flow, vms)) continue;
+    if (left-- == 0) return response.set_next_page_token(PageToken{{instance_, 0}, absl::StrCat(last)}.ToString());
+    *response.add_connections() = ToProto(*flow, vms, instance_);
+    last = flow->id;
+  }
+}
+
+void ConnectionService::FillLargest(const std::vector<FlowInfo>& flows, const ConnectionQuery& query,
+                                    v1::ListConnectionsResponse& response) {
+  std::vector<const FlowInfo*> matching;
+  for (const FlowInfo& flow : flows) {
+    if (query.Matches(flow, VmsOf(flow))) matching.push_back(&flow);
+  }
+  const size_t count = std::min(query.size, matching.size());
+  std::partial_sort(matching.begin(), matching.begin() + static_cast<std::ptrdiff_t>(count), matching.end(),
+                    [](const FlowInfo* a, const FlowInfo* b) {
+                      return Bytes(*a) != Bytes(*b) ? Bytes(*a) > Bytes(*b) : a->id < b->id;
+                    });
+  for (size_t i = 0; i < count; ++i) {
+    *response.add_connections() = ToProto(*matching[i], VmsOf(*matching[i]), instance_);
+  }
 }
 
 }  // namespace kinsock

@@ -2,13 +2,21 @@
 #ifndef KINSOCK_SERVER_CONNECTION_SERVICE_H_
 #define KINSOCK_SERVER_CONNECTION_SERVICE_H_
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "api/kinsock/v1/connection_service.grpc.pb.h"
 #include "base/event_loop.h"
 #include "server/access.h"
+#include "server/audit.h"
+#include "server/connection_conversion.h"
+#include "server/connection_query.h"
 #include "server/flow_snapshots.h"
+#include "server/reactor_pool.h"
+#include "server/stats_reader.h"
+#include "server/stats_stream.h"
 #include "server/vm_manager.h"
 
 namespace kinsock {
@@ -18,25 +26,48 @@ namespace kinsock {
 // Thread: any (gRPC's). `main` and the others outlive the gRPC server, and main runs until it is shut down.
 class ConnectionService final : public v1::ConnectionService::CallbackService {
  public:
+  // The beginning of the id of this start of the daemon, which is part of connections' names: they should stay short.
+  static std::string ShortInstance(const std::string& instance) { return instance.substr(0, 8); }
+
   // `instance`: id of this start of the daemon, 8 characters or more.
-  ConnectionService(EventLoop& main, VmManager& manager, FlowSnapshots& snapshots, std::string instance,
-                    const Access& access);
+  ConnectionService(EventLoop& main, VmManager& manager, ReactorPool& pool, FlowSnapshots& snapshots,
+                    std::string instance, const Access& access, Audit& audit);
 
   grpc::ServerUnaryReactor* ListConnections(grpc::CallbackServerContext* context,
                                             const v1::ListConnectionsRequest* request,
                                             v1::ListConnectionsResponse* response) override;
+  grpc::ServerUnaryReactor* ResetConnection(grpc::CallbackServerContext* context,
+                                            const v1::ResetConnectionRequest* request,
+                                            v1::Connection* response) override;
   grpc::ServerUnaryReactor* GetStats(grpc::CallbackServerContext* context, const v1::GetStatsRequest* request,
                                      v1::StatsReport* response) override;
+  grpc::ServerWriteReactor<v1::StatsReport>* StreamStats(grpc::CallbackServerContext* context,
+                                                         const v1::StreamStatsRequest* request) override;
+
+  // Ends all streams, and refuses new ones. Main thread.
+  void Close(const absl::Status& reason) { streams_.Close(reason); }
 
  private:
-  void FillPage(const FlowSnapshots::Flows& flows, uint64_t after, size_t size, v1::ListConnectionsResponse& response);
+  FlowVms VmsOf(const FlowInfo& flow) const;
+  void FindForReset(uint64_t id, const v1::ResetConnectionRequest& request, v1::Connection& response,
+                    grpc::ServerUnaryReactor* reactor);
+  void AuditReset(const grpc::CallbackServerContext& context, const v1::ResetConnectionRequest& request,
+                  const absl::Status& status);
+  void FillPage(const std::vector<FlowInfo>& flows, const ConnectionQuery& query,
+                v1::ListConnectionsResponse& response);
+  void FillLargest(const std::vector<FlowInfo>& flows, const ConnectionQuery& query,
+                   v1::ListConnectionsResponse& response);
 
   EventLoop& main_;
   VmManager& manager_;        // main thread's
+  ReactorPool& pool_;         // main thread's
   FlowSnapshots& snapshots_;  // main thread's
   const Access& access_;
+  Audit& audit_;
   const std::string instance_id_;
-  const std::string instance_;  // its beginning, which is part of connections' names: they should stay short
+  const std::string instance_;  // ShortInstance()
+  StatsReader reader_;          // main thread's
+  StatsStream::Set streams_;    // main thread's
 };
 
 }  // namespace kinsock

@@ -17,6 +17,7 @@
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 #include "router/cid.h"
+#include "server/denial_event.h"
 #include "server/error.h"
 #include "server/log.h"
 #include "server/peer.h"
@@ -69,7 +70,16 @@ Daemon::Daemon(Config config)
       signals_(loop_, [this] { RequestStop(); }),
       api_connections_(Clock::Monotonic(), ApiConnections::Limits()),
       access_(api_connections_, config_.api_roles),
-      hub_(RandomEpoch()) {}
+      events_(loop_),
+      audit_(loop_, events_, access_),
+      lifecycle_events_(events_, Clock::Monotonic()),
+      denials_(loop_, events_, "connections"),
+      hub_(RandomEpoch()) {
+  access_.set_on_denied([this](const absl::StatusOr<Caller>& caller, std::string_view method, Role need) {
+    audit_.Denied(caller, method, need);
+  });
+  hub_.set_observer([this](const VmEvent& change) { lifecycle_events_.On(change); });
+}
 
 // Against the order of construction where that matters: callers before what they call, and the reactors before the
 // manager, whose callbacks they hold.
@@ -89,12 +99,22 @@ absl::Status Daemon::Start() {
   KINSOCK_ASSIGN_OR_RETURN(SavedState saved, OpenState());
   KINSOCK_RETURN_IF_ERROR(CheckNames(saved));
   pool_ = std::make_unique<ReactorPool>(
-      loop_, ReactorPool::Options{.reactors = config_.reactors, .max_spin = config_.poll},
+      loop_,
+      ReactorPool::Options{.reactors = config_.reactors,
+                           .max_spin = config_.poll,
+                           .on_denials = [this](const Denials& denials) { OnDenials(denials); }},
       [this](DeviceId device, const DeviceStatus& status) { manager_->OnDeviceStatus(device, status); });
   VmJournal& journal = store_ != nullptr ? static_cast<VmJournal&>(*store_) : no_journal_;
   networks_ = std::make_unique<NetworkManager>(loop_, Clock::Monotonic(), *pool_, journal);
   manager_ = std::make_unique<VmManager>(loop_, Clock::Monotonic(), *pool_, *networks_, hub_, sockets_, journal,
                                          RuntimeDir());
+  manager_->LimitVmsTo(config_.quota);
+  if (!config_.socket_dirs.empty()) {
+    SocketDirs dirs;
+    dirs.Allow(RuntimeDir());
+    for (const std::string& directory : config_.socket_dirs) dirs.Allow(directory);
+    manager_->LimitSocketsTo(std::move(dirs));
+  }
   snapshots_ = std::make_unique<FlowSnapshots>(*pool_);
   networks_->Restore(saved, FixedCids(config_.vms));
   KINSOCK_RETURN_IF_ERROR(CreateConfiguredNetworks());
@@ -247,11 +267,16 @@ void Daemon::ServeSavedVms() {
 
 absl::Status Daemon::StartApi() {
   if (api_sockets_.empty()) return absl::OkStatus();
-  vm_service_ = std::make_unique<VmService>(loop_, *manager_, hub_, access_);
-  connection_service_ = std::make_unique<ConnectionService>(loop_, *manager_, *snapshots_, instance_, access_);
-  network_service_ = std::make_unique<NetworkService>(loop_, *networks_, *manager_, access_);
-  admin_service_ = std::make_unique<AdminService>(
-      loop_, [this] { return Look(); }, access_);
+  vm_service_ = std::make_unique<VmService>(loop_, *manager_, hub_, access_, audit_);
+  connection_service_ =
+      std::make_unique<ConnectionService>(loop_, *manager_, *pool_, *snapshots_, instance_, access_, audit_);
+  network_service_ = std::make_unique<NetworkService>(loop_, *networks_, *manager_, access_, audit_);
+  const auto set_draining = [this](bool draining) {
+    manager_->SetDraining(draining);
+    api_->SetVmsServing(!draining);
+  };
+  admin_service_ = std::make_unique<AdminService>(loop_, AdminService::Hooks{[this] { return Look(); }, set_draining},
+                                                  access_, audit_, events_);
   KINSOCK_ASSIGN_OR_RETURN(api_,
                            ApiServer::Start({vm_service_.get(), connection_service_.get(), network_service_.get(),
                                              admin_service_.get()},
@@ -287,11 +312,20 @@ DaemonInfo Daemon::Look() {
   info.start_time = start_time_;
   info.vms = static_cast<uint32_t>(manager_->size());
   info.active_vms = static_cast<uint32_t>(manager_->active());
-  info.watches = static_cast<uint32_t>(hub_.subscribers());
+  info.watches = static_cast<uint32_t>(hub_.subscribers() + events_.watches());
   info.api_connections = static_cast<uint32_t>(api_connections_.size());
   info.quarantined_cids = static_cast<uint32_t>(networks_->resting_cids());
   info.reactors = static_cast<uint32_t>(pool_->size());
+  info.draining = manager_->draining();
   return info;
+}
+
+void Daemon::OnDenials(const Denials& denials) {
+  for (const FlowInfo& flow : denials.first) {
+    const FlowVms vms{manager_->OfDevice(flow.initiator.device), manager_->OfDevice(flow.target.device)};
+    denials_.Add(DenialEvent(flow, vms, ConnectionService::ShortInstance(instance_)));
+  }
+  denials_.Suppress(denials.more);
 }
 
 void Daemon::Run() {
@@ -310,6 +344,8 @@ void Daemon::Stop() {
   manager_->Close();
   networks_->Close();
   hub_.Close(ShuttingDown());
+  events_.Close(ShuttingDown());
+  if (connection_service_ != nullptr) connection_service_->Close(ShuttingDown());
   if (api_ != nullptr) {
     api_->SetServing(false);
     // gRPC waits for calls that finish on this thread: so somebody else waits for gRPC.

@@ -16,10 +16,14 @@
 #include "server/api_greeter.h"
 #include "server/api_listener.h"
 #include "server/api_server.h"
+#include "server/audit.h"
 #include "server/config.h"
 #include "server/connection_service.h"
+#include "server/denial_limiter.h"
 #include "server/event_hub.h"
+#include "server/event_log.h"
 #include "server/flow_snapshots.h"
+#include "server/lifecycle_events.h"
 #include "server/lock_file.h"
 #include "server/network_manager.h"
 #include "server/network_service.h"
@@ -78,6 +82,7 @@ class Daemon {
   absl::Status StartApi();
   void ReturnMemoryFromTimeToTime();
   DaemonInfo Look();
+  void OnDenials(const Denials& denials);
   void Stop();
 
   const Config config_;
@@ -94,6 +99,10 @@ class Daemon {
   std::vector<ApiSocket> api_sockets_;
   ApiConnections api_connections_;
   Access access_;
+  EventLog events_;
+  Audit audit_;
+  LifecycleEvents lifecycle_events_;
+  DenialLimiter denials_;  // of connections
   NoJournal no_journal_;
   std::unique_ptr<StateStore> store_;  // null: memory only
   EventHub hub_;

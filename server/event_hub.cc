@@ -14,6 +14,7 @@ EventHub::EventHub(std::string epoch, Limits limits) : epoch_(std::move(epoch)),
 EventHub::~EventHub() = default;
 
 void EventHub::Publish(VmEvent event) {
+  if (observer_ != nullptr) observer_(event);
   const std::string& uid = event.vm->definition->uid;
   if (const auto before = newest_.find(uid); before != newest_.end()) Overtake(before->second);
   ++head_;

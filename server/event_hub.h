@@ -11,6 +11,7 @@
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -89,6 +90,10 @@ class EventHub {
   const std::string& epoch() const { return epoch_; }
   size_t subscribers() const { return subscribers_.size(); }
 
+  // Called with each event as it is published; it must not come back here. Others are told only what nothing newer has
+  // overtaken.
+  void set_observer(std::function<void(const VmEvent&)> observer) { observer_ = std::move(observer); }
+
   // Adds an event; `event.vm->version` is next_version(). Calls subscribers' `on_ready`, which must not
   // publish, subscribe or destroy subscriptions.
   void Publish(VmEvent event);
@@ -119,6 +124,7 @@ class EventHub {
   std::unordered_map<std::string, uint64_t> newest_;  // uid -> version of its newest event, if in the ring
   size_t deleted_bytes_ = 0;                          // of definitions in DELETED events
   std::set<Subscription*> subscribers_;
+  std::function<void(const VmEvent&)> observer_;
   absl::Status closed_;
 };
 

@@ -19,6 +19,7 @@
 #include "base/status_macros.h"
 #include "server/error.h"
 #include "server/runtime_dir.h"
+#include "server/socket_path.h"
 #include "server/text.h"
 #include "server/version.h"
 #include "server/vm_settings.h"
@@ -43,6 +44,7 @@ struct Flags {
   std::vector<std::string> api;
   std::vector<std::string> api_view;
   std::vector<std::string> api_roles;
+  std::vector<std::string> socket_dirs;
   TlsFiles tls;
   std::string state_dir;
   std::string reactors = "auto";
@@ -102,6 +104,12 @@ void Declare(CLI::App& app, Flags& flags) {
                  "Where VMs that are created through the API are kept, so that they are there again after a restart; "
                  "by default they are not (docs/state.md)")
       ->option_text("DIR");
+  app.add_option(
+         "--socket-dir", flags.socket_dirs,
+         "API clients may have sockets made below this directory and the runtime directory only (may be repeated); "
+         "by default wherever the daemon can make them")
+      ->option_text("DIR")
+      ->allow_extra_args(false);
   app.add_option("--reactors", flags.reactors, "Threads that move packets; auto: one for two CPUs, at most 4")
       ->option_text("N|auto");
   app.add_option("--poll-us", flags.poll_us,
@@ -223,7 +231,21 @@ void ParseApiEndpoints(const std::vector<std::string>& endpoints, Config& config
   ParseEndpoints("--api", unix_endpoints, config.api_sockets, faults);
 }
 
+void ParseSocketDirs(const std::vector<std::string>& directories, Config& config, std::vector<std::string>& faults) {
+  if (!directories.empty()) config.socket_dirs.clear();
+  for (const std::string& directory : directories) {
+    std::string path = UserPath(directory);
+    // The shortest socket has a name of one letter in it.
+    if (const std::string fault = SocketPathFault(path, kMaxSocketPathBytes - 2); path != "/" && !fault.empty()) {
+      faults.push_back(absl::StrCat("--socket-dir: ", fault));
+    } else {
+      config.socket_dirs.push_back(std::move(path));
+    }
+  }
+}
+
 void ParseApi(const Flags& flags, Config& config, std::vector<std::string>& faults) {
+  ParseSocketDirs(flags.socket_dirs, config, faults);
   ParseApiEndpoints(flags.api, config, faults);
   if (!flags.tls.certificate.empty()) config.tls.certificate = UserPath(flags.tls.certificate);
   if (!flags.tls.key.empty()) config.tls.key = UserPath(flags.tls.key);
@@ -258,10 +280,12 @@ absl::StatusOr<Config> Interpret(const Flags& flags) {
       config.vms = std::move(file->vms);
       config.api_sockets = std::move(file->api_sockets);
       config.api_view_sockets = std::move(file->api_view_sockets);
+      config.socket_dirs = std::move(file->socket_dirs);
       config.api_tcp = std::move(file->api_tcp);
       config.tls = std::move(file->tls);
       config.api_roles = std::move(file->api_roles);
       config.state_dir = std::move(file->state_dir);
+      config.quota = file->quota;
     } else {
       faults.emplace_back(file.status().message());
     }

@@ -11,9 +11,9 @@
 
 namespace kinsock {
 
-// Snapshots of all connections, at most one under way: however many clients ask at once, the reactors are asked once
-// for all that asked before. Who asks while one is under way gets the next, so that nobody sees a state older than
-// his question.
+// Snapshots of all connections, those that ended lately included if somebody asks for them, at most one under way:
+// however many clients ask at once, the reactors are asked once for all that asked before. Who asks while one is under
+// way gets the next, so that nobody sees a state older than his question.
 //
 // Thread: main. The pool must be gone, or have no callback under way, when this goes.
 class FlowSnapshots {
@@ -23,14 +23,16 @@ class FlowSnapshots {
 
   explicit FlowSnapshots(ReactorPool& pool) : pool_(pool) {}
 
-  void Get(Done done);
+  // `which`: what is wanted at least; those of others who ask at the same time may be in it, too.
+  void Get(ReactorPool::Flows which, Done done);
 
  private:
   void Ask();
 
   ReactorPool& pool_;
-  std::vector<Done> asked_;    // the snapshot under way is for these
-  std::vector<Done> waiting_;  // came later
+  std::vector<Done> asked_;                                // the snapshot under way is for these
+  std::vector<Done> waiting_;                              // came later
+  ReactorPool::Flows wanted_ = ReactorPool::Flows::kOpen;  // by these
 };
 
 }  // namespace kinsock

@@ -66,6 +66,7 @@ class NonBlockingStderr final : public spdlog::sinks::base_sink<std::mutex> {
 
 // Set once before the threads that log are started.
 std::atomic<spdlog::logger*> g_logger{nullptr};
+std::atomic<LogLevel> g_level{LogLevel::kInfo};
 LogFormat g_format = LogFormat::kKeyValue;
 
 const char* LevelName(LogLevel level) {
@@ -109,6 +110,9 @@ void StartLogging(LogFormat format) {
   }
 }
 
+void SetLogLevel(LogLevel level) { g_level.store(level, std::memory_order_relaxed); }
+LogLevel CurrentLogLevel() { return g_level.load(std::memory_order_relaxed); }
+
 void StopLogging() {
   g_logger.store(nullptr, std::memory_order_release);
   spdlog::shutdown();
@@ -116,7 +120,7 @@ void StopLogging() {
 
 Log::~Log() {
   spdlog::logger* logger = g_logger.load(std::memory_order_acquire);
-  if (logger == nullptr) return;
+  if (logger == nullptr || level_ < CurrentLogLevel()) return;
   const std::string time = absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone());
   std::string line;
   if (g_format == LogFormat::kJson) {

@@ -24,6 +24,10 @@ void StartLogging(LogFormat format);
 // Writes what is queued, as far as standard error takes it.
 void StopLogging();
 
+// Lines below `level` are dropped from here on. Any thread.
+void SetLogLevel(LogLevel level);
+LogLevel CurrentLogLevel();
+
 // One line, written when it goes out of scope. Any thread; does not block.
 //
 //     Log(LogLevel::kInfo, "vm.created").With("vm", name).With("cid", cid);

@@ -29,6 +29,19 @@ void Fill(const PolicyDefinitionPtr& policy, v1::Policy& response) {
   if (policy != nullptr) response = ToProto(*policy);
 }
 
+// What a request is about, for the audit; what a client has called so need not exist.
+std::string ObjectOf(const v1::CreateNetworkRequest& request) { return absl::StrCat("networks/", request.network_id()); }
+std::string ObjectOf(const v1::UpdateNetworkRequest& request) { return request.network().name(); }
+std::string ObjectOf(const v1::CreatePolicyRequest& request) {
+  return absl::StrCat(request.parent(), "/policies/", request.policy_id());
+}
+std::string ObjectOf(const v1::UpdatePolicyRequest& request) { return request.policy().name(); }
+std::string ObjectOf(const v1::ReserveCidRequest& request) { return absl::StrCat(request.parent(), "/cids"); }
+template <typename Request>
+std::string ObjectOf(const Request& request) {
+  return request.name();
+}
+
 // Adds what fits of `items`, of which there may be one too many, and says where the next page begins.
 template <typename Items, typename Add, typename After>
 std::string FillPage(const Items& items, size_t size, Add add, After after) {
@@ -57,16 +70,22 @@ grpc::ServerUnaryReactor* NetworkService::Decide(
   if (access_.Refuses(*context, method, reactor)) return reactor;
   absl::StatusOr<Wanted> wanted = convert(request);
   if (!wanted.ok()) {
+    if (!request.validate_only()) audit_.Mutation(*context, method, ObjectOf(request), wanted.status());
     reactor->Finish(ToGrpcStatus(wanted.status()));
     return reactor;
   }
   // gRPC keeps the context, the reactor and the response until Finish().
-  main_.Post([this, context, reactor, response, decide, wanted = *std::move(wanted)]() mutable {
+  main_.Post([this, method, context, reactor, &request, response, decide, wanted = *std::move(wanted)]() mutable {
     if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
-    (networks_.*decide)(std::move(wanted), [reactor, response](absl::StatusOr<Result> result) {
-      if (result.ok()) Fill(*result, *response);
-      reactor->Finish(ToGrpcStatus(result.status()));
-    });
+    (networks_.*decide)(std::move(wanted),
+                        [this, method, context, reactor, &request, response](absl::StatusOr<Result> result) {
+                          if (result.ok()) Fill(*result, *response);
+                          if (!request.validate_only()) {
+                            const std::string object = result.ok() ? response->name() : ObjectOf(request);
+                            audit_.Mutation(*context, method, object, result.status());
+                          }
+                          reactor->Finish(ToGrpcStatus(result.status()));
+                        });
   });
   return reactor;
 }
@@ -267,14 +286,17 @@ grpc::ServerUnaryReactor* NetworkService::ReleaseCid(grpc::CallbackServerContext
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   if (access_.Refuses(*context, "NetworkService.ReleaseCid", reactor)) return reactor;
   const auto name = ParseCidName(request->name());
+  const auto finish = [this, context, reactor, request](const absl::Status& status) {
+    audit_.Mutation(*context, "NetworkService.ReleaseCid", request->name(), status);
+    reactor->Finish(ToGrpcStatus(status));
+  };
   if (!name.has_value()) {
-    reactor->Finish(ToGrpcStatus(NotAName("name", request->name(), "networks/{network_id}/cids/{cid}")));
+    finish(NotAName("name", request->name(), "networks/{network_id}/cids/{cid}"));
     return reactor;
   }
-  main_.Post([this, context, reactor, name = *name, force = request->force()] {
+  main_.Post([this, context, reactor, name = *name, force = request->force(), finish] {
     if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
-    networks_.Release(name.first, name.second, force,
-                      [reactor](absl::Status status) { reactor->Finish(ToGrpcStatus(status)); });
+    networks_.Release(name.first, name.second, force, finish);
   });
   return reactor;
 }

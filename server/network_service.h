@@ -8,6 +8,7 @@
 #include "api/kinsock/v1/network_service.grpc.pb.h"
 #include "base/event_loop.h"
 #include "server/access.h"
+#include "server/audit.h"
 #include "server/network_manager.h"
 #include "server/vm_manager.h"
 
@@ -22,8 +23,8 @@ class NetworkService final : public v1::NetworkService::CallbackService {
   // gRPC clients refuse messages above 4 MiB; a policy has at most some 20 KiB.
   static constexpr size_t kMaxPageBytes = 3u << 20;
 
-  NetworkService(EventLoop& main, NetworkManager& networks, VmManager& vms, const Access& access)
-      : main_(main), networks_(networks), vms_(vms), access_(access) {}
+  NetworkService(EventLoop& main, NetworkManager& networks, VmManager& vms, const Access& access, Audit& audit)
+      : main_(main), networks_(networks), vms_(vms), access_(access), audit_(audit) {}
 
   grpc::ServerUnaryReactor* CreateNetwork(grpc::CallbackServerContext* context, const v1::CreateNetworkRequest* request,
                                           v1::Network* response) override;
@@ -71,6 +72,7 @@ class NetworkService final : public v1::NetworkService::CallbackService {
   NetworkManager& networks_;  // main thread's
   VmManager& vms_;            // main thread's
   const Access& access_;
+  Audit& audit_;
 };
 
 }  // namespace kinsock

@@ -81,8 +81,13 @@ ReactorPool::ReactorPool(EventLoop& main, const Options& options, StatusCallback
     callbacks.discard = [state](std::shared_ptr<const GuestMemory> memory) {
       state->main.Post([memory = std::move(memory)]() mutable { memory.reset(); });
     };
+    if (options.on_denials != nullptr) {
+      callbacks.on_denials = [state, on_denials = options.on_denials](Denials denials) {
+        state->PostToMain([on_denials, denials = std::move(denials)]() mutable { on_denials(std::move(denials)); });
+      };
+    }
     state->reactors.push_back(
-        std::make_unique<Reactor>(static_cast<uint16_t>(i), options.max_spin, std::move(callbacks)));
+        std::make_unique<Reactor>(static_cast<uint16_t>(i), *options.clock, options.max_spin, std::move(callbacks)));
     state->load.push_back(0);
   }
 }
@@ -206,7 +211,7 @@ void ReactorPool::Tell(DeviceId id, std::function<void(VsockDevice&)> command, a
   });
 }
 
-void ReactorPool::ListFlows(absl::AnyInvocable<void(std::vector<FlowInfo>)> done) {
+void ReactorPool::ListFlows(Flows which, absl::AnyInvocable<void(std::vector<FlowInfo>)> done) {
   State* state = state_.get();
   // Each reactor fills a part of its own.
   auto parts = std::make_shared<std::vector<std::vector<FlowInfo>>>(state->reactors.size());
@@ -217,11 +222,61 @@ void ReactorPool::ListFlows(absl::AnyInvocable<void(std::vector<FlowInfo>)> done
   });
   for (size_t i = 0; i < state->reactors.size(); ++i) {
     Reactor* reactor = state->reactors[i].get();
-    reactor->Post([state, reactor, parts, countdown, i] {
-      reactor->DescribeFlows((*parts)[i]);
+    reactor->Post([state, reactor, which, parts, countdown, i] {
+      std::vector<FlowInfo>& part = (*parts)[i];
+      reactor->DescribeFlows(part);
+      if (which == Flows::kWithClosed) {
+        // One that has ended, and not yet left its table, is in the journal.
+        std::erase_if(part, [](const FlowInfo& flow) { return flow.state == FlowInfo::State::kClosed; });
+        reactor->journal().Describe(part);
+      }
       state->PostToMain([countdown] { countdown->Part(); });
     });
   }
+}
+
+void ReactorPool::SumPairs(absl::AnyInvocable<void(Pairs)> done) {
+  struct Part {
+    std::vector<PairInfo> ended;
+    PairTotals other;
+    std::vector<FlowInfo> open;
+  };
+  State* state = state_.get();
+  auto parts = std::make_shared<std::vector<Part>>(state->reactors.size());
+  auto countdown = std::make_shared<Countdown>(state->reactors.size(), [parts, done = std::move(done)]() mutable {
+    Pairs sums;
+    for (const Part& part : *parts) {
+      for (const PairInfo& pair : part.ended) sums.pairs[pair.key] += pair.totals;
+      for (const FlowInfo& flow : part.open) sums.pairs[PairKey::Of(flow)].Add(flow);
+      sums.other += part.other;
+    }
+    done(std::move(sums));
+  });
+  for (size_t i = 0; i < state->reactors.size(); ++i) {
+    Reactor* reactor = state->reactors[i].get();
+    reactor->Post([state, reactor, parts, countdown, i] {
+      Part& part = (*parts)[i];
+      reactor->DescribePairs(part.ended, part.other, part.open);
+      state->PostToMain([countdown] { countdown->Part(); });
+    });
+  }
+}
+
+void ReactorPool::ResetFlow(uint64_t id, CloseReason reason, absl::AnyInvocable<void(std::optional<FlowInfo>)> done) {
+  State* state = state_.get();
+  const size_t index = FlowJournal::ReactorOf(id);
+  if (index >= state->reactors.size()) return done(std::nullopt);
+  Reactor* reactor = state->reactors[index].get();
+  reactor->Post([state, reactor, id, reason, done = std::move(done)]() mutable {
+    state->PostToMain(
+        [flow = reactor->ResetFlow(id, reason), done = std::move(done)]() mutable { done(std::move(flow)); });
+  });
+}
+
+uint64_t ReactorPool::forgotten_flows() const {
+  uint64_t sum = 0;
+  for (const std::unique_ptr<Reactor>& reactor : state_->reactors) sum += reactor->journal().forgotten();
+  return sum;
 }
 
 }  // namespace kinsock

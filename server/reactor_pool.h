@@ -4,18 +4,24 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "base/clock.h"
 #include "base/event_loop.h"
 #include "device/device_spec.h"
+#include "router/denial_collector.h"
 #include "router/flow_info.h"
 #include "router/network.h"
+#include "router/pair_table.h"
 #include "router/policy_set.h"
 
 namespace kinsock {
@@ -30,8 +36,10 @@ class ReactorPool {
   using StatusCallback = std::function<void(DeviceId, const DeviceStatus&)>;
 
   struct Options {
-    size_t reactors = 1;                    // threads, >= 1
-    std::chrono::microseconds max_spin{0};  // EventLoop::set_max_spin
+    size_t reactors = 1;                       // threads, >= 1
+    std::chrono::microseconds max_spin{0};     // EventLoop::set_max_spin
+    const Clock* clock = &Clock::Monotonic();  // of the reactors; outlives the pool
+    std::function<void(Denials)> on_denials;   // each reactor's, at most once a second; may be null
   };
 
   // Starts the threads. `main` outlives the pool.
@@ -64,8 +72,23 @@ class ReactorPool {
   // Has the device do something, on its reactor. `done`: it has, and its status has been reported; or it is gone.
   void Tell(DeviceId id, std::function<void(VsockDevice&)> command, absl::AnyInvocable<void()> done);
 
-  // A snapshot of all open connections, each once, in no order.
-  void ListFlows(absl::AnyInvocable<void(std::vector<FlowInfo>)> done);
+  // A snapshot of all connections, each once, in no order. kWithClosed: also those that ended lately (FlowJournal).
+  enum class Flows : uint8_t { kOpen, kWithClosed };
+  void ListFlows(Flows which, absl::AnyInvocable<void(std::vector<FlowInfo>)> done);
+
+  // Resets the connection `id` (FlowInfo::id) for both its ends. `done`: what it is now, closed for this reason or an
+  // earlier one; nothing if it is not known.
+  void ResetFlow(uint64_t id, CloseReason reason, absl::AnyInvocable<void(std::optional<FlowInfo>)> done);
+
+  // The sums of all connections, by pair; `other`: of those pairs that are not told apart (PairTable).
+  struct Pairs {
+    absl::flat_hash_map<PairKey, PairTotals> pairs;
+    PairTotals other;
+  };
+  void SumPairs(absl::AnyInvocable<void(Pairs)> done);
+
+  // Connections that ended and were forgotten before their time, by all reactors.
+  uint64_t forgotten_flows() const;
 
   size_t size() const;  // number of reactors
 

@@ -72,7 +72,7 @@ struct VmStatus {
   std::string vhost_user_socket;
   std::string uds_path;                   // empty: no host side
   std::optional<FrontEndInfo> front_end;  // none: nobody is connected
-  std::array<Condition, 2> conditions;    // FrontEndConnected, DriverReady
+  std::array<Condition, 3> conditions;    // FrontEndConnected, DriverReady, QuotaLimited
 };
 
 // A VM at one moment. Nobody changes it: a snapshot may be read on any thread and kept as long as one likes.

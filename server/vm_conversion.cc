@@ -27,6 +27,24 @@ void SetCid(const CidRequest& cid, v1::CidRequest& out) {
   out.set_sticky(cid.sticky);
 }
 
+// What is not said is not set.
+void SetRate(const Rate& rate, v1::TokenBucket* (v1::Quota::*field)(), v1::Quota& out) {
+  if (rate == Rate()) return;
+  v1::TokenBucket& bucket = *(out.*field)();
+  bucket.set_rate(rate.per_second);
+  bucket.set_burst(rate.burst);
+}
+
+void SetQuota(const Quota& quota, v1::Quota& out) {
+  out.set_max_connections(quota.max_connections);
+  out.set_max_pending_connections(quota.max_pending_connections);
+  out.set_max_buffer_bytes(quota.max_buffer_bytes);
+  SetRate(quota.connects_per_second, &v1::Quota::mutable_connects_per_second, out);
+  SetRate(quota.bytes_to_guest, &v1::Quota::mutable_bytes_to_guest, out);
+  SetRate(quota.bytes_from_guest, &v1::Quota::mutable_bytes_from_guest, out);
+  SetRate(quota.packets_from_guest, &v1::Quota::mutable_packets_from_guest, out);
+}
+
 v1::VmSpec SpecToProto(const VmSpec& spec) {
   v1::VmSpec out;
   if (!spec.network.empty()) out.set_network("networks/" + spec.network);
@@ -41,6 +59,7 @@ v1::VmSpec SpecToProto(const VmSpec& spec) {
   for (const std::string& group : spec.groups) out.add_groups(group);
   out.set_queue_size(spec.queue_size);
   out.set_tx_buffer_bytes(spec.tx_buffer_bytes);
+  if (spec.quota != Quota()) SetQuota(spec.quota, *out.mutable_quota());
   if (spec.allow_seqpacket.has_value()) out.set_allow_seqpacket(*spec.allow_seqpacket);
   if (spec.orphan_ttl.count() > 0) SetDuration(*out.mutable_orphan_ttl(), spec.orphan_ttl);
   return out;

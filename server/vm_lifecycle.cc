@@ -9,13 +9,49 @@
 namespace kinsock {
 namespace {
 
-enum ConditionIndex { kFrontEndConnected, kDriverReady };
+enum ConditionIndex { kFrontEndConnected, kDriverReady, kQuotaLimited };
 
 void SetCondition(Condition& condition, bool holds, const char* reason, std::string message, WallTime now) {
   if (condition.holds != holds || condition.last_transition == WallTime()) condition.last_transition = now;
   condition.holds = holds;
   condition.reason = reason;
   condition.message = std::move(message);
+}
+
+struct LimitName {
+  const char* reason;
+  const char* field;
+};
+
+LimitName NameOf(QuotaLimit limit) {
+  switch (limit) {
+    case QuotaLimit::kNone:
+      break;
+    case QuotaLimit::kConnections:
+      return {"MaxConnections", "max_connections"};
+    case QuotaLimit::kPendingConnections:
+      return {"MaxPendingConnections", "max_pending_connections"};
+    case QuotaLimit::kBufferBytes:
+      return {"MaxBufferBytes", "max_buffer_bytes"};
+    case QuotaLimit::kConnects:
+      return {"ConnectsPerSecond", "connects_per_second"};
+    case QuotaLimit::kBytesToGuest:
+      return {"BytesToGuest", "bytes_to_guest"};
+    case QuotaLimit::kBytesFromGuest:
+      return {"BytesFromGuest", "bytes_from_guest"};
+    case QuotaLimit::kPacketsFromGuest:
+      return {"PacketsFromGuest", "packets_from_guest"};
+  }
+  return {"WithinLimits", ""};
+}
+
+void SetLimited(VmStatus& status, QuotaLimit limit, WallTime now) {
+  const LimitName name = NameOf(limit);
+  const bool limited = limit != QuotaLimit::kNone;
+  SetCondition(status.conditions[kQuotaLimited], limited, name.reason,
+               limited ? absl::StrCat(name.field, " has held something back or refused it lately")
+                       : "no limit has held anything back lately",
+               now);
 }
 
 VmState StateOf(const DeviceStatus& device) {
@@ -46,11 +82,14 @@ void BeginProvisioning(VmStatus& status, WallTime now) {
   status.state = VmState::kProvisioning;
   status.conditions[kFrontEndConnected].type = "FrontEndConnected";
   status.conditions[kDriverReady].type = "DriverReady";
+  status.conditions[kQuotaLimited].type = "QuotaLimited";
+  SetLimited(status, QuotaLimit::kNone, now);
   NobodyConnected(status, "Provisioning", "the device is being made", now);
 }
 
 void ApplyDeviceStatus(VmStatus& status, const DeviceStatus& device, WallTime now) {
   status.state = StateOf(device);
+  SetLimited(status, device.limited, now);
   if (device.state == DeviceState::kListening) {
     if (device.last_error.empty()) {
       NobodyConnected(status, "NoFrontEnd", "no VMM is connected", now);
@@ -78,11 +117,13 @@ void ApplyDeviceStatus(VmStatus& status, const DeviceStatus& device, WallTime no
 void BeginFailed(VmStatus& status, const std::string& why, WallTime now) {
   status.state = VmState::kFailed;
   NobodyConnected(status, "NotServed", why, now);
+  SetLimited(status, QuotaLimit::kNone, now);
 }
 
 void BeginDeleting(VmStatus& status, WallTime now) {
   status.state = VmState::kDeleting;
   NobodyConnected(status, "Deleting", "the VM is being deleted", now);
+  SetLimited(status, QuotaLimit::kNone, now);
 }
 
 }  // namespace kinsock

@@ -37,11 +37,12 @@ HostAddress MakeHostAddress(const VmSnapshot& vm, const SocketRegistry& registry
   return HostAddress::Vsock(proxy->forward_cid, ReachesThisHost(proxy->forward_cid) ? registry.ports() : nullptr);
 }
 
-DeviceSpec MakeDeviceSpec(DeviceId device, const VmSnapshot& vm, VmSockets& sockets, const SocketRegistry& registry,
-                          std::shared_ptr<DeviceStats> stats) {
+DeviceSpec MakeDeviceSpec(DeviceId device, const VmSnapshot& vm, const DeviceLimits& limits, VmSockets& sockets,
+                          const SocketRegistry& registry, std::shared_ptr<DeviceStats> stats) {
   const VmSpec& spec = vm.definition->spec;
   DeviceSpec out;
   out.id = device;
+  out.limits = limits;
   out.stats = std::move(stats);
   out.name = vm.definition->name();
   out.cid = vm.status.cid;
@@ -71,7 +72,8 @@ VmManager::VmManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, Net
       journal_(journal),
       runtime_dir_(std::move(runtime_dir)),
       requests_(clock),
-      gate_(requests_) {
+      gate_(requests_),
+      departed_(clock) {
   gone_.since = std::chrono::system_clock::now();
 }
 
@@ -91,7 +93,8 @@ void VmManager::Create(VmCreation creation, Done done) {
 }
 
 void VmManager::CreateOnce(VmCreation creation, Done done) {
-  const VmSocketPaths paths = VmSocketPaths::Resolve(creation, runtime_dir_);
+  VmSocketPaths paths = VmSocketPaths::Resolve(creation, runtime_dir_);
+  if (!creation.configured) paths.within = &socket_dirs_;
   VmStatus status;
   if (absl::Status fault = CheckCreation(creation, paths, status.cid); !fault.ok()) return done(std::move(fault));
   status.vhost_user_socket = paths.vhost_user;
@@ -110,6 +113,7 @@ void VmManager::CreateOnce(VmCreation creation, Done done) {
   if (absl::StatusOr<Cid> cid = cids.Allocate(creation.spec.cid, name); !cid.ok()) return done(cid.status());
 
   Vm& vm = AddVm(Define(creation, true), std::move(status));
+  vm.stats_since = vm.now->definition->create_time;
   vm.saved = !creation.configured;
   NoteRequest(vm, creation.request_id, creation.request_hash, vm.made_for);
   vm.creator = std::move(done);
@@ -140,7 +144,8 @@ VmManager::Vm& VmManager::AddVm(std::shared_ptr<const VmDefinition> definition, 
 void VmManager::AddDevice(Vm& vm, absl::AnyInvocable<void(absl::Status)> done) {
   auto stats = std::make_shared<DeviceStats>();
   vm.stats = stats;
-  DeviceSpec spec = MakeDeviceSpec(vm.device, *vm.now, *vm.sockets, sockets_, std::move(stats));
+  const DeviceLimits limits = LimitsOf(vm.now->definition->spec);
+  DeviceSpec spec = MakeDeviceSpec(vm.device, *vm.now, limits, *vm.sockets, sockets_, std::move(stats));
   spec.network = networks_.IdOf(vm.network());
   pool_.AddDevice(std::move(spec), std::move(done));
 }
@@ -151,6 +156,7 @@ absl::Status VmManager::CheckCreation(const VmCreation& creation, const VmSocket
   const absl::Status busy = paths.Check(sockets_, violations);
   if (!violations.empty()) return FieldsInvalid("vm " + Quoted(creation.id), violations);
   if (const auto same = vms_.find(creation.id); same != vms_.end()) return VmExists(*same->second->now);
+  if (draining_) return NodeDraining();
   if (vms_.size() >= kMaxVms) return QuotaExceeded("VMs", kMaxVms, "delete some, or run another daemon");
   KINSOCK_RETURN_IF_ERROR(busy);
   const std::string network = NetworkOf(creation.spec);
@@ -323,6 +329,7 @@ void VmManager::OnRemoved(DeviceId device, const absl::Status& reason) {
   // With it go the sockets' places and directory: before anybody is told that nothing is left.
   vms_.erase(id);
   device_ids_.erase(device);
+  departed_.Remember(device, *last);
   Log(reason.ok() ? LogLevel::kInfo : LogLevel::kError, reason.ok() ? "vm.deleted" : "vm.failed")
       .With("vm", last->definition->name())
       .With("cid", last->status.cid)
@@ -367,7 +374,7 @@ VmManager::SnapshotList VmManager::Snapshot() {
 
 VmSnapshotPtr VmManager::OfDevice(DeviceId device) const {
   const auto id = device_ids_.find(device);
-  return id == device_ids_.end() ? nullptr : vms_.at(id->second)->now;
+  return id == device_ids_.end() ? departed_.Find(device) : vms_.at(id->second)->now;
 }
 
 size_t VmManager::active() const {

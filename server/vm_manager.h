@@ -20,12 +20,15 @@
 #include "base/clock.h"
 #include "base/event_loop.h"
 #include "device/device_spec.h"
+#include "server/departed_vms.h"
 #include "server/event_hub.h"
 #include "server/network_manager.h"
+#include "server/quota.h"
 #include "server/reactor_pool.h"
 #include "server/request_gate.h"
 #include "server/request_table.h"
 #include "server/saved_state.h"
+#include "server/socket_dirs.h"
 #include "server/socket_registry.h"
 #include "server/vm.h"
 #include "server/vm_change.h"
@@ -74,6 +77,13 @@ class VmManager {
   // nothing is left of it.
   void Create(VmCreation creation, Done done);
 
+  // From now on, sockets of VMs that are not the configuration's lie below these, also of VMs that are restored. Those
+  // that are served stay.
+  void LimitSocketsTo(SocketDirs dirs) { socket_dirs_ = std::move(dirs); }
+
+  // What no VM gets more of, whatever its own quota says; before the first one is made or restored.
+  void LimitVmsTo(const Quota& quota) { quota_ = quota; }
+
   // Changes some of a VM. `done`: every reactor goes by it. One that is being made is changed when it is.
   void Update(VmUpdate update, Done done);
 
@@ -99,11 +109,15 @@ class VmManager {
   // All VMs, in the order of their ids; shared by all who ask before the next change.
   SnapshotList Snapshot();
 
-  // The VM of a device; null if it is gone.
+  // The VM of a device, or what it was if it is gone since DepartedVms::kKeep at most; else null.
   VmSnapshotPtr OfDevice(DeviceId device) const;
 
   // For ReactorPool's callback.
   void OnDeviceStatus(DeviceId device, const DeviceStatus& status);
+
+  // While draining nothing is created; what exists can be changed and deleted.
+  void SetDraining(bool draining) { draining_ = draining; }
+  bool draining() const { return draining_; }
 
   // From here on nothing is created; what exists stays until the manager goes.
   void Close() { closed_ = true; }
@@ -136,7 +150,10 @@ class VmManager {
   }
   void Commit(Vm& vm, std::shared_ptr<const VmDefinition> next, const ChangeRequest& request, Done done);
   void Become(Vm& vm, std::shared_ptr<const VmDefinition> next, Done done);
+  void SetLimits(DeviceId id, const DeviceLimits& limits, EventLoop::Task done);
   void OnObserved(Vm& vm);
+  // What holds for a VM of which this is said. Levels between the VM and the daemon go in here.
+  DeviceLimits LimitsOf(const VmSpec& spec) const { return ResolveLimits({&spec.quota, &quota_}); }
   void OnServed(DeviceId device, absl::Status status);
   void OnCreated(Vm& vm, const absl::Status& written);
   VmSnapshotPtr ResultOf(const AnsweredRequest& request) const;
@@ -167,10 +184,14 @@ class VmManager {
   SocketRegistry& sockets_;
   VmJournal& journal_;
   const std::string runtime_dir_;
+  SocketDirs socket_dirs_;
+  Quota quota_;
   bool closed_ = false;
+  bool draining_ = false;
 
   RequestTable requests_;
   RequestGate gate_;
+  DepartedVms departed_;
   DeviceId next_device_ = 1;
   std::map<std::string, std::unique_ptr<Vm>> vms_;        // by id
   std::unordered_map<DeviceId, std::string> device_ids_;  // device -> id

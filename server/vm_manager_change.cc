@@ -3,6 +3,7 @@
 // VmManager: VMs that exist and become other than they were.
 #include <utility>
 
+#include "device/vsock_device.h"
 #include "server/error.h"
 #include "server/log.h"
 #include "server/managed_vm.h"
@@ -81,6 +82,8 @@ void VmManager::ApplyOnce(VmApplication application, Done done) {
   update.annotations = std::move(wanted.annotations);
   update.groups = std::move(wanted.spec.groups);
   update.orphan_ttl = wanted.spec.orphan_ttl;
+  update.quota = wanted.spec.quota;
+  update.quota_fields = AllQuotaFields();
   absl::StatusOr<std::shared_ptr<const VmDefinition>> next = Change(vm.now->definition, update);
   if (!next.ok()) return done(next.status());
   Commit(vm, *std::move(next), RequestOf(wanted), std::move(done));
@@ -111,10 +114,12 @@ void VmManager::Become(Vm& vm, std::shared_ptr<const VmDefinition> next, Done do
   const VmDefinition& current = *vm.now->definition;
   // What policies go by.
   const bool other_identity = groups != EffectiveGroups(current.spec) || next->labels != current.labels;
+  const bool other_quota = next->spec.quota != current.spec.quota;
+  const DeviceLimits limits = LimitsOf(next->spec);
   const int64_t generation = next->generation;
   Log(LogLevel::kInfo, "vm.updated").With("vm", next->name()).With("generation", generation);
   VmStatus status = vm.now->status;
-  if (!other_identity || vm.failed()) {
+  if ((!other_identity && !other_quota) || vm.failed()) {
     // An earlier change may still be on its way to the reactors.
     if (vm.changes_under_way == 0) status.observed_generation = generation;
     Publish(vm, VmEvent::Type::kModified, std::move(next), std::move(status));
@@ -125,13 +130,23 @@ void VmManager::Become(Vm& vm, std::shared_ptr<const VmDefinition> next, Done do
   std::map<std::string, std::string> labels = next->labels;
   Publish(vm, VmEvent::Type::kModified, std::move(next), std::move(status));
   ArmOrphan(vm);
+  auto observed = [this, device = vm.device, id = vm.now->definition->id, done = std::move(done)]() mutable {
+    Vm* changed = Find(device);
+    if (changed == nullptr) return done(VmNotFound(id));
+    OnObserved(*changed);
+    done(changed->now);
+  };
+  if (!other_identity) return SetLimits(vm.device, limits, std::move(observed));
+  if (!other_quota) return pool_.SetIdentity(vm.device, std::move(groups), std::move(labels), std::move(observed));
   pool_.SetIdentity(vm.device, std::move(groups), std::move(labels),
-                  [this, device = vm.device, id = vm.now->definition->id, done = std::move(done)]() mutable {
-                    Vm* changed = Find(device);
-                    if (changed == nullptr) return done(VmNotFound(id));
-                    OnObserved(*changed);
-                    done(changed->now);
+                    [this, device = vm.device, limits, observed = std::move(observed)]() mutable {
+                      SetLimits(device, limits, std::move(observed));
                   });
+}
+
+void VmManager::SetLimits(DeviceId id, const DeviceLimits& limits, EventLoop::Task done) {
+  pool_.Tell(
+      id, [limits](VsockDevice& device) { device.SetLimits(limits); }, std::move(done));
 }
 
 // A change has reached all reactors.

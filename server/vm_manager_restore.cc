@@ -96,7 +96,8 @@ absl::Status VmManager::ServeAgain(Vm& vm) {
                                                  " to another VM; give that one another, and start again"));
   }
   const VmCreation creation = CreationOf(definition);
-  const VmSocketPaths paths = VmSocketPaths::Resolve(creation, runtime_dir_);
+  VmSocketPaths paths = VmSocketPaths::Resolve(creation, runtime_dir_);
+  paths.within = &socket_dirs_;
   std::vector<FieldViolation> violations = CheckVm(creation);
   const absl::Status busy = paths.Check(sockets_, violations);
   if (!violations.empty()) return FieldsInvalid("", violations);

@@ -89,6 +89,12 @@ absl::Status VmAttached(const VmDefinition& vm, pid_t vmm) {
       .Precondition("VM_ATTACHED", vm.name(), absl::StrCat("stop the VMM with pid ", pid, ", or set force"));
 }
 
+absl::Status NodeDraining() {
+  return Error(absl::StatusCode::kUnavailable, "DRAINING",
+               "the node is draining: it makes no VMs; use another one, or end the drain")
+      .RetryAfter(std::chrono::seconds(30));
+}
+
 absl::Status ShuttingDown() {
   return Error(absl::StatusCode::kUnavailable, "SHUTTING_DOWN", "the daemon is stopping; try again when it is back")
       .RetryAfter(std::chrono::seconds(1));

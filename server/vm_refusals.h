@@ -37,6 +37,9 @@ absl::Status ImmutableFields(const VmDefinition& vm, const std::vector<FieldViol
 // FAILED_PRECONDITION VM_ATTACHED.
 absl::Status VmAttached(const VmDefinition& vm, pid_t vmm);
 
+// UNAVAILABLE DRAINING.
+absl::Status NodeDraining();
+
 // UNAVAILABLE SHUTTING_DOWN.
 absl::Status ShuttingDown();
 

@@ -61,6 +61,20 @@ std::chrono::milliseconds ParseTime(const google::protobuf::Duration& time, std:
   return std::chrono::seconds(time.seconds()) + std::chrono::milliseconds((time.nanos() + 999'999) / 1'000'000);
 }
 
+Rate ToRate(const v1::TokenBucket& bucket) { return {bucket.rate(), bucket.burst()}; }
+
+Quota ToQuota(const v1::Quota& quota) {
+  Quota out;
+  out.max_connections = quota.max_connections();
+  out.max_pending_connections = quota.max_pending_connections();
+  out.max_buffer_bytes = quota.max_buffer_bytes();
+  out.connects_per_second = ToRate(quota.connects_per_second());
+  out.bytes_to_guest = ToRate(quota.bytes_to_guest());
+  out.bytes_from_guest = ToRate(quota.bytes_from_guest());
+  out.packets_from_guest = ToRate(quota.packets_from_guest());
+  return out;
+}
+
 VmSpec ToVmSpec(const v1::VmSpec& spec, Violations& violations) {
   VmSpec out;
   if (!spec.network().empty()) {
@@ -84,6 +98,7 @@ VmSpec ToVmSpec(const v1::VmSpec& spec, Violations& violations) {
   out.groups = {spec.groups().begin(), spec.groups().end()};
   out.queue_size = spec.queue_size();
   out.tx_buffer_bytes = spec.tx_buffer_bytes();
+  out.quota = ToQuota(spec.quota());
   if (spec.has_allow_seqpacket()) out.allow_seqpacket = spec.allow_seqpacket();
   out.orphan_ttl = ParseTime(spec.orphan_ttl(), kMaxOrphanTtl, "vm.spec.orphan_ttl", violations);
   return out;
@@ -128,7 +143,9 @@ VmState ParseState(v1::VmStatus::State state, Violations& violations) {
   return VmState::kUnspecified;
 }
 
-bool IsConditionType(const std::string& type) { return type == "FrontEndConnected" || type == "DriverReady"; }
+bool IsConditionType(const std::string& type) {
+  return type == "FrontEndConnected" || type == "DriverReady" || type == "QuotaLimited";
+}
 
 // What DrainVm, ResumeVm and ResetVm have in common.
 template <typename Request>
@@ -143,7 +160,8 @@ VmDrain StartDrain(const Request& request, Violations& violations) {
   return drain;
 }
 
-constexpr char kMutable[] = "\"labels\", \"annotations\", \"spec.groups\", \"spec.orphan_ttl\" or \"*\"";
+constexpr char kMutable[] =
+    "\"labels\", \"annotations\", \"spec.groups\", \"spec.quota\", \"spec.orphan_ttl\" or \"*\"";
 
 // Which fields an update names.
 struct Mask {
@@ -151,13 +169,30 @@ struct Mask {
   bool annotations = false;
   bool groups = false;
   bool orphan_ttl = false;
+  QuotaMask quota;
 };
+
+// "spec.quota" is all of it, "spec.quota.max_connections" one limit. None: the path is none of these.
+QuotaMask ParseQuotaPath(const std::string& path) {
+  constexpr char kQuota[] = "spec.quota";
+  if (path == kQuota) return AllQuotaFields();
+  QuotaMask mask;
+  for (size_t i = 0; i < kQuotaFields.size(); ++i) {
+    if (path == absl::StrCat(kQuota, ".", AbslView(kQuotaFields[i]))) mask.set(i);
+  }
+  return mask;
+}
 
 bool IsWithin(const std::string& path, const std::string& field) {
   return path == field || absl::StartsWith(path, field + ".");
 }
 
 std::string MaskFault(const std::string& path) {
+  if (IsWithin(path, "spec.quota")) {
+    return absl::StrCat(Quoted(path),
+                        " is no limit of a quota; name \"spec.quota\" or one of its fields, a rate with "
+                        "its burst");
+  }
   if (!google::protobuf::util::FieldMaskUtil::IsValidPath<v1::Vm>(path)) {
     return absl::StrCat(Quoted(path), " is no field of a VM; name ", kMutable);
   }
@@ -171,11 +206,12 @@ Mask ParseMask(const v1::UpdateVmRequest& request, Violations& violations) {
   Mask mask;
   const v1::Vm& vm = request.vm();
   if (!request.has_update_mask() || request.update_mask().paths().empty()) {
-    return {!vm.labels().empty(), !vm.annotations().empty(), !vm.spec().groups().empty(), vm.spec().has_orphan_ttl()};
+    return {!vm.labels().empty(), !vm.annotations().empty(), !vm.spec().groups().empty(), vm.spec().has_orphan_ttl(),
+            vm.spec().has_quota() ? AllQuotaFields() : QuotaMask()};
   }
   for (const std::string& path : request.update_mask().paths()) {
     if (path == "*") {
-      mask = {true, true, true, true};
+      mask = {true, true, true, true, AllQuotaFields()};
     } else if (path == "labels") {
       mask.labels = true;
     } else if (path == "annotations") {
@@ -184,6 +220,8 @@ Mask ParseMask(const v1::UpdateVmRequest& request, Violations& violations) {
       mask.groups = true;
     } else if (path == "spec.orphan_ttl") {
       mask.orphan_ttl = true;
+    } else if (const QuotaMask quota = ParseQuotaPath(path); quota.any()) {
+      mask.quota |= quota;
     } else {
       violations.push_back({"update_mask", MaskFault(path)});
     }
@@ -223,6 +261,8 @@ absl::StatusOr<VmUpdate> ToVmUpdate(const v1::UpdateVmRequest& request) {
   if (mask.orphan_ttl) {
     update.orphan_ttl = ParseTime(vm.spec().orphan_ttl(), kMaxOrphanTtl, "vm.spec.orphan_ttl", violations);
   }
+  update.quota_fields = mask.quota;
+  if (mask.quota.any()) update.quota = ToQuota(vm.spec().quota());
   if (ReadsAll(request)) update.also = ToVmSpec(vm.spec(), violations);
   if (!violations.empty()) return FieldsInvalid("", violations);
   return update;
@@ -242,8 +282,9 @@ absl::StatusOr<VmGoal> ToVmGoal(const v1::WaitVmRequest& request) {
       goal.kind = VmGoal::Kind::kCondition;
       goal.condition = request.condition();
       if (!IsConditionType(goal.condition)) {
-        violations.push_back({"condition", absl::StrCat(Quoted(goal.condition),
-                                                        " is no condition; use FrontEndConnected or DriverReady")});
+        violations.push_back(
+            {"condition", absl::StrCat(Quoted(goal.condition),
+                                       " is no condition; use FrontEndConnected, DriverReady or QuotaLimited")});
       }
       break;
     case v1::WaitVmRequest::kDeleted:

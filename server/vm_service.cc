@@ -28,6 +28,15 @@ absl::StatusOr<bool> IsFull(v1::View view) {
   return FieldsInvalid("", {{"view", absl::StrCat(static_cast<int>(view), " is no view; give BASIC or FULL")}});
 }
 
+// Whom a request is about, for the audit; what a client has called so need not exist.
+std::string ObjectOf(const v1::CreateVmRequest& request) { return absl::StrCat("vms/", request.vm_id()); }
+std::string ObjectOf(const v1::ApplyVmRequest& request) { return absl::StrCat("vms/", request.vm_id()); }
+std::string ObjectOf(const v1::UpdateVmRequest& request) { return request.vm().name(); }
+template <typename Request>
+std::string ObjectOf(const Request& request) {
+  return request.name();
+}
+
 }  // namespace
 
 grpc::Status VmService::Answer(const absl::StatusOr<VmSnapshotPtr>& result, v1::Vm& response) const {
@@ -49,15 +58,19 @@ grpc::ServerUnaryReactor* VmService::Decide(std::string_view method, grpc::Callb
   if (access_.Refuses(*context, method, reactor)) return reactor;
   absl::StatusOr<Wanted> wanted = convert(request);
   if (!wanted.ok()) {
+    if (!request.validate_only()) audit_.Mutation(*context, method, ObjectOf(request), wanted.status());
     reactor->Finish(ToGrpcStatus(wanted.status()));
     return reactor;
   }
   // gRPC keeps the context, the reactor and the response until Finish().
-  main_.Post([this, context, reactor, response, decide, wanted = *std::move(wanted)]() mutable {
+  main_.Post([this, method, context, reactor, &request, response, decide, wanted = *std::move(wanted)]() mutable {
     if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
-    (manager_.*decide)(std::move(wanted), [this, reactor, response](absl::StatusOr<VmSnapshotPtr> result) {
-      reactor->Finish(Answer(result, *response));
-    });
+    (manager_.*decide)(std::move(wanted),
+                       [this, method, context, reactor, &request, response](absl::StatusOr<VmSnapshotPtr> result) {
+                         if (!request.validate_only())
+                           audit_.Mutation(*context, method, ObjectOf(request), result.status());
+                         reactor->Finish(Answer(result, *response));
+                       });
   });
   return reactor;
 }

@@ -9,6 +9,7 @@
 #include "api/kinsock/v1/vm_service.grpc.pb.h"
 #include "base/event_loop.h"
 #include "server/access.h"
+#include "server/audit.h"
 #include "server/event_hub.h"
 #include "server/vm_manager.h"
 #include "server/vm_waits.h"
@@ -24,8 +25,8 @@ class VmService final : public v1::VmService::CallbackService {
   // gRPC clients refuse messages above 4 MiB; a VM has at most some 30 KiB, statistics included.
   static constexpr size_t kMaxPageBytes = 3u << 20;
 
-  VmService(EventLoop& main, VmManager& manager, EventHub& hub, const Access& access)
-      : main_(main), manager_(manager), hub_(hub), access_(access), waits_(main, manager, hub) {}
+  VmService(EventLoop& main, VmManager& manager, EventHub& hub, const Access& access, Audit& audit)
+      : main_(main), manager_(manager), hub_(hub), access_(access), audit_(audit), waits_(main, manager, hub) {}
 
   grpc::ServerUnaryReactor* CreateVm(grpc::CallbackServerContext* context, const v1::CreateVmRequest* request,
                                      v1::Vm* response) override;
@@ -51,7 +52,7 @@ class VmService final : public v1::VmService::CallbackService {
                                                            const v1::WatchRequest* request) override;
 
  private:
-  // Has the manager decide about what a client wants, and answers.
+  // Has the manager decide about what a client wants, and answers. What is more than a question goes into the audit.
   template <typename Request, typename Wanted>
   grpc::ServerUnaryReactor* Decide(std::string_view method, grpc::CallbackServerContext* context,
                                    const Request& request, absl::StatusOr<Wanted> (*convert)(const Request&),
@@ -64,6 +65,7 @@ class VmService final : public v1::VmService::CallbackService {
   VmManager& manager_;  // main thread's
   EventHub& hub_;       // main thread's, but for its epoch
   const Access& access_;
+  Audit& audit_;
   VmWaits waits_;  // main thread's
 };
 

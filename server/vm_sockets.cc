@@ -45,13 +45,31 @@ absl::Status MakeDefaultDirectory(const std::string& directory) {
 }
 
 absl::Status CheckPlace(const std::string& field, const std::string& path, bool directory_may_be_missing,
-                        std::vector<FieldViolation>& violations) {
+                        const SocketDirs* within, std::vector<FieldViolation>& violations) {
+  if (within != nullptr && !within->anywhere()) {
+    std::string fault = within->Fault(path);
+    if (fault.empty() && !directory_may_be_missing) {
+      const absl::StatusOr<UniqueFd> directory = within->OpenDirectoryOf(path);
+      if (!directory.ok()) fault = std::string(directory.status().message());
+    }
+    if (!fault.empty()) {
+      violations.push_back({field, absl::StrCat(Quoted(path), " ", fault)});
+      return absl::OkStatus();
+    }
+  }
   const SocketPlace place = InspectSocketPlace(path, directory_may_be_missing);
   if (place.kind == SocketPlace::Kind::kBusy) return SocketPathBusy(path, place.reason);
   if (place.kind == SocketPlace::Kind::kRefused) {
     violations.push_back({field, absl::StrCat(Quoted(path), " ", place.reason)});
   }
   return absl::OkStatus();
+}
+
+// The place was good a moment ago.
+absl::Status SocketPlaceLost(const std::string& path, const absl::Status& why) {
+  return Error(absl::StatusCode::kFailedPrecondition, "SOCKET_FAILED",
+               absl::StrCat("socket path ", Quoted(path), " ", why.message()))
+      .With("path", path);
 }
 
 }  // namespace
@@ -75,7 +93,7 @@ absl::Status VmSocketPaths::Check(const SocketRegistry& registry, std::vector<Fi
   absl::Status busy;
   if (fault.empty()) {
     busy = registry.CheckFree(CanonicalSocketPath(vhost_user), false);
-    if (busy.ok()) busy = CheckPlace("vm.spec.vhost_user_socket", vhost_user, in_default, violations);
+    if (busy.ok()) busy = CheckPlace("vm.spec.vhost_user_socket", vhost_user, in_default, within, violations);
   } else if (in_default) {
     violations.push_back({"vm.spec.vhost_user_socket", "by default " + fault});
   }
@@ -85,7 +103,7 @@ absl::Status VmSocketPaths::Check(const SocketRegistry& registry, std::vector<Fi
   // The host's socket may lie in the default directory too, which is made by then.
   const bool beside = in_default && uds.substr(0, uds.rfind('/')) == default_directory;
   if (busy.ok()) busy = registry.CheckFree(CanonicalSocketPath(uds), true);
-  if (busy.ok()) busy = CheckPlace("vm.spec.uds.path", uds, beside, violations);
+  if (busy.ok()) busy = CheckPlace("vm.spec.uds.path", uds, beside, within, violations);
   return busy;
 }
 
@@ -112,7 +130,10 @@ absl::StatusOr<VmSockets> VmSockets::Make(const VmSocketPaths& paths, const std:
     KINSOCK_RETURN_IF_ERROR(registry.CheckFree(canonical, hybrid));
     registry.Take(canonical, hybrid, vm_name);
     sockets.registered_.push_back(canonical);
-    return BoundSocket::Listen(path, backlog, kSocketMode);
+    if (paths.within == nullptr || paths.within->anywhere()) return BoundSocket::Listen(path, backlog, kSocketMode);
+    absl::StatusOr<UniqueFd> directory = paths.within->OpenDirectoryOf(path);
+    if (!directory.ok()) return SocketPlaceLost(path, directory.status());
+    return BoundSocket::ListenIn(*std::move(directory), path, backlog, kSocketMode);
   };
   KINSOCK_ASSIGN_OR_RETURN(sockets.vhost_user_, listen(paths.vhost_user, kVhostUserBacklog, false));
   if (!paths.uds.empty()) {

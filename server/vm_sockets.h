@@ -14,6 +14,7 @@
 #include "device/device_spec.h"
 #include "server/bound_socket.h"
 #include "server/error.h"
+#include "server/socket_dirs.h"
 #include "server/socket_registry.h"
 #include "server/vm_spec.h"
 
@@ -21,10 +22,11 @@ namespace kinsock {
 
 // Where the sockets of a VM are, once the defaults are filled in.
 struct VmSocketPaths {
-  std::string vhost_user;           // empty: the VM's id is none, so there is no default
-  std::string uds;                  // empty: no host side
-  std::optional<VsockProxy> vsock;  // the host side on AF_VSOCK, if there is one
-  std::string default_directory;    // "<runtime dir>/vms/<id>" when `vhost_user` lies there: made when missing
+  std::string vhost_user;              // empty: the VM's id is none, so there is no default
+  std::string uds;                     // empty: no host side
+  std::optional<VsockProxy> vsock;     // the host side on AF_VSOCK, if there is one
+  const SocketDirs* within = nullptr;  // below which directories they must lie; null, or without any: anywhere
+  std::string default_directory;       // "<runtime dir>/vms/<id>" when `vhost_user` lies there: made when missing
 
   static VmSocketPaths Resolve(const VmCreation& creation, const std::string& runtime_dir);
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "router/cid.h"
+#include "server/quota.h"
 
 namespace kinsock {
 
@@ -51,11 +52,12 @@ struct VmSpec {
   std::string vhost_user_socket;  // empty: "<runtime dir>/vms/<id>/vhost.sock"
   bool has_uds = false;           // a host side on UNIX sockets was asked for
   std::string uds_path;
-  std::optional<VsockProxy> vsock_proxy;    // one on AF_VSOCK; excludes the other
-  std::vector<std::string> groups;          // empty: kDefaultGroup
-  uint32_t queue_size = 0;                  // 0: kDefaultQueueSize
-  uint32_t tx_buffer_bytes = 0;             // 0: kDefaultTxBufferBytes
-  std::optional<bool> allow_seqpacket;      // none: true
+  std::optional<VsockProxy> vsock_proxy;  // one on AF_VSOCK; excludes the other
+  std::vector<std::string> groups;        // empty: kDefaultGroup
+  uint32_t queue_size = 0;                // 0: kDefaultQueueSize
+  uint32_t tx_buffer_bytes = 0;           // 0: kDefaultTxBufferBytes
+  std::optional<bool> allow_seqpacket;    // none: true
+  Quota quota;
   std::chrono::milliseconds orphan_ttl{0};  // 0: stays without a VMM
   friend bool operator==(const VmSpec&, const VmSpec&) = default;
 };
@@ -72,7 +74,8 @@ struct VmCreation {
   std::string request_id;     // empty: not repeatable
   uint64_t request_hash = 0;  // of the request as it came, to tell a repetition from a reuse of the id
   bool validate_only = false;
-  // Of the command line or the configuration file, which say it again at the next start: it is not saved.
+  // Of the command line or the configuration file, which say it again at the next start: it is not saved, and its
+  // sockets may be wherever the daemon can make them.
   bool configured = false;
 };
 

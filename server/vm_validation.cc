@@ -200,6 +200,7 @@ std::vector<FieldViolation> CheckVm(const VmCreation& creation) {
   CheckVsockProxy(creation.spec, violations);
   CheckGroups(creation.spec.groups, "vm.spec.groups", violations);
   CheckSizes(creation.spec, violations);
+  CheckQuota(creation.spec.quota, "vm.spec.quota", violations);
   return violations;
 }
 

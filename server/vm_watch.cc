@@ -4,34 +4,19 @@
 #include <utility>
 
 #include "absl/hash/hash.h"
-#include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "server/error.h"
 #include "server/log.h"
 #include "server/resource_version.h"
 #include "server/status_conversion.h"
-#include "server/text.h"
 #include "server/vm_conversion.h"
+#include "server/watch_request.h"
 
 namespace kinsock {
 namespace {
 
 // Events handed over at a time: enough to spare the main thread a message per event, few enough to be nothing.
 constexpr size_t kBatch = 64;
-
-constexpr std::chrono::seconds kDefaultBookmarkInterval{30};
-constexpr std::chrono::seconds kMinBookmarkInterval{1};
-constexpr std::chrono::seconds kMaxBookmarkInterval{3600};
-
-absl::StatusOr<std::chrono::nanoseconds> BookmarkInterval(const v1::WatchRequest& request) {
-  if (!request.has_bookmark_interval()) return kDefaultBookmarkInterval;
-  const google::protobuf::Duration& wanted = request.bookmark_interval();
-  const bool sane = wanted.seconds() >= 0 && wanted.seconds() <= kMaxBookmarkInterval.count() && wanted.nanos() >= 0 &&
-                    wanted.nanos() < 1'000'000'000;
-  const auto interval = std::chrono::seconds(sane ? wanted.seconds() : -1) + std::chrono::nanoseconds(wanted.nanos());
-  if (sane && interval >= kMinBookmarkInterval && interval <= kMaxBookmarkInterval) return interval;
-  return FieldsInvalid("", {{"bookmark_interval", "is not from 1 s to 1 h"}});
-}
 
 }  // namespace
 
@@ -68,20 +53,7 @@ absl::Status VmWatch::Subscribe() {
   if (request_.resource_version().empty()) {
     initial_ = manager_.Snapshot();
   } else {
-    const std::optional<ResourceVersion> wanted = ResourceVersion::Parse(request_.resource_version());
-    if (!wanted.has_value()) {
-      return FieldsInvalid("", {{"resource_version", absl::StrCat(Quoted(request_.resource_version()),
-                                                                  " is not a version; leave it empty, or take one that "
-                                                                  "this daemon has sent")}});
-    }
-    if (wanted->epoch != epoch_) {
-      const std::string oldest = ResourceVersion{epoch_, hub_.oldest()}.ToString();
-      return Error(absl::StatusCode::kOutOfRange, "RESOURCE_VERSION_EXPIRED",
-                   absl::StrCat("version ", Quoted(request_.resource_version()),
-                                " is of an earlier start of the daemon; watch again without a version"))
-          .With("oldest", oldest);
-    }
-    after = wanted->n;
+    KINSOCK_ASSIGN_OR_RETURN(after, VersionToResume(request_, epoch_, hub_.oldest(), hub_.head()));
   }
   // The hub forgets the subscription in Stop(), before this object goes.
   KINSOCK_ASSIGN_OR_RETURN(subscription_, hub_.Subscribe(after, [this] {

@@ -11,11 +11,13 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 #include "server/error.h"
 #include "server/runtime_dir.h"
+#include "server/socket_path.h"
 #include "server/text.h"
 #include "server/vm_settings.h"
 #include "server/vm_validation.h"
@@ -43,7 +45,11 @@ class Reader {
   void ForEachEntry(const YAML::Node& map, const std::string& field, const OnEntry& on_entry);
   void ReadApi(const YAML::Node& api);
   void ReadState(const YAML::Node& state);
+  void ReadDefaults(const YAML::Node& defaults);
+  void ReadQuota(const YAML::Node& node, const std::string& field, Quota& quota);
+  void ReadRate(const YAML::Node& node, const std::string& field, Rate& rate);
   void ReadEndpoint(const YAML::Node& endpoint, const std::string& field, std::vector<std::string>& paths);
+  void ReadSocketDirs(const YAML::Node& directories);
   void ReadTls(const YAML::Node& tls);
   void ReadRoles(const YAML::Node& roles);
   void ReadVm(const YAML::Node& node, const std::string& field);
@@ -90,9 +96,10 @@ void Reader::Read(const YAML::Node& root) {
     const auto place = [this](const YAML::Mark& mark) { return At(mark); };
     if (name == "networks") return networks_.ReadNetworks(value, fault, place);
     if (name == "policies") return networks_.ReadPolicies(value, fault, place);
+    if (name == "defaults") return ReadDefaults(value);
     if (name != "vms") {
-      return Fault(key.Mark(), name, absl::StrCat("is not a setting", DidYouMean(name, {"vms", "api", "state", "networks",
-                                                                                       "policies"})));
+      const std::string hint = DidYouMean(name, {"vms", "api", "state", "networks", "policies", "defaults"});
+      return Fault(key.Mark(), name, absl::StrCat("is not a setting", hint));
     }
     if (value.IsNull()) return;
     if (!value.IsSequence()) return Fault(value.Mark(), "vms", "is not a list; begin each VM with \"- \"");
@@ -108,11 +115,12 @@ void Reader::ReadApi(const YAML::Node& api) {
     const std::string name = NormalSettingKey(key.Scalar());
     if (name == "roles") return ReadRoles(value);
     if (name == "tls") return ReadTls(value);
+    if (name == "socket_dirs") return ReadSocketDirs(value);
     if (name == "viewer_socket") return ReadEndpoint(value, "api.viewer_socket", config.api_view_sockets);
     if (name != "listen") {
-      return Fault(
-          key.Mark(), "api." + key.Scalar(),
-          absl::StrCat("is not a setting", DidYouMean(key.Scalar(), {"listen", "viewer_socket", "tls", "roles"})));
+      return Fault(key.Mark(), "api." + key.Scalar(),
+                   absl::StrCat("is not a setting",
+                                DidYouMean(key.Scalar(), {"listen", "viewer_socket", "tls", "roles", "socket_dirs"})));
     }
     if (!value.IsSequence()) return Fault(value.Mark(), "api.listen", "is not a list; write [\"unix:PATH\"]");
     for (const YAML::Node& endpoint : value) {
@@ -142,11 +150,78 @@ void Reader::ReadState(const YAML::Node& state) {
   });
 }
 
+void Reader::ReadDefaults(const YAML::Node& defaults) {
+  if (!defaults.IsMap()) return Fault(defaults.Mark(), "defaults", "is not a map; write \"defaults: {quota: {...}}\"");
+  ForEachEntry(defaults, "defaults", [this](const YAML::Node& key, const YAML::Node& value) {
+    if (key.Scalar() != "quota") {
+      return Fault(key.Mark(), "defaults." + key.Scalar(),
+                   absl::StrCat("is not a setting", DidYouMean(key.Scalar(), {"quota"})));
+    }
+    ReadQuota(value, "defaults.quota", config.quota);
+  });
+}
+
+void Reader::ReadQuota(const YAML::Node& node, const std::string& field, Quota& quota) {
+  if (!node.IsMap()) return Fault(node.Mark(), field, "is not a map; write {max_connections: N}");
+  const size_t faults_before = faults.size();
+  ForEachEntry(node, field, [&](const YAML::Node& key, const YAML::Node& value) {
+    const std::string name = NormalSettingKey(key.Scalar());
+    const std::string full = absl::StrCat(field, ".", key.Scalar());
+    const std::map<std::string, Rate*> rates{{"connects_per_second", &quota.connects_per_second},
+                                             {"bytes_to_guest", &quota.bytes_to_guest},
+                                             {"bytes_from_guest", &quota.bytes_from_guest},
+                                             {"packets_from_guest", &quota.packets_from_guest}};
+    if (const auto rate = rates.find(name); rate != rates.end()) return ReadRate(value, full, *rate->second);
+    const auto number = [&](auto& into) {
+      if (!value.IsScalar() || !absl::SimpleAtoi(value.Scalar(), &into)) Fault(value.Mark(), full, "is not a number");
+    };
+    if (name == "max_connections") return number(quota.max_connections);
+    if (name == "max_pending_connections") return number(quota.max_pending_connections);
+    if (name == "max_buffer_bytes") return number(quota.max_buffer_bytes);
+    Fault(key.Mark(), full,
+          absl::StrCat("is not a limit", DidYouMean(name, {kQuotaFields.begin(), kQuotaFields.end()})));
+  });
+  if (faults.size() > faults_before) return;
+  std::vector<FieldViolation> violations;
+  CheckQuota(quota, field, violations);
+  for (const FieldViolation& violation : violations) Fault(node.Mark(), violation.field, violation.description);
+}
+
+// A number, or {rate: N, burst: N}.
+void Reader::ReadRate(const YAML::Node& node, const std::string& field, Rate& rate) {
+  if (node.IsScalar() && absl::SimpleAtoi(node.Scalar(), &rate.per_second)) return;
+  if (!node.IsMap()) return Fault(node.Mark(), field, "is neither a number nor {rate: N, burst: N}");
+  ForEachEntry(node, field, [&](const YAML::Node& key, const YAML::Node& value) {
+    const std::string full = absl::StrCat(field, ".", key.Scalar());
+    const bool is_rate = key.Scalar() == "rate";
+    if (!is_rate && key.Scalar() != "burst") {
+      return Fault(key.Mark(), full,
+                   absl::StrCat("is not part of a rate", DidYouMean(key.Scalar(), {"rate", "burst"})));
+    }
+    uint64_t& into = is_rate ? rate.per_second : rate.burst;
+    if (!value.IsScalar() || !absl::SimpleAtoi(value.Scalar(), &into)) Fault(value.Mark(), full, "is not a number");
+  });
+}
+
 void Reader::ReadEndpoint(const YAML::Node& endpoint, const std::string& field, std::vector<std::string>& paths) {
   if (!endpoint.IsScalar()) return Fault(endpoint.Mark(), field, "is or has what is not text; write \"unix:PATH\"");
   absl::StatusOr<std::string> path = ParseUnixEndpoint(endpoint.Scalar());
   if (!path.ok()) return Fault(endpoint.Mark(), field, std::string(path.status().message()));
   paths.push_back(*std::move(path));
+}
+
+void Reader::ReadSocketDirs(const YAML::Node& directories) {
+  const std::string field = "api.socket_dirs";
+  if (!directories.IsSequence()) return Fault(directories.Mark(), field, "is not a list; write [DIR]");
+  for (const YAML::Node& directory : directories) {
+    const std::string path = directory.IsScalar() ? UserPath(directory.Scalar()) : "";
+    const std::string fault = path == "/" ? "" : SocketPathFault(path, kMaxSocketPathBytes - 2);
+    if (!fault.empty()) {
+      Fault(directory.Mark(), field, fault);
+    } else {
+      config.socket_dirs.push_back(path);
+    }
+  }
 }
 
 void Reader::ReadTls(const YAML::Node& tls) {
@@ -212,6 +287,7 @@ void Reader::ReadVm(const YAML::Node& node, const std::string& field) {
     const std::string name = NormalSettingKey(key.Scalar());
     const std::string full = absl::StrCat(field, ".", key.Scalar());
     const size_t before = faults.size();
+    if (name == "quota") return ReadQuota(value, full, vm.creation.spec.quota);
     const std::string text = SettingText(name, value, full);
     if (faults.size() > before) return;
     places[name] = value.Mark();

@@ -138,6 +138,31 @@ TEST_F(KinsockctlTest, AFileOfVmsIsApplied) {
   EXPECT_EQ(Ctl({"vm", "apply", "-f", daemon_ / "none.yaml"}).code, 2);
 }
 
+TEST_F(KinsockctlTest, AVmHasAQuota) {
+  ASSERT_EQ(Ctl({"vm", "create", "web", "--quota", "max_connections=100,bytes_to_guest=10M/1Mi"}).code, 0);
+  const auto quota = [&] {
+    v1::Vm vm;
+    EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(Ctl({"vm", "get", "web", "-o", "json"}).out, &vm).ok());
+    return vm.spec().quota();
+  };
+  EXPECT_EQ(quota().max_connections(), 100u);
+  EXPECT_EQ(quota().bytes_to_guest().rate(), 10'000'000u);
+  EXPECT_EQ(quota().bytes_to_guest().burst(), 1u << 20);
+  ASSERT_EQ(Ctl({"vm", "set", "web", "--quota", "max_connections=0", "--quota", "connects_per_second=5"}).code, 0);
+  EXPECT_EQ(quota().max_connections(), 0u);
+  EXPECT_EQ(quota().connects_per_second().rate(), 5u);
+  EXPECT_EQ(quota().bytes_to_guest().rate(), 10'000'000u) << "what is not named stays";
+  EXPECT_EQ(Ctl({"vm", "wait", "web", "--for=QuotaLimited=false"}).code, 0);
+
+  const Outcome refused = Ctl({"vm", "set", "web", "--quota", "bytes_to_guest=10k"});
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.error, HasSubstr("quota.bytes_to_guest.rate"));
+  for (const char* bad : {"max_connections", "nosuch=1", "max_connections=many", "bytes_to_guest=1M/x",
+                          "max_connections=5000000000", "max_buffer_bytes=18446744073709551615k"}) {
+    EXPECT_EQ(Ctl({"vm", "set", "web", "--quota", bad}).code, 2) << bad;
+  }
+}
+
 TEST_F(KinsockctlTest, AVmIsDrainedAndResumed) {
   ASSERT_EQ(Ctl({"vm", "create", "web"}).code, 0);
   EXPECT_THAT(Ctl({"vm", "drain", "web", "--reset-after", "30s"}).out, HasSubstr("web   DRAINED "));
@@ -275,6 +300,26 @@ TEST_F(KinsockctlTest, StatisticsOfOneVmAndOfAll) {
   ASSERT_TRUE(
       google::protobuf::util::JsonStringToMessage(Ctl({"vm", "get", "a", "--stats", "-o", "json"}).out, &vm).ok());
   EXPECT_EQ(vm.status().stats().from_guest().refused(), 1u);
+}
+
+TEST_F(KinsockctlTest, EventsTellWhatHasHappened) {
+  ASSERT_EQ(Ctl({"vm", "create", "a", "--cid", "42"}).code, 0);
+  ASSERT_EQ(Ctl({"vm", "create", "b", "--cid", "42"}).code, 4);
+  const Outcome events = Ctl({"events"});
+  EXPECT_EQ(events.code, 0) << events.error;
+  EXPECT_THAT(events.out,
+              AllOf(ContainsRegex("Z  lifecycle  VM_CREATED  vms/a  vms/a was made, with CID 42\n"),
+                    ContainsRegex("Z  audit  CHANGED  vms/a  uid [0-9]+ .pid [0-9]+. called VmService.CreateVm: OK\n"),
+                    ContainsRegex("Z  audit  REFUSED  vms/b  ")));
+
+  v1::Event first;
+  const std::string json = Ctl({"events", "-o", "json"}).out;
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(json.substr(0, json.find('\n')), &first).ok());
+  EXPECT_EQ(first.reason(), "VM_CREATED");
+  const Outcome later = Ctl({"events", "-f", "--since", first.resource_version(), "--timeout", "300ms"});
+  EXPECT_EQ(later.code, 124);
+  EXPECT_THAT(later.out, AllOf(HasSubstr("REFUSED  vms/b"), Not(HasSubstr("VM_CREATED"))));
+  EXPECT_EQ(Ctl({"events", "--since", first.resource_version()}).code, 2) << "without -f it would not end";
 }
 
 TEST_F(KinsockctlTest, WatchShowsWhatIsThere) {

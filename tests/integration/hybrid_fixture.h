@@ -15,6 +15,8 @@ namespace kinsock::testing {
 // Host programs and guests, connected in either direction.
 class HybridTest : public SwitchTest {
  protected:
+  explicit HybridTest(const Clock& clock = Clock::Monotonic()) : SwitchTest(2, clock) {}
+
   struct HostPair {
     std::unique_ptr<HybridClient> program;
     Stream guest;

@@ -68,8 +68,11 @@ TEST_P(SeqpacketTest, PacketsOfOneMessageShareBuffers) {
   SimulatedGuest& here = Boot(Cid(3), small);
   SimulatedGuest& there = Boot(Cid(4));
   auto [client, server] = ConnectMessages(here, there);
-  Transfer(client, server, {10'000, 50, 3732, 100, 10'000});
-  EXPECT_LT(there.received(VIRTIO_VSOCK_OP_RW), 239u);  // packets sent
+  // Only packets that wait together can share. A reactor that happens to take some one by one does not keep that up.
+  std::vector<size_t> messages(20, 10'000);
+  messages.insert(messages.end(), {50, 3732, 100});
+  Transfer(client, server, messages);
+  EXPECT_LT(there.received(VIRTIO_VSOCK_OP_RW), 2040u);  // packets sent
 }
 
 TEST_P(SeqpacketTest, EmptyMessagesArrive) {

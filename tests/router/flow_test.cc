@@ -91,6 +91,23 @@ TEST_F(FlowTest, AShutdownThatSaysNothingNewIsNotRepeated) {
   EXPECT_EQ(Send(kAsker, VIRTIO_VSOCK_OP_SHUTDOWN, 0), Verdict::kIgnore);
 }
 
+// It waits for credit, which the receiver gives unasked only when its whole window runs low.
+TEST_F(FlowTest, ASenderThatHasUsedUpWhatItWasToldOfItsShareIsAskedFor) {
+  Establish();
+  flow_.ShareWindow(kAsker, 50'000);
+  VsockHeader grant = Packet(VIRTIO_VSOCK_OP_CREDIT_UPDATE);
+  flow_.StampGrant(kTeller, grant);
+  ASSERT_EQ(grant.buf_alloc, 50'000u);
+  // The share grows, of which it is not told.
+  flow_.ShareWindow(kAsker, 131'072);
+  ASSERT_EQ(Send(kAsker, VIRTIO_VSOCK_OP_RW, 0, 50'000), Verdict::kForward);
+  EXPECT_TRUE(flow_.ShouldAskForCredit(kAsker));
+  EXPECT_FALSE(flow_.ShouldAskForCredit(kAsker)) << "once is enough";
+  ASSERT_EQ(Send(kTeller, VIRTIO_VSOCK_OP_CREDIT_UPDATE), Verdict::kForward);
+  flow_.StampGrant(kTeller, grant);
+  EXPECT_GT(grant.buf_alloc, 50'000u) << "the answer tells it, though nothing was read";
+}
+
 TEST_F(FlowTest, EmptyPayloadIsIgnored) {
   Establish();
   EXPECT_EQ(Send(kAsker, VIRTIO_VSOCK_OP_RW, 0, 0), Verdict::kIgnore);

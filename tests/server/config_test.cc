@@ -229,6 +229,42 @@ TEST(YamlTest, OurOwnKeys) {
   EXPECT_THAT(vm.spec.groups, ElementsAre("web", "db"));
 }
 
+TEST(YamlTest, Quotas) {
+  const absl::StatusOr<YamlConfig> file = ParseYamlConfig(
+      "defaults: {quota: {max_connections: 1024, bytes_to_guest: {rate: 1000000, burst: 20000}}}\n"
+      "vms:\n"
+      "- {guest_cid: 3, socket: /run/a.sock, quota: {max-connections: 5, connects_per_second: 10}}\n",
+      "f");
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->quota.max_connections, 1024u);
+  EXPECT_EQ(file->quota.bytes_to_guest, (Rate{1'000'000, 20'000}));
+  ASSERT_EQ(file->vms.size(), 1u);
+  EXPECT_EQ(file->vms[0].creation.spec.quota.max_connections, 5u);
+  EXPECT_EQ(file->vms[0].creation.spec.quota.connects_per_second, (Rate{10, 0}));
+}
+
+TEST(YamlTest, FaultsOfQuotas) {
+  const std::string faults(
+      ParseYamlConfig("defaults:\n"
+                      "  quta: {}\n"
+                      "  quota:\n"
+                      "    max_conections: 5\n"
+                      "    max_buffer_bytes: much\n"
+                      "    bytes_to_guest: [1]\n"
+                      "    bytes_from_guest: {rate: x, bust: 1}\n"
+                      "vms: [{guest_cid: 3, socket: /run/a.sock, quota: {max_connections: 70000}}]\n",
+                      "f")
+          .status()
+          .message());
+  EXPECT_THAT(faults, AllOf(HasSubstr("f:2:3: defaults.quta: is not a setting (did you mean \"quota\"?)"),
+                            HasSubstr("f:4:5: defaults.quota.max_conections: is not a limit (did you mean"),
+                            HasSubstr("f:5:23: defaults.quota.max_buffer_bytes: is not a number"),
+                            HasSubstr("f:6:21: defaults.quota.bytes_to_guest: is neither a number nor"),
+                            HasSubstr("defaults.quota.bytes_from_guest.rate: is not a number"),
+                            HasSubstr("defaults.quota.bytes_from_guest.bust: is not part of a rate"),
+                            HasSubstr("vms[0].quota.max_connections: 70000 is not from 1 to 65536")));
+}
+
 TEST(YamlTest, WhoMayUseTheApi) {
   const absl::StatusOr<YamlConfig> config = ParseYamlConfig(
       "api:\n"
@@ -241,6 +277,14 @@ TEST(YamlTest, WhoMayUseTheApi) {
   EXPECT_EQ(config->api_roles.RoleOf({50'001, 50'000, 1, {}}), Role::kViewer);
   EXPECT_EQ(config->api_roles.RoleOf({1, 50'000, 1, {}}), Role::kViewer);
   EXPECT_EQ(config->api_roles.RoleOf({50'000, 50'000, 1, {50'003}}), Role::kViewer);
+}
+
+TEST(FlagsTest, WhereApiClientsMayHaveSockets) {
+  EXPECT_THAT(Good({}).socket_dirs, IsEmpty());
+  EXPECT_THAT(Good({"--socket-dir=/srv/a", "--socket-dir", "%t/b"}).socket_dirs, ElementsAre("/srv/a", "/run/b"));
+  EXPECT_THAT(Fault({"--socket-dir=/srv/../etc"}), HasSubstr("--socket-dir: \"/srv/../etc\" has \"..\" in it"));
+  EXPECT_THAT(Fault({"--socket-dir="}), HasSubstr("--socket-dir"));
+  EXPECT_THAT(ParseYamlConfig("api: {socket_dirs: [/srv/a, /]}\n", "f")->socket_dirs, ElementsAre("/srv/a", "/"));
 }
 
 TEST(YamlTest, TheApiOverTcp) {
@@ -289,6 +333,8 @@ TEST(YamlTest, FaultsNameLineColumnAndField) {
       {"api: {viewer_socket: [unix:/x]}\n", "f:1:22: api.viewer_socket: is or has what is not text"},
       {"api: {rolls: 1}\n", "f:1:7: api.rolls: is not a setting (did you mean \"roles\"?)"},
       {"api: {listen: ['tcp:host:1']}\n", "f:1:16: api.listen: \"tcp:host:1\" is not an address"},
+      {"api: {socket_dirs: /a}\n", "f:1:20: api.socket_dirs: is not a list"},
+      {"api: {socket_dirs: [/a/]}\n", "f:1:21: api.socket_dirs: \"/a/\" has an empty component"},
       {"api: {tls: 1}\n", "f:1:12: api.tls: is not a map"},
       {"api: {tls: {crt: /c}}\n", "f:1:13: api.tls.crt: is not a setting (did you mean \"cert\"?)"},
       {"api: {tls: {key: [a]}}\n", "f:1:18: api.tls.key: is not the name of a file"},

@@ -31,6 +31,12 @@ void DaemonProcess::Launch(const std::vector<std::string>& flags) {
 
 bool DaemonProcess::Start(const std::vector<std::string>& flags) {
   Launch(flags);
+  const auto give_up = std::chrono::steady_clock::now() + kPatience;
+  // gRPC waits for seconds before it tries once more to connect to a socket where nobody listens.
+  while (process_->running() && !TryConnect(NewUnixSocket(), dir_ / "api.sock")) {
+    Require(std::chrono::steady_clock::now() < give_up, "kinsockd neither listens nor ends");
+    process_->Wait(std::chrono::milliseconds(2));
+  }
   // It listens before it serves: a call that is answered is the sign.
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -39,7 +45,6 @@ bool DaemonProcess::Start(const std::vector<std::string>& flags) {
   const auto channel =
       grpc::CreateCustomChannel("unix:" + dir_ / "api.sock", grpc::InsecureChannelCredentials(), arguments);
   vms_ = v1::VmService::NewStub(channel);
-  const auto give_up = std::chrono::steady_clock::now() + kPatience;
   while (process_->running()) {
     Require(std::chrono::steady_clock::now() < give_up, "kinsockd neither serves nor ends");
     grpc::ClientContext context;
@@ -104,7 +109,7 @@ std::map<std::string, v1::Vm> DaemonProcess::List() {
     SetDeadline(context);
     request.set_page_token(page.next_page_token());
     Require(vms_->ListVms(&context, request, &page).ok(), "ListVms failed");
-    for (const v1::Vm& vm : page.vms()) vms[vm.name().substr(5)] = vm;
+    for (const v1::Vm& vm : page.vms()) vms[vm.name().substr(4)] = vm;
   } while (!page.next_page_token().empty());
   return vms;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the state file costs: CreateVm and DeleteVm with it and without, by one client and by many at a time; how long a
-// restart with a thousand VMs takes until all of them listen. Prints figures (docs/adr/0013-state-in-sqlite.md). The
+// restart with a thousand VMs takes until all of them listen. Prints figures (docs/adr/0014-state-in-sqlite.md). The
 // directory is made under /tmp.
 #include <gtest/gtest.h>
 

@@ -229,7 +229,7 @@ TEST_F(StateStoreTest, AFullDiskFailsTheMutationAndNoOther) {
     EXPECT_EQ(ErrorReason(refused), "STORE_FAILED");
     EXPECT_THAT(std::string(refused.message()), HasSubstr(path()));
     EXPECT_EQ(store_->stats().failed_entries, 1u);
-    EXPECT_THAT(store_->stats().last_failure, HasSubstr("errno 27"));  // EFBIG
+    EXPECT_THAT(store_->stats().last_failure, HasSubstr("I/O error"));
   }
   // Room was made. The name and the CID are as free as before.
   EXPECT_TRUE(Commit(Making(Vm("meanwhile", 42))).ok());

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <future>
 #include <memory>
 #include <string>
@@ -56,6 +58,18 @@ class VmDrainTest : public testing::VmFixture {
     request.set_name("vms/" + id);
     return request;
   }
+  // Connections that can be listed and ended for `reason`.
+  size_t ListedAsEnded(v1::Connection::CloseReason reason) {
+    grpc::ClientContext context;
+    testing::SetDeadline(context);
+    v1::ListConnectionsRequest request;
+    request.add_states(v1::Connection::CLOSED);
+    v1::ListConnectionsResponse page;
+    EXPECT_TRUE(daemon_.connections().ListConnections(&context, request, &page).ok());
+    return static_cast<size_t>(
+        std::count_if(page.connections().begin(), page.connections().end(),
+                      [&](const v1::Connection& connection) { return connection.close_reason() == reason; }));
+  }
   v1::Stats Stats(const std::string& id) {
     v1::GetVmRequest request;
     request.set_name("vms/" + id);
@@ -85,6 +99,7 @@ TEST_F(VmDrainTest, NothingBeginsAndWhatExistsMayFinish) {
   EXPECT_EQ(Stats("a").from_guest().connects_refused().at("DRAIN"), 2u);
   EXPECT_EQ(Stats("a").to_guest().connects_refused().at("DRAIN"), 1u);
   EXPECT_EQ(Stats("b").from_guest().connects_refused().at("DRAIN"), 1u);
+  EXPECT_EQ(ListedAsEnded(v1::Connection::DRAIN), 4u) << "whoever called";
 
   callee.Send("bye");
   ASSERT_TRUE(stage_.RunUntil([&] { return caller.Received() == "bye"; }));

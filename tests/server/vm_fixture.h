@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/server/running_daemon.h"
@@ -16,6 +17,8 @@ namespace kinsock::testing {
 // All of the daemon, a client of its API, and two guests that may be started on VMs.
 class VmFixture : public ::testing::Test {
  protected:
+  explicit VmFixture(Config config = {}) : daemon_(std::move(config)) {}
+
   // A call to a method of VmService, with a deadline.
   template <typename Request>
   grpc::Status Call(grpc::Status (v1::VmService::Stub::*method)(grpc::ClientContext*, const Request&, v1::Vm*),

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "device/vsock_device.h"
 #include "tests/support/require.h"
 #include "tests/support/unix_socket.h"
 
@@ -19,9 +20,9 @@ constexpr std::chrono::microseconds kMaxSpin{50};
 
 }  // namespace
 
-PoolBackend::PoolBackend(size_t reactors)
+PoolBackend::PoolBackend(size_t reactors, const Clock& clock)
     : pool_(std::make_unique<ReactorPool>(
-          loop_, ReactorPool::Options{.reactors = reactors, .max_spin = kMaxSpin},
+          loop_, ReactorPool::Options{.reactors = reactors, .max_spin = kMaxSpin, .clock = &clock},
           [this](DeviceId id, const DeviceStatus& status) { history_[id].push_back(status); })) {}
 
 PoolBackend::~PoolBackend() { ShutDown(); }
@@ -97,16 +98,40 @@ void PoolBackend::SetIdentity(const Vm& vm, std::vector<std::string> groups,
   Await(done);
 }
 
-std::vector<FlowInfo> PoolBackend::Flows() {
+std::vector<FlowInfo> PoolBackend::List(ReactorPool::Flows which) {
   if (pool_ == nullptr) return {};
   bool done = false;
   std::vector<FlowInfo> flows;
-  pool_->ListFlows([&](std::vector<FlowInfo> list) {
+  pool_->ListFlows(which, [&](std::vector<FlowInfo> list) {
     flows = std::move(list);
     done = true;
   });
   Await(done);
   return flows;
+}
+
+std::vector<FlowInfo> PoolBackend::ClosedFlows() {
+  std::vector<FlowInfo> flows = List(ReactorPool::Flows::kWithClosed);
+  std::erase_if(flows, [](const FlowInfo& flow) { return flow.state != FlowInfo::State::kClosed; });
+  return flows;
+}
+
+std::optional<FlowInfo> PoolBackend::ResetFlow(uint64_t id) {
+  bool done = false;
+  std::optional<FlowInfo> flow;
+  pool_->ResetFlow(id, CloseReason::kAdminReset, [&](std::optional<FlowInfo> result) {
+    flow = std::move(result);
+    done = true;
+  });
+  Await(done);
+  return flow;
+}
+
+void PoolBackend::SetLimits(const Vm& vm, const DeviceLimits& limits) {
+  bool done = false;
+  pool_->Tell(
+      vm.id, [limits](VsockDevice& device) { device.SetLimits(limits); }, [&] { done = true; });
+  Await(done);
 }
 
 DeviceTotals PoolBackend::Stats(const Vm& vm) {

@@ -6,8 +6,10 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/event_loop.h"
 #include "device/device_totals.h"
 #include "server/reactor_pool.h"
@@ -19,21 +21,28 @@ namespace kinsock::testing {
 // The real data plane in the test's process: reactors on their own threads, the main loop on the stage's.
 class PoolBackend final : public Backend {
  public:
-  explicit PoolBackend(size_t reactors);
+  explicit PoolBackend(size_t reactors, const Clock& clock = Clock::Monotonic());
   ~PoolBackend() override;
 
   absl::StatusOr<Vm> AddVm(uint64_t cid, const VmOptions& options) override;
   void RemoveVm(const Vm& vm) override;
-  std::vector<FlowInfo> Flows() override;
+  std::vector<FlowInfo> Flows() override { return List(ReactorPool::Flows::kOpen); }
   DeviceStatus Status(const Vm& vm) override;
   void Settle() override { Flows(); }
 
   // Return when every reactor goes by it.
   void SetPolicies(NetworkId network, DefaultPolicy otherwise, std::vector<std::shared_ptr<const Policy>> policies);
   void SetIdentity(const Vm& vm, std::vector<std::string> groups, std::map<std::string, std::string> labels);
+  // Returns when the device goes by them.
+  void SetLimits(const Vm& vm, const DeviceLimits& limits);
 
   // The pool goes, whatever is under way.
   void ShutDown();
+
+  // Those that ended lately.
+  std::vector<FlowInfo> ClosedFlows();
+  // An administrator's reset; what the connection is then.
+  std::optional<FlowInfo> ResetFlow(uint64_t id);
 
   // What a device has counted, also after it is gone.
   DeviceTotals Stats(const Vm& vm);
@@ -45,6 +54,7 @@ class PoolBackend final : public Backend {
 
  private:
   void Await(const bool& done);
+  std::vector<FlowInfo> List(ReactorPool::Flows which);
 
   EventLoop loop_;
   TempDir dir_;

@@ -36,8 +36,8 @@ size_t Mappings() {
   return count;
 }
 
-SwitchTest::SwitchTest(size_t reactors)
-    : descriptors_before_(OpenDescriptors()), backend_(std::make_unique<PoolBackend>(reactors)) {
+SwitchTest::SwitchTest(size_t reactors, const Clock& clock)
+    : descriptors_before_(OpenDescriptors()), backend_(std::make_unique<PoolBackend>(reactors, clock)) {
   stage_.Enter(*backend_);
   stage_.set_settle([this] { backend_->Settle(); });
 }
@@ -104,8 +104,8 @@ std::string SwitchTest::DescribeFlows() {
     if (flow.state != FlowInfo::State::kEstablished) continue;
     for (const auto& [from, to, way] : {std::tuple(flow.initiator, flow.target, flow.to_target),
                                         std::tuple(flow.target, flow.initiator, flow.to_initiator)}) {
-      out += absl::StrFormat("    %d:%d-%d:%d delivered %d granted %d behind %d credit %d\n", from.cid, from.port, to.cid,
-                             to.port, way.bytes, way.buf_alloc, way.fwd_cnt, way.credit);
+      out += absl::StrFormat("    %d:%d-%d:%d delivered %d granted %d behind %d credit %d\n", from.cid, from.port,
+                             to.cid, to.port, way.bytes, way.buf_alloc, way.fwd_cnt, way.credit);
     }
   }
   return out;

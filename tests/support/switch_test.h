@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "router/cid.h"
 #include "tests/support/hybrid_client.h"
 #include "tests/support/pool_backend.h"
@@ -25,7 +26,8 @@ namespace kinsock::testing {
 class SwitchTest : public ::testing::Test {
  protected:
   // Two reactors: siblings are served by different threads, which is the harder case.
-  explicit SwitchTest(size_t reactors = 2);
+  // `clock`: of the reactors.
+  explicit SwitchTest(size_t reactors = 2, const Clock& clock = Clock::Monotonic());
   ~SwitchTest() override;
   void TearDown() override;
 
@@ -44,8 +46,7 @@ class SwitchTest : public ::testing::Test {
     Stream client;
     Stream server;
   };
-  Pair Connect(SimulatedGuest& from, SimulatedGuest& to, Port port = 80,
-               uint16_t type = VIRTIO_VSOCK_TYPE_STREAM);
+  Pair Connect(SimulatedGuest& from, SimulatedGuest& to, Port port = 80, uint16_t type = VIRTIO_VSOCK_TYPE_STREAM);
 
   // Runs the stage; a wait in vain fails the test and tells what everybody is doing.
   void RunUntil(const std::function<bool()>& done, std::chrono::milliseconds patience = Stage::kPatience);

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_SERVER_AUDIT_H_
+#define KINSOCK_SERVER_AUDIT_H_
+
+#include <grpcpp/support/server_callback.h>
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/access.h"
+#include "server/caller.h"
+#include "server/denial_limiter.h"
+#include "server/event_log.h"
+
+namespace kinsock {
+
+// Who has changed what by the API, and who was not allowed to, for the event log.
+//
+// Thread: any.
+class Audit {
+ public:
+  // All outlive this.
+  Audit(EventLoop& main, EventLog& log, const Access& access);
+
+  // A call of `method` ("VmService.CreateVm"), which is to change `object` ("vms/a", "daemon"), ends with `status`.
+  // Before it is finished: the context goes then. `fields`: what else belongs to it.
+  void Mutation(const grpc::CallbackServerContext& context, std::string_view method, std::string_view object,
+                const absl::Status& status, const std::map<std::string, std::string>& fields = {});
+
+  // `caller` lacks the role for `method`.
+  void Denied(const absl::StatusOr<Caller>& caller, std::string_view method, Role need);
+
+ private:
+  EventLoop& main_;
+  EventLog& log_;
+  const Access& access_;
+  DenialLimiter denials_;  // main thread's
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_SERVER_AUDIT_H_

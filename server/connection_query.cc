@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/connection_query.h"
+
+#include <optional>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "server/error.h"
+#include "server/paging.h"
+#include "server/text.h"
+#include "server/vm_requests.h"
+
+namespace kinsock {
+namespace {
+
+constexpr uint32_t Bit(FlowInfo::State state) { return 1u << static_cast<uint32_t>(state); }
+
+constexpr uint32_t kOpenStates = Bit(FlowInfo::State::kConnecting) | Bit(FlowInfo::State::kEstablished) |
+                                 Bit(FlowInfo::State::kHalfClosed) | Bit(FlowInfo::State::kClosing);
+
+void TakePage(const v1::ListConnectionsRequest& request, const std::string& instance, ConnectionQuery& query,
+              std::vector<FieldViolation>& violations) {
+  const absl::StatusOr<Page> page = ParsePage(request.page_size(), request.page_token());
+  if (!page.ok()) {
+    violations = ErrorFields(page.status());
+    return;
+  }
+  query.size = page->size;
+  if (!page->token.has_value()) return;
+  // Ids go on counting while the daemon runs: a token of this start never is too old.
+  if (page->token->version.epoch != instance || !absl::SimpleAtoi(page->token->after, &query.after)) {
+    violations.push_back({"page_token", "is not of this start of the daemon; list again from the first page"});
+  }
+}
+
+void TakeStates(const v1::ListConnectionsRequest& request, ConnectionQuery& query,
+                std::vector<FieldViolation>& violations) {
+  if (request.states().empty()) query.states = kOpenStates;
+  for (int i = 0; i < request.states_size(); ++i) {
+    const std::optional<FlowInfo::State> state = StateFromProto(request.states(i));
+    if (!state.has_value()) {
+      violations.push_back({absl::StrCat("states[", i, "]"), absl::StrCat(request.states(i), " is no state")});
+      return;
+    }
+    query.states |= Bit(*state);
+  }
+}
+
+}  // namespace
+
+bool ConnectionQuery::Matches(const FlowInfo& flow, const FlowVms& vms) const {
+  if (!Wants(flow.state)) return false;
+  const auto is_it = [this](const VmSnapshotPtr& end) { return end != nullptr && end->definition->name() == vm; };
+  return vm.empty() || is_it(vms.initiator) || is_it(vms.target);
+}
+
+absl::StatusOr<ConnectionQuery> ToConnectionQuery(const v1::ListConnectionsRequest& request,
+                                                  const std::string& instance) {
+  ConnectionQuery query;
+  std::vector<FieldViolation> violations;
+  TakePage(request, instance, query, violations);
+  TakeStates(request, query, violations);
+  query.vm = request.vm();
+  if (!query.vm.empty() && !ToVmId(query.vm).ok()) {
+    violations.push_back({"vm", absl::StrCat(Quoted(query.vm), " is not the name of a VM; give \"vms/{vm_id}\"")});
+  }
+  if (request.order_by() == "-bytes") {
+    query.order = ConnectionQuery::Order::kByBytes;
+    if (!request.page_token().empty()) violations.push_back({"page_token", "is not for order_by \"-bytes\""});
+  } else if (!request.order_by().empty()) {
+    violations.push_back({"order_by", absl::StrCat(Quoted(request.order_by()), " is no order; give \"-bytes\"")});
+  }
+  if (!violations.empty()) return FieldsInvalid("", violations);
+  return query;
+}
+
+}  // namespace kinsock

@@ -23,7 +23,11 @@ absl::StatusOr<Cid> CidAllocator::Allocate(const CidRequest& request, std::strin
   absl::StatusOr<Cid> cid = Peek(request, holder);
   if (!cid.ok()) return cid;
   Take(request, *cid);
-  Put(*cid, {.holder = std::string(holder)});
+  Entry entry{.holder = std::string(holder)};
+  if (const auto found = taken_.find(*cid); found != taken_.end() && found->second.state == State::kReserved) {
+    entry.before = {found->second.holder, found->second.free_at, found->second.was_used};
+  }
+  Put(*cid, std::move(entry));
   Remember(holder, *cid);
   return cid;
 }
@@ -243,6 +247,17 @@ void CidAllocator::Release(Cid cid, std::string_view holder, std::chrono::nanose
   }
   if (rules_.quarantine.count() == 0) return Erase(cid);
   Put(cid, {.holder = std::string(holder), .state = State::kResting, .free_at = clock_.Now() + rules_.quarantine});
+}
+
+void CidAllocator::GiveBack(Cid cid, std::string_view holder) {
+  const auto found = taken_.find(cid);
+  const bool reserved = found != taken_.end() && found->second.state == State::kAllocated &&
+                        found->second.holder == holder && found->second.heir.empty() &&
+                        found->second.before.has_value();
+  if (!reserved) return Release(cid, holder);
+  const Reservation before = *found->second.before;
+  Put(cid,
+      {.holder = before.holder, .state = State::kReserved, .free_at = before.free_at, .was_used = before.was_used});
 }
 
 void CidAllocator::Put(Cid cid, Entry entry) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -97,6 +98,10 @@ class CidAllocator {
   // `keep`: not zero: it is reserved for `holder` for so long instead.
   void Release(Cid cid, std::string_view holder, std::chrono::nanoseconds keep = std::chrono::nanoseconds(0));
 
+  // The same for a VM that could not be made and that nobody was told of: a reservation that it had taken is there
+  // again, until its time.
+  void GiveBack(Cid cid, std::string_view holder);
+
   // CIDs that rest now.
   size_t resting();
 
@@ -109,12 +114,18 @@ class CidAllocator {
 
  private:
   using State = Lease::State;
+  struct Reservation {
+    std::string holder;
+    MonotonicTime free_at;
+    bool was_used = false;
+  };
   struct Entry {
     std::string holder;
     State state = State::kAllocated;
-    MonotonicTime free_at;  // kReserved, kResting
-    bool was_used = false;  // kReserved: it rests when it is given back
-    std::string heir;       // waits for it; empty: nobody
+    MonotonicTime free_at;              // kReserved, kResting
+    bool was_used = false;              // kReserved: it rests when it is given back
+    std::string heir;                   // waits for it; empty: nobody
+    std::optional<Reservation> before;  // kAllocated: what was taken for it
   };
 
   absl::StatusOr<Cid> Fixed(Cid cid, std::string_view holder) const;

@@ -30,7 +30,9 @@ void Fill(const PolicyDefinitionPtr& policy, v1::Policy& response) {
 }
 
 // What a request is about, for the audit; what a client has called so need not exist.
-std::string ObjectOf(const v1::CreateNetworkRequest& request) { return absl::StrCat("networks/", request.network_id()); }
+std::string ObjectOf(const v1::CreateNetworkRequest& request) {
+  return absl::StrCat("networks/", request.network_id());
+}
 std::string ObjectOf(const v1::UpdateNetworkRequest& request) { return request.network().name(); }
 std::string ObjectOf(const v1::CreatePolicyRequest& request) {
   return absl::StrCat(request.parent(), "/policies/", request.policy_id());

@@ -313,10 +313,13 @@ void VmManager::OnRemoved(DeviceId device, const absl::Status& reason) {
   VmStatus status = found->now->status;
   BeginDeleting(status, std::chrono::system_clock::now());
   Publish(*found, VmEvent::Type::kDeleted, std::move(status));
-  const bool keep = found->keep_cid && reason.ok();
-  networks_.CidsOf(found->network())
-      .Release(found->now->status.cid, found->now->definition->name(),
-               keep ? VmDeletion::kKeepCid : std::chrono::milliseconds(0));
+  CidAllocator& cids = networks_.CidsOf(found->network());
+  if (reason.ok()) {
+    cids.Release(found->now->status.cid, found->now->definition->name(),
+                 found->keep_cid ? VmDeletion::kKeepCid : std::chrono::milliseconds(0));
+  } else {
+    cids.GiveBack(found->now->status.cid, found->now->definition->name());
+  }
   if (found->in_network) networks_.RemoveVm(found->network());
   gone_.totals += *found->stats;
   const VmSnapshotPtr last = found->now;

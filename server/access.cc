@@ -36,6 +36,7 @@ constexpr Rule kRules[] = {
     {"ConnectionService.ListConnections", Role::kViewer},
     {"ConnectionService.ResetConnection", Role::kOperator},
     {"ConnectionService.StreamStats", Role::kViewer},
+    {"ConnectionService.WatchConnections", Role::kViewer},
     {"VmService.ApplyVm", Role::kOperator},
     {"VmService.CreateVm", Role::kOperator},
     {"VmService.DeleteVm", Role::kOperator},

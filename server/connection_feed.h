@@ -30,7 +30,8 @@ namespace kinsock {
 //
 //     idle --a watch--> look --1 s, still watched--> look ...
 //      ^                  '------nobody watches---------'
-//      '--  for kResumable it is remembered what the last look saw: those that end can be listed for longer, so the next
+//      '--  for kResumable it is remembered what the last look saw: those that end can be listed for longer, so the
+//      next
 //           look misses nothing, and a watch that was cut off can go on
 //
 // Thread: main. `main` and `snapshots` outlive all watches.
@@ -40,8 +41,8 @@ class ConnectionFeed {
   // From the last look on. Less than FlowJournal::kKeep by what a busy daemon may take for a look. Beyond: versions
   // expire.
   static constexpr std::chrono::seconds kResumable{50};
-  // Changes that are remembered, some 700 bytes each: what 80 connections a second make of three changes each in a minute.
-  // Beyond: the oldest goes.
+  // Changes that are remembered, some 700 bytes each: what 80 connections a second make of three changes each in a
+  // minute. Beyond: the oldest goes.
   static constexpr size_t kMaxChanges = 16384;
   // Changes that a watch may be behind, so few that it can go on from its last one. Beyond: WATCH_LAGGED.
   static constexpr size_t kMaxLag = 8192;
@@ -85,12 +86,12 @@ class ConnectionFeed {
   const VmsOf vms_of_;
   const std::string instance_;
   WatchRing<Entry> ring_;
-  bool looking_ = false;                              // not idle
-  Flows known_;                                       // what the last look saw; null: nothing that can be compared with
-  absl::flat_hash_set<uint64_t> missed_;              // of these, those that it did not find
-  MonotonicTime known_at_;                            // meaningful with known_
-  std::vector<std::function<void()>> waiting_;        // watches that begin after the look under way
-  std::optional<EventLoop::TimerId> forget_timer_;    // while idle
+  bool looking_ = false;                            // not idle
+  Flows known_;                                     // what the last look saw; null: nothing that can be compared with
+  absl::flat_hash_set<uint64_t> missed_;            // of these, those that it did not find
+  MonotonicTime known_at_;                          // meaningful with known_
+  std::vector<std::function<void()>> waiting_;      // watches that begin after the look under way
+  std::optional<EventLoop::TimerId> forget_timer_;  // while idle
 };
 
 }  // namespace kinsock

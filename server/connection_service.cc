@@ -39,9 +39,8 @@ constexpr std::chrono::seconds kMaxOrderInterval{5};
 
 // What the order goes by.
 uint64_t Rank(const FlowInfo& flow, ConnectionQuery::Order order) {
-  return order == ConnectionQuery::Order::kByRate
-             ? flow.to_target.bytes_per_second + flow.to_initiator.bytes_per_second
-             : flow.to_target.bytes + flow.to_initiator.bytes;
+  return order == ConnectionQuery::Order::kByRate ? flow.to_target.bytes_per_second + flow.to_initiator.bytes_per_second
+                                                  : flow.to_target.bytes + flow.to_initiator.bytes;
 }
 
 }  // namespace
@@ -82,19 +81,19 @@ grpc::ServerUnaryReactor* ConnectionService::ListConnections(grpc::CallbackServe
 void ConnectionService::List(ConnectionQuery query, v1::ListConnectionsResponse* response,
                              grpc::ServerUnaryReactor* reactor, bool again) {
   const auto which = query.wants_closed() ? ReactorPool::Flows::kWithClosed : ReactorPool::Flows::kOpen;
-  snapshots_.Get(which, [this, response, reactor, again,
-                         query = std::move(query)](const FlowSnapshots::Flows& flows) mutable {
-    const std::chrono::nanoseconds measured = snapshots_.rates().interval();
-    const bool rates_are_good = measured.count() > 0 && measured <= kMaxOrderInterval;
-    if (query.order == ConnectionQuery::Order::kByRate && !rates_are_good && !again) {
-      main_.RunAfter(FlowRates::kMinInterval, [this, response, reactor, query = std::move(query)]() mutable {
-        List(std::move(query), response, reactor, true);
+  snapshots_.Get(
+      which, [this, response, reactor, again, query = std::move(query)](const FlowSnapshots::Flows& flows) mutable {
+        const std::chrono::nanoseconds measured = snapshots_.rates().interval();
+        const bool rates_are_good = measured.count() > 0 && measured <= kMaxOrderInterval;
+        if (query.order == ConnectionQuery::Order::kByRate && !rates_are_good && !again) {
+          main_.RunAfter(FlowRates::kMinInterval, [this, response, reactor, query = std::move(query)]() mutable {
+            List(std::move(query), response, reactor, true);
+          });
+          return;
+        }
+        Answer(query, *flows, *response);
+        reactor->Finish(grpc::Status::OK);
       });
-      return;
-    }
-    Answer(query, *flows, *response);
-    reactor->Finish(grpc::Status::OK);
-  });
 }
 
 void ConnectionService::Answer(const ConnectionQuery& query, const std::vector<FlowInfo>& flows,

@@ -60,7 +60,8 @@ class ConnectionService final : public v1::ConnectionService::CallbackService {
  private:
   FlowVms VmsOf(const FlowInfo& flow) const;
   void Answer(const ConnectionQuery& query, const std::vector<FlowInfo>& flows, v1::ListConnectionsResponse& response);
-  void List(ConnectionQuery query, v1::ListConnectionsResponse* response, grpc::ServerUnaryReactor* reactor, bool again);
+  void List(ConnectionQuery query, v1::ListConnectionsResponse* response, grpc::ServerUnaryReactor* reactor,
+            bool again);
   void FindForReset(uint64_t id, const v1::ResetConnectionRequest& request, v1::Connection& response,
                     grpc::ServerUnaryReactor* reactor);
   void AuditReset(const grpc::CallbackServerContext& context, const v1::ResetConnectionRequest& request,

@@ -39,6 +39,7 @@ struct FlowInfo {
     uint64_t queued_bytes = 0;            // taken from the sender, not yet with the receiver
     uint64_t credit_stalls = 0;           // times that the sender had to wait for credit
     std::chrono::nanoseconds stalled{0};  // how long, all together
+    uint64_t bytes_per_second = 0;        // payload lately; who reports it measures it (server/flow_rates)
   };
 
   uint64_t id = 0;  // never reused while the daemon runs

@@ -36,6 +36,7 @@ constexpr Rule kRules[] = {
     {"ConnectionService.ListConnections", Role::kViewer},
     {"ConnectionService.ResetConnection", Role::kOperator},
     {"ConnectionService.StreamStats", Role::kViewer},
+    {"ConnectionService.WatchConnections", Role::kViewer},
     {"NetworkService.CreateNetwork", Role::kAdmin},
     {"NetworkService.CreatePolicy", Role::kAdmin},
     {"NetworkService.DeleteNetwork", Role::kAdmin},

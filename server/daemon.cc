@@ -312,7 +312,7 @@ DaemonInfo Daemon::Look() {
   info.start_time = start_time_;
   info.vms = static_cast<uint32_t>(manager_->size());
   info.active_vms = static_cast<uint32_t>(manager_->active());
-  info.watches = static_cast<uint32_t>(hub_.subscribers() + events_.watches());
+  info.watches = static_cast<uint32_t>(hub_.subscribers() + events_.watches() + connection_service_->watches());
   info.api_connections = static_cast<uint32_t>(api_connections_.size());
   info.quarantined_cids = static_cast<uint32_t>(networks_->resting_cids());
   info.reactors = static_cast<uint32_t>(pool_->size());

@@ -35,6 +35,7 @@ class PoolBackend final : public Backend {
   void SetIdentity(const Vm& vm, std::vector<std::string> groups, std::map<std::string, std::string> labels);
   // Returns when the device goes by them.
   void SetLimits(const Vm& vm, const DeviceLimits& limits);
+  void SetReadiness(const Vm& vm, const Readiness& readiness);
 
   // The pool goes, whatever is under way.
   void ShutDown();

@@ -129,10 +129,11 @@ void VhostUserSession::End(absl::Status status) {
 absl::Status VhostUserSession::Handle(VhostUserMessage& message, bool& go_on) {
   const VhostUserMessageRule& rule = *FindVhostUserRule(message.header.request);
   const absl::Status status = Dispatch(message);
-  go_on = device_.OnMessage(!status.ok());
-  const absl::Status annotated(status.code(), absl::StrCat(rule.name, ": ", status.message()));
+  const absl::Status annotated =
+      status.ok() ? status : absl::Status(status.code(), absl::StrCat(rule.name, ": ", status.message()));
+  go_on = device_.OnMessage(annotated);
   const bool acknowledge = message.needs_reply() && rule.reply == VhostUserMessageRule::Reply::kNone;
-  if (!acknowledge) return status.ok() ? status : annotated;
+  if (!acknowledge) return annotated;
   return channel_.Reply(message.header, uint64_t{status.ok() ? 0u : 1u});
 }
 

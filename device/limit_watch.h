@@ -14,10 +14,9 @@
 
 namespace kinsock {
 
-// Tells whether a limit of a VM's quota has held something back lately, and which, and whether its control allowance was
-// spent. Nothing is looked at while none
-// does: the first time wakes it up, and it looks at the counters every kLately until they stand still.
-// Thread: the device's reactor.
+// Tells whether a limit of a VM's quota has held something back lately, and which, and whether its control allowance
+// was spent. Nothing is looked at while none does: the first time wakes it up, and it looks at the counters every
+// kLately until they stand still. Thread: the device's reactor.
 class LimitWatch {
  public:
   // For how long a limit is named after it was hit. Long enough to be seen by who looks now and then, and not to be

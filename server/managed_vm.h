@@ -42,7 +42,7 @@ struct VmManager::Vm {
   DeviceStatus device_status;  // as last reported
   VmTroubles troubles;
   uint64_t store_failed_at = 0;  // troubles.store: VmManager::writes_ then
-  Done creator;                // waits until it is served
+  Done creator;                  // waits until it is served
   // What came while it was not settled: runs when it is, or is no more. Each is a call under way.
   std::vector<EventLoop::Task> when_made;
   int changes_under_way = 0;  // that not all reactors have acknowledged

@@ -141,9 +141,10 @@ struct Trouble {
 std::vector<Trouble> TroublesOf(const DeviceStatus& device, const VmTroubles& others) {
   std::vector<Trouble> troubles;
   if (device.fault == DeviceFault::kRings) {
-    troubles.push_back({"RingsBroken",
-                        "the guest's virtqueues or memory made no sense, and the device is stopped: reset the guest, or its "
-                        "driver"});
+    troubles.push_back(
+        {"RingsBroken",
+         "the guest's virtqueues or memory made no sense, and the device is stopped: reset the guest, or its "
+         "driver"});
   }
   if (device.fault == DeviceFault::kMessage) {
     troubles.push_back({"RequestRefused", absl::StrCat("the VMM asked for what cannot be done (", device.fault_text,
@@ -154,17 +155,20 @@ std::vector<Trouble> TroublesOf(const DeviceStatus& device, const VmTroubles& ot
                                                       "): see that it speaks vhost-user, then restart it")});
   }
   if (!others.lost_socket.empty()) {
-    troubles.push_back({"SocketLost", absl::StrCat("somebody has removed or replaced ", others.lost_socket,
-                                                   ", so that nobody new can connect: delete the VM and create it anew")});
+    troubles.push_back(
+        {"SocketLost", absl::StrCat("somebody has removed or replaced ", others.lost_socket,
+                                    ", so that nobody new can connect: delete the VM and create it anew")});
   }
   if (!others.store.empty()) {
-    troubles.push_back({"StoreFailed", absl::StrCat("the last change of the VM was not made, because it could not be written (",
-                                                    others.store, "): make room in the state directory, then repeat it")});
+    troubles.push_back(
+        {"StoreFailed", absl::StrCat("the last change of the VM was not made, because it could not be written (",
+                                     others.store, "): make room in the state directory, then repeat it")});
   }
   if (device.flooding) {
-    troubles.push_back({"ControlFlood",
-                        "the guest or its VMM sends more that moves nothing than it may, and is left alone for moments: "
-                        "look at limited_control in its statistics, and at what runs in it"});
+    troubles.push_back(
+        {"ControlFlood",
+         "the guest or its VMM sends more that moves nothing than it may, and is left alone for moments: "
+         "look at limited_control in its statistics, and at what runs in it"});
   }
   return troubles;
 }

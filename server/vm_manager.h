@@ -209,8 +209,8 @@ class VmManager {
   std::optional<EventLoop::TimerId> check_timer_;  // none: there are no VMs
   std::string checked_;                            // the id of the last VM that was looked at
   uint64_t writes_ = 1;                            // that have succeeded, and one
-  SnapshotList snapshot_;  // null: out of date
-  VmStats gone_;           // of VMs that were deleted, since the manager was made
+  SnapshotList snapshot_;                          // null: out of date
+  VmStats gone_;                                   // of VMs that were deleted, since the manager was made
 };
 
 }  // namespace kinsock

@@ -85,7 +85,8 @@ TEST_F(VmDegradedTest, AVmmThatWasSentAwayIsRemembered) {
 TEST_F(VmDegradedTest, BrokenRingsUntilTheGuestIsReset) {
   Boot("a", 3, a_);
   testing::VringDriver& ring = a_.machine().tx().ring();
-  ring.SetAvailIdx(static_cast<uint16_t>(ring.used_idx() + ring.entries() + 1));
+  ring.PublishRaw(ring.entries());
+  ring.set_kick_rule(testing::VringDriver::KickRule::kAlways);
   ring.Kick();
   AwaitReason("a", "RingsBroken");
   EXPECT_THAT(Degraded("a").message(), HasSubstr("reset the guest"));

@@ -336,6 +336,24 @@ TEST_F(KinsockctlTest, WatchShowsWhatIsThere) {
   EXPECT_THAT(watched.out, StartsWith("ADDED  a  LISTENING"));
 }
 
+TEST_F(KinsockctlTest, ConnectionsAreWatchedAndSortedByTheirRate) {
+  testing::Stage stage;
+  testing::SimulatedGuest guest(stage);
+  ASSERT_EQ(Ctl({"vm", "create", "a", "--cid", "42"}).code, 0);
+  ASSERT_TRUE(guest.PowerOn(daemon_ / "kinsock/vms/a/vhost.sock").ok());
+  guest.Listen(80);
+  testing::Stream call = guest.Connect(42, 80);  // itself
+  ASSERT_TRUE(stage.RunUntil([&] { return call.established() || call.closed(); }));
+  const Outcome nobody = Ctl({"conn", "watch", "--vm", "b"});
+  EXPECT_EQ(nobody.code, 3);
+  const Outcome watched = Ctl({"conn", "watch", "--vm", "a", "--timeout", "2s", "-o", "json"});
+  EXPECT_EQ(watched.code, 124);
+  EXPECT_THAT(watched.out, HasSubstr("\"type\":\"SYNCED\""));
+  const Outcome listed = Ctl({"conn", "list", "--by-rate"});
+  EXPECT_EQ(listed.code, 0) << listed.error;
+  EXPECT_THAT(listed.out, HasSubstr("SENT/S"));
+}
+
 TEST_F(KinsockctlTest, ArgumentsForQemu) {
   ASSERT_EQ(Ctl({"vm", "create", "a"}).code, 0);
   EXPECT_EQ(Ctl({"vmm-args", "a", "--vmm", "qemu", "--mem", "1G"}).out,

@@ -30,8 +30,9 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
       allowance_(spec_.limits.control_per_second, spec_.limits.control_burst),
       spent_(Wakeup::Create(env_.loop, [this] { PauseGuest(); })),
       limit_watch_(env_.loop, *stats_,
-                   [this](QuotaLimit limited) {
+                   [this](QuotaLimit limited, bool flooding) {
                      status_.limited = limited;
+                     status_.flooding = flooding;
                      ReportStatus();
                    }),
       over_rate_(Wakeup::Create(env_.loop, [this] { AwaitRate(); })),
@@ -138,6 +139,7 @@ void VsockDevice::OnFrontEnd(UniqueFd connection) {
   status_.front_end = FrontEndInfo{.pid = peer.pid, .uid = peer.uid, .gid = peer.gid};
   status_.front_end.since = std::chrono::system_clock::now();
   status_.last_error.clear();
+  SetFault(DeviceFault::kNone);
   stats_->front_end_connects.Add();
 
   session_ = std::make_unique<VhostUserSession>(
@@ -162,6 +164,7 @@ void VsockDevice::AfterSession(absl::Status status) {
     stats_->front_end_errors.Add();
     status_.last_error = std::string(status.message());
   }
+  SetFault(DeviceFault::kNone);
   ResetDevice();
   SetState(DeviceState::kListening);
 }
@@ -249,6 +252,7 @@ void VsockDevice::Charge(int64_t cost) {
 void VsockDevice::PauseGuest() {
   if (std::exchange(paused_, true)) return;
   stats_->from_guest_limited_control.Add();
+  limit_watch_.hit()->Notify();
   for (Ring& ring : rings_) {
     if (ring.kick != nullptr) ring.kick->Pause();
   }
@@ -319,7 +323,10 @@ void VsockDevice::CheckRings() {
   if (session_ != nullptr) session_->SignalRingErrors();
   status_.last_error = "the guest's rings or memory made no sense: the device is stopped until it is reset";
   ResetDevice();
-  SetState(DeviceState::kConnected);
+  SetFault(DeviceFault::kRings);
+  status_.state = DeviceState::kConnected;
+  readiness_.SetRunning(false);
+  ReportStatus();
 }
 
 // --- Flows ---
@@ -411,9 +418,16 @@ void VsockDevice::ResetTransport() {
 
 // --- Status ---
 
-bool VsockDevice::OnMessage(bool refused) {
+bool VsockDevice::OnMessage(const absl::Status& status) {
   stats_->front_end_messages.Add();
-  if (refused) stats_->front_end_refused_messages.Add();
+  if (!status.ok()) {
+    stats_->front_end_refused_messages.Add();
+    // The first one: what follows may follow from it, and is not told each time.
+    if (status_.fault == DeviceFault::kNone && session_ != nullptr) {
+      SetFault(DeviceFault::kMessage, std::string(status.message()));
+      ReportStatus();
+    }
+  }
   Charge(ControlAllowance::kMessage);
   return !allowance_.spent();
 }
@@ -431,6 +445,11 @@ void VsockDevice::UpdateState() {
   if (status_.state == DeviceState::kActive) SetState(DeviceState::kSuspended);
 }
 
+void VsockDevice::SetFault(DeviceFault fault, std::string text) {
+  status_.fault = fault;
+  status_.fault_text = std::move(text);
+}
+
 void VsockDevice::SetDrain(DrainState drain) {
   if (status_.drain == drain) return;
   status_.drain = drain;
@@ -440,6 +459,7 @@ void VsockDevice::SetDrain(DrainState drain) {
 void VsockDevice::SetState(DeviceState state) {
   if (status_.state == state) return;
   status_.state = state;
+  if (state == DeviceState::kActive) SetFault(DeviceFault::kNone);
   readiness_.SetRunning(state == DeviceState::kActive);
   ReportStatus();
 }

@@ -10,6 +10,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -111,7 +112,7 @@ class VsockDevice final : private VhostUserDevice {
   void ResetDevice() override;
   void Discard(std::shared_ptr<const GuestMemory> memory) override;
   void OnSessionChanged() override;
-  bool OnMessage(bool refused) override;
+  bool OnMessage(const absl::Status& status) override;
 
   bool AnswersFor(const Flow& flow) const;
   void MakeHostSide();
@@ -131,6 +132,7 @@ class VsockDevice final : private VhostUserDevice {
   void SearchStaleFlows();
   void UpdateState();
   void SetDrain(DrainState drain);
+  void SetFault(DeviceFault fault, std::string text = {});
   void SetState(DeviceState state);
   void ReportStatus();
 

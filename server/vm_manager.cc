@@ -79,6 +79,7 @@ VmManager::VmManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, Net
 }
 
 VmManager::~VmManager() {
+  if (check_timer_.has_value()) loop_.Cancel(*check_timer_);
   for (const auto& [id, vm] : vms_) {
     if (vm->held_back.has_value()) loop_.Cancel(*vm->held_back);
     if (vm->drain_deadline.has_value()) loop_.Cancel(*vm->drain_deadline);
@@ -139,6 +140,7 @@ VmManager::Vm& VmManager::AddVm(std::shared_ptr<const VmDefinition> definition, 
   entry.in_network = networks_.Exists(entry.network());
   if (entry.in_network) networks_.AddVm(entry.network());
   Publish(entry, VmEvent::Type::kAdded, std::move(status));
+  ArmCheck();
   return entry;
 }
 
@@ -207,10 +209,12 @@ void VmManager::NoteRequest(const Vm& vm, const std::string& id, uint64_t hash, 
 
 void VmManager::Record(Vm& vm, JournalEntry entry, Written then) {
   vm.writing = true;
-  auto written = [this, device = vm.device, then = std::move(then)](const absl::Status& result) mutable {
+  const bool in_file = !entry.empty();
+  auto written = [this, device = vm.device, in_file, then = std::move(then)](const absl::Status& result) mutable {
     Vm* found = Find(device);
     if (found == nullptr) return;
     found->writing = false;
+    if (in_file) NoteWritten(*found, result);
     then(*found, result);
     found = Find(device);
     if (found == nullptr || !found->settled()) return;
@@ -418,7 +422,7 @@ void VmManager::PublishHeldBack(Vm& vm) {
 void VmManager::PublishStatus(Vm& vm) {
   const VmState before = vm.now->status.state;
   VmStatus status = vm.now->status;
-  ApplyDeviceStatus(status, vm.device_status, std::chrono::system_clock::now());
+  ApplyDeviceStatus(status, vm.device_status, std::chrono::system_clock::now(), vm.troubles);
   Publish(vm, VmEvent::Type::kModified, std::move(status));
   const VmStatus& now = vm.now->status;
   if (now.state == before || before == VmState::kProvisioning) return;  // the latter is said by vm.created

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "device/host_address.h"
 #include "device/readiness.h"
 #include "router/cid.h"
+#include "router/network.h"
 
 namespace kinsock {
 
@@ -71,9 +73,11 @@ struct ForwardSocket {
 // All that a reactor needs to serve one VM. Plain values and descriptors: it is moved to the reactor's thread.
 struct DeviceSpec {
   DeviceId id = 0;
-  std::string name;                     // for log lines
-  Cid cid = 0;                          // IsGuestCid()
-  std::vector<std::string> groups;      // siblings reach each other when they share one
+  std::string name;  // for log lines and policies: "vms/<id>"
+  NetworkId network = kDefaultNetwork;
+  Cid cid = 0;                      // IsGuestCid(); nobody else's in the network
+  std::vector<std::string> groups;  // for policies, as the labels are
+  std::map<std::string, std::string> labels;
   UniqueFd vhost_user_listener;         // listening AF_UNIX stream socket, non-blocking
   UniqueFd host_listener;               // the same for the hybrid socket; invalid: none
   HostAddress host;                     // where the guest finds host programs; kNone: no host side

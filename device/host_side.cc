@@ -191,6 +191,9 @@ void HostSide::RetryConnect(HostSocket& socket, MonotonicTime deadline) {
 
 void HostSide::Connect(UniqueFd program, uint32_t guest_port) {
   if (env_.rx.draining()) return CountRefused(guest_port, CloseReason::kDrain);
+  if (!env_.routes.MayConnect(kHostCid, env_.rx.cid(), guest_port)) {
+    return CountRefused(guest_port, CloseReason::kPolicyDenied);
+  }
   if (transient_flows() >= static_cast<int>(env_.limits.max_pending_connections)) {
     env_.stats.from_guest_limited_pending_connections.Add();
     NoteLimited();
@@ -229,9 +232,10 @@ void HostSide::Connect(UniqueFd program, uint32_t guest_port) {
 // A program that got no flow, which would count its own end, and tell the journal.
 void HostSide::CountRefused(uint32_t guest_port, CloseReason reason) {
   env_.rx.port_stats().CountConnect(Direction::kIn, reason);
-  env_.journal.Refused({.device = device(), .cid = kHostCid},
-                       {.device = device(), .cid = env_.rx.cid(), .port = guest_port}, VIRTIO_VSOCK_TYPE_STREAM,
-                       reason);
+  env_.journal.Refused(
+      {.device = device(), .cid = kHostCid}, {.device = device(), .cid = env_.rx.cid(), .port = guest_port},
+      VIRTIO_VSOCK_TYPE_STREAM, reason,
+      reason == CloseReason::kPolicyDenied ? env_.routes.DeniedBy(kHostCid, env_.rx.cid(), guest_port) : nullptr);
 }
 
 // The port by which the guest knows a host program: that which it has in AF_VSOCK, if no other has it here.

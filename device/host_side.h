@@ -21,6 +21,7 @@
 #include "device/vsock_rx.h"
 #include "router/flow_journal.h"
 #include "router/port.h"
+#include "router/route_table.h"
 
 namespace kinsock {
 
@@ -34,7 +35,8 @@ class HostSide final : public Port {
   // What a host side works with; what is a reference is not owned and outlives it.
   struct Environment {
     EventLoop& loop;
-    VsockRx& rx;  // of the guest
+    const RouteTable& routes;  // of the guest's network
+    VsockRx& rx;               // of the guest
     DeviceStats& stats;
     std::shared_ptr<PortStats> port_stats;
     const DeviceLimits& limits;

@@ -89,6 +89,7 @@ absl::Status VsockDevice::Start() {
 // Also of a VM that has no host programs: the daemon may be one.
 void VsockDevice::MakeHostSide() {
   host_ = std::make_shared<HostSide>(spec_.id, HostSide::Environment{.loop = env_.loop,
+                                                                     .routes = env_.routes,
                                                                      .rx = *rx_,
                                                                      .stats = *stats_,
                                                                      .port_stats = {stats_, &stats_->host_port},
@@ -384,6 +385,21 @@ void VsockDevice::EndDrain() {
 
 void VsockDevice::ResetFlows(CloseReason reason) {
   for (const std::shared_ptr<Flow>& flow : rx_->Flows()) tx_->ResetFlow(flow, reason);
+}
+
+// Each connection is looked at by one of its ends alone: the other may live on another reactor, where the policies may
+// not have changed yet.
+void VsockDevice::ResetRevoked(const PolicyChange& change) {
+  for (const std::shared_ptr<Flow>& flow : rx_->Flows()) {
+    const Flow::Side side = flow->SideOf(*rx_);
+    const Flow::End& other = flow->other_end(side);
+    if (side != Flow::Side::kInitiator && other.port->cid() != kHostCid) continue;
+    const Flow::End& target = flow->end(Flow::Side::kTarget);
+    const Cid initiator = flow->end(Flow::Side::kInitiator).port->cid();
+    if (change.Revokes(initiator, target.port->cid(), target.vsock_port)) {
+      tx_->ResetFlow(flow, CloseReason::kPolicyDenied);
+    }
+  }
 }
 
 void VsockDevice::ResetTransport() {

@@ -32,6 +32,7 @@
 #include "router/close_reason.h"
 #include "router/flow_info.h"
 #include "router/flow_journal.h"
+#include "router/policy_change.h"
 #include "router/route_table.h"
 
 namespace kinsock {
@@ -49,7 +50,7 @@ class VsockDevice final : private VhostUserDevice {
   // What a device works with; not owned, outlives it.
   struct Environment {
     EventLoop& loop;
-    const RouteTable& routes;
+    const RouteTable& routes;  // of the VM's network
     FlowJournal& journal;
     // Called on each change.
     std::function<void(DeviceId, const DeviceStatus&)> on_status;
@@ -80,6 +81,9 @@ class VsockDevice final : private VhostUserDevice {
 
   // Ends all connections, and tells both ends of each.
   void ResetFlows(CloseReason reason);
+  // The same for the connections that a change of the network's policies revokes, of those for which this device
+  // answers (DescribeFlows).
+  void ResetRevoked(const PolicyChange& change);
 
   // Ends all connections, and has the guest's driver forget them and read its CID anew, if the VMM has handed the event
   // queue over.

@@ -6,12 +6,15 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "router/cid.h"
 #include "router/close_reason.h"
 
 namespace kinsock {
+
+struct Policy;
 
 // What can be told of one connection at a moment: plain values for reports, a copy that nobody updates.
 struct FlowInfo {
@@ -44,6 +47,7 @@ struct FlowInfo {
   State state = State::kConnecting;
   CloseReason close_reason = CloseReason::kNone;
   bool accepted = false;  // the request was: the connection is, or was, established
+  std::shared_ptr<const Policy> denied_by;  // kPolicyDenied, if it was a policy that decided
   End initiator;
   End target;
   std::chrono::system_clock::time_point start_time;

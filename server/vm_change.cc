@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "router/policy.h"
+#include "router/group_set.h"
 #include "server/text.h"
 #include "server/vm_validation.h"
 
@@ -20,6 +20,8 @@ std::string Describe(const CidRequest& cid) {
       return absl::StrCat(cid.first);
     case CidRequest::Kind::kRange:
       return absl::StrCat("from ", cid.first, " to ", cid.last);
+    case CidRequest::Kind::kReserved:
+      return absl::StrCat("networks/", cid.network, "/cids/", cid.first);
   }
   return "";
 }
@@ -42,6 +44,8 @@ std::vector<FieldViolation> ImmutableDifferences(const VmSnapshot& vm, const VmS
     if (same || !(all || said)) return;
     differences.push_back({field, absl::StrCat("is ", now, " and cannot change while the VM exists")});
   };
+  expect(!wanted.network.empty(), NetworkOf(wanted) == NetworkOf(spec), "vm.spec.network",
+         "networks/" + NetworkOf(spec));
   expect(wanted.cid != CidRequest(), wanted.cid == spec.cid, "vm.spec.cid", Describe(spec.cid));
   expect(!wanted.vhost_user_socket.empty(), paths.vhost_user == vm.status.vhost_user_socket,
          "vm.spec.vhost_user_socket", vm.status.vhost_user_socket);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/vm_conversion.h"
 
+#include "absl/strings/str_cat.h"
 #include "server/proto_time.h"
 #include "server/resource_version.h"
 
@@ -19,7 +20,11 @@ void SetCid(const CidRequest& cid, v1::CidRequest& out) {
       out.mutable_range()->set_first(cid.first);
       out.mutable_range()->set_last(cid.last);
       break;
+    case CidRequest::Kind::kReserved:
+      out.set_reservation(absl::StrCat("networks/", cid.network, "/cids/", cid.first));
+      break;
   }
+  out.set_sticky(cid.sticky);
 }
 
 // What is not said is not set.
@@ -55,6 +60,7 @@ void SetReadiness(const Readiness& readiness, v1::Readiness& out) {
 
 v1::VmSpec SpecToProto(const VmSpec& spec) {
   v1::VmSpec out;
+  if (!spec.network.empty()) out.set_network("networks/" + spec.network);
   SetCid(spec.cid, *out.mutable_cid());
   out.set_vhost_user_socket(spec.vhost_user_socket);
   if (spec.has_uds) out.mutable_uds()->set_path(spec.uds_path);

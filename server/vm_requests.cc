@@ -11,7 +11,8 @@
 #include "absl/strings/str_join.h"
 #include "google/protobuf/util/field_mask_util.h"
 #include "server/error.h"
-#include "server/stable_hash.h"
+#include "server/request_hash.h"
+#include "server/resource_name.h"
 #include "server/text.h"
 #include "server/vm_validation.h"
 
@@ -20,27 +21,23 @@ namespace {
 
 using Violations = std::vector<FieldViolation>;
 
-// Two requests that ask the same have the same hash, whatever their request_id; those of two methods never.
-template <typename Request>
-uint64_t HashOf(Request request) {
-  if (request.request_id().empty()) return 0;
-  request.clear_request_id();
-  std::string bytes = request.GetTypeName();
-  {
-    google::protobuf::io::StringOutputStream stream(&bytes);
-    google::protobuf::io::CodedOutputStream out(&stream);
-    out.SetSerializationDeterministic(true);  // maps in the order of their keys
-    request.SerializeToCodedStream(&out);
-  }
-  return StableHash(bytes);
-}
-
 CidRequest ToCidRequest(const v1::CidRequest& request, Violations& violations) {
   switch (request.request_case()) {
     case v1::CidRequest::kStaticCid:
       return CidRequest::Fixed(request.static_cid());
-    case v1::CidRequest::kRange:
-      return CidRequest::Range(request.range().first(), request.range().last());
+    case v1::CidRequest::kRange: {
+      CidRequest range = CidRequest::Range(request.range().first(), request.range().last());
+      range.sticky = request.sticky();
+      return range;
+    }
+    case v1::CidRequest::kReservation: {
+      const auto name = ParseCidName(request.reservation());
+      if (name.has_value()) return CidRequest::Reserved(name->first, name->second);
+      violations.push_back({"vm.spec.cid.reservation", absl::StrCat(Quoted(request.reservation()),
+                                                                    " is no reservation; give the name that ReserveCid "
+                                                                    "returned, \"networks/{network_id}/cids/{cid}\"")});
+      break;
+    }
     case v1::CidRequest::kAutomatic:
       if (!request.automatic()) {
         violations.push_back({"vm.spec.cid.automatic", "is false; set it to true, or choose static_cid or range"});
@@ -49,7 +46,9 @@ CidRequest ToCidRequest(const v1::CidRequest& request, Violations& violations) {
     case v1::CidRequest::REQUEST_NOT_SET:
       break;
   }
-  return CidRequest::Automatic();
+  CidRequest automatic = CidRequest::Automatic();
+  automatic.sticky = request.sticky();
+  return automatic;
 }
 
 // From 0 to `longest`.
@@ -96,6 +95,15 @@ Readiness ToReadiness(const v1::Readiness& readiness, Violations& violations) {
 
 VmSpec ToVmSpec(const v1::VmSpec& spec, Violations& violations) {
   VmSpec out;
+  if (!spec.network().empty()) {
+    const auto network = ParseNetworkName(spec.network());
+    if (!network.has_value()) {
+      violations.push_back({"vm.spec.network", absl::StrCat(Quoted(spec.network()), " is not the name of a network; give "
+                                                            "\"networks/{network_id}\"")});
+    } else {
+      out.network = *network;
+    }
+  }
   out.cid = ToCidRequest(spec.cid(), violations);
   out.vhost_user_socket = spec.vhost_user_socket();
   out.has_uds = spec.has_uds();
@@ -123,7 +131,7 @@ absl::StatusOr<VmCreation> ToVm(const Request& request) {
   creation.id = request.vm_id();
   creation.request_id = request.request_id();
   creation.validate_only = request.validate_only();
-  creation.request_hash = HashOf(request);
+  creation.request_hash = RequestHash(request);
   creation.labels = {request.vm().labels().begin(), request.vm().labels().end()};
   creation.annotations = {request.vm().annotations().begin(), request.vm().annotations().end()};
   creation.spec = ToVmSpec(request.vm().spec(), violations);
@@ -165,7 +173,7 @@ VmDrain StartDrain(const Request& request, Violations& violations) {
   drain.id = ParseName(request.name(), "name", violations);
   drain.etag = request.etag();
   drain.request_id = request.request_id();
-  drain.request_hash = HashOf(request);
+  drain.request_hash = RequestHash(request);
   drain.validate_only = request.validate_only();
   CheckRequestId(drain.request_id, violations);
   return drain;
@@ -270,7 +278,7 @@ absl::StatusOr<VmUpdate> ToVmUpdate(const v1::UpdateVmRequest& request) {
   update.id = ParseName(vm.name(), "vm.name", violations);
   update.etag = request.etag();
   update.request_id = request.request_id();
-  update.request_hash = HashOf(request);
+  update.request_hash = RequestHash(request);
   update.validate_only = request.validate_only();
   const Mask mask = ParseMask(request, violations);
   if (mask.labels) update.labels.emplace(vm.labels().begin(), vm.labels().end());
@@ -371,9 +379,10 @@ absl::StatusOr<VmDeletion> ToVmDeletion(const v1::DeleteVmRequest& request) {
   deletion.uid = request.uid();
   deletion.force = request.force();
   deletion.allow_missing = request.allow_missing();
+  deletion.keep_cid = request.keep_cid();
   deletion.drain_timeout = ParseTime(request.drain_timeout(), kMaxDrainDeadline, "drain_timeout", violations);
   deletion.request_id = request.request_id();
-  deletion.request_hash = HashOf(request);
+  deletion.request_hash = RequestHash(request);
   deletion.validate_only = request.validate_only();
   CheckRequestId(deletion.request_id, violations);
   if (!violations.empty()) return FieldsInvalid("", violations);

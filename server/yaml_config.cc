@@ -21,6 +21,7 @@
 #include "server/text.h"
 #include "server/vm_settings.h"
 #include "server/vm_validation.h"
+#include "server/yaml_networks.h"
 
 namespace kinsock {
 namespace {
@@ -61,6 +62,7 @@ class Reader {
   }
 
   const std::string file_;
+  YamlNetworks networks_;
 };
 
 void Reader::ForEachEntry(const YAML::Node& map, const std::string& field, const OnEntry& on_entry) {
@@ -89,14 +91,23 @@ void Reader::Read(const YAML::Node& root) {
     const std::string& name = key.Scalar();
     if (name == "api") return ReadApi(value);
     if (name == "state") return ReadState(value);
+    const auto fault = [this](const YAML::Mark& mark, const std::string& field, const std::string& what) {
+      Fault(mark, field, what);
+    };
+    const auto place = [this](const YAML::Mark& mark) { return At(mark); };
+    if (name == "networks") return networks_.ReadNetworks(value, fault, place);
+    if (name == "policies") return networks_.ReadPolicies(value, fault, place);
     if (name == "defaults") return ReadDefaults(value);
-    if (name != "vms")
-      return Fault(key.Mark(), name,
-                   absl::StrCat("is not a setting", DidYouMean(name, {"vms", "api", "state", "defaults"})));
+    if (name != "vms") {
+      const std::string hint = DidYouMean(name, {"vms", "api", "state", "networks", "policies", "defaults"});
+      return Fault(key.Mark(), name, absl::StrCat("is not a setting", hint));
+    }
     if (value.IsNull()) return;
     if (!value.IsSequence()) return Fault(value.Mark(), "vms", "is not a list; begin each VM with \"- \"");
     for (size_t i = 0; i < value.size(); ++i) ReadVm(value[i], absl::StrCat("vms[", i, "]"));
   });
+  config.networks = std::move(networks_.networks);
+  config.policies = std::move(networks_.policies);
 }
 
 void Reader::ReadApi(const YAML::Node& api) {

@@ -367,6 +367,24 @@ VmStats VmManager::TotalStats() const {
   return stats;
 }
 
+std::vector<uint64_t> VmManager::ConnectionsByReactor() const {
+  std::vector<uint64_t> sums(pool_.size());
+  for (const auto& [id, vm] : vms_) {
+    const std::optional<size_t> reactor = pool_.ReactorOf(vm->device);
+    if (!reactor.has_value()) continue;
+    DeviceTotals totals;
+    totals += *vm->stats;
+    uint64_t accepted = 0, closed = 0;
+    for (const PortTotals::ByReason& connects : totals.guest_port.connects) {
+      accepted += connects[static_cast<size_t>(CloseReason::kNone)];
+    }
+    for (const uint64_t closes : totals.guest_port.closes) closed += closes;
+    // They are read one by one while connections come and go.
+    sums[*reactor] += accepted > closed ? accepted - closed : 0;
+  }
+  return sums;
+}
+
 std::vector<VmSnapshotPtr> VmManager::List(const std::string& after, size_t max, const VmFilter& filter) const {
   std::vector<VmSnapshotPtr> list;
   for (auto vm = vms_.upper_bound(after); vm != vms_.end() && list.size() < max; ++vm) {

@@ -108,6 +108,9 @@ class VmManager {
   // The same of all VMs together, also of those that are gone.
   VmStats TotalStats() const;
 
+  // Open connections of the VMs of each reactor. One between two VMs counts for both.
+  std::vector<uint64_t> ConnectionsByReactor() const;
+
   // VMs that match, in the order of their ids, from the first after `after` on, at most `max`.
   std::vector<VmSnapshotPtr> List(const std::string& after, size_t max, const VmFilter& filter = VmFilter()) const;
 

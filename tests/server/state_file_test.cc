@@ -286,8 +286,8 @@ TEST_F(StateFileTest, FlippedBitsNeverLoseOrChangeAVm) {
     EXPECT_EQ(found, vms);
     store_.reset();
   }
-  // The rest fell on unused bytes.
-  EXPECT_GT(refused, kTrials / 8);
+  // The rest fell on unused bytes: a page of each table and index that has hardly a row, and their rests.
+  EXPECT_GT(refused, kTrials / 16);
 }
 
 }  // namespace

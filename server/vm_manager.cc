@@ -76,10 +76,13 @@ VmManager::VmManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, Net
       gate_(requests_),
       departed_(clock) {
   gone_.since = std::chrono::system_clock::now();
+  networks_.SetOnQuota(
+      [this](const std::string& network, EventLoop::Task done) { OnNetworkQuota(network, std::move(done)); });
 }
 
 VmManager::~VmManager() {
   if (check_timer_.has_value()) loop_.Cancel(*check_timer_);
+  networks_.SetOnQuota(nullptr);
   for (const auto& [id, vm] : vms_) {
     if (vm->held_back.has_value()) loop_.Cancel(*vm->held_back);
     if (vm->drain_deadline.has_value()) loop_.Cancel(*vm->drain_deadline);

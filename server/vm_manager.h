@@ -162,8 +162,9 @@ class VmManager {
   void Commit(Vm& vm, std::shared_ptr<const VmDefinition> next, const ChangeRequest& request, Done done);
   void Become(Vm& vm, std::shared_ptr<const VmDefinition> next, Done done);
   void OnObserved(Vm& vm);
-  // What holds for a VM of which this is said. Levels between the VM and the daemon go in here.
-  DeviceLimits LimitsOf(const VmSpec& spec) const { return ResolveLimits({&spec.quota, &quota_}); }
+  // What holds for a VM of which this is said: of each limit the smallest of its own, its network's and the daemon's.
+  DeviceLimits LimitsOf(const VmSpec& spec) const;
+  void OnNetworkQuota(const std::string& network, EventLoop::Task done);
   void OnServed(DeviceId device, absl::Status status);
   void OnCreated(Vm& vm, const absl::Status& written);
   VmSnapshotPtr ResultOf(const AnsweredRequest& request) const;

@@ -61,7 +61,9 @@ namespace kinsock {
   X(front_end_refused_messages, "vhost-user messages that could not be done") \
   X(broken_rings, "times that rings were stopped because they made no sense") \
   X(timed_out_flows, "connections reset: no answer, or no end, in time")      \
-  X(transport_resets, "times that the driver was told to reset its connections")
+  X(transport_resets, "times that the driver was told to reset its connections")      \
+  X(forward_connects, "connections asked for through forwards")                       \
+  X(forward_refused, "of these: not made, whatever the reason")
 
 struct alignas(kCacheLineBytes) ReactorStats {
 #define KINSOCK_DECLARE_STAT(name, help) Counter from_guest_##name;

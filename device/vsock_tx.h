@@ -52,6 +52,8 @@ class VsockTx final : private Poller {
   };
 
   explicit VsockTx(Environment environment);
+  // The guest has a host side from now on.
+  void set_host(std::shared_ptr<Port> host) { env_.host = std::move(host); }
   ~VsockTx();
   VsockTx(const VsockTx&) = delete;
   VsockTx& operator=(const VsockTx&) = delete;

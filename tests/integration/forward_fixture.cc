@@ -44,7 +44,7 @@ HostListener HostListener::At(HostFamily family, const std::string& path, int ba
   made.address.address = Loopback(family, bytes);
   made.address.address_bytes = bytes;
   auto* address = reinterpret_cast<sockaddr*>(&made.address.address);
-  made.socket = UniqueFd(socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  made.socket = UniqueFd(::socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   Require(made.socket.valid() && bind(made.socket.get(), address, bytes) == 0, "bind to loopback");
   Require(listen(made.socket.get(), backlog) == 0, "listen");
   Require(getsockname(made.socket.get(), address, &bytes) == 0, "getsockname");

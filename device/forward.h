@@ -19,13 +19,14 @@ namespace kinsock {
 // Names a forward for the life of the process; never reused.
 using ForwardId = uint64_t;
 
-// What a forward has counted, from its making to its end. Written by the reactor of the VM; anyone may read at any time.
+// What a forward has counted, from its making to its end. Written by the reactor of the VM; anyone may read at any
+// time.
 struct ForwardStats {
-  Counter connects;         // connections that were asked for
-  Counter refused;          // of these: not made, whatever the reason
-  Counter limited;          // of the refused: Forward::kMaxOpen was reached
-  Counter bytes_to_guest;   // payload, PROXY headers included
-  Counter bytes_to_host;    // likewise
+  Counter connects;        // connections that were asked for
+  Counter refused;         // of these: not made, whatever the reason
+  Counter limited;         // of the refused: Forward::kMaxOpen was reached
+  Counter bytes_to_guest;  // payload, PROXY headers included
+  Counter bytes_to_host;   // likewise
   std::atomic<int64_t> open{0};
   std::atomic<CloseReason> last_refusal{CloseReason::kNone};
   std::atomic<int64_t> last_refusal_ms{0};  // of the wall clock, since 1970
@@ -52,7 +53,7 @@ struct Forward {
   std::string vm;  // "vms/<id>", for the PROXY header
   Direction direction = Direction::kToGuest;
   uint32_t guest_port = 0;
-  HostEndpoint host;         // kToGuest: where it listens; kFromGuest: where it leads
+  HostEndpoint host;          // kToGuest: where it listens; kFromGuest: where it leads
   bool proxy_header = false;  // the first bytes of each connection say whose it is (proxy_header.h)
   std::shared_ptr<ForwardStats> stats = std::make_shared<ForwardStats>();
 

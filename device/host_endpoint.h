@@ -33,8 +33,8 @@ HostConnection ConnectEndpoint(const HostEndpoint& endpoint);
 // have their own idea of what belongs together.
 void PrepareForwardedSocket(int fd);
 
-// Whether a TCP connection ended in itself: connect() to a port of the dynamic range on which nobody listens may get the
-// very same port as its own.
+// Whether a TCP connection ended in itself: connect() to a port of the dynamic range on which nobody listens may get
+// the very same port as its own.
 bool IsConnectedToItself(int fd);
 
 // Makes close() end a TCP connection by RST instead of in order; nothing for others.

@@ -66,10 +66,7 @@ void HostSide::Take(Packet& packet) {
   const VsockHeader& header = packet.header;
   if (header.op == VIRTIO_VSOCK_OP_REQUEST) return TakeRequest(packet);
   HostSocket* socket = Find(header.src_port, header.dst_port);
-  if (socket == nullptr) {
-    const bool is_reset = header.op == VIRTIO_VSOCK_OP_RST;
-    return Settle(packet, is_reset ? Packet::Outcome::kDropped : Packet::Outcome::kRefused);
-  }
+  if (socket == nullptr) return TakeStray(packet);
   const std::shared_ptr<Flow> flow = socket->flow();
   switch (flow->Accept(header, Opposite(socket->host_end()))) {
     case Flow::Verdict::kForward:
@@ -87,6 +84,14 @@ void HostSide::Take(Packet& packet) {
     case Flow::Verdict::kOver:
       return Settle(packet, Packet::Outcome::kDropped);
   }
+}
+
+// It belongs to no connection.
+void HostSide::TakeStray(Packet& packet) {
+  const GuestReadiness::Answer answer = env_.readiness.OnStray(packet.header);
+  if (answer == GuestReadiness::Answer::kDone) return Settle(packet, Packet::Outcome::kDelivered);
+  const bool is_reset = packet.header.op == VIRTIO_VSOCK_OP_RST;
+  Settle(packet, is_reset ? Packet::Outcome::kDropped : Packet::Outcome::kRefused);
 }
 
 // Ends the flow because of what the guest sent, which is told when its transmit side settles the packet.
@@ -118,6 +123,7 @@ void HostSide::TakeAccepted(HostSocket& socket, Packet& packet) {
 }
 
 void HostSide::TakeRequest(Packet& packet) {
+  env_.readiness.OnRequest(packet.header.dst_port);
   std::shared_ptr<Forward> via = ForwardOf(packet.header.dst_port);
   const auto refuse = [&](CloseReason reason) {
     CountRefused(reason, via.get());
@@ -138,8 +144,10 @@ void HostSide::TakeRequest(Packet& packet) {
   }
 }
 
-HostConnection HostSide::Reach(uint32_t host_port, uint16_t type, const Forward* via) const {
-  if (via == nullptr) return ConnectHost(env_.address, host_port, SocketType(type));
+// The host program that listens for `port`, unless a forward leads elsewhere, or it is the daemon that does.
+HostConnection HostSide::Reach(uint32_t port, uint16_t type, const Forward* via) {
+  if (env_.readiness.ListensOn(port)) return env_.readiness.Accept(SocketType(type));
+  if (via == nullptr) return ConnectHost(env_.address, port, SocketType(type));
   return type == VIRTIO_VSOCK_TYPE_STREAM ? ConnectEndpoint(via->host) : HostConnection();
 }
 
@@ -198,6 +206,7 @@ void HostSide::Connect(UniqueFd program, uint32_t guest_port, const std::shared_
     if (via != nullptr) ResetOnClose(program.get());
   };
   if (env_.rx.draining()) return refuse(CloseReason::kDrain);
+  if (!env_.routes.MayConnect(kHostCid, env_.rx.cid(), guest_port)) return refuse(CloseReason::kPolicyDenied);
   if (transient_flows() >= static_cast<int>(env_.limits.max_pending_connections)) {
     env_.stats.from_guest_limited_pending_connections.Add();
     NoteLimited();
@@ -237,9 +246,10 @@ void HostSide::Connect(UniqueFd program, uint32_t guest_port, const std::shared_
 void HostSide::CountRefused(uint32_t guest_port, CloseReason reason, Forward* via) {
   CountRefused(reason, via);
   env_.rx.port_stats().CountConnect(Direction::kIn, reason);
-  env_.journal.Refused({.device = device(), .cid = kHostCid},
-                       {.device = device(), .cid = env_.rx.cid(), .port = guest_port}, VIRTIO_VSOCK_TYPE_STREAM,
-                       reason);
+  env_.journal.Refused(
+      {.device = device(), .cid = kHostCid}, {.device = device(), .cid = env_.rx.cid(), .port = guest_port},
+      VIRTIO_VSOCK_TYPE_STREAM, reason,
+      reason == CloseReason::kPolicyDenied ? env_.routes.DeniedBy(kHostCid, env_.rx.cid(), guest_port) : nullptr);
 }
 
 void HostSide::CountRefused(CloseReason reason, Forward* via) {
@@ -251,6 +261,7 @@ void HostSide::CountRefused(CloseReason reason, Forward* via) {
 // --- Forwards ---
 
 std::shared_ptr<Forward> HostSide::ForwardOf(uint32_t host_port) const {
+  if (env_.readiness.ListensOn(host_port)) return nullptr;
   const auto found = forwards_.find(host_port);
   return found == forwards_.end() ? nullptr : found->second;
 }

@@ -14,6 +14,7 @@
 #include "device/device_spec.h"
 #include "device/device_stats.h"
 #include "device/forward.h"
+#include "device/guest_readiness.h"
 #include "device/host_address.h"
 #include "device/host_message_socket.h"
 #include "device/host_ports.h"
@@ -21,6 +22,7 @@
 #include "device/vsock_rx.h"
 #include "router/flow_journal.h"
 #include "router/port.h"
+#include "router/route_table.h"
 
 namespace kinsock {
 
@@ -34,12 +36,14 @@ class HostSide final : public Port {
   // What a host side works with; what is a reference is not owned and outlives it.
   struct Environment {
     EventLoop& loop;
-    VsockRx& rx;  // of the guest
+    const RouteTable& routes;  // of the guest's network
+    VsockRx& rx;               // of the guest
     DeviceStats& stats;
     std::shared_ptr<PortStats> port_stats;
     const DeviceLimits& limits;
     FlowJournal& journal;
     HostAddress address;
+    GuestReadiness& readiness;
     uint32_t window;  // bytes granted to the guest on each connection
   };
 
@@ -96,12 +100,13 @@ class HostSide final : public Port {
 
   void Take(Packet& packet);
   void TakeRequest(Packet& packet);
+  void TakeStray(Packet& packet);
   void EndFor(Packet& packet, HostSocket& socket, CloseReason reason);
   void TakeAccepted(HostSocket& socket, Packet& packet);
   uint32_t TakePort(uint32_t wanted);
   void Connect(UniqueFd socket, uint32_t guest_port, const std::shared_ptr<Forward>& via);
   std::shared_ptr<Forward> ForwardOf(uint32_t host_port) const;
-  HostConnection Reach(uint32_t host_port, uint16_t type, const Forward* via) const;
+  HostConnection Reach(uint32_t port, uint16_t type, const Forward* via);
   void CountRefused(uint32_t guest_port, CloseReason reason, Forward* via);
   void CountRefused(CloseReason reason, Forward* via);
   void StartConnectTimer(HostSocket& socket);

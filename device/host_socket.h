@@ -156,7 +156,7 @@ class HostSocket : public FdHandler {
   uint32_t shutdown_flags_ = 0;  // what kShutdown says
   bool connecting_ = false;      // AwaitConnect()
   bool established_ = false;
-  bool is_early_ = false;  // the host program has spoken before it was established
+  bool is_early_ = false;     // the host program has spoken before it was established
   bool end_of_file_ = false;  // the host program sends no more
   bool hung_up_ = false;      // nor does it read
   bool awaits_credit_ = false;

@@ -24,7 +24,7 @@ struct ProxyHeader {
   static constexpr uint8_t kVsockAddresses = 0xE5;
   static constexpr uint8_t kVmName = 0xE6;
 
-  sockaddr_storage source{};       // AF_UNIX, AF_INET or AF_INET6; the two of one family
+  sockaddr_storage source{};  // AF_UNIX, AF_INET or AF_INET6; the two of one family
   sockaddr_storage destination{};
   Cid source_cid = 0;
   uint32_t source_port = 0;

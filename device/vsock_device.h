@@ -22,6 +22,7 @@
 #include "device/forward.h"
 #include "device/forward_listener.h"
 #include "device/guest_memory.h"
+#include "device/guest_readiness.h"
 #include "device/host_side.h"
 #include "device/hybrid_listener.h"
 #include "device/limit_watch.h"
@@ -34,6 +35,7 @@
 #include "router/close_reason.h"
 #include "router/flow_info.h"
 #include "router/flow_journal.h"
+#include "router/policy_change.h"
 #include "router/route_table.h"
 
 namespace kinsock {
@@ -51,7 +53,7 @@ class VsockDevice final : private VhostUserDevice {
   // What a device works with; not owned, outlives it.
   struct Environment {
     EventLoop& loop;
-    const RouteTable& routes;
+    const RouteTable& routes;  // of the VM's network
     FlowJournal& journal;
     // Called on each change.
     std::function<void(DeviceId, const DeviceStatus&)> on_status;
@@ -77,9 +79,14 @@ class VsockDevice final : private VhostUserDevice {
   void EndDrain();
   // The quota is another (DeviceLimits); the allowance stays what it is.
   void SetLimits(const DeviceLimits& limits);
+  // Another source says whether the guest is ready.
+  void SetReadiness(const Readiness& readiness);
 
   // Ends all connections, and tells both ends of each.
   void ResetFlows(CloseReason reason);
+  // The same for the connections that a change of the network's policies revokes, of those for which this device
+  // answers (DescribeFlows).
+  void ResetRevoked(const PolicyChange& change);
 
   // Ends all connections, and has the guest's driver forget them and read its CID anew, if the VMM has handed the event
   // queue over.
@@ -121,8 +128,8 @@ class VsockDevice final : private VhostUserDevice {
   bool OnMessage(bool refused) override;
 
   bool AnswersFor(const Flow& flow) const;
-  absl::Status StartHostSide();
   void MakeHostSide();
+  absl::Status StartHostSide();
   bool IsAttached() const {
     return status_.state == DeviceState::kActive || status_.state == DeviceState::kSuspended;
   }
@@ -157,6 +164,7 @@ class VsockDevice final : private VhostUserDevice {
   bool awaiting_rate_ = false;
   EventLoop::TimerId rate_timer_{};
   std::shared_ptr<VsockRx> rx_;
+  GuestReadiness readiness_;
   std::shared_ptr<HostSide> host_;  // null: no host side yet
   std::optional<VsockTx> tx_;
   EventQueue events_;

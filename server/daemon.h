@@ -25,6 +25,8 @@
 #include "server/flow_snapshots.h"
 #include "server/lifecycle_events.h"
 #include "server/lock_file.h"
+#include "server/network_manager.h"
+#include "server/network_service.h"
 #include "server/process.h"
 #include "server/reactor_pool.h"
 #include "server/socket_registry.h"
@@ -74,6 +76,7 @@ class Daemon {
   absl::Status BindApiSocket(const std::string& path, bool view_only);
   Role RoleOnViewSocket(const Peer& peer) const;
   absl::StatusOr<Caller> Identify(ApiSocket::Kind kind, int fd) const;
+  absl::Status CreateConfiguredNetworks();
   absl::Status CreateConfiguredVms();
   void ServeSavedVms();
   absl::Status StartApi();
@@ -104,10 +107,12 @@ class Daemon {
   std::unique_ptr<StateStore> store_;  // null: memory only
   EventHub hub_;
   std::unique_ptr<ReactorPool> pool_;
+  std::unique_ptr<NetworkManager> networks_;
   std::unique_ptr<VmManager> manager_;
   std::unique_ptr<FlowSnapshots> snapshots_;
   std::unique_ptr<VmService> vm_service_;
   std::unique_ptr<ConnectionService> connection_service_;
+  std::unique_ptr<NetworkService> network_service_;
   std::unique_ptr<AdminService> admin_service_;
   std::unique_ptr<ApiServer> api_;
   std::unique_ptr<ApiGreeter> greeter_;

@@ -23,8 +23,10 @@ ProxyHeader Header() {
 
 const std::string kSignature = "\x0D\x0A\x0D\x0A\0\x0D\x0A\x51\x55\x49\x54\x0A"s;
 const std::string kTlvs =
-    "\x05\x00\x02"s "12"
-    "\xE5\x00\x10"s "\0\0\0\x02\0\0\xC0\0\0\0\0\x03\x01\x02\x03\x04"s
+    "\x05\x00\x02"s
+    "12"
+    "\xE5\x00\x10"s
+    "\0\0\0\x02\0\0\xC0\0\0\0\0\x03\x01\x02\x03\x04"s
     "\xE6\x00\x05vms/a"s;
 
 TEST(ProxyHeaderTest, Tcp4) {
@@ -35,8 +37,7 @@ TEST(ProxyHeaderTest, Tcp4) {
     v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     v4.sin_port = htons(end == &header.source ? 0x1234 : 80);
   }
-  EXPECT_EQ(header.Encode(),
-            kSignature + "\x21\x11\x00\x2C\x7F\0\0\x01\x7F\0\0\x01\x12\x34\x00\x50"s + kTlvs);
+  EXPECT_EQ(header.Encode(), kSignature + "\x21\x11\x00\x2C\x7F\0\0\x01\x7F\0\0\x01\x12\x34\x00\x50"s + kTlvs);
 }
 
 TEST(ProxyHeaderTest, Tcp6) {

@@ -66,8 +66,7 @@ UniqueFd StartConnecting(const HostEndpoint& address) {
   return fd;
 }
 
-std::shared_ptr<Forward> ForwardTest::ForwardToGuest(Cid cid, Port guest_port, HostFamily family,
-                                                         bool proxy_header) {
+std::shared_ptr<Forward> ForwardTest::ForwardToGuest(Cid cid, Port guest_port, HostFamily family, bool proxy_header) {
   HostListener listener = HostListener::At(family, NewPath());
   auto forward = std::make_shared<Forward>();
   forward->vm = "vms/test";
@@ -80,7 +79,7 @@ std::shared_ptr<Forward> ForwardTest::ForwardToGuest(Cid cid, Port guest_port, H
 }
 
 std::shared_ptr<Forward> ForwardTest::ForwardFromGuest(Cid cid, Port guest_port, const HostEndpoint& target,
-                                                           bool proxy_header) {
+                                                       bool proxy_header) {
   auto forward = std::make_shared<Forward>();
   forward->vm = "vms/test";
   forward->direction = Forward::Direction::kFromGuest;
@@ -99,7 +98,7 @@ ForwardTest::HostPair ForwardTest::ConnectThrough(const Forward& forward, Simula
 }
 
 ForwardTest::HostPair ForwardTest::CallThrough(const Forward& forward, SimulatedGuest& guest,
-                                                       const HostListener& target) {
+                                               const HostListener& target) {
   Stream stream = guest.Connect(kHostCid, forward.guest_port);
   std::optional<UniqueFd> accepted;
   RunUntil([&] { return accepted.has_value() || (accepted = target.TryAccept()).has_value(); });
@@ -119,9 +118,8 @@ void ForwardTest::Exchange(HostPair& pair, uint32_t seed, uint64_t bytes) {
 
 CloseReason ForwardTest::LastCloseReason() {
   const std::vector<FlowInfo> closed = backend().ClosedFlows();
-  const auto last = std::max_element(closed.begin(), closed.end(), [](const FlowInfo& a, const FlowInfo& b) {
-    return a.close_time < b.close_time;
-  });
+  const auto last = std::max_element(closed.begin(), closed.end(),
+                                     [](const FlowInfo& a, const FlowInfo& b) { return a.close_time < b.close_time; });
   return last == closed.end() ? CloseReason::kNone : last->close_reason;
 }
 

@@ -17,10 +17,10 @@ struct HostEndpoint {
   enum class Kind : uint8_t { kUnix, kTcp };
   Kind kind = Kind::kUnix;
 
-  std::string path;  // kUnix: absolute
+  std::string path = {};  // kUnix: absolute
   // kUnix: a directory above `path` from which on no symbolic link is followed and no way leads out, so that who may
   // write below it leads nobody elsewhere; empty: only the socket itself must not be a link.
-  std::string beneath;
+  std::string beneath = {};
 
   sockaddr_storage address{};  // kTcp: sockaddr_in or sockaddr_in6
   socklen_t address_bytes = 0;

@@ -217,7 +217,8 @@ void HostSide::Connect(UniqueFd program, uint32_t guest_port, const std::shared_
   request.buf_alloc = env_.window;
   Cid program_cid = 0;
   uint32_t program_port = 0;
-  if (via == nullptr && env_.address.kind == HostAddress::Kind::kVsock) VsockPeer(program.get(), program_cid, program_port);
+  if (via == nullptr && env_.address.kind == HostAddress::Kind::kVsock)
+    VsockPeer(program.get(), program_cid, program_port);
   for (int attempt = 0; attempt < kPortAttempts; ++attempt) {
     request.src_port = TakePort(std::exchange(program_port, 0));
     auto flow = std::make_shared<Flow>(env_.journal.NextId(), request, Flow::End{shared_from_this(), request.src_port},
@@ -296,8 +297,7 @@ HostSocket& HostSide::Add(std::shared_ptr<Flow> flow, Flow::Side host_end, Uniqu
   std::unique_ptr<HostSocket> added;
   if (via != nullptr) via->CountOpen(1);
   if (flow->type() == VIRTIO_VSOCK_TYPE_SEQPACKET) {
-    added =
-        std::make_unique<HostMessageSocket>(*this, std::move(flow), host_end, std::move(socket), std::move(via));
+    added = std::make_unique<HostMessageSocket>(*this, std::move(flow), host_end, std::move(socket), std::move(via));
   } else {
     added = std::make_unique<HostSocket>(*this, std::move(flow), host_end, std::move(socket), std::move(via));
   }

@@ -135,8 +135,7 @@ bool HostSocket::SendPreface() {
   while (!preface_.empty()) {
     if (!MaySendPayload()) return false;
     const absl::string_view next = absl::string_view(preface_).substr(0, credit_.room());
-    const ReceiveRing::ReadResult put =
-        side_.env().rx.PutBytes(next, Header(VIRTIO_VSOCK_OP_RW), side_.resume());
+    const ReceiveRing::ReadResult put = side_.env().rx.PutBytes(next, Header(VIRTIO_VSOCK_OP_RW), side_.resume());
     if (put.status != ReceiveRing::ReadResult::Status::kOk) {
       if (!std::exchange(awaits_buffers_, true)) side_.AwaitBuffers(*this);
       return false;

@@ -16,7 +16,7 @@ namespace kinsock {
 //
 // Its addresses are those of the host's socket: AF_UNIX or TCP, from who connected to who accepted. What vsock and the
 // API call the connection is in TLVs:
-//   0x05 (UNIQUE_ID)  the number of the connection in decimal, as in "connections/<number>"
+//   0x05 (UNIQUE_ID)  the number of the connection in decimal, as in "connections/<instance>-<number>"
 //   0xE5 (custom)     source CID, source port, destination CID, destination port: four 32-bit numbers, big-endian
 //   0xE6 (custom)     name of the VM, "vms/<id>"
 struct ProxyHeader {

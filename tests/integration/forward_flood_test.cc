@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <vector>
 
+#include "device/host_side.h"
 #include "tests/integration/forward_fixture.h"
 
 namespace kinsock::testing {

@@ -9,6 +9,7 @@
 #include <tuple>
 #include <vector>
 
+#include "device/host_side.h"
 #include "tests/integration/forward_fixture.h"
 
 namespace kinsock::testing {

@@ -103,9 +103,7 @@ void VsockDevice::MakeHostSide() {
 }
 
 absl::Status VsockDevice::StartHostSide() {
-  const auto is_attached = [this] {
-    return status_.state == DeviceState::kActive || status_.state == DeviceState::kSuspended;
-  };
+  const auto is_attached = [this] { return IsAttached(); };
   const auto connect = [this](UniqueFd program, uint32_t port) {
     host_->Connect(std::move(program), port);
     ArmStaleSearch();
@@ -119,6 +117,58 @@ absl::Status VsockDevice::StartHostSide() {
     KINSOCK_RETURN_IF_ERROR(forwards_.back().Start());
   }
   return absl::OkStatus();
+}
+
+// --- Forwards ---
+
+absl::Status VsockDevice::AddForward(std::shared_ptr<Forward> forward, UniqueFd listener) {
+  if (host_ == nullptr) {
+    MakeHostSide();
+    tx_->SetHost(host_);
+  }
+  PortForward& added = port_forwards_[forward->id];
+  added.forward = forward;
+  if (forward->direction == Forward::Direction::kFromGuest) {
+    host_->AddForward(forward);
+    return absl::OkStatus();
+  }
+  added.listener =
+      std::make_unique<Listener>(env_.loop, std::move(listener),
+                                 [this, forward](UniqueFd program) { OnForwarded(std::move(program), forward); });
+  return added.listener->Start();
+}
+
+void VsockDevice::OnForwarded(UniqueFd program, const std::shared_ptr<Forward>& forward) {
+  if (IsAttached()) {
+    host_->Connect(std::move(program), forward);
+    return ArmStaleSearch();
+  }
+  // There is no guest to ask. Who connects tries again.
+  stats_->forward_connects.Add();
+  stats_->forward_refused.Add();
+  forward->stats->connects.Add();
+  forward->CountRefused(CloseReason::kPeerGone);
+  ResetOnClose(program.get());
+}
+
+void VsockDevice::ChangeForward(ForwardId id, uint32_t guest_port, const HostEndpoint& host, bool proxy_header) {
+  const auto found = port_forwards_.find(id);
+  if (found == port_forwards_.end()) return;
+  Forward& forward = *found->second.forward;
+  host_->RemoveForward(forward);
+  forward.guest_port = guest_port;
+  forward.host = host;
+  forward.proxy_header = proxy_header;
+  if (forward.direction == Forward::Direction::kFromGuest) host_->AddForward(found->second.forward);
+}
+
+void VsockDevice::RemoveForward(ForwardId id, bool reset) {
+  const auto found = port_forwards_.find(id);
+  if (found == port_forwards_.end()) return;
+  const std::shared_ptr<Forward> forward = found->second.forward;
+  port_forwards_.erase(found);
+  host_->RemoveForward(*forward);
+  if (reset) host_->ResetThrough(*forward);
 }
 
 // --- Front-ends ---

@@ -35,9 +35,6 @@ absl::StatusOr<PolicyUpdate> ToPolicyUpdate(const v1::UpdatePolicyRequest& reque
 absl::StatusOr<PolicyDeletion> ToPolicyDeletion(const v1::DeletePolicyRequest& request);
 absl::StatusOr<CidReservation> ToCidReservation(const v1::ReserveCidRequest& request);
 
-// What is wrong with a name that is none: the `field`'s violation, and FIELD_INVALID.
-absl::Status NotAName(const char* field, std::string_view name, const char* form);
-
 }  // namespace kinsock
 
 #endif  // KINSOCK_SERVER_NETWORK_CONVERSION_H_

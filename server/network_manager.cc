@@ -6,66 +6,23 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "server/definitions.h"
 #include "server/error.h"
 #include "server/log.h"
 #include "server/network_validation.h"
 #include "server/text.h"
-#include "server/unique_id.h"
 #include "server/vm_refusals.h"
 #include "server/vm_validation.h"
 
 namespace kinsock {
 namespace {
 
-absl::Status NotFound(const char* reason, const char* type, const std::string& name) {
-  return Error(absl::StatusCode::kNotFound, reason, absl::StrCat("there is no ", name)).Resource(type, name);
-}
-
 absl::Status NetworkNotFound(const std::string& id) {
-  return NotFound("NETWORK_NOT_FOUND", "kinsock.v1.Network", "networks/" + id);
+  return DefinitionNotFound("NETWORK_NOT_FOUND", "kinsock.v1.Network", "networks/" + id);
 }
 
 absl::Status PolicyNotFound(const std::string& network, const std::string& id) {
-  return NotFound("POLICY_NOT_FOUND", "kinsock.v1.Policy", "networks/" + network + "/policies/" + id);
-}
-
-template <typename Definition>
-absl::Status Exists(const char* reason, const char* type, const Definition& definition) {
-  return Error(absl::StatusCode::kAlreadyExists, reason,
-               absl::StrCat(definition.name(), " exists; choose another name, or change that one"))
-      .Resource(type, definition.name());
-}
-
-// What speaks against changing `definition` by `request`.
-template <typename Definition>
-absl::Status CheckChange(const Definition& definition, const MutationRequest& request) {
-  if (definition.configured != request.configured && definition.configured) {
-    return Error(absl::StatusCode::kFailedPrecondition, "MANAGED_BY_FILE",
-                 absl::StrCat(definition.name(), " is said by the configuration file; change it there"))
-        .Precondition("MANAGED_BY_FILE", definition.name(), "change the configuration file");
-  }
-  if (!request.etag.empty() && request.etag != definition.etag()) {
-    return Error(absl::StatusCode::kAborted, "ETAG_MISMATCH",
-                 absl::StrCat(definition.name(), " has changed since it was read; read it again"))
-        .With("current", definition.etag());
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Changing(const std::string& name) {
-  return Error(absl::StatusCode::kAborted, "CONCURRENT_CHANGE",
-               absl::StrCat(name, " is being changed by somebody else at this moment; try again"))
-      .RetryAfter(std::chrono::milliseconds(10));
-}
-
-template <typename Definition>
-std::shared_ptr<Definition> Define(const MutationRequest& request) {
-  auto definition = std::make_shared<Definition>();
-  definition->id = request.id;
-  if (!request.validate_only) definition->uid = RandomUuid();
-  definition->create_time = std::chrono::system_clock::now();
-  definition->configured = request.configured;
-  return definition;
+  return DefinitionNotFound("POLICY_NOT_FOUND", "kinsock.v1.Policy", "networks/" + network + "/policies/" + id);
 }
 
 std::shared_ptr<const Policy> ToPolicy(const PolicyDefinition& definition) {
@@ -80,17 +37,6 @@ std::shared_ptr<const Policy> ToPolicy(const PolicyDefinition& definition) {
   policy->ports = spec.ports;
   policy->hits = definition.hits;
   return policy;
-}
-
-std::vector<FieldViolation> CheckRequest(const MutationRequest& request, const char* id_field) {
-  std::vector<FieldViolation> violations;
-  CheckId(request.id, id_field, violations);
-  CheckRequestId(request.request_id, violations);
-  return violations;
-}
-
-void Append(std::vector<FieldViolation> more, std::vector<FieldViolation>& violations) {
-  for (FieldViolation& violation : more) violations.push_back(std::move(violation));
 }
 
 }  // namespace
@@ -193,14 +139,14 @@ void NetworkManager::Create(NetworkCreation creation, NetworkDone done) {
   if (!creation.validate_only)
     done = network_answers_.Enter(creation.request_id, creation.request_hash, std::move(done));
   if (!done) return;
-  std::vector<FieldViolation> violations = CheckRequest(creation, "network_id");
+  std::vector<FieldViolation> violations = CheckIds(creation, "network_id");
   Append(CheckNetwork(creation.spec), violations);
   if (!violations.empty()) return done(FieldsInvalid("network " + Quoted(creation.id), violations));
   const auto same = networks_.find(creation.id);
   // The file may say what the default network is.
   const bool takes_over = same != networks_.end() && creation.configured && !same->second.definition->configured;
   if (same != networks_.end() && !takes_over) {
-    return done(kinsock::Exists("NETWORK_EXISTS", "kinsock.v1.Network", *same->second.definition));
+    return done(DefinitionExists("NETWORK_EXISTS", "kinsock.v1.Network", *same->second.definition));
   }
   if (networks_.size() >= kMaxNetworks) return done(QuotaExceeded("networks", kMaxNetworks, "delete some"));
   auto definition = Define<NetworkDefinition>(creation);
@@ -254,7 +200,7 @@ void NetworkManager::Update(NetworkUpdate update, NetworkDone done) {
     would_be.definition = std::move(next);
     return done(std::move(would_be));
   }
-  if (network.deleting || !network.changing.insert("").second) return done(Changing(network.definition->name()));
+  if (network.deleting || !network.changing.insert("").second) return done(ConcurrentChange(network.definition->name()));
   JournalEntry entry;
   entry.put_network = next;
   Commit(std::move(entry), !next->configured, [this, next, done = std::move(done)](absl::Status written) mutable {
@@ -297,7 +243,7 @@ void NetworkManager::Delete(NetworkDeletion deletion, NetworkDone done) {
                                       [](const auto& policy) { return policy.second->configured; });
   if (file_in_it) return done(in_use("has policies of the configuration file", "take them out there first"));
   if (deletion.validate_only) return done(Look(network));
-  if (network.deleting || !network.changing.empty()) return done(Changing(name));
+  if (network.deleting || !network.changing.empty()) return done(ConcurrentChange(name));
   network.deleting = true;
   JournalEntry entry;
   entry.erase_network = deletion.id;
@@ -339,20 +285,20 @@ void NetworkManager::Create(PolicyCreation creation, PolicyDone done) {
   if (!creation.validate_only)
     done = policy_answers_.Enter(creation.request_id, creation.request_hash, std::move(done));
   if (!done) return;
-  std::vector<FieldViolation> violations = CheckRequest(creation, "policy_id");
+  std::vector<FieldViolation> violations = CheckIds(creation, "policy_id");
   Append(CheckPolicy(creation.spec), violations);
   if (!violations.empty()) return done(FieldsInvalid("policy " + Quoted(creation.id), violations));
   if (absl::Status fault = CheckUsable(creation.network); !fault.ok()) return done(std::move(fault));
   Network& network = networks_.at(creation.network);
   if (const auto same = network.policies.find(creation.id); same != network.policies.end()) {
-    return done(kinsock::Exists("POLICY_EXISTS", "kinsock.v1.Policy", *same->second));
+    return done(DefinitionExists("POLICY_EXISTS", "kinsock.v1.Policy", *same->second));
   }
   if (policies_ >= kMaxPolicies) return done(QuotaExceeded("policies", kMaxPolicies, "delete some, or join some"));
   auto definition = Define<PolicyDefinition>(creation);
   definition->network = creation.network;
   definition->spec = std::move(creation.spec);
   if (creation.validate_only) return done(PolicyDefinitionPtr(std::move(definition)));
-  if (!network.changing.insert(creation.id).second) return done(Changing(definition->name()));
+  if (!network.changing.insert(creation.id).second) return done(ConcurrentChange(definition->name()));
   ++policies_;
   JournalEntry entry;
   entry.put_policy = definition;
@@ -390,7 +336,7 @@ void NetworkManager::Update(PolicyUpdate update, PolicyDone done) {
   ++next->generation;
   if (update.validate_only) return done(PolicyDefinitionPtr(std::move(next)));
   Network& network = networks_.at(update.network);
-  if (network.deleting || !network.changing.insert(update.id).second) return done(Changing(current.name()));
+  if (network.deleting || !network.changing.insert(update.id).second) return done(ConcurrentChange(current.name()));
   JournalEntry entry;
   entry.put_policy = next;
   Commit(std::move(entry), !next->configured, [this, next, done = std::move(done)](absl::Status written) mutable {
@@ -414,7 +360,7 @@ void NetworkManager::Delete(PolicyDeletion deletion, PolicyDone done) {
   if (absl::Status fault = CheckChange(**found, deletion); !fault.ok()) return done(std::move(fault));
   if (deletion.validate_only) return done(*found);
   Network& network = networks_.at(deletion.network);
-  if (network.deleting || !network.changing.insert(deletion.id).second) return done(Changing((*found)->name()));
+  if (network.deleting || !network.changing.insert(deletion.id).second) return done(ConcurrentChange((*found)->name()));
   JournalEntry entry;
   entry.erase_policy = *found;
   Commit(std::move(entry), !(*found)->configured,

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "router/cid.h"
+#include "server/forward_spec.h"
 #include "server/network.h"
 #include "server/vm.h"
 
@@ -50,7 +51,7 @@ struct CidCursors {
 struct AnsweredRequest {
   std::string id;
   uint64_t hash = 0;  // see RequestTable
-  std::string vm_id;  // whom it was about
+  std::string vm_id;  // whom it was about; of a forward likewise
   std::string uid;
   Cid cid = 0;
   WallTime forget_at;
@@ -65,6 +66,8 @@ struct SavedState {
   std::vector<NetworkDefinitionPtr> networks;
   std::vector<PolicyDefinitionPtr> policies;  // each of one of the networks, or of the default one
   std::vector<AnsweredRequest> requests;      // oldest first
+  std::vector<ForwardDefinitionPtr> forwards;      // in the order of their ids
+  std::vector<AnsweredRequest> forward_requests;  // oldest first
 };
 
 }  // namespace kinsock

@@ -106,7 +106,28 @@ CREATE TABLE reserved_cids (
 CREATE INDEX reserved_cids_by_end ON reserved_cids (reserved_until);
 )sql";
 
-constexpr const char* kMigrations[] = {kVmsAndCids, kRequests, kNetworks};
+// 4: forwards, each of a VM by its id, which may be one of the configuration file. `definition` is a kinsock.v1.Forward
+// (forward_record.h). Requests that were about them are as those of 2.
+constexpr char kForwards[] = R"sql(
+CREATE TABLE forwards (
+  id TEXT NOT NULL PRIMARY KEY,
+  vm TEXT NOT NULL,
+  definition BLOB NOT NULL,
+  checksum INTEGER NOT NULL
+) STRICT;
+CREATE INDEX forwards_by_vm ON forwards (vm);
+CREATE TABLE forward_requests (
+  seq INTEGER NOT NULL PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  hash INTEGER NOT NULL,
+  forward_id TEXT NOT NULL,
+  forward_uid TEXT NOT NULL,
+  forget_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX forward_requests_by_end ON forward_requests (forget_at);
+)sql";
+
+constexpr const char* kMigrations[] = {kVmsAndCids, kRequests, kNetworks, kForwards};
 
 }  // namespace
 

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "server/forward_record.h"
 #include "server/network_record.h"
 #include "server/stable_hash.h"
 #include "server/text.h"
@@ -30,7 +31,8 @@ WallTime FromMilliseconds(int64_t milliseconds) { return WallTime(std::chrono::m
 struct StateTables::Statements {
   std::optional<SqliteStatement> put_vm, erase_vm, put_resting, erase_resting, erase_rested, put_reserved,
       erase_reserved, erase_expired, put_cursor, put_network, erase_network, put_policy, erase_policy, put_request,
-      erase_late, erase_many;
+      erase_late, erase_many, put_forward, erase_forward, erase_forwards_of, put_forward_request,
+      erase_late_forward_requests, erase_many_forward_requests;
   std::vector<SqliteStatement> erase_of_network;
 };
 
@@ -78,6 +80,19 @@ absl::StatusOr<StateTables> StateTables::Prepare(Sqlite& db) {
   KINSOCK_RETURN_IF_ERROR(prepare(sql.erase_late, "DELETE FROM requests WHERE forget_at <= ?1"));
   KINSOCK_RETURN_IF_ERROR(
       prepare(sql.erase_many, "DELETE FROM requests WHERE seq <= (SELECT max(seq) FROM requests) - ?1"));
+  KINSOCK_RETURN_IF_ERROR(prepare(
+      sql.put_forward, "INSERT OR REPLACE INTO forwards (id, vm, definition, checksum) VALUES (?1, ?2, ?3, ?4)"));
+  KINSOCK_RETURN_IF_ERROR(prepare(sql.erase_forward, "DELETE FROM forwards WHERE id = ?1"));
+  KINSOCK_RETURN_IF_ERROR(prepare(sql.erase_forwards_of, "DELETE FROM forwards WHERE vm = ?1"));
+  KINSOCK_RETURN_IF_ERROR(
+      prepare(sql.put_forward_request,
+              "INSERT OR REPLACE INTO forward_requests (id, hash, forward_id, forward_uid, forget_at) "
+              "VALUES (?1, ?2, ?3, ?4, ?5)"));
+  KINSOCK_RETURN_IF_ERROR(
+      prepare(sql.erase_late_forward_requests, "DELETE FROM forward_requests WHERE forget_at <= ?1"));
+  KINSOCK_RETURN_IF_ERROR(
+      prepare(sql.erase_many_forward_requests,
+              "DELETE FROM forward_requests WHERE seq <= (SELECT max(seq) FROM forward_requests) - ?1"));
   return tables;
 }
 
@@ -87,6 +102,7 @@ absl::StatusOr<SavedState> StateTables::Read() {
   KINSOCK_RETURN_IF_ERROR(ReadVms(state));
   KINSOCK_RETURN_IF_ERROR(ReadCids(state));
   KINSOCK_RETURN_IF_ERROR(ReadRequests(state));
+  KINSOCK_RETURN_IF_ERROR(ReadForwards(state));
   return state;
 }
 
@@ -191,6 +207,35 @@ absl::Status StateTables::ReadRequests(SavedState& state) {
   }
 }
 
+absl::Status StateTables::ReadForwards(SavedState& state) {
+  KINSOCK_ASSIGN_OR_RETURN(
+      SqliteStatement rows,
+      SqliteStatement::Prepare(*db_, "SELECT id, vm, definition, checksum FROM forwards ORDER BY id"));
+  while (true) {
+    KINSOCK_ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) break;
+    const std::string id = rows.Bytes(0), record = rows.Bytes(2);
+    const auto damaged = [&](absl::string_view what) {
+      return absl::DataLossError(absl::StrCat("is damaged: the row of forward ", Quoted(id), " ", what));
+    };
+    if (static_cast<int64_t>(StableHash(record)) != rows.Number(3)) return damaged("does not have its checksum");
+    absl::StatusOr<ForwardDefinitionPtr> forward = ForwardFromRecord(record);
+    if (!forward.ok()) return damaged(forward.status().message());
+    if ((*forward)->id != id || (*forward)->spec.vm_id() != rows.Bytes(1)) return damaged("contradicts itself");
+    state.forwards.push_back(*std::move(forward));
+  }
+  KINSOCK_ASSIGN_OR_RETURN(
+      SqliteStatement requests,
+      SqliteStatement::Prepare(
+          *db_, "SELECT id, hash, forward_id, forward_uid, forget_at FROM forward_requests ORDER BY seq"));
+  while (true) {
+    KINSOCK_ASSIGN_OR_RETURN(const bool row, requests.Step());
+    if (!row) return absl::OkStatus();
+    state.forward_requests.push_back({requests.Bytes(0), static_cast<uint64_t>(requests.Number(1)), requests.Bytes(2),
+                                      requests.Bytes(3), 0, FromMilliseconds(requests.Number(4))});
+  }
+}
+
 absl::Status StateTables::Write(const JournalEntry& entry, WallTime now) {
   Statements& sql = *statements_;
   if (!entry.erase_uid.empty()) {
@@ -211,7 +256,35 @@ absl::Status StateTables::Write(const JournalEntry& entry, WallTime now) {
   }
   KINSOCK_RETURN_IF_ERROR(WriteNetworks(entry));
   KINSOCK_RETURN_IF_ERROR(WriteCids(entry, now));
+  KINSOCK_RETURN_IF_ERROR(WriteForwards(entry, now));
   return WriteRequests(entry, now);
+}
+
+absl::Status StateTables::WriteForwards(const JournalEntry& entry, WallTime now) {
+  Statements& sql = *statements_;
+  if (!entry.erase_forwards_of.empty()) {
+    KINSOCK_RETURN_IF_ERROR(sql.erase_forwards_of->Bind(1, entry.erase_forwards_of).Run());
+  }
+  if (!entry.erase_forward.empty()) KINSOCK_RETURN_IF_ERROR(sql.erase_forward->Bind(1, entry.erase_forward).Run());
+  if (entry.put_forward != nullptr) {
+    const std::string record = ToRecord(*entry.put_forward);
+    KINSOCK_RETURN_IF_ERROR(sql.put_forward->Bind(1, entry.put_forward->id)
+                                .Bind(2, entry.put_forward->spec.vm_id())
+                                .BindBlob(3, record)
+                                .Bind(4, static_cast<int64_t>(StableHash(record)))
+                                .Run());
+  }
+  for (const AnsweredRequest& request : entry.forward_requests) {
+    KINSOCK_RETURN_IF_ERROR(sql.put_forward_request->Bind(1, request.id)
+                                .Bind(2, static_cast<int64_t>(request.hash))
+                                .Bind(3, request.vm_id)
+                                .Bind(4, request.uid)
+                                .Bind(5, Milliseconds(request.forget_at))
+                                .Run());
+  }
+  if (entry.forward_requests.empty()) return absl::OkStatus();
+  KINSOCK_RETURN_IF_ERROR(sql.erase_late_forward_requests->Bind(1, Milliseconds(now)).Run());
+  return sql.erase_many_forward_requests->Bind(1, kMaxForwardRequests).Run();
 }
 
 absl::Status StateTables::WriteNetworks(const JournalEntry& entry) {

@@ -21,8 +21,8 @@
 namespace kinsock {
 
 // Lets each request with a request_id through once: its repetition gets the answer of the first, also when that is
-// still under way. Only successes are kept; they are forgotten when the daemon stops, unless somebody writes them down and
-// says them again (Remember()). What a VM's requests have instead is RequestGate.
+// still under way. Only successes are kept; they are forgotten when the daemon stops, unless somebody writes them down
+// and says them again (Remember()). What a VM's requests have instead is RequestGate.
 //
 // Thread: main. It outlives what it lets through.
 template <typename Result>

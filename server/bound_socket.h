@@ -15,9 +15,9 @@ namespace kinsock {
 // Who may connect to a socket: permissions and owners of its file.
 struct SocketPermissions {
   mode_t mode = 0660;
-  bool exact = false;                    // whatever the umask
-  uid_t uid = static_cast<uid_t>(-1);    // -1: the daemon's
-  gid_t gid = static_cast<gid_t>(-1);    // likewise
+  bool exact = false;                  // whatever the umask
+  uid_t uid = static_cast<uid_t>(-1);  // -1: the daemon's
+  gid_t gid = static_cast<gid_t>(-1);  // likewise
 };
 
 // A listening UNIX socket and its file. The file goes with this object, unless by then something else stands at the

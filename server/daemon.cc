@@ -108,13 +108,12 @@ absl::Status Daemon::Start() {
       [this](DeviceId device, const DeviceStatus& status) { manager_->OnDeviceStatus(device, status); });
   VmJournal& journal = store_ != nullptr ? static_cast<VmJournal&>(*store_) : no_journal_;
   networks_ = std::make_unique<NetworkManager>(loop_, Clock::Monotonic(), *pool_, journal);
-  manager_ = std::make_unique<VmManager>(loop_, Clock::Monotonic(), *pool_, *networks_, hub_, sockets_, journal,
-                                         RuntimeDir());
-  forwards_ = std::make_unique<ForwardManager>(
-      loop_, Clock::Monotonic(), *pool_, *manager_, sockets_, journal,
-      [this](ForwardManager::Change change, const ForwardDefinition& forward) {
-        events_.Add(ForwardEvent(change, forward));
-      });
+  manager_ =
+      std::make_unique<VmManager>(loop_, Clock::Monotonic(), *pool_, *networks_, hub_, sockets_, journal, RuntimeDir());
+  forwards_ = std::make_unique<ForwardManager>(loop_, Clock::Monotonic(), *pool_, *manager_, sockets_, journal,
+                                               [this](ForwardManager::Change change, const ForwardDefinition& forward) {
+                                                 events_.Add(ForwardEvent(change, forward));
+                                               });
   manager_->LimitVmsTo(config_.quota);
   if (!config_.socket_dirs.empty()) {
     SocketDirs dirs;

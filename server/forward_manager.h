@@ -86,9 +86,9 @@ class ForwardManager {
   struct Entry {
     ForwardId number = 0;  // tells it from another one of its name
     ForwardDefinitionPtr definition;
-    std::optional<ForwardPlace> place;                // none: it is not served
-    std::optional<DeviceId> device;                   // that has it
-    std::shared_ptr<ForwardStats> stats = nullptr;    // null: it was never served
+    std::optional<ForwardPlace> place;                 // none: it is not served
+    std::optional<DeviceId> device;                    // that has it
+    std::shared_ptr<ForwardStats> stats = nullptr;     // null: it was never served
     std::optional<uint32_t> next_port = std::nullopt;  // that it is about to have
     std::string error = "";
     bool changing = true;  // a change is under way
@@ -124,9 +124,9 @@ class ForwardManager {
   SocketDirs socket_dirs_;
   bool closed_ = false;
   ForwardId next_number_ = 1;
-  std::map<std::string, Entry> forwards_;                  // by id
-  std::map<ForwardId, std::string> ids_;                   // number -> id
-  std::map<std::string, std::vector<ForwardId>> of_vms_;   // by the id of the VM
+  std::map<std::string, Entry> forwards_;                 // by id
+  std::map<ForwardId, std::string> ids_;                  // number -> id
+  std::map<std::string, std::vector<ForwardId>> of_vms_;  // by the id of the VM
   // What VMs that go had: reserved until their devices are gone.
   std::map<std::string, std::vector<ForwardPlace>> leaving_;
   Answers<ForwardSnapshot> answers_;

@@ -72,8 +72,7 @@ absl::Status ForwardManager::ServeAgain(Entry& entry, Served served) {
   if (!violations.empty()) return FieldsInvalid("", violations);
   KINSOCK_RETURN_IF_ERROR(busy);
   KINSOCK_RETURN_IF_ERROR(CheckPort(spec, entry.number));
-  KINSOCK_ASSIGN_OR_RETURN(entry.place,
-                           ForwardPlace::Take(spec, entry.definition->name(), sockets_, WithinFor(false)));
+  KINSOCK_ASSIGN_OR_RETURN(entry.place, ForwardPlace::Take(spec, entry.definition->name(), sockets_, WithinFor(false)));
   Serve(entry, device, std::move(served));
   return absl::OkStatus();
 }

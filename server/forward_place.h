@@ -25,8 +25,8 @@ namespace kinsock {
 class ForwardPlace {
  public:
   // Looks whether it can be had; makes nothing. `spec` has no fault. What the file system refuses is added to
-  // `violations`; what somebody else has is returned: SOCKET_PATH_BUSY, TCP_PORT_BUSY. `within`: below which directories
-  // UNIX sockets must lie; null, or without any: anywhere.
+  // `violations`; what somebody else has is returned: SOCKET_PATH_BUSY, TCP_PORT_BUSY. `within`: below which
+  // directories UNIX sockets must lie; null, or without any: anywhere.
   static absl::Status Check(const ForwardSpec& spec, const SocketRegistry& registry, const SocketDirs* within,
                             std::vector<FieldViolation>& violations);
 

@@ -16,9 +16,9 @@ namespace kinsock {
 
 // Whose the file of a socket is. Plain value.
 struct SocketAccess {
-  std::string owner;  // a name or a number; empty: the daemon's user
-  std::string group;  // likewise
-  uint32_t mode = 0;  // 0: 0660
+  std::string owner;         // a name or a number; empty: the daemon's user
+  std::string group;         // likewise
+  uint32_t mode = 0;         // 0: 0660
   std::optional<uid_t> uid;  // that `owner` is; none: nobody is called so
   std::optional<gid_t> gid;  // likewise
   friend bool operator==(const SocketAccess&, const SocketAccess&) = default;

@@ -55,8 +55,7 @@ std::vector<FieldViolation> CheckForward(const ForwardSpec& spec) {
   constexpr std::string_view kVms = "vms/";
   const std::string_view vm = spec.vm;
   if (!absl::StartsWith(AbslView(vm), AbslView(kVms)) || !IsVmId(vm.substr(kVms.size()))) {
-    violations.push_back(
-        {"forward.vm", absl::StrCat(Quoted(vm), " is not the name of a VM; give \"vms/{vm_id}\"")});
+    violations.push_back({"forward.vm", absl::StrCat(Quoted(vm), " is not the name of a VM; give \"vms/{vm_id}\"")});
   }
   // Port 0 can be listened on, in a guest as on the host; it is never meant.
   if (spec.guest_port == 0 || spec.guest_port == kAnyPort) {

@@ -200,7 +200,8 @@ void NetworkManager::Update(NetworkUpdate update, NetworkDone done) {
     would_be.definition = std::move(next);
     return done(std::move(would_be));
   }
-  if (network.deleting || !network.changing.insert("").second) return done(ConcurrentChange(network.definition->name()));
+  if (network.deleting || !network.changing.insert("").second)
+    return done(ConcurrentChange(network.definition->name()));
   JournalEntry entry;
   entry.put_network = next;
   Commit(std::move(entry), !next->configured, [this, next, done = std::move(done)](absl::Status written) mutable {

@@ -54,21 +54,24 @@ grpc::ServerUnaryReactor* NetworkService::CreateNetwork(grpc::CallbackServerCont
                                                         const v1::CreateNetworkRequest* request,
                                                         v1::Network* response) {
   void (NetworkManager::*create)(NetworkCreation, NetworkManager::NetworkDone) = &NetworkManager::Create;
-  return calls_.Decide("NetworkService.CreateNetwork", context, *request, ObjectOf(*request), ToNetworkCreation, networks_, create, response, kFill);
+  return calls_.Decide("NetworkService.CreateNetwork", context, *request, ObjectOf(*request), ToNetworkCreation,
+                       networks_, create, response, kFill);
 }
 
 grpc::ServerUnaryReactor* NetworkService::UpdateNetwork(grpc::CallbackServerContext* context,
                                                         const v1::UpdateNetworkRequest* request,
                                                         v1::Network* response) {
   void (NetworkManager::*update)(NetworkUpdate, NetworkManager::NetworkDone) = &NetworkManager::Update;
-  return calls_.Decide("NetworkService.UpdateNetwork", context, *request, ObjectOf(*request), ToNetworkUpdate, networks_, update, response, kFill);
+  return calls_.Decide("NetworkService.UpdateNetwork", context, *request, ObjectOf(*request), ToNetworkUpdate,
+                       networks_, update, response, kFill);
 }
 
 grpc::ServerUnaryReactor* NetworkService::DeleteNetwork(grpc::CallbackServerContext* context,
                                                         const v1::DeleteNetworkRequest* request,
                                                         v1::Network* response) {
   void (NetworkManager::*remove)(NetworkDeletion, NetworkManager::NetworkDone) = &NetworkManager::Delete;
-  return calls_.Decide("NetworkService.DeleteNetwork", context, *request, ObjectOf(*request), ToNetworkDeletion, networks_, remove, response, kFill);
+  return calls_.Decide("NetworkService.DeleteNetwork", context, *request, ObjectOf(*request), ToNetworkDeletion,
+                       networks_, remove, response, kFill);
 }
 
 grpc::ServerUnaryReactor* NetworkService::GetNetwork(grpc::CallbackServerContext* context,
@@ -104,19 +107,22 @@ grpc::ServerUnaryReactor* NetworkService::ListNetworks(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* NetworkService::CreatePolicy(grpc::CallbackServerContext* context,
                                                        const v1::CreatePolicyRequest* request, v1::Policy* response) {
   void (NetworkManager::*create)(PolicyCreation, NetworkManager::PolicyDone) = &NetworkManager::Create;
-  return calls_.Decide("NetworkService.CreatePolicy", context, *request, ObjectOf(*request), ToPolicyCreation, networks_, create, response, kFill);
+  return calls_.Decide("NetworkService.CreatePolicy", context, *request, ObjectOf(*request), ToPolicyCreation,
+                       networks_, create, response, kFill);
 }
 
 grpc::ServerUnaryReactor* NetworkService::UpdatePolicy(grpc::CallbackServerContext* context,
                                                        const v1::UpdatePolicyRequest* request, v1::Policy* response) {
   void (NetworkManager::*update)(PolicyUpdate, NetworkManager::PolicyDone) = &NetworkManager::Update;
-  return calls_.Decide("NetworkService.UpdatePolicy", context, *request, ObjectOf(*request), ToPolicyUpdate, networks_, update, response, kFill);
+  return calls_.Decide("NetworkService.UpdatePolicy", context, *request, ObjectOf(*request), ToPolicyUpdate, networks_,
+                       update, response, kFill);
 }
 
 grpc::ServerUnaryReactor* NetworkService::DeletePolicy(grpc::CallbackServerContext* context,
                                                        const v1::DeletePolicyRequest* request, v1::Policy* response) {
   void (NetworkManager::*remove)(PolicyDeletion, NetworkManager::PolicyDone) = &NetworkManager::Delete;
-  return calls_.Decide("NetworkService.DeletePolicy", context, *request, ObjectOf(*request), ToPolicyDeletion, networks_, remove, response, kFill);
+  return calls_.Decide("NetworkService.DeletePolicy", context, *request, ObjectOf(*request), ToPolicyDeletion,
+                       networks_, remove, response, kFill);
 }
 
 grpc::ServerUnaryReactor* NetworkService::GetPolicy(grpc::CallbackServerContext* context,
@@ -156,7 +162,8 @@ grpc::ServerUnaryReactor* NetworkService::ListPolicies(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* NetworkService::TestPolicy(grpc::CallbackServerContext* context,
                                                      const v1::TestPolicyRequest* request,
                                                      v1::TestPolicyResponse* response) {
-  return calls_.Answer("NetworkService.TestPolicy", context, [this, request, response] { return Test(*request, *response); });
+  return calls_.Answer("NetworkService.TestPolicy", context,
+                       [this, request, response] { return Test(*request, *response); });
 }
 
 absl::Status NetworkService::Test(const v1::TestPolicyRequest& request, v1::TestPolicyResponse& response) const {
@@ -224,7 +231,8 @@ grpc::ServerUnaryReactor* NetworkService::ListCids(grpc::CallbackServerContext* 
 
 grpc::ServerUnaryReactor* NetworkService::ReserveCid(grpc::CallbackServerContext* context,
                                                      const v1::ReserveCidRequest* request, v1::CidLease* response) {
-  return calls_.Decide("NetworkService.ReserveCid", context, *request, ObjectOf(*request), ToCidReservation, networks_, &NetworkManager::Reserve, response, kFill);
+  return calls_.Decide("NetworkService.ReserveCid", context, *request, ObjectOf(*request), ToCidReservation, networks_,
+                       &NetworkManager::Reserve, response, kFill);
 }
 
 grpc::ServerUnaryReactor* NetworkService::ReleaseCid(grpc::CallbackServerContext* context,

@@ -12,7 +12,8 @@
 
 namespace kinsock {
 
-// The parts of "forwards/{}", "networks/{}", "networks/{}/policies/{}" and "networks/{}/cids/{}"; nothing if `name` is none.
+// The parts of "forwards/{}", "networks/{}", "networks/{}/policies/{}" and "networks/{}/cids/{}"; nothing if `name` is
+// none.
 std::optional<std::string> ParseForwardName(std::string_view name);
 std::optional<std::string> ParseNetworkName(std::string_view name);
 std::optional<std::pair<std::string, std::string>> ParsePolicyName(std::string_view name);

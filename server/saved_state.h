@@ -64,9 +64,9 @@ struct SavedState {
   std::vector<ReservedCid> reserved;
   std::map<std::string, CidCursors> cursors;  // by the id of the network
   std::vector<NetworkDefinitionPtr> networks;
-  std::vector<PolicyDefinitionPtr> policies;  // each of one of the networks, or of the default one
-  std::vector<AnsweredRequest> requests;      // oldest first
-  std::vector<ForwardDefinitionPtr> forwards;      // in the order of their ids
+  std::vector<PolicyDefinitionPtr> policies;      // each of one of the networks, or of the default one
+  std::vector<AnsweredRequest> requests;          // oldest first
+  std::vector<ForwardDefinitionPtr> forwards;     // in the order of their ids
   std::vector<AnsweredRequest> forward_requests;  // oldest first
 };
 

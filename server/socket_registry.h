@@ -27,8 +27,8 @@ namespace kinsock {
 // (TcpEndpoint::place()). Thread: main.
 class SocketRegistry {
  public:
-  // ALREADY_EXISTS SOCKET_PATH_BUSY {path, holder}, or TCP_PORT_BUSY {address, holder}. `hybrid`: the path is a VM's uds
-  // path.
+  // ALREADY_EXISTS SOCKET_PATH_BUSY {path, holder}, or TCP_PORT_BUSY {address, holder}. `hybrid`: the path is a VM's
+  // uds path.
   absl::Status CheckFree(const std::string& path, bool hybrid) const;
 
   // Precondition: CheckFree(). `holder` is what to call its owner: "vms/a", "the API".
@@ -57,7 +57,7 @@ class SocketRegistry {
 
   std::map<std::string, Entry> taken_;
   std::multimap<std::string, std::string> targets_;  // -> holder
-  std::map<uint32_t, std::string> taken_ports_;  // -> holder
+  std::map<uint32_t, std::string> taken_ports_;      // -> holder
   const std::shared_ptr<ForwardPorts> shared_ports_ = std::make_shared<ForwardPorts>();
 };
 

@@ -55,9 +55,10 @@ absl::StatusOr<StateTables> StateTables::Prepare(Sqlite& db) {
               "INSERT OR REPLACE INTO resting_cids (network, cid, holder, rests_until) VALUES (?1, ?2, ?3, ?4)"));
   KINSOCK_RETURN_IF_ERROR(prepare(sql.erase_resting, "DELETE FROM resting_cids WHERE network = ?1 AND cid = ?2"));
   KINSOCK_RETURN_IF_ERROR(prepare(sql.erase_rested, "DELETE FROM resting_cids WHERE rests_until <= ?1"));
-  KINSOCK_RETURN_IF_ERROR(prepare(sql.put_reserved,
-                                  "INSERT OR REPLACE INTO reserved_cids (network, cid, holder, reserved_until, was_used) "
-                                  "VALUES (?1, ?2, ?3, ?4, ?5)"));
+  KINSOCK_RETURN_IF_ERROR(
+      prepare(sql.put_reserved,
+              "INSERT OR REPLACE INTO reserved_cids (network, cid, holder, reserved_until, was_used) "
+              "VALUES (?1, ?2, ?3, ?4, ?5)"));
   KINSOCK_RETURN_IF_ERROR(prepare(sql.erase_reserved, "DELETE FROM reserved_cids WHERE network = ?1 AND cid = ?2"));
   KINSOCK_RETURN_IF_ERROR(prepare(sql.erase_expired, "DELETE FROM reserved_cids WHERE reserved_until <= ?1"));
   KINSOCK_RETURN_IF_ERROR(
@@ -65,13 +66,12 @@ absl::StatusOr<StateTables> StateTables::Prepare(Sqlite& db) {
   KINSOCK_RETURN_IF_ERROR(
       prepare(sql.put_network, "INSERT OR REPLACE INTO networks (id, definition, checksum) VALUES (?1, ?2, ?3)"));
   KINSOCK_RETURN_IF_ERROR(prepare(sql.erase_network, "DELETE FROM networks WHERE id = ?1"));
-  KINSOCK_RETURN_IF_ERROR(
-      prepare(sql.put_policy,
-              "INSERT OR REPLACE INTO policies (network, id, definition, checksum) VALUES (?1, ?2, ?3, ?4)"));
+  KINSOCK_RETURN_IF_ERROR(prepare(
+      sql.put_policy, "INSERT OR REPLACE INTO policies (network, id, definition, checksum) VALUES (?1, ?2, ?3, ?4)"));
   KINSOCK_RETURN_IF_ERROR(prepare(sql.erase_policy, "DELETE FROM policies WHERE network = ?1 AND id = ?2"));
   for (const char* table : {"policies", "resting_cids", "reserved_cids", "cid_cursors"}) {
-    KINSOCK_ASSIGN_OR_RETURN(SqliteStatement erase, SqliteStatement::Prepare(
-                                                        db, absl::StrCat("DELETE FROM ", table, " WHERE network = ?1")));
+    KINSOCK_ASSIGN_OR_RETURN(SqliteStatement erase,
+                             SqliteStatement::Prepare(db, absl::StrCat("DELETE FROM ", table, " WHERE network = ?1")));
     sql.erase_of_network.push_back(std::move(erase));
   }
   KINSOCK_RETURN_IF_ERROR(prepare(sql.put_request,
@@ -132,9 +132,8 @@ absl::Status StateTables::ReadNetworks(SavedState& state) {
   const auto damaged = [](absl::string_view what, const std::string& id, absl::string_view how) {
     return absl::DataLossError(absl::StrCat("is damaged: the row of ", what, " ", Quoted(id), " ", how));
   };
-  KINSOCK_ASSIGN_OR_RETURN(
-      SqliteStatement networks,
-      SqliteStatement::Prepare(*db_, "SELECT id, definition, checksum FROM networks ORDER BY id"));
+  KINSOCK_ASSIGN_OR_RETURN(SqliteStatement networks,
+                           SqliteStatement::Prepare(*db_, "SELECT id, definition, checksum FROM networks ORDER BY id"));
   while (true) {
     KINSOCK_ASSIGN_OR_RETURN(const bool row, networks.Step());
     if (!row) break;
@@ -171,8 +170,8 @@ absl::Status StateTables::ReadCids(SavedState& state) {
   while (true) {
     KINSOCK_ASSIGN_OR_RETURN(const bool row, resting.Step());
     if (!row) break;
-    state.resting.push_back({resting.Bytes(0), static_cast<Cid>(resting.Number(1)), resting.Bytes(2),
-                             FromMilliseconds(resting.Number(3))});
+    state.resting.push_back(
+        {resting.Bytes(0), static_cast<Cid>(resting.Number(1)), resting.Bytes(2), FromMilliseconds(resting.Number(3))});
   }
   KINSOCK_ASSIGN_OR_RETURN(
       SqliteStatement reserved,

@@ -122,8 +122,8 @@ class VmManager {
   // CONCURRENT_CHANGE while the VM is being made.
   absl::StatusOr<DeviceId> ServedDevice(const std::string& id) const;
 
-  // For who adds to VMs. `begins`: a VM goes, which the journal knows, and with it what erase_forwards_of names; `ends`:
-  // nothing of its device is left. Null: nobody.
+  // For who adds to VMs. `begins`: a VM goes, which the journal knows, and with it what erase_forwards_of names;
+  // `ends`: nothing of its device is left. Null: nobody.
   struct Departure {
     std::function<void(const std::string& id)> begins;
     std::function<void(const std::string& id)> ends;

@@ -129,8 +129,9 @@ void ForwardManager::Commit(JournalEntry entry, bool saved, VmJournal::Done done
 void ForwardManager::NoteRequest(const MutationRequest& request, const ForwardDefinition& definition,
                                  JournalEntry& entry) {
   if (request.request_id.empty()) return;
-  entry.forward_requests.push_back({request.request_id, request.request_hash, definition.id, definition.uid, 0,
-                                    std::chrono::system_clock::now() + Answers<ForwardSnapshot>::kKeep});
+  entry.object_requests.push_back({AnsweredObjectRequest::Kind::kForward, request.request_id, request.request_hash, "",
+                                   definition.id, definition.uid,
+                                   std::chrono::system_clock::now() + Answers<ForwardSnapshot>::kKeep});
 }
 
 // --- Creation ---

@@ -130,7 +130,7 @@ class ForwardManager {
   // What VMs that go had: reserved until their devices are gone.
   std::map<std::string, std::vector<ForwardPlace>> leaving_;
   Answers<ForwardSnapshot> answers_;
-  std::vector<AnsweredRequest> restored_requests_;
+  std::vector<AnsweredObjectRequest> restored_requests_;
   size_t restoring_ = 0;
   EventLoop::Task when_restored_;
 };

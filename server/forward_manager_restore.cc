@@ -15,7 +15,9 @@ namespace kinsock {
 void ForwardManager::Restore(SavedState& saved) {
   loop_.thread().AssertHeld();
   for (ForwardDefinitionPtr& definition : saved.forwards) Add(std::move(definition));
-  restored_requests_ = std::move(saved.forward_requests);
+  for (const AnsweredObjectRequest& request : saved.object_requests) {
+    if (request.kind == AnsweredObjectRequest::Kind::kForward) restored_requests_.push_back(request);
+  }
 }
 
 void ForwardManager::ServeRestored(EventLoop::Task done) {
@@ -81,15 +83,15 @@ absl::Status ForwardManager::ServeAgain(Entry& entry, Served served) {
 void ForwardManager::EndOneRestoration() {
   if (--restoring_ > 0) return;
   const auto now = std::chrono::system_clock::now();
-  for (const AnsweredRequest& request : std::exchange(restored_requests_, {})) {
+  for (const AnsweredObjectRequest& request : std::exchange(restored_requests_, {})) {
     if (request.forget_at <= now) continue;
-    const auto found = forwards_.find(request.vm_id);
+    const auto found = forwards_.find(request.object);
     ForwardSnapshot result;
     if (found != forwards_.end() && found->second.definition->uid == request.uid) {
       result = Look(found->second);
     } else {
       auto gone = std::make_shared<ForwardDefinition>();
-      gone->id = request.vm_id;
+      gone->id = request.object;
       gone->uid = request.uid;
       result.definition = std::move(gone);
     }

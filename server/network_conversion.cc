@@ -313,4 +313,18 @@ absl::StatusOr<CidReservation> ToCidReservation(const v1::ReserveCidRequest& req
   return reservation;
 }
 
+absl::StatusOr<CidRelease> ToCidRelease(const v1::ReleaseCidRequest& request) {
+  std::vector<FieldViolation> violations;
+  const auto name = ParseCidName(request.name());
+  if (!name.has_value()) return NotAName("name", request.name(), "networks/{network_id}/cids/{cid}");
+  CheckRequestId(request.request_id(), violations);
+  if (!violations.empty()) return FieldsInvalid("", violations);
+  return CidRelease{.network = name->first,
+                    .cid = name->second,
+                    .force = request.force(),
+                    .request_id = request.request_id(),
+                    .request_hash = RequestHash(request),
+                    .validate_only = request.validate_only()};
+}
+
 }  // namespace kinsock

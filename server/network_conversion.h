@@ -34,6 +34,7 @@ absl::StatusOr<PolicyCreation> ToPolicyCreation(const v1::CreatePolicyRequest& r
 absl::StatusOr<PolicyUpdate> ToPolicyUpdate(const v1::UpdatePolicyRequest& request);
 absl::StatusOr<PolicyDeletion> ToPolicyDeletion(const v1::DeletePolicyRequest& request);
 absl::StatusOr<CidReservation> ToCidReservation(const v1::ReserveCidRequest& request);
+absl::StatusOr<CidRelease> ToCidRelease(const v1::ReleaseCidRequest& request);
 
 }  // namespace kinsock
 

@@ -48,7 +48,8 @@ NetworkManager::NetworkManager(EventLoop& loop, const Clock& clock, ReactorPool&
       journal_(journal),
       network_answers_(clock),
       policy_answers_(clock),
-      cid_answers_(clock) {
+      cid_answers_(clock),
+      release_answers_(clock) {
   auto definition = Define<NetworkDefinition>({.id = kDefaultNetworkId});
   Add(std::move(definition));
 }
@@ -99,6 +100,7 @@ void NetworkManager::Restore(const SavedState& saved, const std::set<std::pair<s
       CidsOf(cid.network).Restore(cid.cid, cid.holder, cid.until - now, cid.was_used);
     }
   }
+  RememberAnswers(saved);
 }
 
 // What comes from the configuration file is there as long as the file says so.
@@ -163,6 +165,7 @@ void NetworkManager::Create(NetworkCreation creation, NetworkDone done) {
   // Its place is taken at once, and nobody sees it or is let into it before it is written.
   JournalEntry entry;
   entry.put_network = definition;
+  NoteRequest(Kind::kNetwork, creation, definition->uid, entry);
   Commit(std::move(entry), !creation.configured,
          [this, id = definition->id, done = std::move(done)](absl::Status written) mutable {
            Network& made = networks_.at(id);
@@ -204,6 +207,7 @@ void NetworkManager::Update(NetworkUpdate update, NetworkDone done) {
     return done(ConcurrentChange(network.definition->name()));
   JournalEntry entry;
   entry.put_network = next;
+  NoteRequest(Kind::kNetwork, update, next->uid, entry);
   Commit(std::move(entry), !next->configured, [this, next, done = std::move(done)](absl::Status written) mutable {
     Network& changed = networks_.at(next->id);
     changed.changing.erase("");
@@ -248,6 +252,7 @@ void NetworkManager::Delete(NetworkDeletion deletion, NetworkDone done) {
   network.deleting = true;
   JournalEntry entry;
   entry.erase_network = deletion.id;
+  NoteRequest(Kind::kNetwork, deletion, network.definition->uid, entry);
   Commit(std::move(entry), !network.definition->configured,
          [this, id = deletion.id, done = std::move(done)](absl::Status written) mutable {
            Network& gone = networks_.at(id);
@@ -303,6 +308,7 @@ void NetworkManager::Create(PolicyCreation creation, PolicyDone done) {
   ++policies_;
   JournalEntry entry;
   entry.put_policy = definition;
+  NoteRequest(Kind::kPolicy, creation, definition->uid, entry);
   Commit(std::move(entry), !creation.configured,
          [this, definition, done = std::move(done)](absl::Status written) mutable {
            Network& in = networks_.at(definition->network);
@@ -340,6 +346,7 @@ void NetworkManager::Update(PolicyUpdate update, PolicyDone done) {
   if (network.deleting || !network.changing.insert(update.id).second) return done(ConcurrentChange(current.name()));
   JournalEntry entry;
   entry.put_policy = next;
+  NoteRequest(Kind::kPolicy, update, next->uid, entry);
   Commit(std::move(entry), !next->configured, [this, next, done = std::move(done)](absl::Status written) mutable {
     Network& in = networks_.at(next->network);
     in.changing.erase(next->id);
@@ -364,6 +371,7 @@ void NetworkManager::Delete(PolicyDeletion deletion, PolicyDone done) {
   if (network.deleting || !network.changing.insert(deletion.id).second) return done(ConcurrentChange((*found)->name()));
   JournalEntry entry;
   entry.erase_policy = *found;
+  NoteRequest(Kind::kPolicy, deletion, (*found)->uid, entry);
   Commit(std::move(entry), !(*found)->configured,
          [this, last = *found, done = std::move(done)](absl::Status written) mutable {
            Network& in = networks_.at(last->network);
@@ -468,6 +476,12 @@ void NetworkManager::Reserve(CidReservation reservation, CidDone done) {
   entry.reserve = ReservedCid{reservation.network, *cid, reservation.holder,
                               std::chrono::system_clock::now() + reservation.time, cids.WouldRest(*cid)};
   entry.cursors = {reservation.network, cids.cursors()};
+  NoteRequest(Kind::kCid,
+              {.id = absl::StrCat(*cid),
+               .network = reservation.network,
+               .request_id = reservation.request_id,
+               .request_hash = reservation.request_hash},
+              reservation.holder, entry);
   Commit(std::move(entry), true, [this, reserved, done = std::move(done)](absl::Status written) mutable {
     if (written.ok()) return done(std::move(reserved));
     if (Exists(reserved.network)) CidsOf(reserved.network).ReleaseLease(reserved.lease.cid, false);
@@ -475,24 +489,37 @@ void NetworkManager::Reserve(CidReservation reservation, CidDone done) {
   });
 }
 
-void NetworkManager::Release(const std::string& network, Cid cid, bool force,
-                             absl::AnyInvocable<void(absl::Status)> done) {
+void NetworkManager::Release(CidRelease release, CidDone done) {
   loop_.thread().AssertHeld();
   if (closed_) return done(ShuttingDown());
-  if (absl::Status fault = CheckUsable(network); !fault.ok()) return done(std::move(fault));
-  CidAllocator& cids = CidsOf(network);
-  if (absl::Status fault = cids.CheckRelease(cid, force); !fault.ok()) return done(std::move(fault));
-  JournalEntry entry;
-  entry.release = {network, cid};
-  if (cids.WouldRest(cid) && !force) {
-    const std::vector<CidAllocator::Lease> now = cids.List(cid - 1, 1);
-    entry.rest = RestingCid{network, cid, now.front().holder, std::chrono::system_clock::now() + cids.rest()};
+  if (!release.validate_only) {
+    done = release_answers_.Enter(release.request_id, release.request_hash, std::move(done));
   }
-  Commit(std::move(entry), true, [this, network, cid, force, done = std::move(done)](absl::Status written) mutable {
-    // A VM may have taken it meanwhile: then it is the VM's.
-    if (written.ok() && Exists(network)) CidsOf(network).ReleaseLease(cid, force);
-    done(std::move(written));
-  });
+  if (!done) return;
+  if (absl::Status fault = CheckUsable(release.network); !fault.ok()) return done(std::move(fault));
+  CidAllocator& cids = CidsOf(release.network);
+  if (absl::Status fault = cids.CheckRelease(release.cid, release.force); !fault.ok()) return done(std::move(fault));
+  const CidLease last{release.network, cids.List(release.cid - 1, 1).front()};
+  if (release.validate_only) return done(last);
+  JournalEntry entry;
+  entry.release = {release.network, release.cid};
+  if (cids.WouldRest(release.cid) && !release.force) {
+    entry.rest =
+        RestingCid{release.network, release.cid, last.lease.holder, std::chrono::system_clock::now() + cids.rest()};
+  }
+  NoteRequest(Kind::kRelease,
+              {.id = absl::StrCat(release.cid),
+               .network = release.network,
+               .request_id = release.request_id,
+               .request_hash = release.request_hash},
+              last.lease.holder, entry);
+  Commit(std::move(entry), true,
+         [this, last, force = release.force, done = std::move(done)](absl::Status written) mutable {
+           if (!written.ok()) return done(std::move(written));
+           // A VM may have taken it meanwhile: then it is the VM's.
+           if (Exists(last.network)) CidsOf(last.network).ReleaseLease(last.lease.cid, force);
+           done(std::move(last));
+         });
 }
 
 absl::StatusOr<std::vector<CidLease>> NetworkManager::ListCids(const std::string& network, Cid after, size_t max) {

@@ -236,23 +236,10 @@ grpc::ServerUnaryReactor* NetworkService::ReserveCid(grpc::CallbackServerContext
 }
 
 grpc::ServerUnaryReactor* NetworkService::ReleaseCid(grpc::CallbackServerContext* context,
-                                                     const v1::ReleaseCidRequest* request, google::protobuf::Empty*) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (access_.Refuses(*context, "NetworkService.ReleaseCid", reactor)) return reactor;
-  const auto name = ParseCidName(request->name());
-  const auto finish = [this, context, reactor, request](const absl::Status& status) {
-    audit_.Mutation(*context, "NetworkService.ReleaseCid", request->name(), status);
-    reactor->Finish(ToGrpcStatus(status));
-  };
-  if (!name.has_value()) {
-    finish(NotAName("name", request->name(), "networks/{network_id}/cids/{cid}"));
-    return reactor;
-  }
-  main_.Post([this, context, reactor, name = *name, force = request->force(), finish] {
-    if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
-    networks_.Release(name.first, name.second, force, finish);
-  });
-  return reactor;
+                                                     const v1::ReleaseCidRequest* request,
+                                                     google::protobuf::Empty* response) {
+  return calls_.Decide("NetworkService.ReleaseCid", context, *request, ObjectOf(*request), ToCidRelease, networks_,
+                       &NetworkManager::Release, response, [](const CidLease&, google::protobuf::Empty&) {});
 }
 
 }  // namespace kinsock

@@ -51,9 +51,21 @@ struct CidCursors {
 struct AnsweredRequest {
   std::string id;
   uint64_t hash = 0;  // see RequestTable
-  std::string vm_id;  // whom it was about; of a forward likewise
+  std::string vm_id;  // whom it was about
   std::string uid;
   Cid cid = 0;
+  WallTime forget_at;
+};
+
+// The same of something else than a VM. Each kind has request ids of its own.
+struct AnsweredObjectRequest {
+  enum class Kind : uint8_t { kNetwork = 1, kPolicy = 2, kCid = 3, kRelease = 4, kForward = 5 };  // as they are in the file
+  Kind kind = Kind::kNetwork;
+  std::string id;
+  uint64_t hash = 0;
+  std::string network;  // of a policy or a CID: where it is
+  std::string object;   // what it was about: the id, of a CID its number
+  std::string uid;      // of a CID who held it
   WallTime forget_at;
 };
 
@@ -67,7 +79,7 @@ struct SavedState {
   std::vector<PolicyDefinitionPtr> policies;      // each of one of the networks, or of the default one
   std::vector<AnsweredRequest> requests;          // oldest first
   std::vector<ForwardDefinitionPtr> forwards;     // in the order of their ids
-  std::vector<AnsweredRequest> forward_requests;  // oldest first
+  std::vector<AnsweredObjectRequest> object_requests;  // oldest first
 };
 
 }  // namespace kinsock

@@ -31,8 +31,8 @@ WallTime FromMilliseconds(int64_t milliseconds) { return WallTime(std::chrono::m
 struct StateTables::Statements {
   std::optional<SqliteStatement> put_vm, erase_vm, put_resting, erase_resting, erase_rested, put_reserved,
       erase_reserved, erase_expired, put_cursor, put_network, erase_network, put_policy, erase_policy, put_request,
-      erase_late, erase_many, put_forward, erase_forward, erase_forwards_of, put_forward_request,
-      erase_late_forward_requests, erase_many_forward_requests;
+      erase_late, erase_many, put_forward, erase_forward, erase_forwards_of, put_object_request,
+      erase_late_object_requests, erase_many_object_requests;
   std::vector<SqliteStatement> erase_of_network;
 };
 
@@ -85,14 +85,13 @@ absl::StatusOr<StateTables> StateTables::Prepare(Sqlite& db) {
   KINSOCK_RETURN_IF_ERROR(prepare(sql.erase_forward, "DELETE FROM forwards WHERE id = ?1"));
   KINSOCK_RETURN_IF_ERROR(prepare(sql.erase_forwards_of, "DELETE FROM forwards WHERE vm = ?1"));
   KINSOCK_RETURN_IF_ERROR(
-      prepare(sql.put_forward_request,
-              "INSERT OR REPLACE INTO forward_requests (id, hash, forward_id, forward_uid, forget_at) "
-              "VALUES (?1, ?2, ?3, ?4, ?5)"));
+      prepare(sql.put_object_request,
+              "INSERT OR REPLACE INTO object_requests (kind, id, hash, network, object, uid, forget_at) "
+              "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"));
+  KINSOCK_RETURN_IF_ERROR(prepare(sql.erase_late_object_requests, "DELETE FROM object_requests WHERE forget_at <= ?1"));
   KINSOCK_RETURN_IF_ERROR(
-      prepare(sql.erase_late_forward_requests, "DELETE FROM forward_requests WHERE forget_at <= ?1"));
-  KINSOCK_RETURN_IF_ERROR(
-      prepare(sql.erase_many_forward_requests,
-              "DELETE FROM forward_requests WHERE seq <= (SELECT max(seq) FROM forward_requests) - ?1"));
+      prepare(sql.erase_many_object_requests,
+              "DELETE FROM object_requests WHERE seq <= (SELECT max(seq) FROM object_requests) - ?1"));
   return tables;
 }
 
@@ -103,6 +102,7 @@ absl::StatusOr<SavedState> StateTables::Read() {
   KINSOCK_RETURN_IF_ERROR(ReadCids(state));
   KINSOCK_RETURN_IF_ERROR(ReadRequests(state));
   KINSOCK_RETURN_IF_ERROR(ReadForwards(state));
+  KINSOCK_RETURN_IF_ERROR(ReadObjectRequests(state));
   return state;
 }
 
@@ -223,15 +223,20 @@ absl::Status StateTables::ReadForwards(SavedState& state) {
     if ((*forward)->id != id || (*forward)->spec.vm_id() != rows.Bytes(1)) return damaged("contradicts itself");
     state.forwards.push_back(*std::move(forward));
   }
+  return absl::OkStatus();
+}
+
+absl::Status StateTables::ReadObjectRequests(SavedState& state) {
   KINSOCK_ASSIGN_OR_RETURN(
       SqliteStatement requests,
       SqliteStatement::Prepare(
-          *db_, "SELECT id, hash, forward_id, forward_uid, forget_at FROM forward_requests ORDER BY seq"));
+          *db_, "SELECT kind, id, hash, network, object, uid, forget_at FROM object_requests ORDER BY seq"));
   while (true) {
     KINSOCK_ASSIGN_OR_RETURN(const bool row, requests.Step());
     if (!row) return absl::OkStatus();
-    state.forward_requests.push_back({requests.Bytes(0), static_cast<uint64_t>(requests.Number(1)), requests.Bytes(2),
-                                      requests.Bytes(3), 0, FromMilliseconds(requests.Number(4))});
+    state.object_requests.push_back({static_cast<AnsweredObjectRequest::Kind>(requests.Number(0)), requests.Bytes(1),
+                                     static_cast<uint64_t>(requests.Number(2)), requests.Bytes(3), requests.Bytes(4),
+                                     requests.Bytes(5), FromMilliseconds(requests.Number(6))});
   }
 }
 
@@ -255,11 +260,12 @@ absl::Status StateTables::Write(const JournalEntry& entry, WallTime now) {
   }
   KINSOCK_RETURN_IF_ERROR(WriteNetworks(entry));
   KINSOCK_RETURN_IF_ERROR(WriteCids(entry, now));
-  KINSOCK_RETURN_IF_ERROR(WriteForwards(entry, now));
+  KINSOCK_RETURN_IF_ERROR(WriteForwards(entry));
+  KINSOCK_RETURN_IF_ERROR(WriteObjectRequests(entry, now));
   return WriteRequests(entry, now);
 }
 
-absl::Status StateTables::WriteForwards(const JournalEntry& entry, WallTime now) {
+absl::Status StateTables::WriteForwards(const JournalEntry& entry) {
   Statements& sql = *statements_;
   if (!entry.erase_forwards_of.empty()) {
     KINSOCK_RETURN_IF_ERROR(sql.erase_forwards_of->Bind(1, entry.erase_forwards_of).Run());
@@ -273,17 +279,24 @@ absl::Status StateTables::WriteForwards(const JournalEntry& entry, WallTime now)
                                 .Bind(4, static_cast<int64_t>(StableHash(record)))
                                 .Run());
   }
-  for (const AnsweredRequest& request : entry.forward_requests) {
-    KINSOCK_RETURN_IF_ERROR(sql.put_forward_request->Bind(1, request.id)
-                                .Bind(2, static_cast<int64_t>(request.hash))
-                                .Bind(3, request.vm_id)
-                                .Bind(4, request.uid)
-                                .Bind(5, Milliseconds(request.forget_at))
+  return absl::OkStatus();
+}
+
+absl::Status StateTables::WriteObjectRequests(const JournalEntry& entry, WallTime now) {
+  Statements& sql = *statements_;
+  for (const AnsweredObjectRequest& request : entry.object_requests) {
+    KINSOCK_RETURN_IF_ERROR(sql.put_object_request->Bind(1, static_cast<int64_t>(request.kind))
+                                .Bind(2, request.id)
+                                .Bind(3, static_cast<int64_t>(request.hash))
+                                .Bind(4, request.network)
+                                .Bind(5, request.object)
+                                .Bind(6, request.uid)
+                                .Bind(7, Milliseconds(request.forget_at))
                                 .Run());
   }
-  if (entry.forward_requests.empty()) return absl::OkStatus();
-  KINSOCK_RETURN_IF_ERROR(sql.erase_late_forward_requests->Bind(1, Milliseconds(now)).Run());
-  return sql.erase_many_forward_requests->Bind(1, kMaxForwardRequests).Run();
+  if (entry.object_requests.empty()) return absl::OkStatus();
+  KINSOCK_RETURN_IF_ERROR(sql.erase_late_object_requests->Bind(1, Milliseconds(now)).Run());
+  return sql.erase_many_object_requests->Bind(1, kMaxObjectRequests).Run();
 }
 
 absl::Status StateTables::WriteNetworks(const JournalEntry& entry) {

@@ -49,8 +49,11 @@ class UnaryCalls {
                                             response, fill](absl::StatusOr<Result> result) {
         if (result.ok()) fill(*result, *response);
         if (!request.validate_only()) {
-          const bool named = result.ok() && !response->name().empty();
-          audit_.Mutation(*context, method, named ? response->name() : object, result.status());
+          std::string about = object;
+          if constexpr (requires { response->name(); }) {
+            if (result.ok() && !response->name().empty()) about = response->name();
+          }
+          audit_.Mutation(*context, method, about, result.status());
         }
         reactor->Finish(ToGrpcStatus(result.status()));
       });

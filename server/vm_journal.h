@@ -29,13 +29,13 @@ struct JournalEntry {
   std::string erase_forward;              // id
   std::string erase_forwards_of;          // id of the VM that takes its forwards with it
   std::vector<AnsweredRequest> requests;  // that asked for it
-  std::vector<AnsweredRequest> forward_requests;
+  std::vector<AnsweredObjectRequest> object_requests;
 
   bool empty() const {
     return !put.has_value() && erase_uid.empty() && !rest.has_value() && !cursors.has_value() && !reserve.has_value() &&
            !release.has_value() && put_network == nullptr && erase_network.empty() && put_policy == nullptr &&
            erase_policy == nullptr && put_forward == nullptr && erase_forward.empty() && erase_forwards_of.empty() &&
-           requests.empty() && forward_requests.empty();
+           requests.empty() && object_requests.empty();
   }
 };
 

@@ -31,7 +31,7 @@ using ::testing::Pair;
 // What a file of this release becomes one of schema 3 with.
 constexpr char kBackToSchema3[] = R"sql(
 DROP TABLE forwards;
-DROP TABLE forward_requests;
+DROP TABLE object_requests;
 PRAGMA user_version=3;
 )sql";
 
@@ -232,7 +232,7 @@ TEST_F(StateFileTest, AFileOfSchema3KeepsAllAndGetsForwards) {
   EXPECT_EQ(saved.networks.size(), 1u);
   EXPECT_EQ(saved.requests.size(), 1u);
   EXPECT_THAT(saved.forwards, IsEmpty());
-  EXPECT_THAT(saved.forward_requests, IsEmpty());
+  EXPECT_THAT(saved.object_requests, IsEmpty());
   ASSERT_TRUE(Commit(MakingForward("ssh", "vm-101")).ok());
   ASSERT_TRUE(Open().ok());
   saved = store_->TakeSaved();
@@ -246,7 +246,8 @@ TEST_F(StateFileTest, AForwardIsKeptAsItIs) {
   const ForwardDefinitionPtr made = entry.put_forward;
   const WallTime later =
       std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now()) + std::chrono::hours(1);
-  entry.forward_requests.push_back({"r", 0xfedcba9876543210, "ssh", made->uid, 0, later});
+  entry.object_requests.push_back(
+      {AnsweredObjectRequest::Kind::kForward, "r", 0xfedcba9876543210, "", "ssh", made->uid, later});
   ASSERT_TRUE(Commit(std::move(entry)).ok());
   ASSERT_TRUE(Commit(MakingForward("other", "db")).ok());
   ASSERT_TRUE(Open().ok());
@@ -255,10 +256,10 @@ TEST_F(StateFileTest, AForwardIsKeptAsItIs) {
   EXPECT_EQ(saved.forwards[1]->spec, made->spec);
   EXPECT_EQ(saved.forwards[1]->uid, made->uid);
   EXPECT_EQ(saved.forwards[1]->create_time, made->create_time);
-  ASSERT_EQ(saved.forward_requests.size(), 1u);
-  EXPECT_EQ(saved.forward_requests[0].hash, 0xfedcba9876543210);
-  EXPECT_EQ(saved.forward_requests[0].uid, made->uid);
-  EXPECT_EQ(saved.forward_requests[0].forget_at, later);
+  ASSERT_EQ(saved.object_requests.size(), 1u);
+  EXPECT_EQ(saved.object_requests[0].hash, 0xfedcba9876543210);
+  EXPECT_EQ(saved.object_requests[0].uid, made->uid);
+  EXPECT_EQ(saved.object_requests[0].forget_at, later);
 
   // With the VM, in one entry.
   JournalEntry gone;

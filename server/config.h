@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "server/forward_spec.h"
 #include "server/log.h"
 #include "server/network.h"
 #include "server/quota.h"
@@ -23,7 +24,7 @@ struct ConfiguredVm {
   std::string origin;  // where it says so, for messages: "kinsock.yaml:3:5", "--vm 2"
 };
 
-// A network, or a policy, that a file asks for.
+// A network, a policy, or a forward that a file asks for.
 struct ConfiguredNetwork {
   NetworkCreation creation;
   std::string origin;
@@ -32,12 +33,17 @@ struct ConfiguredPolicy {
   PolicyCreation creation;
   std::string origin;
 };
+struct ConfiguredForward {
+  ForwardCreation creation;
+  std::string origin;
+};
 
 // Everything that a start of kinsockd depends on, checked as far as that can be done without the machine.
 struct Config {
   std::vector<ConfiguredNetwork> networks;
   std::vector<ConfiguredPolicy> policies;
   std::vector<ConfiguredVm> vms;
+  std::vector<ConfiguredForward> forwards;
   std::vector<std::string> api_sockets;       // paths; none: no API
   std::vector<std::string> api_view_sockets;  // paths where nobody is more than a viewer
   std::vector<TcpEndpoint> api_tcp;           // only with `tls`

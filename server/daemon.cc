@@ -19,6 +19,7 @@
 #include "router/cid.h"
 #include "server/denial_event.h"
 #include "server/error.h"
+#include "server/forward_event.h"
 #include "server/log.h"
 #include "server/peer.h"
 #include "server/runtime_dir.h"
@@ -89,6 +90,7 @@ Daemon::~Daemon() {
   api_.reset();
   snapshots_.reset();
   pool_.reset();
+  forwards_.reset();
   manager_.reset();
   networks_.reset();
 }
@@ -106,21 +108,28 @@ absl::Status Daemon::Start() {
       [this](DeviceId device, const DeviceStatus& status) { manager_->OnDeviceStatus(device, status); });
   VmJournal& journal = store_ != nullptr ? static_cast<VmJournal&>(*store_) : no_journal_;
   networks_ = std::make_unique<NetworkManager>(loop_, Clock::Monotonic(), *pool_, journal);
-  manager_ = std::make_unique<VmManager>(loop_, Clock::Monotonic(), *pool_, *networks_, hub_, sockets_, journal,
-                                         RuntimeDir());
+  manager_ =
+      std::make_unique<VmManager>(loop_, Clock::Monotonic(), *pool_, *networks_, hub_, sockets_, journal, RuntimeDir());
+  forwards_ = std::make_unique<ForwardManager>(loop_, Clock::Monotonic(), *pool_, *manager_, sockets_, journal,
+                                               [this](ForwardManager::Change change, const ForwardDefinition& forward) {
+                                                 events_.Add(ForwardEvent(change, forward));
+                                               });
   manager_->LimitVmsTo(config_.quota);
   if (!config_.socket_dirs.empty()) {
     SocketDirs dirs;
     dirs.Allow(RuntimeDir());
     for (const std::string& directory : config_.socket_dirs) dirs.Allow(directory);
+    forwards_->LimitSocketsTo(dirs);
     manager_->LimitSocketsTo(std::move(dirs));
   }
   snapshots_ = std::make_unique<FlowSnapshots>(*pool_);
   networks_->Restore(saved, FixedCids(config_.vms));
   KINSOCK_RETURN_IF_ERROR(CreateConfiguredNetworks());
+  forwards_->Restore(saved);
   manager_->Restore(std::move(saved), FixedCids(config_.vms));
   KINSOCK_RETURN_IF_ERROR(CreateConfiguredVms());
-  ServeSavedVms();
+  KINSOCK_RETURN_IF_ERROR(CreateConfiguredForwards());
+  ServeSaved();
   KINSOCK_RETURN_IF_ERROR(StartApi());
   Log(LogLevel::kInfo, "daemon.started")
       .With("vms", static_cast<int64_t>(manager_->size()))
@@ -139,6 +148,7 @@ absl::Status Daemon::BindApi() {
   for (const std::string& path : config_.api_view_sockets) KINSOCK_RETURN_IF_ERROR(BindApiSocket(path, true));
   for (const TcpEndpoint& endpoint : config_.api_tcp) {
     KINSOCK_ASSIGN_OR_RETURN(UniqueFd listener, endpoint.Listen(kApiBacklog));
+    sockets_.Take(endpoint.place(), false, "the API");
     api_sockets_.push_back({BoundSocket::WithoutFile(std::move(listener)), ApiSocket::Kind::kTcp});
   }
   return absl::OkStatus();
@@ -154,7 +164,7 @@ absl::StatusOr<SavedState> Daemon::OpenState() {
   return saved;
 }
 
-// Two VMs cannot have one name, and neither is to be lost for the other.
+// Two VMs, or forwards, cannot have one name, and neither is to be lost for the other.
 absl::Status Daemon::CheckNames(const SavedState& saved) const {
   std::set<std::string> names;
   for (const SavedVm& vm : saved.vms) names.insert(vm.definition->id);
@@ -167,6 +177,15 @@ absl::Status Daemon::CheckNames(const SavedState& saved) const {
                                   store_->path(),
                                   "; give this one another name, or start "
                                   "without it and delete the other"));
+  }
+  names.clear();
+  for (const ForwardDefinitionPtr& forward : saved.forwards) names.insert(forward->id);
+  for (const ConfiguredForward& forward : config_.forwards) {
+    if (names.count(forward.creation.id) == 0) continue;
+    faults.push_back(absl::StrCat(forward.origin, ": name: \"", forward.creation.id,
+                                  "\" is that of a forward which was created through the API and is kept in ",
+                                  store_->path(),
+                                  "; give this one another name, or start without it and delete the other"));
   }
   if (faults.empty()) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrJoin(faults, "\n"));
@@ -259,9 +278,25 @@ absl::Status Daemon::CreateConfiguredVms() {
   return absl::FailedPreconditionError(absl::StrJoin(faults, "\n"));
 }
 
-void Daemon::ServeSavedVms() {
+absl::Status Daemon::CreateConfiguredForwards() {
+  size_t left = config_.forwards.size();
+  std::vector<std::string> faults;
+  for (const ConfiguredForward& forward : config_.forwards) {
+    ForwardCreation creation = forward.creation;
+    creation.configured = true;
+    forwards_->Create(std::move(creation), [&](const absl::StatusOr<ForwardSnapshot>& result) {
+      --left;
+      if (!result.ok()) faults.push_back(absl::StrCat(forward.origin, ": ", result.status().message()));
+    });
+  }
+  while (left > 0) loop_.RunOnce(std::chrono::milliseconds(1000));
+  if (faults.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrJoin(faults, "\n"));
+}
+
+void Daemon::ServeSaved() {
   bool served = false;
-  manager_->ServeRestored([&served] { served = true; });
+  manager_->ServeRestored([&] { forwards_->ServeRestored([&served] { served = true; }); });
   while (!served) loop_.RunOnce(std::chrono::milliseconds(1000));
 }
 
@@ -272,6 +307,7 @@ absl::Status Daemon::StartApi() {
   connection_service_ =
       std::make_unique<ConnectionService>(loop_, *manager_, *pool_, *snapshots_, instance_, access_, audit_);
   network_service_ = std::make_unique<NetworkService>(loop_, *networks_, *manager_, access_, audit_);
+  forward_service_ = std::make_unique<ForwardService>(loop_, *forwards_, access_, audit_);
   const auto set_draining = [this](bool draining) {
     manager_->SetDraining(draining);
     api_->SetVmsServing(!draining);
@@ -280,7 +316,7 @@ absl::Status Daemon::StartApi() {
                                                   access_, audit_, events_);
   KINSOCK_ASSIGN_OR_RETURN(api_,
                            ApiServer::Start({vm_service_.get(), connection_service_.get(), network_service_.get(),
-                                             admin_service_.get()},
+                                             forward_service_.get(), admin_service_.get()},
                                             config_.api_tcp.empty() ? std::nullopt : std::make_optional(config_.tls)));
   greeter_ = std::make_unique<ApiGreeter>(loop_, [this](UniqueFd connection) { api_->Serve(std::move(connection)); });
   for (ApiSocket& api : api_sockets_) {
@@ -348,6 +384,7 @@ void Daemon::Stop() {
   greeter_.reset();
   manager_->Close();
   networks_->Close();
+  forwards_->Close();
   hub_.Close(ShuttingDown());
   events_.Close(ShuttingDown());
   if (connection_service_ != nullptr) connection_service_->Close(ShuttingDown());

@@ -23,6 +23,8 @@
 #include "server/event_hub.h"
 #include "server/event_log.h"
 #include "server/flow_snapshots.h"
+#include "server/forward_manager.h"
+#include "server/forward_service.h"
 #include "server/lifecycle_events.h"
 #include "server/lock_file.h"
 #include "server/network_manager.h"
@@ -40,7 +42,7 @@ namespace kinsock {
 // All of kinsockd, put together and taken apart in the reverse order.
 //
 //     Start:  lock and bind the API sockets - state file - reactors - VMs of the configuration, then those of the
-//             state file - gRPC - accept - READY
+//             state file - forwards likewise - gRPC - accept - READY
 //     Stop:   no new API connections - watches end - calls finish - gRPC gone - sockets removed - reactors joined
 //
 // Nothing is made before the API sockets are ours: a second daemon is refused before it touches anything.
@@ -78,7 +80,8 @@ class Daemon {
   absl::StatusOr<Caller> Identify(ApiSocket::Kind kind, int fd) const;
   absl::Status CreateConfiguredNetworks();
   absl::Status CreateConfiguredVms();
-  void ServeSavedVms();
+  absl::Status CreateConfiguredForwards();
+  void ServeSaved();
   absl::Status StartApi();
   void ReturnMemoryFromTimeToTime();
   DaemonInfo Look();
@@ -109,10 +112,12 @@ class Daemon {
   std::unique_ptr<ReactorPool> pool_;
   std::unique_ptr<NetworkManager> networks_;
   std::unique_ptr<VmManager> manager_;
+  std::unique_ptr<ForwardManager> forwards_;
   std::unique_ptr<FlowSnapshots> snapshots_;
   std::unique_ptr<VmService> vm_service_;
   std::unique_ptr<ConnectionService> connection_service_;
   std::unique_ptr<NetworkService> network_service_;
+  std::unique_ptr<ForwardService> forward_service_;
   std::unique_ptr<AdminService> admin_service_;
   std::unique_ptr<ApiServer> api_;
   std::unique_ptr<ApiGreeter> greeter_;

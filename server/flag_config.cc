@@ -277,6 +277,7 @@ absl::StatusOr<Config> Interpret(const Flags& flags) {
     if (file.ok()) {
       config.networks = std::move(file->networks);
       config.policies = std::move(file->policies);
+      config.forwards = std::move(file->forwards);
       config.vms = std::move(file->vms);
       config.api_sockets = std::move(file->api_sockets);
       config.api_view_sockets = std::move(file->api_view_sockets);

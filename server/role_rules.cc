@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/role_rules.h"
 
-#include <grp.h>
-#include <pwd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,45 +8,19 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "server/text.h"
+#include "server/user_names.h"
 
 namespace kinsock {
 namespace {
-
-// What a name service may say of one name: a group's members come along.
-constexpr size_t kNameServiceBytes = 1u << 20;
-
-// The kernel takes it for "no id".
-constexpr uint32_t kNobody = 0xffffffff;
 
 std::optional<Role> RoleOfName(std::string_view name) {
   for (const Role role : {Role::kViewer, Role::kOperator, Role::kAdmin}) {
     if (name == RoleName(role)) return role;
   }
   return std::nullopt;
-}
-
-std::optional<uid_t> UserId(const std::string& name) {
-  uid_t number = 0;
-  if (absl::SimpleAtoi(name, &number) && number != kNobody) return number;
-  std::vector<char> buffer(kNameServiceBytes);
-  passwd entry;
-  passwd* found = nullptr;
-  if (getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr) return {};
-  return found->pw_uid;
-}
-
-std::optional<gid_t> GroupId(const std::string& name) {
-  gid_t number = 0;
-  if (absl::SimpleAtoi(name, &number) && number != kNobody) return number;
-  std::vector<char> buffer(kNameServiceBytes);
-  group entry;
-  group* found = nullptr;
-  if (getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr) return {};
-  return found->gr_gid;
 }
 
 template <typename Id>

@@ -267,6 +267,7 @@ void VmManager::RecordDeletion(Vm& vm) {
   const VmDefinition& definition = *vm.now->definition;
   JournalEntry entry;
   if (vm.saved) entry.erase_uid = definition.uid;
+  entry.erase_forwards_of = definition.id;
   entry.requests = std::exchange(vm.deleted_for, {});
   const CidAllocator& cids = networks_.CidsOf(vm.network());
   if (cids.IsHeld(vm.now->status.cid, definition.name())) {
@@ -308,6 +309,7 @@ void VmManager::StartDeleting(Vm& vm, absl::Status reason) {
   VmStatus status = vm.now->status;
   BeginDeleting(status, std::chrono::system_clock::now());
   Publish(vm, VmEvent::Type::kModified, std::move(status));
+  if (departure_.begins) departure_.begins(vm.now->definition->id);
   if (!has_device) return OnRemoved(vm.device, reason);
   pool_.RemoveDevice(vm.device,
                      [this, device = vm.device, reason = std::move(reason)]() mutable { OnRemoved(device, reason); });
@@ -341,6 +343,7 @@ void VmManager::OnRemoved(DeviceId device, const absl::Status& reason) {
   vms_.erase(id);
   device_ids_.erase(device);
   departed_.Remember(device, *last);
+  if (departure_.ends) departure_.ends(id);
   Log(reason.ok() ? LogLevel::kInfo : LogLevel::kError, reason.ok() ? "vm.deleted" : "vm.failed")
       .With("vm", last->definition->name())
       .With("cid", last->status.cid)
@@ -354,6 +357,18 @@ absl::StatusOr<VmSnapshotPtr> VmManager::Get(const std::string& id) const {
   const auto found = vms_.find(id);
   if (found == vms_.end()) return VmNotFound(id);
   return found->second->now;
+}
+
+absl::StatusOr<DeviceId> VmManager::ServedDevice(const std::string& id) const {
+  const auto found = vms_.find(id);
+  if (found == vms_.end()) return VmNotFound(id);
+  const Vm& vm = *found->second;
+  if (vm.doomed()) return VmIsBeingDeleted(*vm.now->definition);
+  if (vm.failed()) return VmIsFailed(*vm.now->definition);
+  if (vm.served) return vm.device;
+  return Error(absl::StatusCode::kAborted, "CONCURRENT_CHANGE",
+               absl::StrCat("vms/", id, " is being made at this moment; try again"))
+      .RetryAfter(std::chrono::milliseconds(10));
 }
 
 absl::StatusOr<VmStats> VmManager::Stats(const std::string& id) const {

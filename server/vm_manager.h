@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -117,6 +118,18 @@ class VmManager {
   // All VMs, in the order of their ids; shared by all who ask before the next change.
   SnapshotList Snapshot();
 
+  // The device of a VM, for who adds to it or changes it. VM_NOT_FOUND, VM_DELETING, VM_FAILED; ABORTED
+  // CONCURRENT_CHANGE while the VM is being made.
+  absl::StatusOr<DeviceId> ServedDevice(const std::string& id) const;
+
+  // For who adds to VMs. `begins`: a VM goes, which the journal knows, and with it what erase_forwards_of names;
+  // `ends`: nothing of its device is left. Null: nobody.
+  struct Departure {
+    std::function<void(const std::string& id)> begins;
+    std::function<void(const std::string& id)> ends;
+  };
+  void SetOnDeparture(Departure departure) { departure_ = std::move(departure); }
+
   // The VM of a device, or what it was if it is gone since DepartedVms::kKeep at most; else null.
   VmSnapshotPtr OfDevice(DeviceId device) const;
 
@@ -197,6 +210,7 @@ class VmManager {
   const std::string runtime_dir_;
   SocketDirs socket_dirs_;
   Quota quota_;
+  Departure departure_;
   bool closed_ = false;
   bool draining_ = false;
 

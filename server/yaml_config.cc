@@ -21,6 +21,7 @@
 #include "server/text.h"
 #include "server/vm_settings.h"
 #include "server/vm_validation.h"
+#include "server/yaml_forwards.h"
 #include "server/yaml_networks.h"
 
 namespace kinsock {
@@ -101,9 +102,13 @@ void Reader::Read(const YAML::Node& root) {
     const auto place = [this](const YAML::Mark& mark) { return At(mark); };
     if (name == "networks") return networks_.ReadNetworks(value, fault, place);
     if (name == "policies") return networks_.ReadPolicies(value, fault, place);
+    if (name == "forwards") {
+      config.forwards = ReadYamlForwards(value, fault, place);
+      return;
+    }
     if (name == "defaults") return ReadDefaults(value);
     if (name != "vms") {
-      const std::string hint = DidYouMean(name, {"vms", "api", "state", "networks", "policies", "defaults"});
+      const std::string hint = DidYouMean(name, {"vms", "api", "state", "networks", "policies", "forwards", "defaults"});
       return Fault(key.Mark(), name, absl::StrCat("is not a setting", hint));
     }
     if (value.IsNull()) return;

@@ -2,102 +2,17 @@
 #include "server/yaml_networks.h"
 
 #include <chrono>
-#include <map>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 #include "server/network_validation.h"
-#include "server/text.h"
-#include "server/vm_settings.h"
+#include "server/yaml_entry.h"
 
 namespace kinsock {
 namespace {
-
-// One map of the list, and what is found wrong with it.
-class Entry {
- public:
-  Entry(const YAML::Node& node, std::string field, const YamlNetworks::Fault& fault)
-      : node_(node), field_(std::move(field)), fault_(fault) {}
-
-  bool IsMap(const char* example) {
-    if (node_.IsMap()) return true;
-    Say(node_.Mark(), "", absl::StrCat("is not a map; write ", example));
-    return false;
-  }
-
-  using Readers = std::map<std::string, std::function<void(const YAML::Node&)>>;
-  void Read(const Readers& readers) {
-    std::vector<std::string_view> names;
-    for (const auto& [name, reader] : readers) names.push_back(name);
-    for (const auto& item : node_) {
-      const std::string key = item.first.IsScalar() ? NormalSettingKey(item.first.Scalar()) : "";
-      const auto reader = readers.find(key);
-      if (reader == readers.end()) {
-        Say(item.first.Mark(), key, absl::StrCat("is not a setting", DidYouMean(key, names)));
-        continue;
-      }
-      places_[key] = item.second.Mark();
-      reader->second(item.second);
-    }
-  }
-
-  void Text(const YAML::Node& value, const std::string& key, std::string& out) {
-    if (!value.IsScalar()) return Say(value.Mark(), key, "is not text");
-    out = value.Scalar();
-  }
-  template <typename Number>
-  void ReadNumber(const YAML::Node& value, const std::string& key, Number& out) {
-    if (!value.IsScalar() || !absl::SimpleAtoi(value.Scalar(), &out)) Say(value.Mark(), key, "is not a number");
-  }
-  void Bool(const YAML::Node& value, const std::string& key, bool& out) {
-    if (value.IsScalar() && (value.Scalar() == "true" || value.Scalar() == "false")) {
-      out = value.Scalar() == "true";
-    } else {
-      Say(value.Mark(), key, "is neither true nor false");
-    }
-  }
-  template <typename Span>
-  void Range(const YAML::Node& value, const std::string& key, Span& out) {
-    const std::pair<std::string, std::string> ends =
-        absl::StrSplit(value.IsScalar() ? value.Scalar() : "", absl::MaxSplits('-', 1));
-    out.first = out.last = 0;
-    const bool good = absl::SimpleAtoi(ends.first, &out.first) &&
-                      (ends.second.empty() ? (out.last = out.first, true) : absl::SimpleAtoi(ends.second, &out.last));
-    if (!good) Say(value.Mark(), key, "is not a range; write 1024-2047");
-  }
-  void List(const YAML::Node& value, const std::string& key, const std::function<void(const YAML::Node&)>& item) {
-    if (!value.IsSequence()) return Say(value.Mark(), key, "is not a list; write [...]");
-    for (const YAML::Node& each : value) item(each);
-  }
-
-  void Say(const YAML::Mark& mark, const std::string& key, const std::string& what) {
-    failed_ = true;
-    fault_(mark, absl::StrCat(field_, key.empty() ? "" : ".", key), what);
-  }
-  // What validation found: "network.cid_range.first" is said where cid_range is.
-  void Say(const std::vector<FieldViolation>& violations, const std::string& prefix) {
-    for (const FieldViolation& violation : violations) {
-      std::string key = violation.field;
-      if (absl::StartsWith(key, prefix)) key = key.substr(prefix.size());
-      const auto place = places_.find(key.substr(0, key.find_first_of(".[")));
-      Say(place != places_.end() ? place->second : node_.Mark(), key, violation.description);
-    }
-  }
-  bool failed() const { return failed_; }
-  const std::string& field() const { return field_; }
-
- private:
-  const YAML::Node node_;
-  const std::string field_;
-  const YamlNetworks::Fault& fault_;
-  std::map<std::string, YAML::Mark> places_;
-  bool failed_ = false;
-};
 
 std::optional<DefaultPolicy> ParseDefault(const std::string& text) {
   if (text == "shared_group" || text == "shared-group") return DefaultPolicy::kSharedGroup;
@@ -108,7 +23,7 @@ std::optional<DefaultPolicy> ParseDefault(const std::string& text) {
 
 using ReadQuota = std::function<void(const YAML::Node&, const std::string& field, Quota&)>;
 
-void ReadNetwork(Entry& entry, const ReadQuota& read_quota, NetworkCreation& network) {
+void ReadNetwork(YamlEntry& entry, const ReadQuota& read_quota, NetworkCreation& network) {
   entry.Read(
       {{"name", [&](const YAML::Node& value) { entry.Text(value, "name", network.id); }},
        {"cid_range", [&](const YAML::Node& value) { entry.Range(value, "cid_range", network.spec.cids); }},
@@ -137,11 +52,11 @@ void ReadNetwork(Entry& entry, const ReadQuota& read_quota, NetworkCreation& net
         }}});
 }
 
-void ReadSelector(Entry& outer, const YAML::Node& node, const std::string& key, PolicySelector& selector) {
+void ReadSelector(YamlEntry& outer, const YAML::Node& node, const std::string& key, PolicySelector& selector) {
   const YamlNetworks::Fault fault = [&](const YAML::Mark& mark, const std::string& field, const std::string& what) {
     outer.Say(mark, field, what);
   };
-  Entry entry(node, key, fault);
+  YamlEntry entry(node, key, fault);
   if (!entry.IsMap("{labels: {tier: web}} or {host: true}")) return;
   entry.Read({{"host", [&](const YAML::Node& value) { entry.Bool(value, "host", selector.host); }},
               {"vm",
@@ -168,7 +83,7 @@ void ReadSelector(Entry& outer, const YAML::Node& node, const std::string& key, 
                }}});
 }
 
-void ReadPolicy(Entry& entry, PolicyCreation& policy) {
+void ReadPolicy(YamlEntry& entry, PolicyCreation& policy) {
   PolicySpec& spec = policy.spec;
   entry.Read(
       {{"name", [&](const YAML::Node& value) { entry.Text(value, "name", policy.id); }},
@@ -190,7 +105,7 @@ void YamlNetworks::ReadNetworks(const YAML::Node& list, const Fault& fault, cons
   if (list.IsNull()) return;
   if (!list.IsSequence()) return fault(list.Mark(), "networks", "is not a list; begin each network with \"- \"");
   for (size_t i = 0; i < list.size(); ++i) {
-    Entry entry(list[i], absl::StrCat("networks[", i, "]"), fault);
+    YamlEntry entry(list[i], absl::StrCat("networks[", i, "]"), fault);
     if (!entry.IsMap("{name: lab}")) continue;
     ConfiguredNetwork network{{}, place(list[i].Mark())};
     ReadNetwork(entry, read_quota, network.creation);
@@ -208,7 +123,7 @@ void YamlNetworks::ReadPolicies(const YAML::Node& list, const Fault& fault, cons
   if (list.IsNull()) return;
   if (!list.IsSequence()) return fault(list.Mark(), "policies", "is not a list; begin each policy with \"- \"");
   for (size_t i = 0; i < list.size(); ++i) {
-    Entry entry(list[i], absl::StrCat("policies[", i, "]"), fault);
+    YamlEntry entry(list[i], absl::StrCat("policies[", i, "]"), fault);
     if (!entry.IsMap("{network: default, allow: false, to: {host: true}}")) continue;
     ConfiguredPolicy policy{{}, place(list[i].Mark())};
     policy.creation.network = kDefaultNetworkId;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "server/config.h"
+#include "server/yaml_entry.h"
 
 namespace kinsock {
 
@@ -23,9 +24,8 @@ namespace kinsock {
 // What is left out has its default; a policy without a name is "file-1", "file-2" and so on in the order of the file.
 // Faults are told by `fault`: place, field, what is wrong. Throws what yaml-cpp throws.
 struct YamlNetworks {
-  using Fault = std::function<void(const YAML::Mark&, const std::string& field, const std::string& what)>;
-  // "kinsock.yaml:3:5".
-  using Place = std::function<std::string(const YAML::Mark&)>;
+  using Fault = YamlFault;
+  using Place = YamlPlace;
 
   // Reads what `quota` is; faults as by `fault`.
   std::function<void(const YAML::Node&, const std::string& field, Quota&)> read_quota;

@@ -181,6 +181,32 @@ TEST_F(KinsockctlTest, AVmIsDrainedAndResumed) {
   EXPECT_EQ(Ctl({"vm", "delete", "web", "--drain-timeout", "10s"}).out, "vms/web deleted\n");
 }
 
+TEST_F(KinsockctlTest, AForwardFromItsCreationToItsEnd) {
+  ASSERT_EQ(Ctl({"vm", "create", "web"}).code, 0);
+  const Outcome made = Ctl({"forward", "create", "ssh", "web:22", "--listen", "unix:" + (daemon_ / "ssh"), "--mode",
+                            "0600", "--proxy-v2"});
+  EXPECT_EQ(made.code, 0) << made.error;
+  EXPECT_THAT(made.out, AllOf(StartsWith("NAME  VM   PORT  DIRECTION"), HasSubstr("ssh   web  22    to-guest"),
+                              HasSubstr("unix:" + (daemon_ / "ssh"))));
+  ASSERT_EQ(Ctl({"forward", "create", "log", "web:514", "--target", "tcp:127.0.0.1:514"}).code, 0);
+  EXPECT_EQ(Ctl({"forward", "list", "-o", "name"}).out, "forwards/log\nforwards/ssh\n");
+  EXPECT_EQ(Ctl({"forward", "list", "--vm", "web", "--no-headers", "-o", "name"}).out, "forwards/log\nforwards/ssh\n");
+  EXPECT_THAT(Ctl({"forward", "get", "ssh", "-o", "json"}).out,
+              AllOf(HasSubstr("\"mode\": 384"), HasSubstr("\"sendProxyV2\": true")));
+  const Outcome set = Ctl({"forward", "set", "log", "--port", "515", "--target", "tcp:[::1]:514"});
+  EXPECT_EQ(set.code, 0) << set.error;
+  EXPECT_THAT(set.out, AllOf(HasSubstr("515"), HasSubstr("tcp:[::1]:514")));
+  EXPECT_THAT(Ctl({"forward", "create", "ssh", "web:22", "--listen", "unix:" + (daemon_ / "s")}).error,
+              HasSubstr("forwards/ssh exists"));
+  EXPECT_EQ(Ctl({"forward", "delete", "ssh", "--reset"}).code, 0);
+  EXPECT_EQ(Ctl({"forward", "get", "ssh"}).code, 3);
+  // What makes no sense asks the daemon nothing.
+  EXPECT_EQ(Ctl({"forward", "create", "x", "web", "--listen", "unix:/x"}).code, 2);
+  EXPECT_EQ(Ctl({"forward", "create", "x", "web:22"}).code, 2);
+  EXPECT_EQ(Ctl({"forward", "create", "x", "web:22", "--listen", "unix:/x", "--mode", "rw"}).code, 2);
+  EXPECT_EQ(Ctl({"forward", "set", "log"}).code, 2);
+}
+
 TEST_F(KinsockctlTest, AListShowsWhatMatches) {
   ASSERT_EQ(Ctl({"vm", "create", "a", "--labels", "tier=web"}).code, 0);
   ASSERT_EQ(Ctl({"vm", "create", "b", "--labels", "tier=db"}).code, 0);

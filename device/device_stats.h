@@ -19,6 +19,7 @@ namespace kinsock {
   X(sibling_bytes, "payload bytes passed on to other guests")                               \
   X(refused, "packets answered with an RST by the switch")                                  \
   X(malformed_chains, "transmit chains without a usable packet")                            \
+  X(former_cid, "packets refused: under the CID that the guest had before a change")        \
   X(dropped_spoofed_source, "packets dropped: src_cid is not the guest's own")              \
   X(dropped_reserved_bits, "packets dropped: upper half of a CID is not zero")              \
   X(dropped_reset_of_reset, "RSTs dropped: they concern no connection")                     \

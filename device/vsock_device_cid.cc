@@ -26,7 +26,7 @@ std::shared_ptr<Port> VsockDevice::ChangeCid(Cid cid) {
   if (session_ != nullptr && session_->ChangeCid(cid)) {
     if (!std::exchange(awaiting_cid_told_, true)) {
       cid_told_timer_ = env_.loop.RunAfter(kCidAnswerTimeout, [this] {
-        stats_->front_end_errors.Add();
+        stats_->unanswered_config_changes.Add();
         OnCidTold();
       });
     }

@@ -104,16 +104,15 @@ void DeclareVmDrainCommands(CLI::App& vm, Command& command) {
   CLI::App* resume = vm.add_subcommand("resume", "End the drain of a VM");
   auto name = std::make_shared<std::string>();
   resume->add_option("NAME", *name)->required();
-  resume->callback([name, &command] {
-    command = [name](const Options& options) { return Resume(*name, options); };
-  });
+  resume->callback([name, &command] { command = [name](const Options& options) { return Resume(*name, options); }; });
 
   CLI::App* reset = vm.add_subcommand("reset", "End all connections of a VM, and have its guest forget them");
   auto what = std::make_shared<ResetFlags>();
   reset->add_option("NAME", what->name)->required();
   CLI::Option* new_cid =
-      reset->add_option("--new-cid", what->new_cid,
-                        "Another CID for it. Its guest learns of it by the reset, or, under QEMU, by a reboot")
+      reset
+          ->add_option("--new-cid", what->new_cid,
+                       "Another CID for it. Its guest learns of it by the reset, or, under QEMU, by a reboot")
           ->option_text(kCidText);
   reset->add_flag("--sticky-cid", what->sticky_cid, "Rather the one that it had before")->needs(new_cid);
   reset->add_flag("--validate-only", what->validate_only, "Check everything, change nothing");

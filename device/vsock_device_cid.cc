@@ -20,8 +20,7 @@ std::shared_ptr<Port> VsockDevice::ChangeCid(Cid cid) {
   // its own for each would be for.
   const bool has_events = events_.has_driver();
   const std::shared_ptr<VsockRx> former = std::exchange(rx_, MakeRx());
-  const FlowTable::Map flows =
-      former->HandOver(*rx_, has_events ? VsockRx::Replies::kDrop : VsockRx::Replies::kKeep);
+  const FlowTable::Map flows = former->HandOver(*rx_, has_events ? VsockRx::Replies::kDrop : VsockRx::Replies::kKeep);
   tx_->SetRx(*rx_);
   if (session_ != nullptr && session_->ChangeCid(cid)) {
     if (!std::exchange(awaiting_cid_told_, true)) {

@@ -42,10 +42,10 @@ void VmManager::ResetOnce(VmReset reset, Done done) {
   if (vm.failed()) return done(VmIsFailed(current));
   const CidRequest& wanted = *reset.new_cid;
   if (wanted.kind == CidRequest::Kind::kReserved && wanted.network != vm.network()) {
-    return done(FieldsInvalid("vm " + Quoted(current.id),
-                              {{"new_cid.reservation", absl::StrCat("is in the network ", Quoted(wanted.network),
-                                                                    ", and the VM in ", Quoted(vm.network()),
-                                                                    "; they must be the same")}}));
+    return done(FieldsInvalid(
+        "vm " + Quoted(current.id),
+        {{"new_cid.reservation", absl::StrCat("is in the network ", Quoted(wanted.network), ", and the VM in ",
+                                              Quoted(vm.network()), "; they must be the same")}}));
   }
   const Cid before = vm.now->status.cid;
   const std::string name = current.name();
@@ -108,7 +108,8 @@ void VmManager::Move(Vm& vm, std::shared_ptr<const VmDefinition> next, Cid cid, 
     RunWaiting(device);
   };
   if (!stays) return pool_.ChangeCid(device, cid, std::move(moved));
-  pool_.Tell(device, [](VsockDevice& told) { told.ResetTransport(); }, std::move(moved));
+  pool_.Tell(
+      device, [](VsockDevice& told) { told.ResetTransport(); }, std::move(moved));
 }
 
 void VmManager::OnMoved(Vm& vm, std::shared_ptr<const VmDefinition> next, Cid cid, Cid former) {

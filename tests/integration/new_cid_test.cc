@@ -300,7 +300,8 @@ TEST_F(NewCidTest, ManyChangesUnderTraffic) {
     if (i % 2 == 0) ChangeCid(4, 1000 + next);
     RunUntil([&] { return one.cid() == next && (i % 2 != 0 || other.cid() == 1000 + next); });
   }
-  RunUntil([&] { return std::all_of(streams.begin(), streams.end(), [](const Stream& each) { return each.closed(); }); });
+  RunUntil(
+      [&] { return std::all_of(streams.begin(), streams.end(), [](const Stream& each) { return each.closed(); }); });
   AwaitNoFlows();
   ExpectReached(one, other.cid(), other);
   ExpectReached(other, one.cid(), one);

@@ -50,7 +50,7 @@ class CheckingDevice final : public VhostUserDevice {
   void OnSessionChanged() override {}
   void OnCidRead() override {}
   void OnCidTold() override {}
-  bool OnMessage(bool) override { return true; }
+  bool OnMessage(const absl::Status&) override { return true; }
 
  private:
   std::array<bool, VhostUserSession::kRings> running_{};

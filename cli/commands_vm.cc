@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "cli/cid_flag.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/duration.h"
@@ -45,28 +46,6 @@ struct CreateFlags {
   bool validate_only = false;
 };
 
-// "42", "auto", "100-200" or "networks/default/cids/42". False: none of these.
-bool ParseCid(const std::string& text, v1::CidRequest& out) {
-  if (text == "auto") {
-    out.set_automatic(true);
-    return true;
-  }
-  if (text.rfind("networks/", 0) == 0) {
-    out.set_reservation(text);
-    return true;
-  }
-  uint32_t first = 0, last = 0;
-  if (absl::SimpleAtoi(text, &first)) {
-    out.set_static_cid(first);
-    return true;
-  }
-  const std::vector<std::string> ends = absl::StrSplit(text, '-');
-  if (ends.size() != 2 || !absl::SimpleAtoi(ends[0], &first) || !absl::SimpleAtoi(ends[1], &last)) return false;
-  out.mutable_range()->set_first(first);
-  out.mutable_range()->set_last(last);
-  return true;
-}
-
 ExitCode Usage(const std::string& what) {
   std::fprintf(stderr, "kinsockctl: %s\n  try: kinsockctl vm --help\n", what.c_str());
   return kExitUsage;
@@ -77,9 +56,7 @@ ExitCode Create(const CreateFlags& flags, const Options& options) {
   request.set_vm_id(ShortVmName(flags.name));
   request.set_validate_only(flags.validate_only);
   v1::VmSpec& spec = *request.mutable_vm()->mutable_spec();
-  if (!ParseCid(flags.cid, *spec.mutable_cid())) {
-    return Usage(absl::StrCat("--cid: \"", flags.cid, "\" is not a number, a range FIRST-LAST, a reservation, nor auto"));
-  }
+  if (!ParseCid(flags.cid, *spec.mutable_cid())) return Usage(CidFault("--cid", flags.cid));
   spec.mutable_cid()->set_sticky(flags.sticky_cid);
   if (!flags.network.empty()) {
     spec.set_network(flags.network.rfind("networks/", 0) == 0 ? flags.network : "networks/" + flags.network);
@@ -214,7 +191,7 @@ void DeclareCreate(CLI::App& vm, Command& command) {
   create->add_option("NAME", flags->name, "1 to 63 lower-case letters, digits and hyphens")->required();
   create->add_option("--net", flags->network, "The network it is in, by default \"default\"")->option_text("NAME");
   create->add_option("--cid", flags->cid, "Its vsock address: a number, a range, a reservation (cid list), or auto")
-      ->option_text("N|A-B|networks/NET/cids/N|auto");
+      ->option_text(kCidText);
   create->add_flag("--sticky-cid", flags->sticky_cid, "Rather the one that a VM of this name had last");
   create->add_option("--socket", flags->socket, "Where the VMM finds the device; by default in the runtime directory")
       ->option_text("PATH");

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "cli/cid_flag.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/duration.h"
@@ -47,17 +48,42 @@ ExitCode Drain(const DrainFlags& flags, const Options& options) {
   return kExitOk;
 }
 
-// A method that needs no more than a name.
-template <typename Request>
-ExitCode CallWithName(const std::string& name, const Options& options,
-                      grpc::Status (v1::VmService::Stub::*method)(grpc::ClientContext*, const Request&, v1::Vm*)) {
-  Request request;
+ExitCode Resume(const std::string& name, const Options& options) {
+  v1::ResumeVmRequest request;
   request.set_name(FullVmName(name));
   Client client(options);
   grpc::ClientContext context;
   client.SetDeadline(context, kChangeTimeout);
   v1::Vm vm;
-  const grpc::Status status = (client.vms().*method)(&context, request, &vm);
+  const grpc::Status status = client.vms().ResumeVm(&context, request, &vm);
+  if (!status.ok()) return client.Report(status);
+  Print(RenderVm(vm, options));
+  return kExitOk;
+}
+
+struct ResetFlags {
+  std::string name;
+  std::string new_cid;
+  bool sticky_cid = false;
+  bool validate_only = false;
+};
+
+ExitCode Reset(const ResetFlags& flags, const Options& options) {
+  v1::ResetVmRequest request;
+  request.set_name(FullVmName(flags.name));
+  request.set_validate_only(flags.validate_only);
+  if (!flags.new_cid.empty()) {
+    if (!ParseCid(flags.new_cid, *request.mutable_new_cid())) {
+      std::fprintf(stderr, "kinsockctl: %s\n", CidFault("--new-cid", flags.new_cid).c_str());
+      return kExitUsage;
+    }
+    request.mutable_new_cid()->set_sticky(flags.sticky_cid);
+  }
+  Client client(options);
+  grpc::ClientContext context;
+  client.SetDeadline(context, kChangeTimeout);
+  v1::Vm vm;
+  const grpc::Status status = client.vms().ResetVm(&context, request, &vm);
   if (!status.ok()) return client.Report(status);
   Print(RenderVm(vm, options));
   return kExitOk;
@@ -78,18 +104,19 @@ void DeclareVmDrainCommands(CLI::App& vm, Command& command) {
   CLI::App* resume = vm.add_subcommand("resume", "End the drain of a VM");
   auto name = std::make_shared<std::string>();
   resume->add_option("NAME", *name)->required();
-  resume->callback([name, &command] {
-    command = [name](const Options& options) { return CallWithName(*name, options, &v1::VmService::Stub::ResumeVm); };
-  });
+  resume->callback([name, &command] { command = [name](const Options& options) { return Resume(*name, options); }; });
 
   CLI::App* reset = vm.add_subcommand("reset", "End all connections of a VM, and have its guest forget them");
-  auto victim = std::make_shared<std::string>();
-  reset->add_option("NAME", *victim)->required();
-  reset->callback([victim, &command] {
-    command = [victim](const Options& options) {
-      return CallWithName(*victim, options, &v1::VmService::Stub::ResetVm);
-    };
-  });
+  auto what = std::make_shared<ResetFlags>();
+  reset->add_option("NAME", what->name)->required();
+  CLI::Option* new_cid =
+      reset
+          ->add_option("--new-cid", what->new_cid,
+                       "Another CID for it. Its guest learns of it by the reset, or, under QEMU, by a reboot")
+          ->option_text(kCidText);
+  reset->add_flag("--sticky-cid", what->sticky_cid, "Rather the one that it had before")->needs(new_cid);
+  reset->add_flag("--validate-only", what->validate_only, "Check everything, change nothing");
+  reset->callback([what, &command] { command = [what](const Options& options) { return Reset(*what, options); }; });
 }
 
 }  // namespace kinsock

@@ -76,6 +76,7 @@ struct DeviceSpec {
   std::string name;  // for log lines and policies: "vms/<id>"
   NetworkId network = kDefaultNetwork;
   Cid cid = 0;                      // IsGuestCid(); nobody else's in the network
+  Cid former_cid = 0;               // under which a driver may have been left before the device was made; 0: none
   std::vector<std::string> groups;  // for policies, as the labels are
   std::map<std::string, std::string> labels;
   UniqueFd vhost_user_listener;         // listening AF_UNIX stream socket, non-blocking
@@ -133,6 +134,7 @@ struct DeviceStatus {
   GuestNotice::Word guest = GuestNotice::Word::kNone;  // what it has said, of the driver that is there
   std::string guest_text;                              // what the guest says of itself (GuestNotice::Describe)
   bool flooding = false;                               // the control allowance was spent in the last moments
+  Cid driver_cid = 0;                                  // DriverCid::driver()
   DeviceFault fault = DeviceFault::kNone;              // of the present session
   std::string fault_text;                              // kMessage: which one, and why
   FrontEndInfo front_end;                              // meaningful unless kListening

@@ -19,6 +19,7 @@ namespace kinsock {
   X(sibling_bytes, "payload bytes passed on to other guests")                               \
   X(refused, "packets answered with an RST by the switch")                                  \
   X(malformed_chains, "transmit chains without a usable packet")                            \
+  X(former_cid, "packets refused: under the CID that the guest had before a change")        \
   X(dropped_spoofed_source, "packets dropped: src_cid is not the guest's own")              \
   X(dropped_reserved_bits, "packets dropped: upper half of a CID is not zero")              \
   X(dropped_reset_of_reset, "RSTs dropped: they concern no connection")                     \
@@ -62,6 +63,7 @@ namespace kinsock {
   X(broken_rings, "times that rings were stopped because they made no sense")              \
   X(timed_out_flows, "connections reset: no answer, or no end, in time")                   \
   X(transport_resets, "times that the driver was told to reset its connections")           \
+  X(unanswered_config_changes, "times a front-end did not say that it knows of another CID") \
   X(readiness_probes, "times that the guest's port was tried, to see whether it is ready") \
   X(refused_notices, "connections that say READY=1 ended: too many, or a line too long")   \
   X(forward_connects, "connections asked for through forwards")                            \

@@ -41,7 +41,7 @@ absl::Status EventQueue::Relocate(std::shared_ptr<const GuestMemory> memory) {
 }
 
 bool EventQueue::SendTransportReset() {
-  if (!has_driver_ && !queue_.has_value()) return false;
+  if (!has_driver_) return false;
   reset_waits_ = true;
   Flush();
   return true;

@@ -31,6 +31,9 @@ class EventQueue {
   // Tells the driver, now or when it posts a buffer, or goes on after a pause. Several that wait are one. False: there
   // is no driver that has such a queue.
   bool SendTransportReset();
+  // Whether there is a driver that has such a queue, and whether what SendTransportReset() said still waits for it.
+  bool has_driver() const { return has_driver_; }
+  bool reset_waits() const { return reset_waits_; }
   // The driver is gone: what waits is not for the next one.
   void Forget();
   // The driver has posted buffers. True if one was waited for.

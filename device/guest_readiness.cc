@@ -35,6 +35,12 @@ void GuestReadiness::SetSource(const Readiness& readiness) {
   if (WantsProbe()) Probe();
 }
 
+void GuestReadiness::SetCid(Cid cid) {
+  env_.cid = cid;
+  StopProbing();
+  if (WantsProbe()) Probe();
+}
+
 void GuestReadiness::SetRunning(bool running) {
   if (std::exchange(running_, running) == running) return;
   StopProbing();

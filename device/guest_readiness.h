@@ -62,6 +62,8 @@ class GuestReadiness {
   // Another source: what was said is forgotten. The same changes nothing. For this and the next two, on_change is not
   // called: the caller tells of what has changed by them together with why.
   void SetSource(const Readiness& readiness);
+  // The guest has another address. What it said holds; a probe under way is for nobody.
+  void SetCid(Cid cid);
   // Whether the driver runs, or is suspended or gone.
   void SetRunning(bool running);
   // The driver that was there is gone.

@@ -142,7 +142,7 @@ ReceiveRing::ReadResult HostMessageSocket::Read(const VsockHeader& header) {
   const uint32_t window = credit_.peer_buf_alloc();
   const uint32_t largest = window > read_of_message_ ? window - read_of_message_ : 0;
   const ReceiveRing::ReadResult result =
-      side_.env().rx.ReadMessage(socket_.get(), header, credit_.room(), largest, side_.resume());
+      side_.rx().ReadMessage(socket_.get(), header, credit_.room(), largest, side_.resume());
   if (result.status == ReceiveRing::ReadResult::Status::kOk) {
     read_of_message_ = result.ends_message ? 0 : read_of_message_ + result.bytes;
   }

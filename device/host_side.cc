@@ -205,14 +205,14 @@ void HostSide::Connect(UniqueFd program, uint32_t guest_port, const std::shared_
     CountRefused(guest_port, reason, via.get());
     if (via != nullptr) ResetOnClose(program.get());
   };
-  if (env_.rx.draining()) return refuse(CloseReason::kDrain);
-  if (!env_.routes.MayConnect(kHostCid, env_.rx.cid(), guest_port)) return refuse(CloseReason::kPolicyDenied);
+  if (env_.rx->draining()) return refuse(CloseReason::kDrain);
+  if (!env_.routes.MayConnect(kHostCid, env_.rx->cid(), guest_port)) return refuse(CloseReason::kPolicyDenied);
   if (transient_flows() >= static_cast<int>(env_.limits.max_pending_connections)) {
     env_.stats.from_guest_limited_pending_connections.Add();
     NoteLimited();
     return refuse(CloseReason::kQuota);
   }
-  VsockHeader request{.src_cid = kHostCid, .dst_cid = env_.rx.cid(), .dst_port = guest_port};
+  VsockHeader request{.src_cid = kHostCid, .dst_cid = env_.rx->cid(), .dst_port = guest_port};
   request.op = VIRTIO_VSOCK_OP_REQUEST;
   request.buf_alloc = env_.window;
   Cid program_cid = 0;
@@ -222,8 +222,8 @@ void HostSide::Connect(UniqueFd program, uint32_t guest_port, const std::shared_
   for (int attempt = 0; attempt < kPortAttempts; ++attempt) {
     request.src_port = TakePort(std::exchange(program_port, 0));
     auto flow = std::make_shared<Flow>(env_.journal.NextId(), request, Flow::End{shared_from_this(), request.src_port},
-                                       Flow::End{env_.rx.shared_from_this(), guest_port}, &env_.journal);
-    const VsockRx::AdmitResult admitted = env_.rx.Admit(flow);
+                                       Flow::End{env_.rx->shared_from_this(), guest_port}, &env_.journal);
+    const VsockRx::AdmitResult admitted = env_.rx->Admit(flow);
     if (admitted == VsockRx::AdmitResult::kAdmitted) {
       HostSocket& socket = Add(std::move(flow), Flow::Side::kInitiator, std::move(program), via);
       StartConnectTimer(socket);
@@ -246,11 +246,11 @@ void HostSide::Connect(UniqueFd program, uint32_t guest_port, const std::shared_
 // A program that got no flow, which would count its own end, and tell the journal.
 void HostSide::CountRefused(uint32_t guest_port, CloseReason reason, Forward* via) {
   CountRefused(reason, via);
-  env_.rx.port_stats().CountConnect(Direction::kIn, reason);
+  env_.rx->port_stats().CountConnect(Direction::kIn, reason);
   env_.journal.Refused(
-      {.device = device(), .cid = kHostCid}, {.device = device(), .cid = env_.rx.cid(), .port = guest_port},
+      {.device = device(), .cid = kHostCid}, {.device = device(), .cid = env_.rx->cid(), .port = guest_port},
       VIRTIO_VSOCK_TYPE_STREAM, reason,
-      reason == CloseReason::kPolicyDenied ? env_.routes.DeniedBy(kHostCid, env_.rx.cid(), guest_port) : nullptr);
+      reason == CloseReason::kPolicyDenied ? env_.routes.DeniedBy(kHostCid, env_.rx->cid(), guest_port) : nullptr);
 }
 
 void HostSide::CountRefused(CloseReason reason, Forward* via) {
@@ -308,7 +308,7 @@ HostSocket& HostSide::Add(std::shared_ptr<Flow> flow, Flow::Side host_end, Uniqu
 
 void HostSide::End(HostSocket& socket, CloseReason reason) {
   const std::shared_ptr<Flow> flow = socket.flow();
-  if (flow->Close(reason)) env_.rx.ResetFlow(flow);
+  if (flow->Close(reason)) env_.rx->ResetFlow(flow);
   Discard(socket);
 }
 

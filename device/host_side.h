@@ -37,7 +37,7 @@ class HostSide final : public Port {
   struct Environment {
     EventLoop& loop;
     const RouteTable& routes;  // of the guest's network
-    VsockRx& rx;               // of the guest
+    VsockRx* rx;               // of the guest
     DeviceStats& stats;
     std::shared_ptr<PortStats> port_stats;
     const DeviceLimits& limits;
@@ -74,6 +74,9 @@ class HostSide final : public Port {
   // Resets the connections that go through it.
   void ResetThrough(const Forward& forward);
 
+  // The guest has another address. Of its connections none is left.
+  void SetRx(VsockRx& rx) { env_.rx = &rx; }
+
   // Closes all sockets, at once. The owner calls it before it lets go.
   void Close();
 
@@ -83,6 +86,7 @@ class HostSide final : public Port {
   // --- For HostSocket. ---
 
   const Environment& env() const { return env_; }
+  VsockRx& rx() const { return *env_.rx; }
   // Notified when the guest posts buffers; sockets that wait say AwaitBuffers().
   const std::shared_ptr<Wakeup>& resume() const { return resume_; }
   void AwaitBuffers(HostSocket& socket) { starved_.push_back(&socket); }

@@ -135,7 +135,7 @@ bool HostSocket::SendPreface() {
   while (!preface_.empty()) {
     if (!MaySendPayload()) return false;
     const absl::string_view next = absl::string_view(preface_).substr(0, credit_.room());
-    const ReceiveRing::ReadResult put = side_.env().rx.PutBytes(next, Header(VIRTIO_VSOCK_OP_RW), side_.resume());
+    const ReceiveRing::ReadResult put = side_.rx().PutBytes(next, Header(VIRTIO_VSOCK_OP_RW), side_.resume());
     if (put.status != ReceiveRing::ReadResult::Status::kOk) {
       if (!std::exchange(awaits_buffers_, true)) side_.AwaitBuffers(*this);
       return false;
@@ -328,7 +328,7 @@ void HostSocket::ReadSome() {
 }
 
 ReceiveRing::ReadResult HostSocket::Read(const VsockHeader& header) {
-  return side_.env().rx.ReadFrom(socket_.get(), header, credit_.room(), side_.resume());
+  return side_.rx().ReadFrom(socket_.get(), header, credit_.room(), side_.resume());
 }
 
 int HostSocket::reads_per_wakeup() const { return kReadsPerWakeup; }
@@ -367,7 +367,7 @@ bool HostSocket::SendOne(Owed packet, uint16_t op, uint32_t flags) {
   if ((owed_ & packet) == 0) return true;
   VsockHeader header = Header(op);
   header.flags = flags;
-  if (!side_.env().rx.TrySend(header, side_.resume())) return false;
+  if (!side_.rx().TrySend(header, side_.resume())) return false;
   owed_ &= static_cast<uint8_t>(~packet);
   if (packet == kResponse) established_ = true;
   if (packet != kRequest) flow_->Accept(header, host_end_);

@@ -62,6 +62,9 @@ inline constexpr uint64_t kProtocolFResetDevice = 1ull << 13;
 inline constexpr uint64_t kProtocolFConfigureMemSlots = 1ull << 15;
 inline constexpr uint64_t kProtocolFStatus = 1ull << 16;
 
+// A request of the back-end (VHOST_USER_BACKEND_CONFIG_CHANGE_MSG), on the socket of SET_BACKEND_REQ_FD.
+inline constexpr uint32_t kBackendConfigChange = 2;
+
 struct VhostUserHeader {
   uint32_t request;
   uint32_t flags;

@@ -72,6 +72,14 @@ void VhostUserSession::Pause() { loop_.Rearm(channel_.fd(), EPOLLET, *this); }
 
 void VhostUserSession::Resume() { loop_.Rearm(channel_.fd(), EPOLLIN, *this); }
 
+bool VhostUserSession::ChangeCid(uint32_t cid) {
+  options_.guest_cid = cid;
+  if (!backend_channel_.has_value()) return false;
+  // Of a session that began in the middle, REPLY_ACK is taken as agreed upon, as everything is.
+  const bool acknowledged = (protocol_features_ & kProtocolFReplyAck) != 0;
+  return backend_channel_->SayConfigChange(acknowledged) && acknowledged;
+}
+
 bool VhostUserSession::HungUp() const {
   pollfd state{.fd = channel_.fd(), .events = POLLRDHUP, .revents = 0};
   return poll(&state, 1, 0) > 0 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
@@ -172,7 +180,7 @@ absl::Status VhostUserSession::Dispatch(VhostUserMessage& message) {
     case VhostUserRequest::kSetVringEnable:
       return SetVringEnable(message);
     case VhostUserRequest::kSetBackendReqFd:
-      backend_channel_ = NonBlocking(std::move(message.fds[0]));
+      backend_channel_.emplace(loop_, NonBlocking(std::move(message.fds[0])), [this] { device_.OnCidTold(); });
       return absl::OkStatus();
     case VhostUserRequest::kGetConfig:
       return GetConfig(message);
@@ -238,7 +246,10 @@ absl::Status VhostUserSession::GetConfig(const VhostUserMessage& message) {
   std::array<std::byte, kMaxVhostUserPayload> reply{};
   std::memcpy(reply.data(), &request, sizeof(request));
   std::memcpy(reply.data() + sizeof(request), reinterpret_cast<const char*>(&config) + request.offset, request.size);
-  return channel_.Reply(message.header, absl::MakeConstSpan(reply.data(), message.header.size));
+  KINSOCK_RETURN_IF_ERROR(channel_.Reply(message.header, absl::MakeConstSpan(reply.data(), message.header.size)));
+  // Its upper half says nothing.
+  if (request.offset == 0 && request.size >= sizeof(options_.guest_cid)) device_.OnCidRead();
+  return absl::OkStatus();
 }
 
 absl::Status VhostUserSession::SetStatus(const VhostUserMessage& message) {

@@ -7,10 +7,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "base/event_loop.h"
-#include "base/unique_fd.h"
+#include "device/backend_channel.h"
 #include "device/guest_memory.h"
 #include "device/ring_setup.h"
 #include "device/vhost_user_channel.h"
@@ -37,6 +38,10 @@ class VhostUserDevice {
   virtual void Discard(std::shared_ptr<const GuestMemory> memory) = 0;
   // Features or memory are other than before, for reports.
   virtual void OnSessionChanged() = 0;
+  // The front-end has read the guest's CID as it is now.
+  virtual void OnCidRead() = 0;
+  // The front-end has been told that the CID is another, as far as it can be (VhostUserSession::ChangeCid).
+  virtual void OnCidTold() = 0;
   // A message of the front-end has been handled, or could not be done, which `status` tells for a person. False: the
   // next ones have to wait.
   virtual bool OnMessage(const absl::Status& status) = 0;
@@ -90,6 +95,10 @@ class VhostUserSession final : public FdHandler {
   // FdHandler.
   void OnReady(uint32_t events) override;
 
+  // From now on the configuration has another CID. True: the front-end is being told so, OnCidTold() follows unless it
+  // sleeps, and a driver that reads the CID before may find the former one. False: it has no way of being told.
+  bool ChangeCid(uint32_t cid);
+
   // Whether the front-end has closed its end.
   bool HungUp() const;
 
@@ -132,7 +141,7 @@ class VhostUserSession final : public FdHandler {
 
   EventLoop& loop_;
   VhostUserChannel channel_;
-  const Options options_;
+  Options options_;
   VhostUserDevice& device_;
   std::function<void(absl::Status)> ended_;
   bool watching_ = false;
@@ -144,7 +153,7 @@ class VhostUserSession final : public FdHandler {
   uint64_t status_ = 0;
   std::shared_ptr<const GuestMemory> memory_;
   std::array<RingSetup, kRings> rings_;
-  UniqueFd backend_channel_;  // for messages to the front-end
+  std::optional<BackendChannel> backend_channel_;  // none: the front-end gave none
 };
 
 }  // namespace kinsock

@@ -36,7 +36,9 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
                      ReportStatus();
                    }),
       over_rate_(Wakeup::Create(env_.loop, [this] { AwaitRate(); })),
-      rx_(std::make_shared<VsockRx>(spec_.id, spec_.cid, spec_.limits, stats_, env_.loop, broken_, over_rate_)),
+      driver_cid_(spec_.cid, spec_.former_cid),
+      driver_cid_changed_(Wakeup::Create(env_.loop, [this] { ReportDriverCid(); })),
+      rx_(MakeRx()),
       readiness_(spec_.readiness,
                  GuestReadiness::Environment{
                      .loop = env_.loop,
@@ -47,18 +49,19 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
                      .is_draining = [this] { return rx_->draining(); },
                      .on_change = [this] { ReportStatus(); }}),
       reap_session_(Wakeup::Create(env_.loop, [this] { ended_session_.reset(); })) {
-  rx_->set_limited(limit_watch_.hit());
   const bool has_readiness = spec_.readiness.source != Readiness::Source::kNone;
   if (spec_.host.kind != HostAddress::Kind::kNone || has_readiness) MakeHostSide();
   tx_.emplace(VsockTx::Environment{.loop = env_.loop,
                                    .routes = env_.routes,
-                                   .rx = *rx_,
+                                   .rx = rx_.get(),
                                    .host = host_,
                                    .readiness = readiness_,
                                    .stats = *stats_,
                                    .limits = spec_.limits,
                                    .journal = env_.journal,
                                    .allowance = allowance_,
+                                   .driver_cid = driver_cid_,
+                                   .driver_cid_changed = driver_cid_changed_,
                                    .spent = spent_,
                                    .broken = broken_});
 }
@@ -67,6 +70,8 @@ VsockDevice::~VsockDevice() {
   broken_->Disarm();
   drained_->Disarm();
   spent_->Disarm();
+  driver_cid_changed_->Disarm();
+  if (awaiting_cid_told_) env_.loop.Cancel(cid_told_timer_);
   if (paused_) env_.loop.Cancel(pause_);
   over_rate_->Disarm();
   if (awaiting_rate_) env_.loop.Cancel(rate_timer_);
@@ -91,7 +96,7 @@ absl::Status VsockDevice::Start() {
 void VsockDevice::MakeHostSide() {
   host_ = std::make_shared<HostSide>(spec_.id, HostSide::Environment{.loop = env_.loop,
                                                                      .routes = env_.routes,
-                                                                     .rx = *rx_,
+                                                                     .rx = rx_.get(),
                                                                      .stats = *stats_,
                                                                      .port_stats = {stats_, &stats_->host_port},
                                                                      .limits = spec_.limits,
@@ -190,6 +195,7 @@ void VsockDevice::OnFrontEnd(UniqueFd connection) {
   status_.front_end.since = std::chrono::system_clock::now();
   status_.last_error.clear();
   SetFault(DeviceFault::kNone);
+  driver_cid_.OnSession();
   stats_->front_end_connects.Add();
 
   session_ = std::make_unique<VhostUserSession>(
@@ -213,6 +219,7 @@ void VsockDevice::AfterSession(absl::Status status) {
   if (!status.ok()) stats_->front_end_errors.Add();
   status_.last_error = std::string(status.message());  // what the guest did is over with it
   SetFault(DeviceFault::kNone);
+  OnCidTold();  // nobody else will
   ResetDevice();
   SetState(DeviceState::kListening);
 }
@@ -228,6 +235,7 @@ void VsockDevice::ResetDevice() {
 void VsockDevice::ForgetDriver() {
   for (Ring& ring : rings_) ring.was_used = false;
   events_.Forget();
+  driver_cid_.OnDriverGone();
   tx_->DropPackets();
   readiness_.Forget();
   EndFlows();
@@ -255,11 +263,16 @@ absl::Status VsockDevice::StartRing(size_t index, const RingSetup& setup, uint64
   if (paused_) kick->Pause();
   ring.kick = std::move(kick);
   rx_->set_takes_seqpacket((features & kVirtioVsockFSeqpacket) != 0);
+  // A receive ring that was never used does not tell whether its driver is another one.
+  if (!ring.was_used || (index == kReceive && setup.layout.base == 0)) driver_cid_.OnDriver();
   ring.was_used = true;
   ring.running = true;
   if (index == kReceive) rx_->Start(ReceiveRing(std::move(queue), setup.call, *stats_));
   if (index == kTransmit) tx_->Start(std::move(queue), setup.call);
-  if (index == kEvent) events_.Start(std::move(queue), setup.call);
+  if (index == kEvent) {
+    events_.Start(std::move(queue), setup.call);
+    NoteIfTold();
+  }
   status_.front_end.features = features;
   UpdateState();
   return absl::OkStatus();
@@ -284,6 +297,7 @@ uint16_t VsockDevice::StopRing(size_t index) {
 
 void VsockDevice::OnKick(size_t index) {
   const bool useful = index == kReceive ? rx_->OnKick() : index == kTransmit ? tx_->OnKick() : events_.OnKick();
+  if (index == kEvent) NoteIfTold();
   if (events_.broken()) broken_->Notify();
   if (!std::exchange(rings_[index].made_up_for, false) && !useful) Charge(ControlAllowance::kKick);
   ArmStaleSearch();
@@ -457,13 +471,6 @@ void VsockDevice::ResetRevoked(const PolicyChange& change) {
   }
 }
 
-void VsockDevice::ResetTransport() {
-  // The event first: what the driver then does anew comes after it.
-  if (events_.SendTransportReset()) stats_->transport_resets.Add();
-  if (events_.broken()) broken_->Notify();
-  ResetFlows(CloseReason::kTransportReset);
-}
-
 // --- Status ---
 
 bool VsockDevice::OnMessage(const absl::Status& status) {
@@ -513,6 +520,7 @@ void VsockDevice::SetState(DeviceState state) {
 }
 
 void VsockDevice::ReportStatus() {
+  status_.driver_cid = driver_cid_.driver();
   status_.readiness = readiness_.source();
   status_.guest = readiness_.word();
   status_.guest_text = readiness_.text();

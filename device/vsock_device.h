@@ -19,6 +19,7 @@
 #include "device/control_allowance.h"
 #include "device/device_spec.h"
 #include "device/device_stats.h"
+#include "device/driver_cid.h"
 #include "device/event_queue.h"
 #include "device/forward.h"
 #include "device/forward_listener.h"
@@ -65,6 +66,9 @@ class VsockDevice final : private VhostUserDevice {
   // Flows that wait for an answer or for their end are looked at this often, and reset when they are found
   // waiting twice. Linux guests give up by themselves after 2 s and 8 s.
   static constexpr std::chrono::seconds kStaleSearch{10};
+  // How long a front-end may take to say that it knows of another CID. Then the driver is told all the same, and may
+  // read the former one.
+  static constexpr std::chrono::seconds kCidAnswerTimeout{1};
 
   VsockDevice(DeviceSpec spec, Environment environment);
   // Resets every peer.
@@ -88,6 +92,12 @@ class VsockDevice final : private VhostUserDevice {
   // The same for the connections that a change of the network's policies revokes, of those for which this device
   // answers (DescribeFlows).
   void ResetRevoked(const PolicyChange& change);
+
+  // The guest has another address from now on, and a port of its own for it, which is returned: nobody routes to the
+  // former one any more, and this reactor will route to the new one before anything else. All connections end, and
+  // both ends of each are told. The front-end is told that the configuration is another, then the driver as by
+  // ResetTransport(). How far it has come by that: DeviceStatus::driver_cid.
+  std::shared_ptr<Port> ChangeCid(Cid cid);
 
   // Ends all connections, and has the guest's driver forget them and read its CID anew, if the VMM has handed the event
   // queue over.
@@ -126,6 +136,8 @@ class VsockDevice final : private VhostUserDevice {
   void ResetDevice() override;
   void Discard(std::shared_ptr<const GuestMemory> memory) override;
   void OnSessionChanged() override;
+  void OnCidRead() override;
+  void OnCidTold() override;
   bool OnMessage(const absl::Status& status) override;
 
   bool AnswersFor(const Flow& flow) const;
@@ -140,6 +152,10 @@ class VsockDevice final : private VhostUserDevice {
   void AfterSession(absl::Status status);
   void ForgetDriver();
   void EndFlows();
+  std::shared_ptr<VsockRx> MakeRx();
+  void TellDriver();
+  void NoteIfTold();
+  void ReportDriverCid();
   void OnKick(size_t index);
   void Charge(int64_t cost);
   void PauseGuest();
@@ -165,6 +181,10 @@ class VsockDevice final : private VhostUserDevice {
   std::shared_ptr<Wakeup> over_rate_;  // payload for the guest waits for its rate
   bool awaiting_rate_ = false;
   EventLoop::TimerId rate_timer_{};
+  DriverCid driver_cid_;
+  std::shared_ptr<Wakeup> driver_cid_changed_;
+  bool awaiting_cid_told_ = false;  // then the driver is told
+  EventLoop::TimerId cid_told_timer_{};
   std::shared_ptr<VsockRx> rx_;
   GuestReadiness readiness_;
   std::shared_ptr<HostSide> host_;  // null: no host side yet

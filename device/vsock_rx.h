@@ -57,6 +57,11 @@ class VsockRx final : public Port, private Poller {
   void Start(ReceiveRing ring) ABSL_LOCKS_EXCLUDED(mutex_);
   std::shared_ptr<const GuestMemory> Stop(uint16_t& next_avail) ABSL_LOCKS_EXCLUDED(mutex_);
   std::shared_ptr<const GuestMemory> Close() ABSL_LOCKS_EXCLUDED(mutex_);
+  // The guest becomes `next`, which is new: that has the ring from here on, what is left of the limits and who waits to
+  // hear of what; this is closed for good. Replies that wait go along if the driver is to get them. Empties the table;
+  // the caller closes the flows, which go on to name this.
+  enum class Replies : uint8_t { kKeep, kDrop };
+  FlowTable::Map HandOver(VsockRx& next, Replies replies) ABSL_LOCKS_EXCLUDED(mutex_);
   void SetCall(std::shared_ptr<const UniqueFd> call) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Relocate(std::shared_ptr<const GuestMemory> memory) ABSL_LOCKS_EXCLUDED(mutex_);
   // The driver has posted buffers. False: none that were waited for.
@@ -111,6 +116,18 @@ class VsockRx final : public Port, private Poller {
 
   enum class Mode : uint8_t { kClosed, kRunning, kStopped };
   enum class Step : uint8_t { kDone, kNoBuffer, kOverRate };
+
+  // What outlives a change of the guest's address.
+  struct Estate {
+    Mode mode = Mode::kClosed;
+    std::optional<ReceiveRing> ring;
+    std::deque<VsockHeader> replies;
+    TokenBucket connects;
+    TokenBucket bytes;
+    uint64_t earned = 0;
+    std::shared_ptr<Wakeup> drained;
+  };
+  void Inherit(Estate estate) ABSL_LOCKS_EXCLUDED(mutex_);
 
   Step Offer(Lane& lane, Packet& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Flow* Accept(Packet& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

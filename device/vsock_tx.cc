@@ -41,7 +41,7 @@ VsockTx::VsockTx(Environment environment)
     : env_(std::move(environment)),
       run_(Wakeup::Create(env_.loop, [this] { Run(); })),
       offer_held_(Wakeup::Create(env_.loop, [this] { OfferHeld(Asking::kNo); })) {
-  env_.rx.SetReleased(offer_held_);
+  env_.rx->SetReleased(offer_held_);
   OnLimits();
 }
 
@@ -52,7 +52,7 @@ VsockTx::~VsockTx() {
   DropPackets();
   if (ask_timer_armed_) env_.loop.Cancel(ask_timer_);
   if (over_rate_) env_.loop.Cancel(rate_timer_);
-  env_.rx.SetReleased(nullptr);
+  env_.rx->SetReleased(nullptr);
   offer_held_->Disarm();
   run_->Disarm();
 }
@@ -111,6 +111,15 @@ void VsockTx::SetPaused(bool paused) {
   if (std::exchange(paused_, paused) && !paused) Run();
 }
 
+void VsockTx::SetRx(VsockRx& rx) {
+  EndRest();
+  DropPackets();
+  Publish();
+  env_.rx = &rx;
+  rx.SetReleased(offer_held_);
+  run_->Notify();
+}
+
 void VsockTx::OnLimits() {
   const MonotonicTime now = env_.loop.clock().Now();
   bytes_.SetRate(env_.limits.bytes_from_guest, now);
@@ -161,7 +170,7 @@ bool VsockTx::MayServeRing() {
   if (!queue_.has_value() || broken_ || paused_ || HeldByReplies()) return false;
   if (rated_ && OverRate()) return false;
   if (!env_.allowance.spent()) return true;
-  env_.allowance.Refill(env_.loop.now(), env_.rx.earned());
+  env_.allowance.Refill(env_.loop.now(), env_.rx->earned());
   if (!env_.allowance.spent()) return true;
   env_.spent->Notify();
   return false;
@@ -169,7 +178,7 @@ bool VsockTx::MayServeRing() {
 
 // Whether the guest has to post receive buffers first, for the RSTs that it has caused.
 bool VsockTx::HeldByReplies() {
-  if (!env_.rx.RepliesBackedUp(run_)) return false;
+  if (!env_.rx->RepliesBackedUp(run_)) return false;
   env_.stats.from_guest_limited_replies.Add();
   return true;
 }
@@ -184,7 +193,7 @@ bool VsockTx::OverRate() {
   if (!bytes_.Spent() && !packets_.Spent()) return false;
   if (bytes_.Spent()) env_.stats.from_guest_limited_bytes.Add();
   if (packets_.Spent()) env_.stats.from_guest_limited_packets.Add();
-  env_.rx.NoteLimited();
+  env_.rx->NoteLimited();
   over_rate_ = true;
   rate_timer_ = env_.loop.RunAfter(std::max(bytes_.TimeToRefill(), packets_.TimeToRefill()), [this] {
     over_rate_ = false;
@@ -234,7 +243,14 @@ bool VsockTx::TakePacket(TxPacket& packet) {
 
 void VsockTx::Dispatch(TxPacket& packet) {
   const VsockHeader& header = packet.header;
-  const Decision decision = DecideRoute(header, packet.payload.size(), env_.rx, env_.host.get(), env_.routes);
+  const Decision decision = DecideRoute(header, packet.payload.size(), *env_.rx, env_.host.get(), env_.routes);
+  if (env_.driver_cid.may_be_former()) {
+    if (decision.drop == DropReason::kSpoofedSource && env_.driver_cid.IsFormer(header.src_cid)) {
+      return RefuseFormer(packet);
+    }
+    const bool is_present = decision.action != Decision::Action::kDrop;
+    if (is_present && env_.driver_cid.OnPresent()) env_.driver_cid_changed->Notify();
+  }
   if (decision.action == Decision::Action::kDrop) {
     CountDrop(decision);
     env_.allowance.Charge(ControlAllowance::kPacket);
@@ -242,7 +258,7 @@ void VsockTx::Dispatch(TxPacket& packet) {
   }
   if (decision.action == Decision::Action::kReset) {
     packet.reason = decision.reason;
-    packet.flow = env_.rx.Find(FlowKey::OfSender(header));
+    packet.flow = env_.rx->Find(FlowKey::OfSender(header));
     if (header.op == VIRTIO_VSOCK_OP_REQUEST) CountRefused(packet);
     SettleRefused(packet);
     return Recycle(packet);
@@ -264,38 +280,50 @@ void VsockTx::Dispatch(TxPacket& packet) {
   if (!lane.blocked) Activate(lane);
 }
 
+// The guest has not read its CID anew: what it sends says so at once to its own program, and to a sibling that has
+// connected to it meanwhile. An RST is answered by none, but ends what it names.
+void VsockTx::RefuseFormer(TxPacket& packet) {
+  env_.stats.from_guest_former_cid.Add();
+  if (env_.driver_cid.OnFormer()) env_.driver_cid_changed->Notify();
+  packet.reason = CloseReason::kTransportReset;
+  packet.flow = env_.rx->Find(FlowKey::OfSender(packet.header));
+  if (packet.header.op == VIRTIO_VSOCK_OP_REQUEST) CountRefused(packet);
+  SettleRefused(packet);
+  Recycle(packet);
+}
+
 // Gives a REQUEST its flow. False, with the reason, if the guest may not have one more.
 bool VsockTx::Admit(TxPacket& packet, Port& port) {
-  if (env_.rx.transient_flows() >= static_cast<int>(env_.limits.max_pending_connections)) {
+  if (env_.rx->transient_flows() >= static_cast<int>(env_.limits.max_pending_connections)) {
     env_.stats.from_guest_limited_pending_connections.Add();
-    env_.rx.NoteLimited();
+    env_.rx->NoteLimited();
     packet.reason = CloseReason::kQuota;
     return false;
   }
   const VsockHeader& header = packet.header;
   auto flow =
-      std::make_shared<Flow>(env_.journal.NextId(), header, Flow::End{env_.rx.shared_from_this(), header.src_port},
+      std::make_shared<Flow>(env_.journal.NextId(), header, Flow::End{env_.rx->shared_from_this(), header.src_port},
                              Flow::End{port.shared_from_this(), header.dst_port}, &env_.journal);
-  switch (env_.rx.Admit(flow)) {
+  switch (env_.rx->Admit(flow)) {
     case VsockRx::AdmitResult::kAdmitted:
       packet.flow = std::move(flow);
       return true;
     case VsockRx::AdmitResult::kFull:
       env_.stats.from_guest_limited_connections.Add();
-      env_.rx.NoteLimited();
+      env_.rx->NoteLimited();
       flow->Close(CloseReason::kQuota);
       packet.reason = CloseReason::kQuota;
       return false;
     case VsockRx::AdmitResult::kTooOften:
       env_.stats.from_guest_limited_connects.Add();
-      env_.rx.NoteLimited();
+      env_.rx->NoteLimited();
       flow->Close(CloseReason::kQuota);
       packet.reason = CloseReason::kQuota;
       return false;
     case VsockRx::AdmitResult::kTaken:
       // A second REQUEST on a connection: the guest has lost track of it, so it goes.
       flow->Close(CloseReason::kMalformed);
-      packet.flow = env_.rx.Find(FlowKey::OfSender(header));
+      packet.flow = env_.rx->Find(FlowKey::OfSender(header));
       packet.reason = CloseReason::kMalformed;
       return false;
   }
@@ -352,7 +380,7 @@ void VsockTx::Settle(TxLane& lane) {
     backlog_.Release(packet, *lane.port);
     Account(packet);
     lane.patience += kPatiencePerPacket + packet.header.len * kPatiencePerByte;
-    if (packet.outcome == Packet::Outcome::kClosed) env_.rx.Forget(*packet.flow);
+    if (packet.outcome == Packet::Outcome::kClosed) env_.rx->Forget(*packet.flow);
     if (packet.outcome == Packet::Outcome::kRefused) SettleRefused(packet);
     Recycle(packet);
   }
@@ -379,16 +407,16 @@ void VsockTx::SettleRefused(const TxPacket& packet) {
   CountViolation(packet.reason);
   if (packet.flow != nullptr) {
     const bool ours_to_end = packet.flow->Close(packet.reason);
-    env_.rx.Forget(*packet.flow);
-    if (ours_to_end) packet.flow->other_end(packet.flow->SideOf(env_.rx)).port->ResetFlow(packet.flow);
+    env_.rx->Forget(*packet.flow);
+    if (ours_to_end) packet.flow->other_end(packet.flow->SideOf(*env_.rx)).port->ResetFlow(packet.flow);
   }
-  if (packet.header.op != VIRTIO_VSOCK_OP_RST) env_.rx.SendReply(ResetFor(packet.header));
+  if (packet.header.op != VIRTIO_VSOCK_OP_RST) env_.rx->SendReply(ResetFor(packet.header));
 }
 
 void VsockTx::ResetFlow(const std::shared_ptr<Flow>& flow, CloseReason reason) {
   if (!flow->Close(reason)) return;
-  flow->other_end(flow->SideOf(env_.rx)).port->ResetFlow(flow);
-  env_.rx.ResetFlow(flow);
+  flow->other_end(flow->SideOf(*env_.rx)).port->ResetFlow(flow);
+  env_.rx->ResetFlow(flow);
 }
 
 void VsockTx::Recycle(TxPacket& packet) {
@@ -398,17 +426,17 @@ void VsockTx::Recycle(TxPacket& packet) {
 
 // A REQUEST that got no flow, which would count its own end, and tell the journal.
 void VsockTx::CountRefused(const TxPacket& packet) {
-  env_.rx.port_stats().CountConnect(Direction::kOut, packet.reason);
+  env_.rx->port_stats().CountConnect(Direction::kOut, packet.reason);
   const VsockHeader& header = packet.header;
   const auto cid = static_cast<Cid>(header.dst_cid);
   // It is the attempt that counts.
   if (header.dst_cid == kHostCid) env_.readiness.OnRequest(header.dst_port);
   const Port* target = header.dst_cid == kHostCid ? env_.host.get() : env_.routes.Find(header.dst_cid);
-  env_.journal.Refused({.device = env_.rx.device(), .cid = env_.rx.cid(), .port = header.src_port},
+  env_.journal.Refused({.device = env_.rx->device(), .cid = env_.rx->cid(), .port = header.src_port},
                        {.device = target != nullptr ? target->device() : 0, .cid = cid, .port = header.dst_port},
                        header.type, packet.reason,
                        packet.reason == CloseReason::kPolicyDenied
-                           ? env_.routes.DeniedBy(env_.rx.cid(), cid, header.dst_port)
+                           ? env_.routes.DeniedBy(env_.rx->cid(), cid, header.dst_port)
                            : nullptr);
 }
 

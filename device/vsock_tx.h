@@ -16,6 +16,7 @@
 #include "device/control_allowance.h"
 #include "device/device_spec.h"
 #include "device/device_stats.h"
+#include "device/driver_cid.h"
 #include "device/guest_readiness.h"
 #include "device/ring_share.h"
 #include "device/tx_backlog.h"
@@ -42,15 +43,17 @@ class VsockTx final : private Poller {
   struct Environment {
     EventLoop& loop;
     const RouteTable& routes;
-    VsockRx& rx;                 // of the same guest: for replies, and the table of its connections
+    VsockRx* rx;                 // of the same guest: for replies, and the table of its connections
     std::shared_ptr<Port> host;  // null: no host side
     GuestReadiness& readiness;   // hears of what the guest asks of the host
     DeviceStats& stats;
     const DeviceLimits& limits;
     FlowJournal& journal;
     ControlAllowance& allowance;
-    std::shared_ptr<Wakeup> spent;   // notified when the allowance is: SetPaused() is expected
-    std::shared_ptr<Wakeup> broken;  // notified when the ring has to be stopped
+    DriverCid& driver_cid;
+    std::shared_ptr<Wakeup> driver_cid_changed;  // notified when driver_cid.driver() is another
+    std::shared_ptr<Wakeup> spent;               // notified when the allowance is: SetPaused() is expected
+    std::shared_ptr<Wakeup> broken;              // notified when the ring has to be stopped
   };
 
   explicit VsockTx(Environment environment);
@@ -71,6 +74,8 @@ class VsockTx final : private Poller {
   bool OnKick();
   // Takes nothing off the ring while paused; what was taken goes on.
   void SetPaused(bool paused);
+  // The guest has another address: what was taken under the former one and not delivered is forgotten.
+  void SetRx(VsockRx& rx);
   // The guest has a host side from now on.
   void SetHost(std::shared_ptr<Port> host) { env_.host = std::move(host); }
   // The limits of the environment have changed.
@@ -132,6 +137,7 @@ class VsockTx final : private Poller {
   void CountRefused(const TxPacket& packet);
   void CountViolation(CloseReason reason);
   void CountDrop(const Decision& decision);
+  void RefuseFormer(TxPacket& packet);
   TxLane& LaneFor(Port& port);
   void Activate(TxLane& lane);
   void ForgetIdleLanes(const TxLane* keep);

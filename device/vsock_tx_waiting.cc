@@ -69,7 +69,7 @@ void VsockTx::FreeRing(std::chrono::nanoseconds rested) {
 void VsockTx::SetAside(TxPacket& packet, TxLane& lane) {
   if (!packet.chain.owed()) return;
   const std::shared_ptr<Flow> flow =
-      packet.flow != nullptr ? packet.flow : env_.rx.Find(FlowKey::OfSender(packet.header));
+      packet.flow != nullptr ? packet.flow : env_.rx->Find(FlowKey::OfSender(packet.header));
   CloseReason reason = CloseReason::kNone;
   auto result = TxBacklog::Result::kRefused;
   // A closed flow still has its RST to deliver, which carries it.
@@ -82,7 +82,7 @@ void VsockTx::SetAside(TxPacket& packet, TxLane& lane) {
     if (flow != nullptr) {
       ResetFlow(flow, reason);
     } else if (packet.header.op != VIRTIO_VSOCK_OP_RST) {
-      env_.rx.SendReply(ResetFor(packet.header));
+      env_.rx->SendReply(ResetFor(packet.header));
     }
   }
   if (result != TxBacklog::Result::kKept) {
@@ -124,7 +124,7 @@ void VsockTx::OfferHeld(Asking asking) {
       DropHeld(held);
       continue;
     }
-    const Flow::Side me = flow->SideOf(env_.rx);
+    const Flow::Side me = flow->SideOf(*env_.rx);
     flow->Hold(me, false);
     --held.lane->held_flows;
     if (asking == Asking::kYes) held.lane->port->AskForCredit(flow);

@@ -24,8 +24,8 @@ absl::StatusOr<Cid> CidAllocator::Allocate(const CidRequest& request, std::strin
   if (!cid.ok()) return cid;
   Take(request, *cid);
   Entry entry{.holder = std::string(holder)};
-  if (const auto found = taken_.find(*cid); found != taken_.end() && found->second.state == State::kReserved) {
-    entry.before = {found->second.holder, found->second.free_at, found->second.was_used};
+  if (const auto found = taken_.find(*cid); found != taken_.end()) {
+    entry.before = {found->second.holder, found->second.state, found->second.free_at, found->second.was_used};
   }
   Put(*cid, std::move(entry));
   Remember(holder, *cid);
@@ -250,14 +250,24 @@ void CidAllocator::Release(Cid cid, std::string_view holder, std::chrono::nanose
 }
 
 void CidAllocator::GiveBack(Cid cid, std::string_view holder) {
+  if (!PutBack(cid, holder)) Release(cid, holder);
+}
+
+void CidAllocator::Undo(Cid cid, std::string_view holder, Cid had) {
+  Remember(holder, had);
+  if (!PutBack(cid, holder) && IsHeld(cid, holder)) Erase(cid);
+}
+
+// What was there before `holder` had it. False: nothing, or he has it no more.
+bool CidAllocator::PutBack(Cid cid, std::string_view holder) {
   const auto found = taken_.find(cid);
-  const bool reserved = found != taken_.end() && found->second.state == State::kAllocated &&
-                        found->second.holder == holder && found->second.heir.empty() &&
-                        found->second.before.has_value();
-  if (!reserved) return Release(cid, holder);
-  const Reservation before = *found->second.before;
-  Put(cid,
-      {.holder = before.holder, .state = State::kReserved, .free_at = before.free_at, .was_used = before.was_used});
+  const bool was_taken = found != taken_.end() && found->second.state == State::kAllocated &&
+                         found->second.holder == holder && found->second.heir.empty() &&
+                         found->second.before.has_value();
+  if (!was_taken) return false;
+  const Former before = *found->second.before;
+  Put(cid, {.holder = before.holder, .state = before.state, .free_at = before.free_at, .was_used = before.was_used});
+  return true;
 }
 
 void CidAllocator::Put(Cid cid, Entry entry) {

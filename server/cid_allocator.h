@@ -102,6 +102,9 @@ class CidAllocator {
   // again, until its time.
   void GiveBack(Cid cid, std::string_view holder);
 
+  // The same for a VM that keeps `had`, which it has still: as if Allocate() had never been asked.
+  void Undo(Cid cid, std::string_view holder, Cid had);
+
   // CIDs that rest now.
   size_t resting();
 
@@ -114,8 +117,9 @@ class CidAllocator {
 
  private:
   using State = Lease::State;
-  struct Reservation {
+  struct Former {
     std::string holder;
+    State state = State::kReserved;  // or kResting
     MonotonicTime free_at;
     bool was_used = false;
   };
@@ -124,8 +128,8 @@ class CidAllocator {
     State state = State::kAllocated;
     MonotonicTime free_at;              // kReserved, kResting
     bool was_used = false;              // kReserved: it rests when it is given back
-    std::string heir;                   // waits for it; empty: nobody
-    std::optional<Reservation> before;  // kAllocated: what was taken for it
+    std::string heir;              // waits for it; empty: nobody
+    std::optional<Former> before;  // kAllocated: what was taken for it
   };
 
   absl::StatusOr<Cid> Fixed(Cid cid, std::string_view holder) const;
@@ -134,6 +138,7 @@ class CidAllocator {
   absl::StatusOr<Cid> NextFree(Cid first, Cid last, Cid after) const;
   Cid Skip(Cid cid) const;
   void Take(const CidRequest& request, Cid cid);
+  bool PutBack(Cid cid, std::string_view holder);
   void Put(Cid cid, Entry entry);
   void Erase(Cid cid);
   void Remember(std::string_view holder, Cid cid);

@@ -34,12 +34,19 @@ void LifecycleEvents::On(const VmEvent& change) {
   if (known.generation == 0) {
     known.refilled_at = clock_.Now();
     log_.Add(About(vm, "VM_CREATED", absl::StrCat(name, " was made, with CID ", vm.status.cid)));
+  } else if (known.cid != vm.status.cid) {
+    v1::Event event = About(vm, "VM_CID_CHANGED",
+                            absl::StrCat(name, " has CID ", vm.status.cid, ", had ", known.cid));
+    (*event.mutable_fields())["generation"] = absl::StrCat(vm.definition->generation);
+    (*event.mutable_fields())["former_cid"] = absl::StrCat(known.cid);
+    log_.Add(std::move(event));
   } else if (known.generation != vm.definition->generation) {
     v1::Event event = About(vm, "VM_UPDATED", absl::StrCat(name, " was changed"));
     (*event.mutable_fields())["generation"] = absl::StrCat(vm.definition->generation);
     log_.Add(std::move(event));
   }
   known.generation = vm.definition->generation;
+  known.cid = vm.status.cid;
   const VmState before = std::exchange(known.state, vm.status.state);
   if (before == vm.status.state || before == VmState::kUnspecified) return;
   if (!MayTell(known)) {

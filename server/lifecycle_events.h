@@ -13,7 +13,8 @@
 
 namespace kinsock {
 
-// Says in the event log what becomes of each VM: VM_CREATED, VM_UPDATED, VM_STATE, VM_DELETED.
+// Says in the event log what becomes of each VM: VM_CREATED, VM_UPDATED, VM_CID_CHANGED, VM_STATE,
+// VM_DELETED.
 //
 // Thread: main.
 class LifecycleEvents {
@@ -33,6 +34,7 @@ class LifecycleEvents {
   struct Known {
     VmState state = VmState::kUnspecified;
     int64_t generation = 0;
+    Cid cid = 0;
     size_t left = kBurst;
     uint64_t suppressed = 0;
     MonotonicTime refilled_at;

@@ -25,7 +25,7 @@ struct VmManager::Vm {
 
   bool failed() const { return now->status.state == VmState::kFailed; }
   // Nothing is being made or written of it: it may be changed.
-  bool settled() const { return served && !writing; }
+  bool settled() const { return served && !writing && !moving; }
   bool deleting() const { return now->status.state == VmState::kDeleting; }
 
   // Its deletion has begun, or will when it is drained or made.
@@ -45,6 +45,7 @@ struct VmManager::Vm {
   bool served = false;         // and, if it is saved, written; FAILED ones are as served as they get
   bool writing = false;        // a mutation is on its way into the journal
   bool letting_go = false;     // and this is its deletion
+  bool moving = false;         // the reactors are being told of its new CID
   DeviceStatus device_status;  // as last reported
   VmTroubles troubles;
   uint64_t store_failed_at = 0;  // troubles.store: VmManager::writes_ then

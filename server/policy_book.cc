@@ -29,6 +29,13 @@ std::shared_ptr<const PolicySubject> PolicyBook::SetIdentity(DeviceId device, st
   return vm.subject;
 }
 
+std::shared_ptr<const PolicySubject> PolicyBook::SetCid(DeviceId device, Cid cid) {
+  Vm& vm = vms_.at(device);
+  vm.identity.cid = cid;
+  vm.subject = networks_[vm.network].policies->Identify(vm.identity);
+  return vm.subject;
+}
+
 std::shared_ptr<const PolicyChange> PolicyBook::SetPolicies(NetworkId network,
                                                             std::shared_ptr<const PolicySet> policies) {
   Network& changed = networks_[network];

@@ -23,9 +23,11 @@ class PolicyBook {
   std::shared_ptr<const PolicySubject> Add(DeviceId device, NetworkId network, VmIdentity identity);
   void Remove(DeviceId device);
 
-  // The VM has other groups and labels. Precondition of both: it is there.
+  // The VM has other groups and labels. Precondition of all three: it is there.
   std::shared_ptr<const PolicySubject> SetIdentity(DeviceId device, std::shared_ptr<const GroupSet> groups,
                                                    std::map<std::string, std::string> labels);
+  // It has another CID.
+  std::shared_ptr<const PolicySubject> SetCid(DeviceId device, Cid cid);
   std::shared_ptr<const PolicySubject> Find(DeviceId device) const { return vms_.at(device).subject; }
 
   // The network goes by these policies. Costs as much as there are VMs in it, and for each as much as policies may be

@@ -169,6 +169,41 @@ void ReactorPool::RemoveDevice(DeviceId id, absl::AnyInvocable<void()> done) {
                    });
 }
 
+void ReactorPool::ChangeCid(DeviceId id, Cid cid, absl::AnyInvocable<void()> done) {
+  State* state = state_.get();
+  const auto it = state->devices.find(id);
+  if (it == state->devices.end()) return done();
+  const State::Placement placement = it->second;
+  Reactor* own = state->reactors[placement.reactor].get();
+
+  // As when one goes and another comes: first nobody else finds the former, then it becomes the new one and its own
+  // reactor knows that at once, then the others do. A packet for either CID finds this device, or nobody.
+  auto announce = [state, id, network = placement.network, done = std::move(done)](std::shared_ptr<Port> port) mutable {
+    // As policies see it now, which may have changed meanwhile: its own reactor has been told of that, too.
+    std::shared_ptr<const PolicySubject> now = state->policies.Find(id);
+    state->PostToAll([network, port, now](Reactor& each) { each.Routes(network).Add(port, now); }, std::move(done));
+  };
+  state->PostToAll(
+      [own, placement](Reactor& each) {
+        if (&each != own) each.Routes(placement.network).Remove(placement.cid);
+      },
+      [state, own, id, cid, placement, announce = std::move(announce)]() mutable {
+        // Only now: a change of policies that comes meanwhile is about the routes that there are.
+        state->devices.at(id).cid = cid;
+        std::shared_ptr<const PolicySubject> subject = state->policies.SetCid(id, cid);
+        own->Post([state, own, id, cid, placement, subject = std::move(subject),
+                   announce = std::move(announce)]() mutable {
+          RouteTable& routes = own->Routes(placement.network);
+          routes.Remove(placement.cid);
+          std::shared_ptr<Port> port = own->Find(id)->ChangeCid(cid);
+          routes.Add(port, std::move(subject));
+          state->PostToMain([port = std::move(port), announce = std::move(announce)]() mutable {
+            announce(std::move(port));
+          });
+        });
+      });
+}
+
 void ReactorPool::SetIdentity(DeviceId id, std::vector<std::string> groups, std::map<std::string, std::string> labels,
                               absl::AnyInvocable<void()> done) {
   const auto it = state_->devices.find(id);

@@ -57,6 +57,11 @@ class ReactorPool {
   // front-end session, and unmaps the guest's memory. `done`: nothing of the device is left.
   void RemoveDevice(DeviceId id, absl::AnyInvocable<void()> done);
 
+  // Gives a served device another CID, which nobody in its network has; its connections end (VsockDevice::ChangeCid).
+  // `done`: it has it, and every reactor routes to it; the former one leads nowhere, and may be given to another.
+  // Precondition: neither this nor RemoveDevice() is under way for it.
+  void ChangeCid(DeviceId id, Cid cid, absl::AnyInvocable<void()> done);
+
   // Has policies see other groups and labels in a served device. `done`: every reactor goes by them when a connection
   // is asked for; those that exist stay.
   void SetIdentity(DeviceId id, std::vector<std::string> groups, std::map<std::string, std::string> labels,

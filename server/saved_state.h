@@ -22,6 +22,7 @@ namespace kinsock {
 struct SavedVm {
   std::shared_ptr<const VmDefinition> definition;
   Cid cid = 0;
+  Cid former_cid = 0;  // VmStatus::former_cid
 };
 
 // A CID that nobody but `holder` may have before `until`.

@@ -80,6 +80,8 @@ struct VmStatus {
   VmState state = VmState::kUnspecified;
   int64_t observed_generation = 0;  // of the definition that the reactors go by
   Cid cid = 0;
+  Cid driver_cid = 0;  // DriverCid::driver(), as the device said last
+  Cid former_cid = 0;  // under which the guest may go still, should the daemon be restarted; 0: none
   std::string vhost_user_socket;
   std::string uds_path;                   // empty: no host side
   std::optional<FrontEndInfo> front_end;  // none: nobody is connected

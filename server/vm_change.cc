@@ -44,9 +44,12 @@ std::vector<FieldViolation> ImmutableDifferences(const VmSnapshot& vm, const VmS
     if (same || !(all || said)) return;
     differences.push_back({field, absl::StrCat("is ", now, " and cannot change while the VM exists")});
   };
+  if (wanted.cid != spec.cid && (all || wanted.cid != CidRequest())) {
+    differences.push_back(
+        {"vm.spec.cid", absl::StrCat("is ", Describe(spec.cid), " and changes by ResetVm with new_cid only")});
+  }
   expect(!wanted.network.empty(), NetworkOf(wanted) == NetworkOf(spec), "vm.spec.network",
          "networks/" + NetworkOf(spec));
-  expect(wanted.cid != CidRequest(), wanted.cid == spec.cid, "vm.spec.cid", Describe(spec.cid));
   expect(!wanted.vhost_user_socket.empty(), paths.vhost_user == vm.status.vhost_user_socket,
          "vm.spec.vhost_user_socket", vm.status.vhost_user_socket);
   expect(wanted.has_uds, wanted.has_uds == spec.has_uds && wanted.uds_path == spec.uds_path, "vm.spec.uds.path",

@@ -92,6 +92,7 @@ void SetStatus(const VmSnapshot& vm, v1::VmStatus& out) {
   const VmStatus& status = vm.status;
   out.set_state(StateToProto(status.state));
   out.set_cid(status.cid);
+  out.set_driver_cid(status.driver_cid);
   out.set_vhost_user_socket(status.vhost_user_socket);
   out.set_uds_path(status.uds_path);
   if (status.state == VmState::kUnspecified) return;  // only validated: there is nothing to observe

@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+#include "server/vm_spec.h"
+
 namespace kinsock {
 
 // A drain holds a timer and nothing else; longer ones are forgotten ones.
@@ -28,6 +30,12 @@ struct VmDrain {
   std::string request_id;     // empty: not repeatable
   uint64_t request_hash = 0;  // as in VmCreation
   bool validate_only = false;
+};
+
+// How to end a VM's connections. Plain value.
+struct VmReset {
+  VmDrain drain;                      // kReset
+  std::optional<CidRequest> new_cid;  // none: its CID stays
 };
 
 }  // namespace kinsock

@@ -138,7 +138,7 @@ struct Trouble {
 };
 
 // The worst first.
-std::vector<Trouble> TroublesOf(const DeviceStatus& device, const VmTroubles& others) {
+std::vector<Trouble> TroublesOf(const DeviceStatus& device, Cid cid, const VmTroubles& others) {
   std::vector<Trouble> troubles;
   if (device.fault == DeviceFault::kRings) {
     troubles.push_back(
@@ -149,6 +149,10 @@ std::vector<Trouble> TroublesOf(const DeviceStatus& device, const VmTroubles& ot
   if (device.fault == DeviceFault::kMessage) {
     troubles.push_back({"RequestRefused", absl::StrCat("the VMM asked for what cannot be done (", device.fault_text,
                                                        "): see that it shares the guest's memory, then restart it")});
+  }
+  if (device.driver_cid != 0 && device.driver_cid != cid) {
+    troubles.push_back({"FormerCid", absl::StrCat("the guest's driver goes by CID ", device.driver_cid, " still, not by ", cid,
+                                                  ", and reaches nobody: reboot the guest, or unload and load its driver")});
   }
   if (device.state == DeviceState::kListening && !device.last_error.empty()) {
     troubles.push_back({"SessionFailed", absl::StrCat("the last VMM was sent away (", device.last_error,
@@ -199,6 +203,7 @@ VmState StateOf(const DeviceStatus& device) {
 
 void NobodyConnected(VmStatus& status, const char* reason, const std::string& message, WallTime now) {
   status.front_end.reset();
+  status.driver_cid = 0;
   SetCondition(status.conditions[kFrontEndConnected], false, reason, message, now);
   SetCondition(status.conditions[kDriverReady], false, "NoFrontEnd", "no VMM is connected", now);
 }
@@ -221,7 +226,8 @@ void BeginProvisioning(VmStatus& status, WallTime now) {
 
 void ApplyDeviceStatus(VmStatus& status, const DeviceStatus& device, WallTime now, const VmTroubles& troubles) {
   status.state = StateOf(device);
-  SetDegraded(status, TroublesOf(device, troubles), now);
+  status.driver_cid = device.driver_cid;
+  SetDegraded(status, TroublesOf(device, status.cid, troubles), now);
   SetLimited(status, device.limited, now);
   SetGuestReady(status, device, now);
   if (device.state == DeviceState::kListening) {

@@ -46,6 +46,7 @@ DeviceSpec MakeDeviceSpec(DeviceId device, const VmSnapshot& vm, const DeviceLim
   out.stats = std::move(stats);
   out.name = vm.definition->name();
   out.cid = vm.status.cid;
+  out.former_cid = vm.status.former_cid;
   out.groups = spec.groups;
   if (out.groups.empty()) out.groups.push_back(VmSpec::kDefaultGroup);
   out.labels = vm.definition->labels;
@@ -177,7 +178,7 @@ void VmManager::OnServed(DeviceId device, absl::Status status) {
   if (!status.ok()) return OnRemoved(device, status);
   JournalEntry entry;
   if (vm->saved) {
-    entry.put = SavedVm{vm->now->definition, vm->now->status.cid};
+    entry.put = SavedVm{vm->now->definition, vm->now->status.cid, vm->now->status.former_cid};
     entry.cursors = {vm->network(), networks_.CidsOf(vm->network()).cursors()};
     entry.requests = std::exchange(vm->made_for, {});
   }
@@ -219,13 +220,18 @@ void VmManager::Record(Vm& vm, JournalEntry entry, Written then) {
     found->writing = false;
     if (in_file) NoteWritten(*found, result);
     then(*found, result);
-    found = Find(device);
-    if (found == nullptr || !found->settled()) return;
-    std::vector<EventLoop::Task> tasks = std::exchange(found->when_made, {});
-    for (EventLoop::Task& task : tasks) task();
+    RunWaiting(device);
   };
   if (entry.empty()) return written(absl::OkStatus());
   journal_.Commit(std::move(entry), std::move(written));
+}
+
+// Calls that came while the VM was not settled, if it is.
+void VmManager::RunWaiting(DeviceId device) {
+  Vm* vm = Find(device);
+  if (vm == nullptr || !vm->settled()) return;
+  std::vector<EventLoop::Task> tasks = std::exchange(vm->when_made, {});
+  for (EventLoop::Task& task : tasks) task();
 }
 
 void VmManager::Delete(VmDeletion deletion, Done done) {
@@ -241,7 +247,7 @@ void VmManager::DeleteOnce(VmDeletion deletion, Done done) {
     return done(VmNotFound(deletion.id));
   }
   Vm& vm = *found->second;
-  if (vm.served && vm.writing && vm.deleters.empty()) {
+  if (vm.served && (vm.writing || vm.moving) && vm.deleters.empty()) {
     // It becomes another at this moment, with another etag.
     vm.when_made.push_back([this, deletion = std::move(deletion), done = std::move(done)]() mutable {
       DeleteOnce(std::move(deletion), std::move(done));
@@ -434,7 +440,7 @@ void VmManager::OnDeviceStatus(DeviceId device, const DeviceStatus& status) {
   vm->device_status = status;
   DeleteIfDrained(*vm);
   if (vm->served) ArmOrphan(*vm);
-  if (!vm->served || vm->held_back.has_value() || vm->deleting()) return;
+  if (!vm->served || vm->moving || vm->held_back.has_value() || vm->deleting()) return;
   if (clock_.Now() - vm->second >= std::chrono::seconds(1)) {
     vm->second = clock_.Now();
     vm->events_in_second = 0;

@@ -99,6 +99,10 @@ class VmManager {
   // Has a VM begin no connections any more, or again, or end those it has. `done`: that holds.
   void Drain(VmDrain drain, Done done);
 
+  // Ends the connections of a VM, and gives it another CID if one is asked for. `done`: it has it, the journal knows and
+  // every reactor goes by it; or nothing has changed. The former one rests.
+  void Reset(VmReset reset, Done done);
+
   // Takes a VM apart. `done`: nothing is left of it; its last state, or null if there was none and that is allowed.
   void Delete(VmDeletion deletion, Done done);
 
@@ -151,6 +155,10 @@ class VmManager {
 
   absl::Status CheckCreation(const VmCreation& creation, const VmSocketPaths& paths, Cid& cid);
   void DrainOnce(VmDrain drain, Done done);
+  void ResetOnce(VmReset reset, Done done);
+  void Move(Vm& vm, std::shared_ptr<const VmDefinition> next, Cid cid, Cid former, Done done);
+  void OnMoved(Vm& vm, std::shared_ptr<const VmDefinition> next, Cid cid, Cid former);
+  void RunWaiting(DeviceId device);
   void SetDrainDeadline(Vm& vm, std::optional<std::chrono::milliseconds> deadline, EventLoop::Task task);
   void ResetRest(DeviceId device);
   void DrainToDelete(Vm& vm, std::chrono::milliseconds timeout);

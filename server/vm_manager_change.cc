@@ -101,7 +101,7 @@ void VmManager::Commit(Vm& vm, std::shared_ptr<const VmDefinition> next, const C
   NoteRequest(vm, request.id, request.hash, entry.requests);
   const bool same = next == vm.now->definition;
   if (same && entry.empty()) return done(vm.now);
-  if (vm.saved && !same) entry.put = SavedVm{next, vm.now->status.cid};
+  if (vm.saved && !same) entry.put = SavedVm{next, vm.now->status.cid, vm.now->status.former_cid};
   Record(vm, std::move(entry),
          [this, next = std::move(next), done = std::move(done)](Vm& changed, const absl::Status& written) mutable {
            if (!written.ok()) return done(written);

@@ -35,6 +35,7 @@ void VmManager::Restore(SavedState saved, const std::set<std::pair<std::string, 
     const VmSocketPaths paths = VmSocketPaths::Resolve(CreationOf(*vm.definition), runtime_dir_);
     VmStatus status;
     status.cid = vm.cid;
+    status.former_cid = vm.former_cid;
     status.vhost_user_socket = paths.vhost_user;
     status.uds_path = paths.uds;
     const std::string network = NetworkOf(vm.definition->spec);

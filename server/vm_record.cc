@@ -23,6 +23,7 @@ std::string ToRecord(const SavedVm& vm) {
   proto.clear_etag();
   proto.clear_status();
   proto.mutable_status()->set_cid(vm.cid);
+  proto.mutable_status()->set_driver_cid(vm.former_cid);
   return proto.SerializeAsString();
 }
 
@@ -36,6 +37,8 @@ absl::StatusOr<SavedVm> FromRecord(std::string_view record) {
   if (!id.ok() || proto.uid().empty() || proto.generation() < 1 || !IsGuestCid(proto.status().cid())) {
     return absl::DataLossError("lacks name, uid, generation or CID");
   }
+  const Cid former = proto.status().driver_cid();
+  if (former != 0 && !IsGuestCid(former)) return absl::DataLossError("names a former CID that cannot be one");
   request.set_vm_id(*id);
   absl::StatusOr<VmCreation> creation = ToVmCreation(request);
   if (!creation.ok()) return absl::DataLossError(creation.status().message());
@@ -49,7 +52,7 @@ absl::StatusOr<SavedVm> FromRecord(std::string_view record) {
   definition->labels = std::move(creation->labels);
   definition->annotations = std::move(creation->annotations);
   definition->spec = std::move(creation->spec);
-  return SavedVm{std::move(definition), proto.status().cid()};
+  return SavedVm{std::move(definition), proto.status().cid(), former};
 }
 
 }  // namespace kinsock

@@ -22,7 +22,8 @@ namespace {
 
 using Violations = std::vector<FieldViolation>;
 
-CidRequest ToCidRequest(const v1::CidRequest& request, Violations& violations) {
+// `field`: the one that it is in.
+CidRequest ToCidRequest(const v1::CidRequest& request, const std::string& field, Violations& violations) {
   switch (request.request_case()) {
     case v1::CidRequest::kStaticCid:
       return CidRequest::Fixed(request.static_cid());
@@ -34,14 +35,14 @@ CidRequest ToCidRequest(const v1::CidRequest& request, Violations& violations) {
     case v1::CidRequest::kReservation: {
       const auto name = ParseCidName(request.reservation());
       if (name.has_value()) return CidRequest::Reserved(name->first, name->second);
-      violations.push_back({"vm.spec.cid.reservation", absl::StrCat(Quoted(request.reservation()),
-                                                                    " is no reservation; give the name that ReserveCid "
-                                                                    "returned, \"networks/{network_id}/cids/{cid}\"")});
+      violations.push_back({field + ".reservation", absl::StrCat(Quoted(request.reservation()),
+                                                                 " is no reservation; give the name that ReserveCid "
+                                                                 "returned, \"networks/{network_id}/cids/{cid}\"")});
       break;
     }
     case v1::CidRequest::kAutomatic:
       if (!request.automatic()) {
-        violations.push_back({"vm.spec.cid.automatic", "is false; set it to true, or choose static_cid or range"});
+        violations.push_back({field + ".automatic", "is false; set it to true, or choose static_cid or range"});
       }
       break;
     case v1::CidRequest::REQUEST_NOT_SET:
@@ -91,7 +92,7 @@ VmSpec ToVmSpec(const v1::VmSpec& spec, Violations& violations) {
       out.network = *network;
     }
   }
-  out.cid = ToCidRequest(spec.cid(), violations);
+  out.cid = ToCidRequest(spec.cid(), "vm.spec.cid", violations);
   out.vhost_user_socket = spec.vhost_user_socket();
   out.has_uds = spec.has_uds();
   out.uds_path = spec.uds().path();
@@ -350,10 +351,14 @@ absl::StatusOr<VmDrain> ToVmDrain(const v1::ResumeVmRequest& request) {
   return drain;
 }
 
-absl::StatusOr<VmDrain> ToVmDrain(const v1::ResetVmRequest& request) {
+absl::StatusOr<VmReset> ToVmReset(const v1::ResetVmRequest& request) {
   Violations violations;
-  VmDrain reset = StartDrain(request, violations);
-  reset.action = VmDrain::Action::kReset;
+  VmReset reset{.drain = StartDrain(request, violations), .new_cid = std::nullopt};
+  reset.drain.action = VmDrain::Action::kReset;
+  if (request.has_new_cid()) {
+    reset.new_cid = ToCidRequest(request.new_cid(), "new_cid", violations);
+    CheckCidRequest(*reset.new_cid, "new_cid", violations);
+  }
   if (!violations.empty()) return FieldsInvalid("", violations);
   return reset;
 }

@@ -24,7 +24,7 @@ absl::StatusOr<VmUpdate> ToVmUpdate(const v1::UpdateVmRequest& request);
 absl::StatusOr<VmGoal> ToVmGoal(const v1::WaitVmRequest& request);
 absl::StatusOr<VmDrain> ToVmDrain(const v1::DrainVmRequest& request);
 absl::StatusOr<VmDrain> ToVmDrain(const v1::ResumeVmRequest& request);
-absl::StatusOr<VmDrain> ToVmDrain(const v1::ResetVmRequest& request);
+absl::StatusOr<VmReset> ToVmReset(const v1::ResetVmRequest& request);
 absl::StatusOr<VmDeletion> ToVmDeletion(const v1::DeleteVmRequest& request);
 
 // The id in `name`, "vms/{id}".

@@ -2,6 +2,7 @@
 #include "server/vm_service.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -37,6 +38,17 @@ std::string ObjectOf(const Request& request) {
   return request.name();
 }
 
+// What else the audit is to know.
+template <typename Request>
+std::map<std::string, std::string> FieldsOf(const Request&, const absl::StatusOr<VmSnapshotPtr>&) {
+  return {};
+}
+std::map<std::string, std::string> FieldsOf(const v1::ResetVmRequest& request,
+                                            const absl::StatusOr<VmSnapshotPtr>& result) {
+  if (!request.has_new_cid() || !result.ok()) return {};
+  return {{"cid", absl::StrCat((*result)->status.cid)}};
+}
+
 }  // namespace
 
 grpc::Status VmService::Answer(const absl::StatusOr<VmSnapshotPtr>& result, v1::Vm& response) const {
@@ -68,7 +80,7 @@ grpc::ServerUnaryReactor* VmService::Decide(std::string_view method, grpc::Callb
     (manager_.*decide)(std::move(wanted),
                        [this, method, context, reactor, &request, response](absl::StatusOr<VmSnapshotPtr> result) {
                          if (!request.validate_only())
-                           audit_.Mutation(*context, method, ObjectOf(request), result.status());
+                           audit_.Mutation(*context, method, ObjectOf(request), result.status(), FieldsOf(request, result));
                          reactor->Finish(Answer(result, *response));
                        });
   });
@@ -172,7 +184,7 @@ grpc::ServerUnaryReactor* VmService::ResumeVm(grpc::CallbackServerContext* conte
 
 grpc::ServerUnaryReactor* VmService::ResetVm(grpc::CallbackServerContext* context, const v1::ResetVmRequest* request,
                                              v1::Vm* response) {
-  return Decide("VmService.ResetVm", context, *request, ToVmDrain, &VmManager::Drain, response);
+  return Decide("VmService.ResetVm", context, *request, ToVmReset, &VmManager::Reset, response);
 }
 
 grpc::ServerUnaryReactor* VmService::DeleteVm(grpc::CallbackServerContext* context, const v1::DeleteVmRequest* request,

@@ -207,6 +207,22 @@ TEST_F(KinsockctlTest, AForwardFromItsCreationToItsEnd) {
   EXPECT_EQ(Ctl({"forward", "set", "log"}).code, 2);
 }
 
+TEST_F(KinsockctlTest, AVmGetsAnotherCid) {
+  ASSERT_EQ(Ctl({"vm", "create", "web", "--cid", "42"}).code, 0);
+  EXPECT_THAT(Ctl({"vm", "reset", "web", "--new-cid", "43", "--validate-only"}).out, HasSubstr("  43 "));
+  EXPECT_THAT(Ctl({"vm", "get", "web"}).out, HasSubstr("  42 "));
+  EXPECT_THAT(Ctl({"vm", "reset", "web", "--new-cid", "43"}).out, HasSubstr("  43 "));
+  EXPECT_THAT(Ctl({"vm", "reset", "web", "--new-cid", "50-51"}).out, HasSubstr("  50 "));
+  EXPECT_THAT(Ctl({"vm", "reset", "web", "--new-cid", "auto"}).out, HasSubstr("  1024 "));
+  EXPECT_THAT(Ctl({"cid", "list"}).out, AllOf(HasSubstr("42"), HasSubstr("QUARANTINED")));
+  const Outcome reserved = Ctl({"vm", "reset", "web", "--new-cid", "2"});
+  EXPECT_EQ(reserved.code, 1);
+  EXPECT_THAT(reserved.error, HasSubstr("--new-cid"));
+  EXPECT_EQ(Ctl({"vm", "reset", "web", "--new-cid", "other"}).code, 2);
+  EXPECT_EQ(Ctl({"vm", "reset", "web", "--sticky-cid"}).code, 2);
+  EXPECT_EQ(Ctl({"vm", "reset", "nope", "--new-cid", "9"}).code, 3);
+}
+
 TEST_F(KinsockctlTest, AListShowsWhatMatches) {
   ASSERT_EQ(Ctl({"vm", "create", "a", "--labels", "tier=web"}).code, 0);
   ASSERT_EQ(Ctl({"vm", "create", "b", "--labels", "tier=db"}).code, 0);

@@ -48,6 +48,8 @@ class CheckingDevice final : public VhostUserDevice {
   void ResetDevice() override {}
   void Discard(std::shared_ptr<const GuestMemory>) override {}
   void OnSessionChanged() override {}
+  void OnCidRead() override {}
+  void OnCidTold() override {}
   bool OnMessage(const absl::Status&) override { return true; }
 
  private:

@@ -258,6 +258,28 @@ class Catalogue {
                                         r.set_etag("stale");
                                       })),
         StatusCode::ABORTED, "ETAG_MISMATCH");
+    const auto reset = [&](const std::function<void(v1::CidRequest&)>& fill) {
+      v1::ResetVmRequest request;
+      request.set_name("vms/there");
+      fill(*request.mutable_new_cid());
+      return Call(vms(), &Stub::ResetVm, request);
+    };
+    invalid("ResetVm: a reserved CID", reset([](auto& cid) { cid.set_static_cid(2); }), "new_cid.static_cid");
+    invalid("ResetVm: a range from nowhere", reset([](auto& cid) { cid.mutable_range()->set_last(9); }),
+            "new_cid.range.first");
+    invalid("ResetVm: a range that ends before it begins", reset([](auto& cid) {
+              cid.mutable_range()->set_first(9);
+              cid.mutable_range()->set_last(8);
+            }),
+            "new_cid.range");
+    invalid("ResetVm: automatic, but not", reset([](auto& cid) { cid.set_automatic(false); }), "new_cid.automatic");
+    invalid("ResetVm: a reservation that is none", reset([](auto& cid) { cid.set_reservation("vms/there"); }),
+            "new_cid.reservation");
+    invalid("ResetVm: a reservation in another network",
+            reset([](auto& cid) { cid.set_reservation("networks/elsewhere/cids/50"); }), "new_cid.reservation");
+    add("ResetVm: a reservation that is not there",
+        reset([](auto& cid) { cid.set_reservation("networks/default/cids/4711"); }), StatusCode::NOT_FOUND,
+        "CID_NOT_FOUND");
     add("ApplyVm: a stale etag", Call(vms(), &Stub::ApplyVm, With<v1::ApplyVmRequest>([](auto& r) {
                                         r.set_vm_id("there");
                                         r.set_etag("stale");

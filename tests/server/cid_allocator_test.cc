@@ -199,6 +199,35 @@ TEST_F(CidAllocatorTest, AVmThatCouldNotBeMadeGivesTheReservationBackUntilItsTim
   EXPECT_EQ(Take(CidRequest::Fixed(42), "vms/b"), 42u) << "its time was over";
 }
 
+TEST_F(CidAllocatorTest, AVmThatKeepsWhatItHasLeavesNoTraceOfAnother) {
+  Take(CidRequest::Fixed(42), "vms/a");
+  Take(CidRequest::Fixed(43), "vms/a");
+  cids_.Undo(43, "vms/a", 42);
+  EXPECT_EQ(Take(CidRequest::Fixed(43), "vms/b"), 43u) << "nobody ever had it: it does not rest";
+  EXPECT_TRUE(cids_.IsHeld(42, "vms/a"));
+
+  ASSERT_TRUE(cids_.Reserve(CidRequest::Fixed(44), "tests", std::chrono::seconds(10)).ok());
+  Take(CidRequest::Reserved("default", 44), "vms/a");
+  cids_.Undo(44, "vms/a", 42);
+  EXPECT_EQ(Refusal(CidRequest::Fixed(44), "vms/b"), "CID_IN_USE") << "it is reserved again";
+
+  // One that it had before rests on, as long as it would have.
+  Take(CidRequest::Fixed(45), "vms/a");
+  cids_.Release(45, "vms/a");
+  clock_.Advance(std::chrono::seconds(10));
+  Take(CidRequest::Fixed(45), "vms/a");
+  cids_.Undo(45, "vms/a", 42);
+  EXPECT_EQ(Refusal(CidRequest::Fixed(45), "vms/b"), "CID_QUARANTINED");
+  clock_.Advance(CidAllocator::kRest - std::chrono::seconds(10));
+  EXPECT_EQ(Take(CidRequest::Fixed(45), "vms/b"), 45u);
+
+  cids_.Release(42, "vms/a");
+  clock_.Advance(CidAllocator::kRest);
+  CidRequest range = CidRequest::Range(3, 100);
+  range.sticky = true;
+  EXPECT_EQ(Take(range, "vms/a"), 42u) << "that is what it had last";
+}
+
 TEST_F(CidAllocatorTest, ACidThatAVmHadByAReservationRestsWhenTheVmIsGone) {
   ASSERT_TRUE(cids_.Reserve(CidRequest::Fixed(42), "tests", std::chrono::seconds(10)).ok());
   Take(CidRequest::Reserved("default", 42), "vms/a");

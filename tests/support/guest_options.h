@@ -28,6 +28,7 @@ struct GuestOptions {
 
   uint16_t ring_entries = 128;
   size_t queues = 2;  // 3: with the event queue, as crosvm and Cloud Hypervisor
+  bool takes_events = false;  // with three queues: reads its CID anew when it is told to, as Linux does
   bool event_idx = true;
   bool indirect = true;
   VringDriver::KickRule kick_rule = VringDriver::KickRule::kAsSpecified;

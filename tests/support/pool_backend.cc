@@ -99,6 +99,16 @@ void PoolBackend::SetIdentity(const Vm& vm, std::vector<std::string> groups,
   Await(done);
 }
 
+void PoolBackend::Drain(const Vm& vm) {
+  Tell(vm, [](VsockDevice& device) { device.Drain(); });
+}
+
+void PoolBackend::ChangeCid(const Vm& vm, Cid cid) {
+  bool done = false;
+  pool_->ChangeCid(vm.id, cid, [&] { done = true; });
+  Await(done);
+}
+
 std::vector<FlowInfo> PoolBackend::List(ReactorPool::Flows which) {
   if (pool_ == nullptr) return {};
   bool done = false;

@@ -35,6 +35,10 @@ class PoolBackend final : public Backend {
   // Return when every reactor goes by it.
   void SetPolicies(NetworkId network, DefaultPolicy otherwise, std::vector<std::shared_ptr<const Policy>> policies);
   void SetIdentity(const Vm& vm, std::vector<std::string> groups, std::map<std::string, std::string> labels);
+  // No connection begins at it any more.
+  void Drain(const Vm& vm);
+  // Returns when every reactor goes by it.
+  void ChangeCid(const Vm& vm, Cid cid);
   // Returns when the device goes by them.
   void SetLimits(const Vm& vm, const DeviceLimits& limits);
   void SetReadiness(const Vm& vm, const Readiness& readiness);

@@ -93,8 +93,10 @@ uint64_t SimulatedGuest::received_packets() const {
 }
 
 bool SimulatedGuest::Poll() {
-  if (!machine_.on() || frozen_ || !machine_.memory().usable()) return false;
-  bool happened = ServiceTx();
+  bool happened = machine_.ServeVmm();
+  if (!machine_.on() || frozen_ || !machine_.memory().usable()) return happened;
+  happened |= ServiceEvents();
+  happened |= ServiceTx();
   machine_.rx().Fill();
   happened |= ServiceRx();
   happened |= ServiceConnections();
@@ -130,6 +132,23 @@ bool SimulatedGuest::ServiceRx() {
   return any || called;
 }
 
+// virtio_vsock_event_handle(): the CID is read anew, and every connection is gone without a word.
+bool SimulatedGuest::ServiceEvents() {
+  VringDriver* events = machine_.events();
+  if (events == nullptr || !machine_.options().takes_events) return false;
+  events->TakeInterrupt();
+  if (!events->HasUsed()) return false;
+  while (events->HasUsed()) {
+    if (events->Reap()->written != 4) machine_.violations().Add("an event that is not four bytes");
+    machine_.ReadCid();
+    AbandonConnections();
+    events->Add(ChainBuilder().Writable(machine_.memory().Allocate(4), 4));
+  }
+  events->Publish();
+  events->Kick();
+  return true;
+}
+
 // In turn, from the one after the last served: a busy stream does not starve the others.
 bool SimulatedGuest::ServiceConnections() {
   bool happened = false;
@@ -163,7 +182,10 @@ void SimulatedGuest::Dispatch(const VsockPacket& packet) {
 // virtio 1.3, 5.10.6: what holds for every packet, whatever it is for.
 void SimulatedGuest::CheckHeader(const VsockPacket& packet) {
   const auto wrong = [&](const char* what) { machine_.violations().Add(ToString(packet) + ": " + what); };
-  if (packet.dst_cid != cid()) wrong("not for this guest");
+  // A VMM may know of another address before the driver does; and what was reset was under the former one.
+  const bool is_mine = packet.dst_cid == cid() || packet.dst_cid == machine_.configured_cid() ||
+                       (packet.op == VIRTIO_VSOCK_OP_RST && packet.dst_cid == machine_.former_cid());
+  if (!is_mine) wrong("not for this guest");
   if (packet.src_cid >> 32 != 0) wrong("reserved bits of the source CID");
   if (packet.src_cid == cid() || packet.src_cid < 2) wrong("a source that cannot be");
   if (packet.op == VIRTIO_VSOCK_OP_INVALID || packet.op > VIRTIO_VSOCK_OP_CREDIT_REQUEST) wrong("no such operation");
@@ -200,8 +222,13 @@ void SimulatedGuest::AnswerStray(const VsockPacket& packet) {
 }
 
 void SimulatedGuest::AppendAwaited(std::vector<pollfd>& fds) const {
-  if (!machine_.on() || frozen_) return;
   VirtualMachine& machine = const_cast<VirtualMachine&>(machine_);
+  if (machine.vmm_lives() && machine.front_end().connection().fd() >= 0 && machine.options().front_end.serves_back_channel &&
+      machine.front_end().back_channel_fd() >= 0) {
+    fds.push_back({machine.front_end().back_channel_fd(), POLLIN, 0});
+  }
+  if (!machine_.on() || frozen_) return;
+  if (machine.events() != nullptr && machine.options().takes_events) fds.push_back({machine.events()->call_fd(), POLLIN, 0});
   fds.push_back({machine.rx().ring().call_fd(), POLLIN, 0});
   fds.push_back({machine.tx().ring().call_fd(), POLLIN, 0});
 }

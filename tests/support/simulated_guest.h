@@ -84,6 +84,7 @@ class SimulatedGuest final : public Actor {
   bool ServiceTx();
   bool ServiceRx();
   bool ServiceConnections();
+  bool ServiceEvents();
   void Dispatch(const VsockPacket& packet);
   void CheckHeader(const VsockPacket& packet);
   bool Listens(Port port, uint16_t type) const {

@@ -72,6 +72,39 @@ absl::Status VhostUserFrontEnd::SetU64(uint32_t request, uint64_t value) {
 
 absl::Status VhostUserFrontEnd::SetOwner() { return connection_.Send(VHOST_USER_SET_OWNER, {}); }
 
+absl::StatusOr<VhostUserHeader> VhostUserFrontEnd::TakeFromBackChannel() {
+  VhostUserHeader header{};
+  const ssize_t got = recv(back_channel_.get(), &header, sizeof(header), MSG_DONTWAIT);
+  if (got == 0) back_channel_.reset();  // the back-end has closed it
+  if (got <= 0) return absl::NotFoundError("the back-end said nothing");
+  if (got != static_cast<ssize_t>(sizeof(header))) return absl::InternalError("half a message on the back channel");
+  return header;
+}
+
+absl::Status VhostUserFrontEnd::AnswerOnBackChannel(std::span<const std::byte> bytes) {
+  const ssize_t sent = send(back_channel_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  return sent == static_cast<ssize_t>(bytes.size()) ? absl::OkStatus() : absl::InternalError("the back channel is gone");
+}
+
+absl::StatusOr<bool> VhostUserFrontEnd::ServeBackChannel() {
+  if (!back_channel_.valid()) return false;
+  const absl::StatusOr<VhostUserHeader> message = TakeFromBackChannel();
+  if (absl::IsNotFound(message.status())) return false;
+  KINSOCK_RETURN_IF_ERROR(message.status());
+  if (message->request != VHOST_USER_SLAVE_CONFIG_CHANGE_MSG || message->size != 0 ||
+      (message->flags & kVhostUserVersionMask) != kVhostUserVersion) {
+    return absl::InternalError(absl::StrCat("message ", message->request, " on the back channel"));
+  }
+  KINSOCK_RETURN_IF_ERROR(GetConfigCid().status());
+  if ((message->flags & kVhostUserNeedReply) == 0) return true;
+  const struct {
+    VhostUserHeader header;
+    uint64_t result;
+  } __attribute__((packed)) reply{{message->request, kVhostUserVersion | kVhostUserReply, sizeof(uint64_t)}, 0};
+  KINSOCK_RETURN_IF_ERROR(AnswerOnBackChannel(AsBytes(reply)));
+  return true;
+}
+
 absl::Status VhostUserFrontEnd::ResetDevice() { return SendAcknowledged(VHOST_USER_RESET_DEVICE, {}); }
 
 absl::StatusOr<uint64_t> VhostUserFrontEnd::GetConfigCid() {
@@ -80,7 +113,8 @@ absl::StatusOr<uint64_t> VhostUserFrontEnd::GetConfigCid() {
                            Ask(VHOST_USER_GET_CONFIG, AsBytes(wanted), sizeof(wanted)));
   VhostUserVsockConfig config;
   std::memcpy(&config, reply.payload.data(), sizeof(config));
-  return uint64_t{config.cid_high} << 32 | config.cid_low;
+  cid_ = uint64_t{config.cid_high} << 32 | config.cid_low;
+  return cid_;
 }
 
 absl::Status VhostUserFrontEnd::AgreeOnProtocol() {
@@ -128,8 +162,7 @@ absl::Status VhostUserFrontEnd::Realize(size_t call_rings) {
       KINSOCK_RETURN_IF_ERROR(SetVringFd(request, i, early_fds_.back().get()));
     }
   }
-  KINSOCK_ASSIGN_OR_RETURN(cid_, GetConfigCid());
-  return absl::OkStatus();
+  return GetConfigCid().status();
 }
 
 absl::Status VhostUserFrontEnd::SetMemTable(const SharedMemory& memory) {

@@ -21,6 +21,8 @@ struct FrontEndOptions {
   // Protocol features it accepts when offered; QEMU's for a vsock device.
   bool reply_ack = true;
   bool back_channel = true;
+  // Reads what comes on the back channel, when the guest has its turn.
+  bool serves_back_channel = true;
   // Not QEMU's: a region at a time, ADD_MEM_REG.
   bool memory_slots = false;
   // Not QEMU's: SET_STATUS around start and stop.
@@ -48,6 +50,13 @@ class VhostUserFrontEnd {
   absl::Status SetU64(uint32_t request, uint64_t value);
   absl::Status SetOwner();
   absl::Status ResetDevice();
+
+  // What the back-end says unasked: true if there was a CONFIG_CHANGE_MSG. It is answered as QEMU answers: after the
+  // configuration has been read anew.
+  absl::StatusOr<bool> ServeBackChannel();
+  // Likewise, but leaves the configuration alone and does not answer: `acknowledge` how, later.
+  absl::StatusOr<VhostUserHeader> TakeFromBackChannel();
+  absl::Status AnswerOnBackChannel(std::span<const std::byte> bytes);
   absl::StatusOr<uint64_t> GetConfigCid();
   absl::Status SetMemory(const SharedMemory& memory);  // whichever way was agreed
   absl::Status SetMemTable(const SharedMemory& memory);
@@ -69,6 +78,7 @@ class VhostUserFrontEnd {
   VhostUserConnection& connection() { return connection_; }
   const FrontEndOptions& options() const { return options_; }
   uint64_t cid() const { return cid_; }
+  int back_channel_fd() const { return back_channel_.get(); }
   uint64_t offered_features() const { return offered_features_; }
   uint64_t protocol_features() const { return protocol_features_; }
   uint64_t offered_protocol_features() const { return offered_protocol_features_; }

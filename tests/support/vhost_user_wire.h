@@ -45,7 +45,11 @@ enum VhostUserRequest : uint32_t {
   VHOST_USER_GET_STATUS = 40,
 };
 
+// "Back-end message types", on the socket of SET_SLAVE_REQ_FD.
+inline constexpr uint32_t VHOST_USER_SLAVE_CONFIG_CHANGE_MSG = 2;
+
 // "Header", flags.
+inline constexpr uint32_t kVhostUserVersionMask = 0x3;
 inline constexpr uint32_t kVhostUserVersion = 0x1;
 inline constexpr uint32_t kVhostUserReply = 0x4;
 inline constexpr uint32_t kVhostUserNeedReply = 0x8;

@@ -73,6 +73,7 @@ void VirtualMachine::EmptyRings() {
 
 absl::Status VirtualMachine::StartDriver() {
   features_ = AcceptedFeatures();
+  if (configured_cid() != 0) cid_ = configured_cid();
   EmptyRings();
   if (events_ != nullptr) {
     const uint64_t buffer = memory_.Allocate(4);
@@ -80,6 +81,20 @@ absl::Status VirtualMachine::StartDriver() {
     events_->Publish();
   }
   return Resume();
+}
+
+bool VirtualMachine::ServeVmm() {
+  if (front_end_ == nullptr || front_end_->connection().fd() < 0) return false;
+  if (!options_.front_end.serves_back_channel) return false;
+  const absl::StatusOr<bool> served = front_end_->ServeBackChannel();
+  if (!served.ok()) violations_.Add(absl::StrCat("back channel: ", served.status().message()));
+  return served.value_or(false);
+}
+
+void VirtualMachine::ReadCid() {
+  const absl::StatusOr<uint64_t> cid = front_end_->GetConfigCid();
+  if (!cid.ok()) return violations_.Add(absl::StrCat("GET_CONFIG: ", cid.status().message()));
+  former_cid_ = std::exchange(cid_, *cid);
 }
 
 absl::Status VirtualMachine::Resume() {

@@ -53,9 +53,17 @@ class VirtualMachine {
   // For the next StartVmm().
   FrontEndOptions& front_end_options() { return options_.front_end; }
 
+  // The VMM's turn: true if the back-end had said something unasked. What is wrong with that is a violation.
+  bool ServeVmm();
+  // The driver reads the configuration, of a VMM that asks the back-end each time.
+  void ReadCid();
+
   bool on() const { return state_ == State::kOn; }
   bool vmm_lives() const { return front_end_ != nullptr; }
+  // What the driver has read last, what it had before, and what the VMM has.
   uint64_t cid() const { return cid_; }
+  uint64_t former_cid() const { return former_cid_; }
+  uint64_t configured_cid() const { return front_end_ == nullptr ? 0 : front_end_->cid(); }
   uint64_t features() const { return features_; }
   SharedMemory& memory() { return memory_; }
   VhostUserFrontEnd& front_end() { return *front_end_; }
@@ -83,6 +91,7 @@ class VirtualMachine {
   State state_ = State::kOff;
   std::vector<uint16_t> bases_;
   uint64_t cid_ = 0;
+  uint64_t former_cid_ = 0;
   uint64_t features_ = 0;
 };
 

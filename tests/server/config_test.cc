@@ -444,7 +444,7 @@ TEST(YamlNetworksTest, EachFaultIsToldWithItsPlace) {
       {"networks:\n- {name: lab, quarantine: long}", "f:2:27: networks[0].quarantine: is not a time"},
       {"networks:\n- {name: Lab}", "f:2:10: networks[0].name: \"Lab\" is not an id"},
       {"networks:\n- {name: lab, quota: {max_connection: 3}}",
-       "f:2:22: networks[0].quota.max_connection: is not a limit"},
+       "f:2:23: networks[0].quota.max_connection: is not a limit"},
       {"networks:\n- {name: lab, quota: {bytes_to_guest: 1}}", "networks[0].quota.bytes_to_guest.rate: 1 is not from"},
       {"policies:\n- {to: {hosts: true}}", "f:2:9: policies[0].to.hosts: is not a setting"},
       {"policies:\n- {to: {host: 1}}", "f:2:15: policies[0].to.host: is neither true nor false"},

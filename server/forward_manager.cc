@@ -225,7 +225,7 @@ void ForwardManager::Serve(Entry& entry, DeviceId device, Served served) {
       },
       [result, served = std::move(served)]() mutable {
         if (result->ok()) return served(absl::OkStatus());
-        served(Error(absl::StatusCode::kResourceExhausted, "SOCKET_FAILED", result->message()));
+        served(Error(absl::StatusCode::kResourceExhausted, "SOCKET_FAILED", std::string(result->message())));
       });
 }
 

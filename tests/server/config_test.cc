@@ -500,7 +500,7 @@ TEST(YamlForwardsTest, FaultsNameLineColumnAndField) {
       {"forwards:\n- {mode: 9}", "f:2:10: forwards[0].mode: is not a mode"},
       {"forwards:\n- {name: a, vm: b, guest_port: 1}", "f:2:3: forwards[0].listen: is missing, and so is target"},
       {"forwards:\n- {name: a, vm: b, guest_port: 1, listen: \"tcp:0.0.0.0:1\"}",
-       "f:2:42: forwards[0].listen: \"tcp:0.0.0.0:1\" is not on the loopback interface"},
+       "f:2:43: forwards[0].listen: \"tcp:0.0.0.0:1\" is not on the loopback interface"},
       {"forwards:\n- {name: a, vm: b, guest_port: 1, listen: \"unix:/a\", owner: no-such-user-here}",
        "forwards[0].owner: there is no user \"no-such-user-here\""},
       {"forwards:\n- {name: a, vm: b, guest_port: 1, target: \"unix:/a\", mode: 0600}",

@@ -20,7 +20,7 @@ namespace kinsock {
 class NetworkService final : public v1::NetworkService::CallbackService {
  public:
   NetworkService(EventLoop& main, NetworkManager& networks, VmManager& vms, const Access& access, Audit& audit)
-      : main_(main), networks_(networks), vms_(vms), access_(access), audit_(audit), calls_(main, access, audit) {}
+      : networks_(networks), vms_(vms), calls_(main, access, audit) {}
 
   grpc::ServerUnaryReactor* CreateNetwork(grpc::CallbackServerContext* context, const v1::CreateNetworkRequest* request,
                                           v1::Network* response) override;
@@ -54,11 +54,8 @@ class NetworkService final : public v1::NetworkService::CallbackService {
  private:
   absl::Status Test(const v1::TestPolicyRequest& request, v1::TestPolicyResponse& response) const;
 
-  EventLoop& main_;
   NetworkManager& networks_;  // main thread's
   VmManager& vms_;            // main thread's
-  const Access& access_;
-  Audit& audit_;
   UnaryCalls calls_;
 };
 

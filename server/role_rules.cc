@@ -82,6 +82,7 @@ std::string RoleRules::Add(std::string_view role_name, std::string_view subject)
     const std::optional<uid_t> uid = UserId(name);
     if (!uid.has_value()) return absl::StrCat(Quoted(name), " is no user of this machine; create it, or give a number");
     Raise(users_, *uid, *role);
+    rules_.emplace_back(role_name, subject);
     return "";
   }
   if (kind == "group" && !name.empty()) {
@@ -89,10 +90,12 @@ std::string RoleRules::Add(std::string_view role_name, std::string_view subject)
     if (!gid.has_value())
       return absl::StrCat(Quoted(name), " is no group of this machine; create it, or give a number");
     Raise(groups_, *gid, *role);
+    rules_.emplace_back(role_name, subject);
     return "";
   }
   if (kind == "san" && !name.empty()) {
     Raise(sans_, name, *role);
+    rules_.emplace_back(role_name, subject);
     return "";
   }
   return absl::StrCat(Quoted(subject), " names nobody; write user:NAME, group:NAME or san:NAME");

@@ -38,7 +38,15 @@ class RoleRules {
   // others in.
   bool concern_other_users() const { return !users_.empty() || !groups_.empty(); }
 
+  // What was added, role and subject, in that order.
+  const std::vector<std::pair<std::string, std::string>>& rules() const { return rules_; }
+
+  friend bool operator==(const RoleRules& a, const RoleRules& b) {
+    return a.users_ == b.users_ && a.groups_ == b.groups_ && a.sans_ == b.sans_;
+  }
+
  private:
+  std::vector<std::pair<std::string, std::string>> rules_;
   std::map<uid_t, Role> users_;
   std::map<gid_t, Role> groups_;
   std::map<std::string, Role> sans_;

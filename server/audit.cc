@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/audit.h"
 
+#include <grpcpp/server_context.h>
 #include <limits.h>
 #include <unistd.h>
 

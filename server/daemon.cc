@@ -267,6 +267,7 @@ void Daemon::ServeSavedVms() {
 
 absl::Status Daemon::StartApi() {
   if (api_sockets_.empty()) return absl::OkStatus();
+  StandBehindReactors();
   vm_service_ = std::make_unique<VmService>(loop_, *manager_, hub_, access_, audit_);
   connection_service_ =
       std::make_unique<ConnectionService>(loop_, *manager_, *pool_, *snapshots_, instance_, access_, audit_);

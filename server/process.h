@@ -21,6 +21,10 @@ void PrepareProcess();
 // that is gigabytes. Takes milliseconds then. Any thread.
 void ReturnFreeMemory();
 
+// Lets the calling thread, and all that it starts from now on, have a processor only after those that it started before:
+// calls to the API, however many, take what the reactors leave.
+void StandBehindReactors();
+
 // Tells systemd, if it listens: "READY=1", "STOPPING=1".
 void NotifyManager(const char* state);
 

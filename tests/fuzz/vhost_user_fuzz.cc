@@ -48,7 +48,7 @@ class CheckingDevice final : public VhostUserDevice {
   void ResetDevice() override {}
   void Discard(std::shared_ptr<const GuestMemory>) override {}
   void OnSessionChanged() override {}
-  bool OnMessage(bool) override { return true; }
+  bool OnMessage(const absl::Status&) override { return true; }
 
  private:
   std::array<bool, VhostUserSession::kRings> running_{};

@@ -10,10 +10,13 @@
 #include "absl/strings/str_cat.h"
 #include "api/kinsock/v1/admin_service.grpc.pb.h"
 #include "api/kinsock/v1/connection_service.grpc.pb.h"
+#include "api/kinsock/v1/network_service.grpc.pb.h"
 #include "api/kinsock/v1/vm_service.grpc.pb.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "google/protobuf/wire_format_lite.h"
+#include "tests/server/bad_network_requests.h"
+#include "tests/server/request_call.h"
 #include "tests/server/running_daemon.h"
 
 namespace kinsock::testing {
@@ -55,40 +58,6 @@ class Catalogue {
   }
 
  private:
-  template <typename Stub, typename Request, typename Response>
-  std::function<grpc::Status()> Call(Stub& stub,
-                                     grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-                                     Request request) {
-    return [&stub, method, request = std::move(request)] {
-      grpc::ClientContext context;
-      SetDeadline(context);
-      Response response;
-      return (stub.*method)(&context, request, &response);
-    };
-  }
-  // A stream: the status that it ends with.
-  template <typename Stub, typename Request, typename Response>
-  std::function<grpc::Status()> Stream(
-      Stub& stub, std::unique_ptr<grpc::ClientReader<Response>> (Stub::*method)(grpc::ClientContext*, const Request&),
-      Request request) {
-    return [&stub, method, request = std::move(request)] {
-      grpc::ClientContext context;
-      SetDeadline(context);
-      const auto reader = (stub.*method)(&context, request);
-      Response response;
-      while (reader->Read(&response)) {
-      }
-      return reader->Finish();
-    };
-  }
-
-  template <typename Request>
-  static Request With(const std::function<void(Request&)>& fill) {
-    Request request;
-    fill(request);
-    return request;
-  }
-
   // CreateVm, ApplyVm: everything there is to say of a VM.
   void AddSpecs(std::vector<Case>& cases) {
     struct Spoiled {
@@ -417,7 +386,7 @@ class Catalogue {
   void AddBytes(std::vector<Case>& cases) {
     constexpr int kNoField = 1000;
     for (const char* name : {v1::VmService::service_full_name(), v1::ConnectionService::service_full_name(),
-                             v1::AdminService::service_full_name()}) {
+                             v1::NetworkService::service_full_name(), v1::AdminService::service_full_name()}) {
       const auto* service = google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(name);
       for (int i = 0; i < service->method_count(); ++i) {
         const auto& method = *service->method(i);
@@ -478,7 +447,9 @@ class Catalogue {
 }  // namespace
 
 std::vector<BadRequest> BadRequests(std::shared_ptr<grpc::Channel> channel, BadPaths paths) {
-  return Catalogue::Of(std::make_shared<Catalogue>(std::move(channel), std::move(paths)));
+  std::vector<BadRequest> requests = Catalogue::Of(std::make_shared<Catalogue>(channel, std::move(paths)));
+  for (BadRequest& bad : BadNetworkRequests(channel)) requests.push_back(std::move(bad));
+  return requests;
 }
 
 }  // namespace kinsock::testing

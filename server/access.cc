@@ -29,7 +29,9 @@ struct Rule {
 // what concerns the daemon as a whole, or everybody's rights, is the admin's.
 constexpr Rule kRules[] = {
     {"AdminService.Drain", Role::kAdmin},
+    {"AdminService.DumpConfig", Role::kOperator},
     {"AdminService.GetInfo", Role::kViewer},
+    {"AdminService.Reload", Role::kAdmin},
     {"AdminService.SetLogLevel", Role::kAdmin},
     {"AdminService.WatchEvents", Role::kOperator},
     {"ConnectionService.GetStats", Role::kViewer},

@@ -21,6 +21,7 @@
 #include "server/error.h"
 #include "server/log.h"
 #include "server/peer.h"
+#include "server/reload_conversion.h"
 #include "server/runtime_dir.h"
 #include "server/saved_state.h"
 #include "server/socket_path.h"
@@ -61,13 +62,24 @@ std::set<std::pair<std::string, Cid>> FixedCids(const std::vector<ConfiguredVm>&
   return cids;
 }
 
+// Where sockets of the API's VMs may be.
+SocketDirs DirsOf(const Config& config) {
+  SocketDirs dirs;
+  if (config.socket_dirs.empty()) return dirs;
+  dirs.Allow(RuntimeDir());
+  for (const std::string& directory : config.socket_dirs) dirs.Allow(directory);
+  return dirs;
+}
+
 }  // namespace
 
-Daemon::Daemon(Config config)
+Daemon::Daemon(Config config, std::function<ConfigReading()> reread)
     : config_(std::move(config)),
+      reread_(std::move(reread)),
       instance_(RandomUuid()),
       start_time_(std::chrono::system_clock::now()),
-      signals_(loop_, [this] { RequestStop(); }),
+      signals_(
+          loop_, [this] { RequestStop(); }, [this] { OnHangup(); }),
       api_connections_(Clock::Monotonic(), ApiConnections::Limits()),
       access_(api_connections_, config_.api_roles),
       events_(loop_),
@@ -91,6 +103,7 @@ Daemon::~Daemon() {
   pool_.reset();
   manager_.reset();
   networks_.reset();
+  reloader_.reset();
 }
 
 absl::Status Daemon::Start() {
@@ -106,21 +119,17 @@ absl::Status Daemon::Start() {
       [this](DeviceId device, const DeviceStatus& status) { manager_->OnDeviceStatus(device, status); });
   VmJournal& journal = store_ != nullptr ? static_cast<VmJournal&>(*store_) : no_journal_;
   networks_ = std::make_unique<NetworkManager>(loop_, Clock::Monotonic(), *pool_, journal);
-  manager_ = std::make_unique<VmManager>(loop_, Clock::Monotonic(), *pool_, *networks_, hub_, sockets_, journal,
-                                         RuntimeDir());
+  manager_ =
+      std::make_unique<VmManager>(loop_, Clock::Monotonic(), *pool_, *networks_, hub_, sockets_, journal, RuntimeDir());
   manager_->LimitVmsTo(config_.quota);
-  if (!config_.socket_dirs.empty()) {
-    SocketDirs dirs;
-    dirs.Allow(RuntimeDir());
-    for (const std::string& directory : config_.socket_dirs) dirs.Allow(directory);
-    manager_->LimitSocketsTo(std::move(dirs));
-  }
+  manager_->LimitSocketsTo(DirsOf(config_));
   snapshots_ = std::make_unique<FlowSnapshots>(*pool_);
   networks_->Restore(saved, FixedCids(config_.vms));
   KINSOCK_RETURN_IF_ERROR(CreateConfiguredNetworks());
   manager_->Restore(std::move(saved), FixedCids(config_.vms));
   KINSOCK_RETURN_IF_ERROR(CreateConfiguredVms());
   ServeSavedVms();
+  StartReloader();
   KINSOCK_RETURN_IF_ERROR(StartApi());
   Log(LogLevel::kInfo, "daemon.started")
       .With("vms", static_cast<int64_t>(manager_->size()))
@@ -276,12 +285,16 @@ absl::Status Daemon::StartApi() {
     manager_->SetDraining(draining);
     api_->SetVmsServing(!draining);
   };
-  admin_service_ = std::make_unique<AdminService>(loop_, AdminService::Hooks{[this] { return Look(); }, set_draining},
-                                                  access_, audit_, events_);
-  KINSOCK_ASSIGN_OR_RETURN(api_,
-                           ApiServer::Start({vm_service_.get(), connection_service_.get(), network_service_.get(),
-                                             admin_service_.get()},
-                                            config_.api_tcp.empty() ? std::nullopt : std::make_optional(config_.tls)));
+  const auto reload = [this](ReloadRequest request, ConfigReloader::Done done) {
+    reloader_->Reload(request, std::move(done));
+  };
+  admin_service_ = std::make_unique<AdminService>(
+      loop_, AdminService::Hooks{[this] { return Look(); }, set_draining, reload, [this] { return LookAtConfig(); }},
+      access_, audit_, events_);
+  KINSOCK_ASSIGN_OR_RETURN(
+      api_,
+      ApiServer::Start({vm_service_.get(), connection_service_.get(), network_service_.get(), admin_service_.get()},
+                       config_.api_tcp.empty() ? std::nullopt : std::make_optional(config_.tls)));
   greeter_ = std::make_unique<ApiGreeter>(loop_, [this](UniqueFd connection) { api_->Serve(std::move(connection)); });
   for (ApiSocket& api : api_sockets_) {
     const ApiSocket::Kind kind = api.kind;
@@ -298,6 +311,33 @@ absl::Status Daemon::StartApi() {
   api_->SetServing(true);
   ReturnMemoryFromTimeToTime();
   return absl::OkStatus();
+}
+
+void Daemon::StartReloader() {
+  const auto apply_settings = [this](const Config& config, EventLoop::Task done) {
+    manager_->LimitSocketsTo(DirsOf(config));
+    manager_->ChangeLimitOfVms(config.quota, std::move(done));
+  };
+  const auto on_report = [this](const ReloadReport& report) { events_.Add(ReloadEvent(report)); };
+  reloader_ = std::make_unique<ConfigReloader>(loop_, config_, reread_, *networks_, *manager_, RuntimeDir(),
+                                               ConfigReloader::Hooks{apply_settings, on_report});
+}
+
+void Daemon::OnHangup() {
+  if (reloader_ != nullptr) return reloader_->ReloadSoon();
+  Log(LogLevel::kWarning, "config.not_reloaded").With("reason", "the daemon is still starting");
+}
+
+ConfigSnapshot Daemon::LookAtConfig() {
+  ConfigSnapshot snapshot;
+  snapshot.settings = reloader_->running();
+  for (const NetworkSnapshot& network : networks_->List("", NetworkManager::kMaxNetworks)) {
+    snapshot.networks.push_back(network.definition);
+    const auto policies = networks_->List(network.definition->id, "", NetworkManager::kMaxPolicies);
+    if (policies.ok()) snapshot.policies.insert(snapshot.policies.end(), policies->begin(), policies->end());
+  }
+  snapshot.vms = manager_->Snapshot();
+  return snapshot;
 }
 
 void Daemon::ReturnMemoryFromTimeToTime() {
@@ -346,6 +386,7 @@ void Daemon::Stop() {
   NotifyManager("STOPPING=1");
   for (const auto& listener : listeners_) listener->Stop();
   greeter_.reset();
+  reloader_->Close();
   manager_->Close();
   networks_->Close();
   hub_.Close(ShuttingDown());

@@ -49,7 +49,7 @@ int main(int argc, char** argv) {
   kinsock::StartLogging(line->config.log_format);
   absl::Status started;
   {
-    kinsock::Daemon daemon(std::move(line->config));
+    kinsock::Daemon daemon(std::move(line->config), std::move(line->reread));
     started = daemon.Start();
     if (started.ok()) daemon.Run();
   }

@@ -141,6 +141,9 @@ class NetworkManager {
   };
 
   void Commit(JournalEntry entry, bool saved, VmJournal::Done done);
+  void TakeOver(Network& network, NetworkCreation creation, NetworkDone done);
+  void LetDefaultGo(Network& network, NetworkDone done);
+  void Become(Network& network, std::shared_ptr<NetworkDefinition> next, bool saved, NetworkDone done);
   NetworkSnapshot Look(const Network& network) const;
   Network& Add(NetworkDefinitionPtr definition);
   void Recompile(const std::string& id, EventLoop::Task told);

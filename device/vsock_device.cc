@@ -210,10 +210,8 @@ void VsockDevice::OnSessionEnded(absl::Status status) {
 }
 
 void VsockDevice::AfterSession(absl::Status status) {
-  if (!status.ok()) {
-    stats_->front_end_errors.Add();
-    status_.last_error = std::string(status.message());
-  }
+  if (!status.ok()) stats_->front_end_errors.Add();
+  status_.last_error = std::string(status.message());  // what the guest did is over with it
   SetFault(DeviceFault::kNone);
   ResetDevice();
   SetState(DeviceState::kListening);

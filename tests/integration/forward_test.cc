@@ -50,6 +50,11 @@ class ForwardWayTest : public ForwardTest, public ::testing::WithParamInterface<
     return CallThrough(*forward_, guest, target_);
   }
 
+  void TearDown() override {
+    target_.socket.reset();
+    ForwardTest::TearDown();
+  }
+
   ForwardStats& stats_of_forward() { return *forward_->stats; }
 
   std::shared_ptr<Forward> forward_;
@@ -67,6 +72,8 @@ TEST_P(ForwardWayTest, BytesArriveBothWaysAndAreCounted) {
     HostPair pair = ConnectThisWay(guest);
     Exchange(pair, 1, bytes);
     total += bytes;
+    pair.guest.Close();
+    RunUntil([&] { return pair.program->at_eof(); });
   }
   EXPECT_EQ(stats_of_forward().connects.value(), 4u);
   EXPECT_EQ(stats_of_forward().refused.value(), 0u);

@@ -176,7 +176,6 @@ std::vector<std::string> SettingsThatNeedARestart(const Config& running, const C
   compare(running.tls.certificate == wanted.tls.certificate && running.tls.key == wanted.tls.key &&
               running.tls.client_ca == wanted.tls.client_ca,
           "api.tls");
-  compare(running.api_roles == wanted.api_roles, "api.roles");
   compare(running.state_dir == wanted.state_dir, "state.dir");
   compare(running.reactors == wanted.reactors, "daemon.reactors");
   compare(running.poll == wanted.poll, "daemon.poll_us");

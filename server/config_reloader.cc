@@ -125,6 +125,7 @@ void ConfigReloader::OnRead(ConfigReading reading) {
   run_->report.applied = true;
   hooks_.apply_settings(run_->config, [this] {
     running_.socket_dirs = run_->config.socket_dirs;
+    running_.api_roles = run_->config.api_roles;
     running_.quota = run_->config.quota;
     RunPhases();
   });

@@ -205,13 +205,6 @@ absl::Status Daemon::BindApiSocket(const std::string& path, bool view_only) {
   return absl::OkStatus();
 }
 
-// The file lets the daemon's group in, for which else it would be of no use.
-Role Daemon::RoleOnViewSocket(const Peer& peer) const {
-  const gid_t own = getegid();
-  const bool of_group = peer.gid == own || std::find(peer.groups.begin(), peer.groups.end(), own) != peer.groups.end();
-  return of_group ? Role::kViewer : std::min(Role::kViewer, config_.api_roles.RoleOf(peer));
-}
-
 absl::StatusOr<Caller> Daemon::Identify(ApiSocket::Kind kind, int fd) const {
   if (kind == ApiSocket::Kind::kTcp) {
     // Who it is, the handshake will tell, and Access asks.
@@ -221,8 +214,9 @@ absl::StatusOr<Caller> Daemon::Identify(ApiSocket::Kind kind, int fd) const {
   }
   KINSOCK_ASSIGN_OR_RETURN(const Peer peer, PeerOf(fd));
   const bool view_only = kind == ApiSocket::Kind::kView;
-  const Role role = view_only ? RoleOnViewSocket(peer) : config_.api_roles.RoleOf(peer);
-  return Caller{Caller::Transport::kUnix, role, peer.uid, peer.gid, peer.pid, view_only, ""};
+  const std::shared_ptr<const RoleRules> rules = access_.rules();
+  const Role role = view_only ? rules->RoleOnViewSocket(peer) : rules->RoleOf(peer);
+  return Caller{Caller::Transport::kUnix, role, peer.uid, peer.gid, peer.pid, view_only, "", peer.groups};
 }
 
 // Before any VM: none is ever served by less than what the file says.
@@ -316,11 +310,31 @@ absl::Status Daemon::StartApi() {
 void Daemon::StartReloader() {
   const auto apply_settings = [this](const Config& config, EventLoop::Task done) {
     manager_->LimitSocketsTo(DirsOf(config));
+    ChangeRoles(config.api_roles);
     manager_->ChangeLimitOfVms(config.quota, std::move(done));
   };
   const auto on_report = [this](const ReloadReport& report) { events_.Add(ReloadEvent(report)); };
   reloader_ = std::make_unique<ConfigReloader>(loop_, config_, reread_, *networks_, *manager_, RuntimeDir(),
                                                ConfigReloader::Hooks{apply_settings, on_report});
+}
+
+// Whoever has a role, or none, has it from his next call on. The sockets' files let in whom it concerns.
+void Daemon::ChangeRoles(const RoleRules& roles) {
+  const bool shared = roles.concern_other_users();
+  const bool other_files = shared != access_.rules()->concern_other_users();
+  access_.SetRules(roles);
+  if (!other_files) return;
+  const std::string runtime_dir = RuntimeDir();
+  for (const std::vector<std::string>* paths : {&config_.api_sockets, &config_.api_view_sockets}) {
+    for (const std::string& path : *paths) {
+      struct stat directory;
+      if (shared && path.substr(0, path.rfind('/')) == runtime_dir && stat(runtime_dir.c_str(), &directory) == 0 &&
+          directory.st_uid == geteuid()) {
+        chmod(runtime_dir.c_str(), kSharedRuntimeDirMode);
+      }
+      chmod(path.c_str(), shared ? kSharedApiSocketMode : kApiSocketMode);
+    }
+  }
 }
 
 void Daemon::OnHangup() {

@@ -79,13 +79,13 @@ class Daemon {
   absl::StatusOr<SavedState> OpenState();
   absl::Status CheckNames(const SavedState& saved) const;
   absl::Status BindApiSocket(const std::string& path, bool view_only);
-  Role RoleOnViewSocket(const Peer& peer) const;
   absl::StatusOr<Caller> Identify(ApiSocket::Kind kind, int fd) const;
   absl::Status CreateConfiguredNetworks();
   absl::Status CreateConfiguredVms();
   void ServeSavedVms();
   absl::Status StartApi();
   void StartReloader();
+  void ChangeRoles(const RoleRules& roles);
   void OnHangup();
   ConfigSnapshot LookAtConfig();
   void ReturnMemoryFromTimeToTime();

@@ -108,6 +108,12 @@ Role RoleRules::RoleOf(const Peer& peer) const {
   return role;
 }
 
+Role RoleRules::RoleOnViewSocket(const Peer& peer) const {
+  const gid_t own = getegid();
+  const bool of_group = peer.gid == own || std::find(peer.groups.begin(), peer.groups.end(), own) != peer.groups.end();
+  return of_group ? Role::kViewer : std::min(Role::kViewer, RoleOf(peer));
+}
+
 std::pair<Role, std::string> RoleRules::RoleOf(const std::vector<std::string>& sans) const {
   std::pair<Role, std::string> best{Role::kNone, sans.empty() ? std::string() : sans.front()};
   for (const std::string& san : sans) {

@@ -31,6 +31,10 @@ class RoleRules {
 
   Role RoleOf(const Peer& peer) const;
 
+  // The same on a socket for looking: at most a viewer. The file of that socket lets the daemon's group in, for which
+  // else it would be of no use.
+  Role RoleOnViewSocket(const Peer& peer) const;
+
   // The highest role that one of the names in a certificate has, and that name; without any: the first name.
   std::pair<Role, std::string> RoleOf(const std::vector<std::string>& sans) const;
 

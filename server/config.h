@@ -40,6 +40,7 @@ struct ConfiguredForward {
 
 // Everything that a start of kinsockd depends on, checked as far as that can be done without the machine.
 struct Config {
+  std::string file;  // that --config names, absolute; empty: none
   std::vector<ConfiguredNetwork> networks;
   std::vector<ConfiguredPolicy> policies;
   std::vector<ConfiguredVm> vms;
@@ -57,9 +58,19 @@ struct Config {
   LogFormat log_format = LogFormat::kKeyValue;
 };
 
-// What no two VMs may have both: name, CID, socket path, AF_VSOCK port. One line for each clash, which names both
-// origins.
-std::vector<std::string> FindClashes(const std::vector<ConfiguredVm>& vms);
+// Something that is wrong with a configuration.
+struct ConfigProblem {
+  std::string place;  // "kinsock.yaml:3:5"; empty: `what` says it
+  std::string field;  // "vms[0].queue_size"; empty: it is not about one
+  std::string what;
+
+  // "place: field: what".
+  std::string ToString() const;
+};
+
+// What no two of a kind may have both: a network or a policy its name, a VM its name, CID, socket paths, AF_VSOCK
+// ports, a forward its name and where it listens, or the port that its guest calls. One for each clash, which names both origins.
+std::vector<ConfigProblem> FindClashes(const Config& config);
 
 }  // namespace kinsock
 

@@ -11,6 +11,7 @@
 #include "server/change_mask.h"
 #include "server/connection_conversion.h"
 #include "server/error.h"
+#include "server/managed_by.h"
 #include "server/proto_time.h"
 #include "server/resource_name.h"
 #include "server/user_names.h"
@@ -79,6 +80,7 @@ v1::Forward ToProto(const ForwardSnapshot& forward) {
   const ForwardDefinition& definition = *forward.definition;
   v1::Forward out = SpecToProto(definition.spec);
   out.set_name(definition.name());
+  out.set_managed_by(definition.configured ? kManagedByFile : kManagedByApi);
   if (definition.uid.empty()) return out;
   out.set_etag(definition.etag());
   out.set_uid(definition.uid);

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "server/change_mask.h"
+#include "server/managed_by.h"
 #include "server/proto_time.h"
 #include "server/quota_conversion.h"
 #include "server/request_hash.h"
@@ -107,6 +108,7 @@ v1::Network ToProto(const NetworkSnapshot& network) {
   const NetworkDefinition& definition = *network.definition;
   v1::Network out = SpecToProto(definition.spec);
   out.set_name(definition.name());
+  out.set_managed_by(definition.configured ? kManagedByFile : kManagedByApi);
   out.set_vms(static_cast<uint32_t>(network.vms));
   out.set_policies(static_cast<uint32_t>(network.policies));
   out.set_default_allowed(network.default_allowed);
@@ -123,6 +125,7 @@ v1::Policy ToProto(const PolicyDefinition& policy) {
   v1::Policy out = SpecToProto(policy.spec);
   out.set_name(policy.name());
   out.set_hits(policy.hits->value());
+  out.set_managed_by(policy.configured ? kManagedByFile : kManagedByApi);
   if (policy.uid.empty()) return out;
   out.set_etag(policy.etag());
   out.set_uid(policy.uid);

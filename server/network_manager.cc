@@ -145,24 +145,20 @@ void NetworkManager::Create(NetworkCreation creation, NetworkDone done) {
   Append(CheckNetwork(creation.spec), violations);
   if (!violations.empty()) return done(FieldsInvalid("network " + Quoted(creation.id), violations));
   const auto same = networks_.find(creation.id);
-  // The file may say what the default network is.
-  const bool takes_over = same != networks_.end() && creation.configured && !same->second.definition->configured;
-  if (same != networks_.end() && !takes_over) {
+  if (same != networks_.end() && creation.configured && !same->second.definition->configured) {
+    return TakeOver(same->second, std::move(creation), std::move(done));
+  }
+  if (same != networks_.end()) {
     return done(DefinitionExists("NETWORK_EXISTS", "kinsock.v1.Network", *same->second.definition));
   }
   if (networks_.size() >= kMaxNetworks) return done(QuotaExceeded("networks", kMaxNetworks, "delete some"));
   auto definition = Define<NetworkDefinition>(creation);
   definition->spec = std::move(creation.spec);
   if (creation.validate_only) return done(NetworkSnapshot{.definition = std::move(definition)});
-  if (takes_over) {
-    same->second.definition = definition;
-    same->second.cids->set_rules(definition->spec);
-  } else {
-    Network& added = Add(definition);
-    added.changing.insert("");
-    added.made = false;
-  }
   // Its place is taken at once, and nobody sees it or is let into it before it is written.
+  Network& added = Add(definition);
+  added.changing.insert("");
+  added.made = false;
   JournalEntry entry;
   entry.put_network = definition;
   NoteRequest(Kind::kNetwork, creation, definition->uid, entry);
@@ -171,13 +167,29 @@ void NetworkManager::Create(NetworkCreation creation, NetworkDone done) {
            Network& made = networks_.at(id);
            made.changing.erase("");
            if (!written.ok()) {
-             if (!made.made) networks_.erase(id);
+             networks_.erase(id);
              return done(std::move(written));
            }
            made.made = true;
            Log(LogLevel::kInfo, "network.created").With("network", "networks/" + id);
            Recompile(id, [this, id, done = std::move(done)]() mutable { done(Get(id)); });
          });
+}
+
+// The file may say what a network is that is there already, as the default network always is.
+void NetworkManager::TakeOver(Network& network, NetworkCreation creation, NetworkDone done) {
+  auto next = std::make_shared<NetworkDefinition>(*network.definition);
+  next->configured = true;
+  next->spec = std::move(creation.spec);
+  Become(network, std::move(next), JournalEntry(), false, std::move(done));
+}
+
+// The default network is always there: when the file has it no more, it is the API's, and as it is by default.
+void NetworkManager::LetDefaultGo(Network& network, NetworkDone done) {
+  auto next = std::make_shared<NetworkDefinition>(*network.definition);
+  next->configured = false;
+  next->spec = NetworkSpec();
+  Become(network, std::move(next), JournalEntry(), true, std::move(done));
 }
 
 void NetworkManager::Update(NetworkUpdate update, NetworkDone done) {
@@ -197,18 +209,25 @@ void NetworkManager::Update(NetworkUpdate update, NetworkDone done) {
   if (*spec == network.definition->spec) return done(Look(network));
   auto next = std::make_shared<NetworkDefinition>(*network.definition);
   next->spec = *std::move(spec);
-  ++next->generation;
   if (update.validate_only) {
+    ++next->generation;
     NetworkSnapshot would_be = Look(network);
     would_be.definition = std::move(next);
     return done(std::move(would_be));
   }
-  if (network.deleting || !network.changing.insert("").second)
-    return done(ConcurrentChange(network.definition->name()));
+  const bool saved = !next->configured;
   JournalEntry entry;
-  entry.put_network = next;
   NoteRequest(Kind::kNetwork, update, next->uid, entry);
-  Commit(std::move(entry), !next->configured, [this, next, done = std::move(done)](absl::Status written) mutable {
+  Become(network, std::move(next), std::move(entry), saved, std::move(done));
+}
+
+// `next`, of the next generation, is what the network is once the journal knows it, if it is to know.
+void NetworkManager::Become(Network& network, std::shared_ptr<NetworkDefinition> next, JournalEntry entry,
+                            bool saved, NetworkDone done) {
+  if (network.deleting || !network.changing.insert("").second) return done(ConcurrentChange(network.definition->name()));
+  ++next->generation;
+  entry.put_network = next;
+  Commit(std::move(entry), saved, [this, next, done = std::move(done)](absl::Status written) mutable {
     Network& changed = networks_.at(next->id);
     changed.changing.erase("");
     if (!written.ok()) return done(std::move(written));
@@ -232,6 +251,7 @@ void NetworkManager::Delete(NetworkDeletion deletion, NetworkDone done) {
   if (!found.ok()) return deletion.allow_missing ? done(NetworkSnapshot()) : done(found.status());
   Network& network = **found;
   if (absl::Status fault = CheckChange(*network.definition, deletion); !fault.ok()) return done(std::move(fault));
+  if (deletion.id == kDefaultNetworkId && deletion.configured) return LetDefaultGo(network, std::move(done));
   const std::string name = network.definition->name();
   const auto in_use = [&](const std::string& by, const std::string& what_to_do) {
     return Error(absl::StatusCode::kFailedPrecondition, "NETWORK_IN_USE", absl::StrCat(name, " ", by, "; ", what_to_do))
@@ -253,20 +273,20 @@ void NetworkManager::Delete(NetworkDeletion deletion, NetworkDone done) {
   JournalEntry entry;
   entry.erase_network = deletion.id;
   NoteRequest(Kind::kNetwork, deletion, network.definition->uid, entry);
-  Commit(std::move(entry), !network.definition->configured,
-         [this, id = deletion.id, done = std::move(done)](absl::Status written) mutable {
-           Network& gone = networks_.at(id);
-           gone.deleting = false;
-           if (!written.ok()) return done(std::move(written));
-           NetworkSnapshot last = Look(gone);
-           policies_ -= gone.policies.size();
-           pool_.RemoveNetwork(gone.number);
-           std::vector<EventLoop::Task> waiting = std::move(gone.when_told);
-           networks_.erase(id);
-           Log(LogLevel::kInfo, "network.deleted").With("network", "networks/" + id);
-           for (EventLoop::Task& task : waiting) task();
-           done(std::move(last));
-         });
+  // Also when it is the file's, which may have taken it over from the API: it must not come back.
+  Commit(std::move(entry), true, [this, id = deletion.id, done = std::move(done)](absl::Status written) mutable {
+    Network& gone = networks_.at(id);
+    gone.deleting = false;
+    if (!written.ok()) return done(std::move(written));
+    NetworkSnapshot last = Look(gone);
+    policies_ -= gone.policies.size();
+    pool_.RemoveNetwork(gone.number);
+    std::vector<EventLoop::Task> waiting = std::move(gone.when_told);
+    networks_.erase(id);
+    Log(LogLevel::kInfo, "network.deleted").With("network", "networks/" + id);
+    for (EventLoop::Task& task : waiting) task();
+    done(std::move(last));
+  });
 }
 
 absl::StatusOr<NetworkSnapshot> NetworkManager::Get(const std::string& id) const {

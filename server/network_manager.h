@@ -158,6 +158,10 @@ class NetworkManager {
   NetworkSnapshot AnswerAboutNetwork(const AnsweredObjectRequest& request) const;
   PolicyDefinitionPtr AnswerAboutPolicy(const AnsweredObjectRequest& request) const;
   CidLease AnswerAboutCid(const AnsweredObjectRequest& request);
+  void TakeOver(Network& network, NetworkCreation creation, NetworkDone done);
+  void LetDefaultGo(Network& network, NetworkDone done);
+  void Become(Network& network, std::shared_ptr<NetworkDefinition> next, JournalEntry entry, bool saved,
+              NetworkDone done);
   NetworkSnapshot Look(const Network& network) const;
   Network& Add(NetworkDefinitionPtr definition);
   void Recompile(const std::string& id, EventLoop::Task told);

@@ -12,6 +12,7 @@ namespace kinsock {
 std::string ToRecord(const NetworkDefinition& network) {
   v1::Network message = ToProto(NetworkSnapshot{.definition = std::make_shared<const NetworkDefinition>(network)});
   message.clear_etag();
+  message.clear_managed_by();
   return message.SerializeAsString();
 }
 
@@ -19,6 +20,7 @@ std::string ToRecord(const PolicyDefinition& policy) {
   v1::Policy message = ToProto(policy);
   message.clear_etag();
   message.clear_hits();
+  message.clear_managed_by();
   return message.SerializeAsString();
 }
 

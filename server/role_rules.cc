@@ -54,6 +54,7 @@ std::string RoleRules::Add(std::string_view role_name, std::string_view subject)
     const std::optional<uid_t> uid = UserId(name);
     if (!uid.has_value()) return absl::StrCat(Quoted(name), " is no user of this machine; create it, or give a number");
     Raise(users_, *uid, *role);
+    rules_.emplace_back(role_name, subject);
     return "";
   }
   if (kind == "group" && !name.empty()) {
@@ -61,10 +62,12 @@ std::string RoleRules::Add(std::string_view role_name, std::string_view subject)
     if (!gid.has_value())
       return absl::StrCat(Quoted(name), " is no group of this machine; create it, or give a number");
     Raise(groups_, *gid, *role);
+    rules_.emplace_back(role_name, subject);
     return "";
   }
   if (kind == "san" && !name.empty()) {
     Raise(sans_, name, *role);
+    rules_.emplace_back(role_name, subject);
     return "";
   }
   return absl::StrCat(Quoted(subject), " names nobody; write user:NAME, group:NAME or san:NAME");
@@ -75,6 +78,12 @@ Role RoleRules::RoleOf(const Peer& peer) const {
   Role role = std::max(Look(users_, peer.uid), Look(groups_, peer.gid));
   for (const gid_t group : peer.groups) role = std::max(role, Look(groups_, group));
   return role;
+}
+
+Role RoleRules::RoleOnViewSocket(const Peer& peer) const {
+  const gid_t own = getegid();
+  const bool of_group = peer.gid == own || std::find(peer.groups.begin(), peer.groups.end(), own) != peer.groups.end();
+  return of_group ? Role::kViewer : std::min(Role::kViewer, RoleOf(peer));
 }
 
 std::pair<Role, std::string> RoleRules::RoleOf(const std::vector<std::string>& sans) const {

@@ -27,6 +27,7 @@ std::shared_ptr<const VmDefinition> Define(VmCreation& creation, bool real) {
   definition->labels = std::move(creation.labels);
   definition->annotations = std::move(creation.annotations);
   definition->spec = std::move(creation.spec);
+  definition->configured = creation.configured;
   return definition;
 }
 
@@ -168,6 +169,10 @@ absl::Status VmManager::CheckCreation(const VmCreation& creation, const VmSocket
   KINSOCK_RETURN_IF_ERROR(busy);
   const std::string network = NetworkOf(creation.spec);
   KINSOCK_RETURN_IF_ERROR(networks_.CheckUsable(network));
+  // Who writes the file has decided, also about a CID that rests or is reserved.
+  if (creation.configured && creation.spec.cid.kind == CidRequest::Kind::kFixed && !creation.validate_only) {
+    networks_.CidsOf(network).ReleaseLease(creation.spec.cid.first, true);
+  }
   KINSOCK_ASSIGN_OR_RETURN(cid, networks_.CidsOf(network).Peek(creation.spec.cid, "vms/" + creation.id));
   return absl::OkStatus();
 }
@@ -298,6 +303,7 @@ void VmManager::RecordDeletion(Vm& vm) {
 
 absl::Status VmManager::CheckDeletion(const VmDeletion& deletion, const Vm& vm) const {
   const VmDefinition& definition = *vm.now->definition;
+  if (definition.configured && !deletion.configured) return VmManagedByFile(definition);
   if (!deletion.uid.empty() && deletion.uid != definition.uid) return UidMismatch(definition, deletion.uid);
   if (!deletion.etag.empty() && deletion.etag != definition.etag()) return EtagMismatch(definition, deletion.etag);
   // As the device says now: what was published may be a second old.

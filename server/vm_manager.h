@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/clock.h"
@@ -89,6 +90,9 @@ class VmManager {
 
   // What no VM gets more of, whatever its own quota says; before the first one is made or restored.
   void LimitVmsTo(const Quota& quota) { quota_ = quota; }
+
+  // The same later. `done`: it holds for each VM.
+  void ChangeLimitOfVms(const Quota& quota, EventLoop::Task done);
 
   // Changes some of a VM. `done`: every reactor goes by it. One that is being made is changed when it is.
   void Update(VmUpdate update, Done done);
@@ -186,6 +190,7 @@ class VmManager {
   // What holds for a VM of which this is said: of each limit the smallest of its own, its network's and the daemon's.
   DeviceLimits LimitsOf(const VmSpec& spec) const;
   void OnNetworkQuota(const std::string& network, EventLoop::Task done);
+  void TellLimits(absl::FunctionRef<bool(const Vm&)> concerns, EventLoop::Task done);
   void OnServed(DeviceId device, absl::Status status);
   void OnCreated(Vm& vm, const absl::Status& written);
   VmSnapshotPtr ResultOf(const AnsweredRequest& request) const;

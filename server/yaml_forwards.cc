@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/yaml_forwards.h"
 
+#include <cstddef>
 #include <cstdlib>
 #include <string>
 #include <utility>
@@ -15,7 +16,10 @@
 namespace kinsock {
 namespace {
 
-void ReadAddress(YamlEntry& entry, const YAML::Node& value, const char* key, Forward::Direction direction,
+// As many as a daemon has (ForwardManager).
+constexpr size_t kMaxYamlForwards = 16384;
+
+void ReadAddress(YamlMap& entry, const YAML::Node& value, const char* key, Forward::Direction direction,
                  ForwardSpec& spec, std::string& out) {
   entry.Text(value, key, out);
   if (!spec.direction.has_value()) spec.direction = direction;
@@ -26,7 +30,7 @@ void ReadAddress(YamlEntry& entry, const YAML::Node& value, const char* key, For
 }
 
 // Octal, as of chmod.
-void ReadMode(YamlEntry& entry, const YAML::Node& value, SocketAccess& access) {
+void ReadMode(YamlMap& entry, const YAML::Node& value, SocketAccess& access) {
   std::string text;
   entry.Text(value, "mode", text);
   char* end = nullptr;
@@ -36,7 +40,7 @@ void ReadMode(YamlEntry& entry, const YAML::Node& value, SocketAccess& access) {
   access.mode = static_cast<uint32_t>(mode);
 }
 
-void ReadForward(YamlEntry& entry, ForwardCreation& forward) {
+void ReadForward(YamlMap& entry, ForwardCreation& forward) {
   ForwardSpec& spec = forward.spec;
   const auto access = [&spec]() -> SocketAccess& {
     return spec.access.has_value() ? *spec.access : spec.access.emplace();
@@ -73,20 +77,11 @@ void ReadForward(YamlEntry& entry, ForwardCreation& forward) {
 
 }  // namespace
 
-std::vector<ConfiguredForward> ReadYamlForwards(const YAML::Node& list, const YamlFault& fault,
-                                                const YamlPlace& place) {
-  std::vector<ConfiguredForward> forwards;
-  if (list.IsNull()) return forwards;
-  if (!list.IsSequence()) {
-    fault(list.Mark(), "forwards", "is not a list; begin each forward with \"- \"");
-    return forwards;
-  }
-  for (size_t i = 0; i < list.size(); ++i) {
-    YamlEntry entry(list[i], absl::StrCat("forwards[", i, "]"), fault);
-    if (!entry.IsMap("{name: ssh, vm: web-1, guest_port: 22, listen: \"unix:PATH\"}")) continue;
-    ConfiguredForward forward{{}, place(list[i].Mark())};
+void ReadYamlForwards(const YAML::Node& list, YamlFaults& faults, std::vector<ConfiguredForward>& forwards) {
+  const auto read = [&](YamlMap& entry, size_t) {
+    ConfiguredForward forward{{}, faults.Place(entry.mark())};
     ReadForward(entry, forward.creation);
-    if (entry.failed()) continue;
+    if (entry.failed()) return;
     std::vector<FieldViolation> violations = CheckForward(forward.creation.spec);
     CheckId(forward.creation.id, "name", violations);
     for (FieldViolation& violation : violations) {
@@ -98,8 +93,9 @@ std::vector<ConfiguredForward> ReadYamlForwards(const YAML::Node& list, const Ya
     }
     entry.Say(violations, "forward.");
     forwards.push_back(std::move(forward));
-  }
-  return forwards;
+  };
+  ForEachYamlEntry(list, "forwards", "{name: ssh, vm: web-1, guest_port: 22, listen: \"unix:PATH\"}", kMaxYamlForwards,
+                   faults, read);
 }
 
 }  // namespace kinsock

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "server/config.h"
-#include "server/yaml_entry.h"
+#include "server/yaml_map.h"
 
 namespace kinsock {
 
@@ -17,8 +17,8 @@ namespace kinsock {
 //       - {name: ssh, vm: web-1, guest_port: 22, listen: "unix:%t/kinsock/ssh.sock", mode: "0660", group: admins}
 //       - {name: log, vm: web-1, guest_port: 514, target: "tcp:127.0.0.1:514", send_proxy_v2: true}
 //
-// `listen` and `target` say the direction. Faults are told by `fault`. Throws what yaml-cpp throws.
-std::vector<ConfiguredForward> ReadYamlForwards(const YAML::Node& list, const YamlFault& fault, const YamlPlace& place);
+// `listen` and `target` say the direction. Throws what yaml-cpp throws.
+void ReadYamlForwards(const YAML::Node& list, YamlFaults& faults, std::vector<ConfiguredForward>& forwards);
 
 }  // namespace kinsock
 

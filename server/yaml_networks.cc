@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/yaml_networks.h"
 
-#include <chrono>
+#include <cstddef>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/time.h"
 #include "server/network_validation.h"
-#include "server/yaml_entry.h"
+#include "server/yaml_quota.h"
 
 namespace kinsock {
 namespace {
+
+// As many as a daemon has (NetworkManager).
+constexpr size_t kMaxYamlNetworks = 1024;
+constexpr size_t kMaxYamlPolicies = 16384;
 
 std::optional<DefaultPolicy> ParseDefault(const std::string& text) {
   if (text == "shared_group" || text == "shared-group") return DefaultPolicy::kSharedGroup;
@@ -21,9 +25,7 @@ std::optional<DefaultPolicy> ParseDefault(const std::string& text) {
   return std::nullopt;
 }
 
-using ReadQuota = std::function<void(const YAML::Node&, const std::string& field, Quota&)>;
-
-void ReadNetwork(YamlEntry& entry, const ReadQuota& read_quota, NetworkCreation& network) {
+void ReadNetwork(YamlMap& entry, YamlFaults& faults, NetworkCreation& network) {
   entry.Read(
       {{"name", [&](const YAML::Node& value) { entry.Text(value, "name", network.id); }},
        {"cid_range", [&](const YAML::Node& value) { entry.Range(value, "cid_range", network.spec.cids); }},
@@ -33,16 +35,9 @@ void ReadNetwork(YamlEntry& entry, const ReadQuota& read_quota, NetworkCreation&
             entry.Range(item, "reserved_ranges", network.spec.reserved.emplace_back());
           });
         }},
-       {"quarantine",
-        [&](const YAML::Node& value) {
-          absl::Duration time;
-          if (!value.IsScalar() || !absl::ParseDuration(value.Scalar(), &time) || time < absl::ZeroDuration() ||
-              time > absl::Hours(24 * 365)) {
-            return entry.Say(value.Mark(), "quarantine", "is not a time; write 60s or 2m");
-          }
-          network.spec.quarantine = absl::ToChronoMilliseconds(time);
-        }},
-       {"quota", [&](const YAML::Node& value) { read_quota(value, entry.field() + ".quota", network.spec.quota); }},
+       {"quarantine", [&](const YAML::Node& value) { entry.Time(value, "quarantine", network.spec.quarantine); }},
+       {"quota",
+        [&](const YAML::Node& value) { ReadYamlQuota(value, entry.FieldOf("quota"), faults, network.spec.quota); }},
        {"default_policy", [&](const YAML::Node& value) {
           const auto otherwise = ParseDefault(value.IsScalar() ? value.Scalar() : "");
           if (!otherwise.has_value()) {
@@ -52,11 +47,8 @@ void ReadNetwork(YamlEntry& entry, const ReadQuota& read_quota, NetworkCreation&
         }}});
 }
 
-void ReadSelector(YamlEntry& outer, const YAML::Node& node, const std::string& key, PolicySelector& selector) {
-  const YamlNetworks::Fault fault = [&](const YAML::Mark& mark, const std::string& field, const std::string& what) {
-    outer.Say(mark, field, what);
-  };
-  YamlEntry entry(node, key, fault);
+void ReadSelector(const YAML::Node& node, const std::string& field, YamlFaults& faults, PolicySelector& selector) {
+  YamlMap entry(node, field, faults);
   if (!entry.IsMap("{labels: {tier: web}} or {host: true}")) return;
   entry.Read({{"host", [&](const YAML::Node& value) { entry.Bool(value, "host", selector.host); }},
               {"vm",
@@ -71,19 +63,10 @@ void ReadSelector(YamlEntry& outer, const YAML::Node& node, const std::string& k
                    entry.Text(item, "groups", selector.groups.emplace_back());
                  });
                }},
-              {"labels", [&](const YAML::Node& value) {
-                 if (!value.IsMap()) return entry.Say(value.Mark(), "labels", "is not a map; write {tier: web}");
-                 for (const auto& label : value) {
-                   if (!label.first.IsScalar() || !label.second.IsScalar()) {
-                     entry.Say(label.first.Mark(), "labels", "has what is not text");
-                     continue;
-                   }
-                   selector.labels[label.first.Scalar()] = label.second.Scalar();
-                 }
-               }}});
+              {"labels", [&](const YAML::Node& value) { entry.Texts(value, "labels", selector.labels); }}});
 }
 
-void ReadPolicy(YamlEntry& entry, PolicyCreation& policy) {
+void ReadPolicy(YamlMap& entry, YamlFaults& faults, PolicyCreation& policy) {
   PolicySpec& spec = policy.spec;
   entry.Read(
       {{"name", [&](const YAML::Node& value) { entry.Text(value, "name", policy.id); }},
@@ -91,8 +74,8 @@ void ReadPolicy(YamlEntry& entry, PolicyCreation& policy) {
        {"priority", [&](const YAML::Node& value) { entry.ReadNumber(value, "priority", spec.priority); }},
        {"allow", [&](const YAML::Node& value) { entry.Bool(value, "allow", spec.allow); }},
        {"reset_existing", [&](const YAML::Node& value) { entry.Bool(value, "reset_existing", spec.reset_existing); }},
-       {"from", [&](const YAML::Node& value) { ReadSelector(entry, value, "from", spec.from); }},
-       {"to", [&](const YAML::Node& value) { ReadSelector(entry, value, "to", spec.to); }},
+       {"from", [&](const YAML::Node& value) { ReadSelector(value, entry.FieldOf("from"), faults, spec.from); }},
+       {"to", [&](const YAML::Node& value) { ReadSelector(value, entry.FieldOf("to"), faults, spec.to); }},
        {"ports", [&](const YAML::Node& value) {
           entry.List(value, "ports",
                      [&](const YAML::Node& item) { entry.Range(item, "ports", spec.ports.emplace_back()); });
@@ -101,41 +84,35 @@ void ReadPolicy(YamlEntry& entry, PolicyCreation& policy) {
 
 }  // namespace
 
-void YamlNetworks::ReadNetworks(const YAML::Node& list, const Fault& fault, const Place& place) {
-  if (list.IsNull()) return;
-  if (!list.IsSequence()) return fault(list.Mark(), "networks", "is not a list; begin each network with \"- \"");
-  for (size_t i = 0; i < list.size(); ++i) {
-    YamlEntry entry(list[i], absl::StrCat("networks[", i, "]"), fault);
-    if (!entry.IsMap("{name: lab}")) continue;
-    ConfiguredNetwork network{{}, place(list[i].Mark())};
-    ReadNetwork(entry, read_quota, network.creation);
-    if (entry.failed()) continue;
+void ReadYamlNetworks(const YAML::Node& list, YamlFaults& faults, std::vector<ConfiguredNetwork>& networks) {
+  const auto read = [&](YamlMap& entry, size_t) {
+    ConfiguredNetwork network{{}, faults.Place(entry.mark())};
+    ReadNetwork(entry, faults, network.creation);
+    if (entry.failed()) return;
     NetworkSpec rest = network.creation.spec;
     rest.quota = {};  // whoever read it has looked at it
     std::vector<FieldViolation> violations = CheckNetwork(rest);
     CheckId(network.creation.id, "name", violations);
     entry.Say(violations, "network.");
     networks.push_back(std::move(network));
-  }
+  };
+  ForEachYamlEntry(list, "networks", "{name: lab}", kMaxYamlNetworks, faults, read);
 }
 
-void YamlNetworks::ReadPolicies(const YAML::Node& list, const Fault& fault, const Place& place) {
-  if (list.IsNull()) return;
-  if (!list.IsSequence()) return fault(list.Mark(), "policies", "is not a list; begin each policy with \"- \"");
-  for (size_t i = 0; i < list.size(); ++i) {
-    YamlEntry entry(list[i], absl::StrCat("policies[", i, "]"), fault);
-    if (!entry.IsMap("{network: default, allow: false, to: {host: true}}")) continue;
-    ConfiguredPolicy policy{{}, place(list[i].Mark())};
+void ReadYamlPolicies(const YAML::Node& list, YamlFaults& faults, std::vector<ConfiguredPolicy>& policies) {
+  const auto read = [&](YamlMap& entry, size_t index) {
+    ConfiguredPolicy policy{{}, faults.Place(entry.mark())};
     policy.creation.network = kDefaultNetworkId;
-    policy.creation.id = absl::StrCat("file-", i + 1);
-    ReadPolicy(entry, policy.creation);
-    if (entry.failed()) continue;
+    policy.creation.id = absl::StrCat("file-", index + 1);
+    ReadPolicy(entry, faults, policy.creation);
+    if (entry.failed()) return;
     std::vector<FieldViolation> violations = CheckPolicy(policy.creation.spec);
     CheckId(policy.creation.id, "name", violations);
     CheckId(policy.creation.network, "network", violations);
     entry.Say(violations, "policy.");
     policies.push_back(std::move(policy));
-  }
+  };
+  ForEachYamlEntry(list, "policies", "{network: default, allow: false, to: {host: true}}", kMaxYamlPolicies, faults, read);
 }
 
 }  // namespace kinsock

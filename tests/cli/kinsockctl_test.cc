@@ -17,6 +17,7 @@
 
 #include "base/unique_fd.h"
 #include "google/protobuf/util/json_util.h"
+#include "tests/server/file_daemon.h"
 #include "tests/server/running_daemon.h"
 #include "tests/support/simulated_guest.h"
 #include "tests/support/stage.h"
@@ -402,6 +403,58 @@ TEST_F(KinsockctlTest, ArgumentsForQemu) {
             "-object memory-backend-memfd,id=mem0,size=1G,share=on -machine memory-backend=mem0 -chardev "
             "socket,id=kinsock0,path=" +
                 (daemon_ / "kinsock/vms/a/vhost.sock") + " -device vhost-user-vsock-pci,chardev=kinsock0\n");
+}
+
+TEST(KinsockctlConfigTest, TheFileIsCheckedReadAgainAndDumped) {
+  testing::FileDaemon daemon("vms: [{name: a, guest_cid: 3}, {name: b, guest_cid: 4}]\n");
+  const auto ctl = [&](const std::vector<std::string>& arguments) {
+    return RunCtl(arguments, {{"KINSOCK_ENDPOINT", "unix:" + daemon->api_socket()}});
+  };
+  const Outcome good = ctl({"config", "check"});
+  EXPECT_EQ(good.code, 0) << good.error;
+  EXPECT_EQ(good.out, "the configuration is good, and holds: 2 objects\n");
+  const Outcome managed = ctl({"vm", "delete", "a"});
+  EXPECT_EQ(managed.code, 4);
+  EXPECT_THAT(managed.error, HasSubstr("kinsockctl daemon reload"));
+  ASSERT_EQ(ctl({"vm", "create", "mine", "--cid", "50"}).code, 0);
+
+  daemon.Write("vms: [{name: a, guest_cid: 3, labels: {tier: web}}, {name: c, guest_cid: 5}]\n");
+  const Outcome look = ctl({"daemon", "reload", "--dry-run"});
+  EXPECT_EQ(look.code, 0) << look.error;
+  EXPECT_EQ(look.out, "would update vms/a\nwould create vms/c\nwould delete vms/b\n");
+  const Outcome done = ctl({"daemon", "reload"});
+  EXPECT_EQ(done.code, 0) << done.error;
+  EXPECT_EQ(done.out, "updated vms/a\ncreated vms/c\ndeleted vms/b\n");
+  EXPECT_EQ(ctl({"daemon", "reload"}).out, "nothing to change: 2 objects\n");
+
+  daemon.Write("daemon: {poll_us: 3}\nvms: [{name: a, guest_cid: 3}, {name: mine, guest_cid: 6}]\n");
+  const Outcome refused = ctl({"daemon", "reload"});
+  EXPECT_EQ(refused.code, 4);
+  EXPECT_THAT(refused.out, AllOf(HasSubstr("updated vms/a\n"), HasSubstr("deleted vms/c\n"), Not(HasSubstr("mine"))));
+  EXPECT_THAT(refused.error, AllOf(HasSubstr("not done: create vms/mine: VM_EXISTS: "), HasSubstr("kinsock.yaml:2:"),
+                                   HasSubstr("other only after a restart of the daemon: daemon.poll_us")));
+
+  const Outcome dump = ctl({"config", "dump"});
+  EXPECT_EQ(dump.code, 0) << dump.error;
+  EXPECT_THAT(dump.out, AllOf(HasSubstr("- name: \"a\"\n"), HasSubstr("- name: \"mine\"\n")));
+  EXPECT_THAT(ctl({"config", "dump", "--file-only"}).out, Not(HasSubstr("mine")));
+  const std::string json = ctl({"config", "dump", "-o", "jsonl"}).out;
+  v1::ConfigDump first;
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(json.substr(0, json.find('\n')), &first).ok());
+  EXPECT_THAT(first.yaml(), HasSubstr("daemon:"));
+  // What is dumped is a good file.
+  std::ofstream(daemon / "dump.yaml") << dump.out;
+  EXPECT_EQ(ctl({"config", "check", daemon / "dump.yaml"}).out, daemon / "dump.yaml is good\n");
+
+  daemon.Write("vms: [{nam: a}]\n");
+  for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{
+           {"daemon", "reload"}, {"config", "check"}, {"config", "check", daemon.file()}}) {
+    const Outcome wrong = ctl(command);
+    EXPECT_EQ(wrong.code, 1) << command[1];
+    EXPECT_THAT(wrong.error,
+                HasSubstr("kinsockctl: " + daemon.file() + ":1:9: vms[0].nam: is not a setting of a VM (did"));
+  }
+  EXPECT_EQ(ctl({"config", "check", "/no/such"}).code, 1);
 }
 
 TEST(KinsockctlViewTest, WhoMayNotIsToldWhatHeLacks) {

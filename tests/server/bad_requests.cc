@@ -350,6 +350,8 @@ class Catalogue {
                                                          r.mutable_bookmark_interval()->set_nanos(1);
                                                        })),
             "bookmark_interval");
+    add("Reload: there is no file", Call(*admin_, &Admin::Reload, v1::ReloadRequest()), StatusCode::FAILED_PRECONDITION,
+        "NO_CONFIG_FILE");
     invalid("WatchEvents: no version", Stream(*admin_, &Admin::WatchEvents, version("x")), "resource_version");
 
     const auto watch_connections = [&](const std::function<void(v1::WatchConnectionsRequest&)>& fill) {

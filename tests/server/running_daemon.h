@@ -6,6 +6,7 @@
 #include <grpcpp/support/status.h>
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -30,7 +31,8 @@ class RunningDaemon {
   // How long anything may take; only a hanging daemon meets it.
   static constexpr std::chrono::seconds kPatience{60};
 
-  explicit RunningDaemon(Config config = {});
+  // `reread`: as Daemon has it.
+  explicit RunningDaemon(Config config = {}, std::function<ConfigReading()> reread = nullptr);
   ~RunningDaemon() { Stop(); }
   RunningDaemon(const RunningDaemon&) = delete;
   RunningDaemon& operator=(const RunningDaemon&) = delete;

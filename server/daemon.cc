@@ -321,11 +321,10 @@ absl::Status Daemon::StartApi() {
   admin_service_ = std::make_unique<AdminService>(
       loop_, AdminService::Hooks{[this] { return Look(); }, set_draining, reload, [this] { return LookAtConfig(); }},
       access_, audit_, events_);
-  KINSOCK_ASSIGN_OR_RETURN(
-      api_,
-      ApiServer::Start({vm_service_.get(), connection_service_.get(), network_service_.get(),
-                         forward_service_.get(), admin_service_.get()},
-                       config_.api_tcp.empty() ? std::nullopt : std::make_optional(config_.tls)));
+  KINSOCK_ASSIGN_OR_RETURN(api_,
+                           ApiServer::Start({vm_service_.get(), connection_service_.get(), network_service_.get(),
+                                             forward_service_.get(), admin_service_.get()},
+                                            config_.api_tcp.empty() ? std::nullopt : std::make_optional(config_.tls)));
   greeter_ = std::make_unique<ApiGreeter>(loop_, [this](UniqueFd connection) { api_->Serve(std::move(connection)); });
   for (ApiSocket& api : api_sockets_) {
     const ApiSocket::Kind kind = api.kind;

@@ -222,9 +222,10 @@ void NetworkManager::Update(NetworkUpdate update, NetworkDone done) {
 }
 
 // `next`, of the next generation, is what the network is once the journal knows it, if it is to know.
-void NetworkManager::Become(Network& network, std::shared_ptr<NetworkDefinition> next, JournalEntry entry,
-                            bool saved, NetworkDone done) {
-  if (network.deleting || !network.changing.insert("").second) return done(ConcurrentChange(network.definition->name()));
+void NetworkManager::Become(Network& network, std::shared_ptr<NetworkDefinition> next, JournalEntry entry, bool saved,
+                            NetworkDone done) {
+  if (network.deleting || !network.changing.insert("").second)
+    return done(ConcurrentChange(network.definition->name()));
   ++next->generation;
   entry.put_network = next;
   Commit(std::move(entry), saved, [this, next, done = std::move(done)](absl::Status written) mutable {

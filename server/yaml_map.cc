@@ -117,7 +117,7 @@ void YamlMap::Say(const std::vector<FieldViolation>& violations, std::string_vie
 }
 
 void ForEachYamlEntry(const YAML::Node& list, const char* field, const char* example, size_t most, YamlFaults& faults,
-                  const std::function<void(YamlMap& entry, size_t index)>& read) {
+                      const std::function<void(YamlMap& entry, size_t index)>& read) {
   if (list.IsNull()) return;
   if (!list.IsSequence()) {
     return faults.Add(list.Mark(), field, absl::StrCat("is not a list; begin each of the ", field, " with \"- \""));

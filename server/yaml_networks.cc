@@ -112,7 +112,8 @@ void ReadYamlPolicies(const YAML::Node& list, YamlFaults& faults, std::vector<Co
     entry.Say(violations, "policy.");
     policies.push_back(std::move(policy));
   };
-  ForEachYamlEntry(list, "policies", "{network: default, allow: false, to: {host: true}}", kMaxYamlPolicies, faults, read);
+  ForEachYamlEntry(list, "policies", "{network: default, allow: false, to: {host: true}}", kMaxYamlPolicies, faults,
+                   read);
 }
 
 }  // namespace kinsock

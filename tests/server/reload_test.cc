@@ -21,8 +21,8 @@
 namespace kinsock {
 namespace {
 
-using testing::Changes;
 using ::testing::AllOf;
+using testing::Changes;
 using ::testing::ElementsAre;
 using testing::FileDaemon;
 using ::testing::HasSubstr;
@@ -308,6 +308,11 @@ TEST(ReloadTest, NetworksAreTakenOverAndLetGo) {
 TEST(ReloadTest, ForwardsComeGoAndFollowTheirVms) {
   FileDaemon daemon("vms: [{name: a, guest_cid: 3}]\n");
   testing::ForwardClient forwards(daemon->forwards());
+  const auto get = [&forwards](const char* id) {
+    v1::Forward forward;
+    forwards.Get(id, &forward);
+    return forward;
+  };
   const auto listen = [&daemon](const char* name) { return "unix:" + (daemon / name); };
   const auto file = [&listen](const std::string& vm, uint32_t port) {
     return absl::StrCat("vms: [", vm, "]\nforwards: [{name: ssh, vm: a, guest_port: ", port, ", listen: '",
@@ -316,29 +321,27 @@ TEST(ReloadTest, ForwardsComeGoAndFollowTheirVms) {
   };
   ASSERT_TRUE(forwards.Create(testing::ForwardClient::ToGuest("mine", "a", 80, listen("mine"))).ok());
   const std::string vm = "{name: a, guest_cid: 3}";
-  EXPECT_THAT(Changes(daemon.Reload(file(vm, 22))),
-              UnorderedElementsAre("create forwards/ssh", "create forwards/log"));
-  EXPECT_EQ(forwards.Get("ssh").managed_by(), "file");
+  EXPECT_THAT(Changes(daemon.Reload(file(vm, 22))), UnorderedElementsAre("create forwards/ssh", "create forwards/log"));
+  EXPECT_EQ(get("ssh").managed_by(), "file");
   v1::DeleteForwardRequest deletion;
   deletion.set_name("forwards/ssh");
   EXPECT_EQ(Reason(forwards.Delete(deletion)), "MANAGED_BY_FILE");
 
-  const std::string uid = forwards.Get("ssh").uid();
-  EXPECT_THAT(Changes(daemon.Reload(file(vm, 23))),
-              UnorderedElementsAre("update forwards/ssh", "update forwards/log"));
-  EXPECT_EQ(forwards.Get("ssh").guest_port(), 23u);
-  EXPECT_EQ(forwards.Get("ssh").uid(), uid);
+  const std::string uid = get("ssh").uid();
+  EXPECT_THAT(Changes(daemon.Reload(file(vm, 23))), UnorderedElementsAre("update forwards/ssh", "update forwards/log"));
+  EXPECT_EQ(get("ssh").guest_port(), 23u);
+  EXPECT_EQ(get("ssh").uid(), uid);
   // Another VM takes the place of theirs: so do other forwards, and what the API had made of it is gone.
   EXPECT_THAT(Changes(daemon.Reload(file("{name: a, guest_cid: 4}", 23))),
               UnorderedElementsAre("replace vms/a", "replace forwards/ssh", "replace forwards/log"));
-  EXPECT_EQ(forwards.Get("ssh").status().error(), "");
-  EXPECT_NE(forwards.Get("ssh").uid(), uid);
-  EXPECT_EQ(forwards.Get("mine").name(), "");
+  EXPECT_EQ(get("ssh").status().error(), "");
+  EXPECT_NE(get("ssh").uid(), uid);
+  EXPECT_EQ(get("mine").name(), "");
   EXPECT_THAT(daemon.Dump(), AllOf(HasSubstr("forwards:\n"), HasSubstr(listen("ssh"))));
 
   EXPECT_THAT(Changes(daemon.Reload("{}")),
               UnorderedElementsAre("delete forwards/ssh", "delete forwards/log", "delete vms/a"));
-  EXPECT_EQ(forwards.Get("ssh").name(), "");
+  EXPECT_EQ(get("ssh").name(), "");
 }
 
 TEST(ReloadTest, SettingsHoldAtOnceOrAreTold) {
@@ -420,6 +423,8 @@ policies: [{name: p, network: lab, allow: false, from: {labels: {tier: web}}, po
 vms:
 - {name: a, guest_cid: 3, network: lab, labels: {tier: web}, annotations: {note: "x: y"}, orphan_ttl: 1h}
 - {name: b, guest_cid: 4, readiness: {probe_guest_port: 22}, allow_seqpacket: false}
+forwards:
+- {name: log, vm: a, guest_port: 514, target: "tcp:127.0.0.1:514", send_proxy_v2: true}
 )";
 
 TEST(DumpTest, WhatIsDumpedMakesTheSameAgain) {
@@ -462,6 +467,9 @@ TEST(DumpTest, MessagesAreThoseOfTheApi) {
   EXPECT_EQ(all.vms(0).name(), "vms/a");
   EXPECT_FALSE(all.vms(0).has_status());
   EXPECT_EQ(all.vms(0).uid(), "");
+  ASSERT_EQ(all.forwards_size(), 1);
+  EXPECT_EQ(all.forwards(0).name(), "forwards/log");
+  EXPECT_EQ(all.forwards(0).target(), "tcp:127.0.0.1:514");
   for (const v1::Vm& vm : all.vms()) EXPECT_TRUE(Apply(daemon, vm, false).ok()) << "it is so already";
 }
 

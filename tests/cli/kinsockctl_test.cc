@@ -209,9 +209,9 @@ TEST_F(KinsockctlTest, AForwardFromItsCreationToItsEnd) {
 }
 
 TEST_F(KinsockctlTest, SocketsAreWhoseTheyAreSaidToBe) {
-  ASSERT_EQ(Ctl({"vm", "create", "web", "--socket-mode", "0600", "--socket-group", "0"}).code, 0);
+  ASSERT_EQ(Ctl({"vm", "create", "web", "--socket-mode", "0600", "--socket-group", std::to_string(getegid())}).code, 0);
   EXPECT_THAT(Ctl({"vm", "get", "web", "-o", "json"}).out,
-              AllOf(HasSubstr("\"mode\": 384"), HasSubstr("\"group\": \"0\"")));
+              AllOf(HasSubstr("\"mode\": 384"), HasSubstr("\"group\": \"" + std::to_string(getegid()) + "\"")));
   const Outcome wrong = Ctl({"vm", "create", "db", "--socket-mode", "rw"});
   EXPECT_EQ(wrong.code, 2);
   EXPECT_THAT(wrong.error, HasSubstr("--socket-mode: \"rw\" is not a mode"));

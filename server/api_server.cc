@@ -12,6 +12,7 @@
 #include <grpcpp/server_posix.h>
 
 #include <string>
+#include <utility>
 
 #include "server/api_limits.h"
 #include "server/log.h"
@@ -63,12 +64,15 @@ std::shared_ptr<grpc::ServerCredentials> TlsCredentials(const TlsFiles& files) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Start(const std::vector<grpc::Service*>& services,
-                                                            const std::optional<TlsFiles>& tls) {
+                                                            ApiMetrics& metrics, const std::optional<TlsFiles>& tls) {
   grpc::EnableDefaultHealthCheckService(true);
   gpr_set_log_function(LogFromGrpc);
   google::protobuf::SetLogHandler(LogFromProtobuf);
   grpc::ServerBuilder builder;
   SetLimits(builder);
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(metrics.NewInterceptors());
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
   std::unique_ptr<ApiServer> api(new ApiServer);
   api->reflection_ = MakeReflectionServices();
   if (tls.has_value()) {

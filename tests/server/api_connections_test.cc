@@ -144,7 +144,8 @@ class HoldingService final : public v1::AdminService::CallbackService {
 
 TEST_F(ApiConnectionsTest, GrpcKeepsTheDescriptorUntilTheLastCallOnItIsOver) {
   HoldingService service;
-  std::unique_ptr<ApiServer> api = *ApiServer::Start({&service});
+  ApiMetrics metrics;
+  std::unique_ptr<ApiServer> api = *ApiServer::Start({&service}, metrics);
   ApiConnections connections(clock_, {});
   Pair pair;
   const int fd = pair.ours.get();

@@ -297,7 +297,7 @@ class SlowReaderTest : public ::testing::Test {
   SlowReaderTest() : hub_("e", Small()), pool_(main_, ReactorPool::Options(), [](DeviceId, const DeviceStatus&) {}) {
     manager_ = std::make_unique<VmManager>(main_, Clock::Monotonic(), pool_, hub_, sockets_, no_journal_, dir_.path());
     service_ = std::make_unique<VmService>(main_, *manager_, hub_, access_, audit_);
-    api_ = *ApiServer::Start({service_.get()});
+    api_ = *ApiServer::Start({service_.get()}, metrics_);
   }
 
   ~SlowReaderTest() override {
@@ -348,6 +348,7 @@ class SlowReaderTest : public ::testing::Test {
   Audit audit_{main_, events_, access_};
   std::unique_ptr<VmManager> manager_;
   std::unique_ptr<VmService> service_;
+  ApiMetrics metrics_;
   std::unique_ptr<ApiServer> api_;
 };
 

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "api/kinsock/v1/admin_service.grpc.pb.h"
 #include "base/unique_fd.h"
+#include "server/api_metrics.h"
 #include "server/api_server.h"
 #include "tests/support/simulated_clock.h"
 

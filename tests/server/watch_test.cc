@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/api_metrics.h"
 #include "server/api_server.h"
 #include "server/vm_service.h"
 #include "tests/server/running_daemon.h"

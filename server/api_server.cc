@@ -72,9 +72,6 @@ absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Start(const std::vector<gr
   google::protobuf::SetLogHandler(LogFromProtobuf);
   grpc::ServerBuilder builder;
   SetLimits(builder);
-  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
-  interceptors.push_back(metrics.NewInterceptors());
-  builder.experimental().SetInterceptorCreators(std::move(interceptors));
   std::unique_ptr<ApiServer> api(new ApiServer);
   api->reflection_ = MakeReflectionServices();
   if (tls.has_value()) {
@@ -83,6 +80,7 @@ absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Start(const std::vector<gr
   }
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(MakeMalformedRequestInterceptors());
+  interceptors.push_back(metrics.NewInterceptors());  // sees what became of the status
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   for (grpc::Service* service : services) builder.RegisterService(service);
   for (const auto& service : api->reflection_) builder.RegisterService(service.get());

@@ -99,7 +99,7 @@ class HttpApp::Parser final : public httplib::Server {
         [](const httplib::Request&, httplib::Response& response, std::exception_ptr) { response.status = 500; });
   }
 
-  void Add(const std::string& path, const Handler& handler) {
+  void Add(const std::string& path, const HttpApp::Handler& handler) {
     paths_.insert(path);
     // The pattern is a regular expression: none of our paths has a character that means anything in one but the dot,
     // which is compared below.

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <fstream>
@@ -147,6 +148,11 @@ TEST_F(ObserverTest, ClientsThatReadNothingHoldNobodyUp) {
 }
 
 TEST_F(ObserverTest, AThousandConnectionsCostNoMoreThanItsShareOfThem) {
+  // Of the test, where both ends of each connection are.
+  rlimit files{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &files), 0);
+  files.rlim_cur = files.rlim_max;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &files), 0);
   std::vector<UniqueFd> crowd;
   for (int i = 0; i < 1000; ++i) crowd.push_back(http_.Connect());
   // Those beyond the bound are closed at once; the last of them shows that all have been seen.

@@ -82,6 +82,7 @@ Daemon::Daemon(Config config)
 // Against the order of construction where that matters: callers before what they call, and the reactors before the
 // manager, whose callbacks they hold.
 Daemon::~Daemon() {
+  service_manager_.reset();
   observer_.reset();
   listeners_.clear();
   greeter_.reset();
@@ -129,7 +130,8 @@ absl::Status Daemon::Start() {
       .With("http", config_.http.tcp.has_value() ? "tcp:" + config_.http.tcp->text() : config_.http.socket)
       .With("reactors", static_cast<int64_t>(pool_->size()))
       .With("instance", instance_);
-  NotifyManager("READY=1");
+  service_manager_ = std::make_unique<ServiceManager>(loop_, *heartbeat_, [this] { return StatusLine(); });
+  service_manager_->Ready();
   return absl::OkStatus();
 }
 
@@ -301,6 +303,14 @@ void Daemon::StartHttp() {
       Observer::Sources{[this] { return Sample(); }, loop_, *heartbeat_, api_metrics_});
 }
 
+// For a person who asks systemd.
+std::string Daemon::StatusLine() const {
+  const size_t vms = manager_->size();
+  const size_t active = manager_->active();
+  return absl::StrCat(vms, vms == 1 ? " VM, " : " VMs, ", active, active == 1 ? " guest runs" : " guests run",
+                      manager_->draining() ? "; draining" : "");
+}
+
 DaemonSample Daemon::Sample() {
   DaemonSample sample;
   const VmManager::SnapshotList vms = manager_->Snapshot();
@@ -358,7 +368,7 @@ void Daemon::RequestStop() {
 }
 
 void Daemon::Stop() {
-  NotifyManager("STOPPING=1");
+  service_manager_->Stopping();
   for (const auto& listener : listeners_) listener->Stop();
   greeter_.reset();
   if (observer_ != nullptr) {

@@ -30,6 +30,7 @@
 #include "server/lock_file.h"
 #include "server/process.h"
 #include "server/reactor_pool.h"
+#include "server/service_manager.h"
 #include "server/socket_registry.h"
 #include "server/state_store.h"
 #include "server/vm_journal.h"
@@ -87,6 +88,7 @@ class Daemon {
   void StartHttp();
   absl::StatusOr<Caller> IdentifyOverHttp(int fd) const;
   DaemonSample Sample();
+  std::string StatusLine() const;
   void ReturnMemoryFromTimeToTime();
   DaemonInfo Look();
   void OnDenials(const Denials& denials);
@@ -126,6 +128,7 @@ class Daemon {
   std::unique_ptr<ApiGreeter> greeter_;
   std::vector<std::unique_ptr<ApiListener>> listeners_;
   std::unique_ptr<Observer> observer_;
+  std::unique_ptr<ServiceManager> service_manager_;
 };
 
 }  // namespace kinsock

@@ -103,6 +103,7 @@ Client::Client(const Options& options) : options_(options) {
   channel_ = NewChannel(options);
   vms_ = v1::VmService::NewStub(channel_);
   connections_ = v1::ConnectionService::NewStub(channel_);
+  networks_ = v1::NetworkService::NewStub(channel_);
   admin_ = v1::AdminService::NewStub(channel_);
 }
 

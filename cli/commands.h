@@ -18,7 +18,10 @@ void DeclareVmCommands(CLI::App& vm, Command& command);        // create, get, l
 void DeclareVmChangeCommands(CLI::App& vm, Command& command);  // set, apply
 void DeclareVmDrainCommands(CLI::App& vm, Command& command);   // drain, resume, reset
 void DeclareWatchCommands(CLI::App& vm, Command& command);     // watch, wait
-void DeclareConnCommands(CLI::App& app, Command& command);     // conn list, reset
+void DeclareConnCommands(CLI::App& app, Command& command);     // conn list, watch, reset
+void DeclareNetCommands(CLI::App& app, Command& command);      // net ...
+void DeclarePolicyCommands(CLI::App& app, Command& command);   // policy ...
+void DeclareCidCommands(CLI::App& app, Command& command);      // cid ...
 void DeclareStats(CLI::App& app, Command& command);            // stats, pairs
 void DeclareVmmArgs(CLI::App& app, Command& command);          // vmm-args
 void DeclareInfo(CLI::App& app, Command& command);             // info

@@ -1,126 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <google/protobuf/util/time_util.h>
-
-#include <ctime>
+#include <cstdio>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "cli/client.h"
 #include "cli/commands.h"
-#include "cli/duration.h"
+#include "cli/conn_view.h"
 #include "cli/output.h"
-#include "cli/table.h"
 #include "cli/vm_view.h"
 
 namespace kinsock {
 namespace {
 
-using google::protobuf::util::TimeUtil;
-
 constexpr int kPageSize = 1000;
-
-// "web-1(42):1024" for a guest, "host:49152" for the host.
-std::string EndText(const v1::Endpoint& end) {
-  if (end.vm().empty()) return absl::StrCat(end.cid() == 2 ? "host" : absl::StrCat("cid ", end.cid()), ":", end.port());
-  return absl::StrCat(ShortVmName(end.vm()), "(", end.cid(), "):", end.port());
-}
-
-// A path, "vsock:1:9001", or nothing.
-std::string HostAddress(const v1::Endpoint& end) {
-  if (end.host_cid() != 0) return absl::StrCat("vsock:", end.host_cid(), ":", end.host_port());
-  return end.host_path();
-}
-
-std::string HostAddress(const v1::Connection& connection) {
-  const std::string initiator = HostAddress(connection.initiator());
-  return initiator.empty() ? HostAddress(connection.target()) : initiator;
-}
-
-std::string RenderTable(const v1::ListConnectionsResponse& list, const Options& options) {
-  const bool wide = options.format == OutputFormat::kWide;
-  bool any_closed = false;
-  for (const v1::Connection& connection : list.connections()) any_closed |= connection.has_close_time();
-  std::vector<std::string> headers{"FROM", "TO", "STATE", "SENT", "RECEIVED", "AGE"};
-  if (any_closed) headers.insert(headers.end(), {"REASON", "ENDED"});
-  if (wide) headers.insert(headers.end(), {"TYPE", "QUEUED", "CREDIT", "STALLS", "STALLED", "HOST", "NAME"});
-  Table table(std::move(headers));
-  for (const v1::Connection& connection : list.connections()) {
-    const auto age = std::chrono::seconds(std::time(nullptr) - connection.start_time().seconds());
-    std::vector<std::string> row{EndText(connection.initiator()),
-                                 EndText(connection.target()),
-                                 v1::Connection::State_Name(connection.state()),
-                                 absl::StrCat(connection.to_target().bytes()),
-                                 absl::StrCat(connection.to_initiator().bytes()),
-                                 ShortAge(age)};
-    if (any_closed && connection.has_close_time()) {
-      const auto ago = std::chrono::seconds(std::time(nullptr) - connection.close_time().seconds());
-      row.push_back(v1::Connection::CloseReason_Name(connection.close_reason()));
-      row.push_back(ShortAge(ago) + " ago");
-    } else if (any_closed) {
-      row.insert(row.end(), {"-", "-"});
-    }
-    if (wide) {
-      const v1::Flow& sent = connection.to_target();
-      const v1::Flow& received = connection.to_initiator();
-      row.push_back(connection.type());
-      row.push_back(absl::StrCat(sent.queued_bytes() + received.queued_bytes()));
-      row.push_back(absl::StrCat(sent.credit(), "/", received.credit()));
-      row.push_back(absl::StrCat(sent.credit_stalls(), "/", received.credit_stalls()));
-      row.push_back(absl::StrCat(TimeUtil::ToString(sent.stalled()), "/", TimeUtil::ToString(received.stalled())));
-      row.push_back(HostAddress(connection));
-      row.push_back(connection.name());
-    }
-    table.Add(std::move(row));
-  }
-  return table.Render(options.headers);
-}
-
-std::string RenderConnections(const v1::ListConnectionsResponse& list, const Options& options) {
-  std::string text;
-  switch (options.format) {
-    case OutputFormat::kJson:
-    case OutputFormat::kYaml:
-      return Render(list, options.format);
-    case OutputFormat::kJsonl:
-      for (const v1::Connection& connection : list.connections()) text += Render(connection, options.format);
-      return text;
-    case OutputFormat::kName:
-      for (const v1::Connection& connection : list.connections()) text += connection.name() + "\n";
-      return text;
-    default:
-      return RenderTable(list, options);
-  }
-}
 
 struct ListFlags {
   std::string vm;
   bool closed = false;
   int top = 0;  // 0: all
+  bool by_rate = false;
 };
+
+// A name that is mistyped is an error, not an empty answer.
+grpc::Status CheckVm(Client& client, const std::string& name) {
+  if (name.empty()) return grpc::Status::OK;
+  grpc::ClientContext context;
+  client.SetDeadline(context, kQuestionTimeout);
+  v1::GetVmRequest request;
+  request.set_name(name);
+  v1::Vm found;
+  return client.vms().GetVm(&context, request, &found);
+}
 
 ExitCode List(const ListFlags& flags, const Options& options) {
   Client client(options);
   const std::string only = flags.vm.empty() ? "" : FullVmName(flags.vm);
-  if (!only.empty()) {
-    // A name that is mistyped is an error, not an empty list.
-    grpc::ClientContext context;
-    client.SetDeadline(context, kQuestionTimeout);
-    v1::GetVmRequest request;
-    request.set_name(only);
-    v1::Vm found;
-    const grpc::Status status = client.vms().GetVm(&context, request, &found);
-    if (!status.ok()) return client.Report(status);
-  }
+  if (const grpc::Status status = CheckVm(client, only); !status.ok()) return client.Report(status);
   v1::ListConnectionsResponse all;
   v1::ListConnectionsRequest request;
   request.set_page_size(flags.top > 0 ? flags.top : kPageSize);
   request.set_vm(only);
   if (flags.closed) request.add_states(v1::Connection::CLOSED);
-  if (flags.top > 0) request.set_order_by("-bytes");
+  if (flags.by_rate) {
+    request.set_order_by("-bytes_per_second");
+  } else if (flags.top > 0) {
+    request.set_order_by("-bytes");
+  }
   do {
     grpc::ClientContext context;
     client.SetDeadline(context, kQuestionTimeout);
@@ -132,9 +60,27 @@ ExitCode List(const ListFlags& flags, const Options& options) {
       *all.add_connections() = std::move(connection);
     }
     all.set_forgotten(page.forgotten());
+    all.set_unmeasured(page.unmeasured());
+    if (page.has_rate_interval()) *all.mutable_rate_interval() = page.rate_interval();
   } while (!request.page_token().empty());
-  Print(RenderConnections(all, options));
+  Print(RenderConnections(all, options, flags.by_rate));
   return kExitOk;
+}
+
+ExitCode Watch(const std::string& vm, const Options& options) {
+  Client client(options);
+  v1::WatchConnectionsRequest request;
+  if (!vm.empty()) request.set_vm(FullVmName(vm));
+  if (const grpc::Status status = CheckVm(client, request.vm()); !status.ok()) return client.Report(status);
+  grpc::ClientContext context;
+  if (options.timeout.has_value()) client.SetDeadline(context, *options.timeout);
+  const auto stream = client.connections().WatchConnections(&context, request);
+  v1::WatchConnectionsResponse change;
+  while (stream->Read(&change)) {
+    Print(RenderConnectionChange(change, options));
+    if (std::ferror(stdout) != 0) context.TryCancel();  // nobody reads us
+  }
+  return client.Report(stream->Finish());
 }
 
 struct ResetFlags {
@@ -185,7 +131,16 @@ void DeclareConnCommands(CLI::App& app, Command& command) {
   list->add_option("--top", flags->top, "Only the N that have carried the most bytes, these first")
       ->check(CLI::Range(1, kPageSize))
       ->option_text("N");
+  list->add_flag("--by-rate", flags->by_rate,
+                 "Those that carry the most bytes in a second first; may take a second to measure");
   list->callback([flags, &command] { command = [flags](const Options& options) { return List(*flags, options); }; });
+
+  CLI::App* watch = conn->add_subcommand("watch", "Show all connections, then which begin, change and end, and why");
+  auto watched_vm = std::make_shared<std::string>();
+  watch->add_option("--vm", *watched_vm, "Only those of this VM")->option_text("NAME");
+  watch->callback([watched_vm, &command] {
+    command = [watched_vm](const Options& options) { return Watch(*watched_vm, options); };
+  });
 
   CLI::App* reset = conn->add_subcommand("reset", "End connections at once; names are in conn list -o name");
   auto what = std::make_shared<ResetFlags>();

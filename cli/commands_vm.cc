@@ -14,6 +14,7 @@
 #include "cli/duration.h"
 #include "cli/output.h"
 #include "cli/quota_flags.h"
+#include "cli/readiness_flag.h"
 #include "cli/stats_view.h"
 #include "cli/vm_view.h"
 
@@ -26,7 +27,9 @@ constexpr int kPageSize = 1000;
 
 struct CreateFlags {
   std::string name;
+  std::string network;
   std::string cid = "auto";
+  bool sticky_cid = false;
   std::string socket;
   std::string uds_path;
   std::optional<uint32_t> forward_cid;
@@ -37,14 +40,19 @@ struct CreateFlags {
   uint32_t tx_buffer_size = 0;
   std::vector<std::string> quota;
   std::string orphan_ttl;
+  std::string ready_when;
   bool no_seqpacket = false;
   bool validate_only = false;
 };
 
-// "42", "auto" or "100-200". False: none of these.
+// "42", "auto", "100-200" or "networks/default/cids/42". False: none of these.
 bool ParseCid(const std::string& text, v1::CidRequest& out) {
   if (text == "auto") {
     out.set_automatic(true);
+    return true;
+  }
+  if (text.rfind("networks/", 0) == 0) {
+    out.set_reservation(text);
     return true;
   }
   uint32_t first = 0, last = 0;
@@ -70,7 +78,11 @@ ExitCode Create(const CreateFlags& flags, const Options& options) {
   request.set_validate_only(flags.validate_only);
   v1::VmSpec& spec = *request.mutable_vm()->mutable_spec();
   if (!ParseCid(flags.cid, *spec.mutable_cid())) {
-    return Usage(absl::StrCat("--cid: \"", flags.cid, "\" is not a number, a range FIRST-LAST, nor auto"));
+    return Usage(absl::StrCat("--cid: \"", flags.cid, "\" is not a number, a range FIRST-LAST, a reservation, nor auto"));
+  }
+  spec.mutable_cid()->set_sticky(flags.sticky_cid);
+  if (!flags.network.empty()) {
+    spec.set_network(flags.network.rfind("networks/", 0) == 0 ? flags.network : "networks/" + flags.network);
   }
   spec.set_vhost_user_socket(flags.socket);
   if (!flags.uds_path.empty()) spec.mutable_uds()->set_path(flags.uds_path);
@@ -88,6 +100,9 @@ ExitCode Create(const CreateFlags& flags, const Options& options) {
     const std::optional<std::chrono::milliseconds> ttl = ParseDuration(flags.orphan_ttl);
     if (!ttl.has_value()) return Usage(absl::StrCat("--orphan-ttl: \"", flags.orphan_ttl, "\" is not a time"));
     SetDuration(*ttl, *spec.mutable_orphan_ttl());
+  }
+  if (!flags.ready_when.empty() && !ParseReadiness(flags.ready_when, *spec.mutable_readiness())) {
+    return Usage(ReadinessFault(flags.ready_when));
   }
   for (const std::string& label : flags.labels) {
     const std::vector<std::string> parts = absl::StrSplit(label, absl::MaxSplits('=', 1));
@@ -156,6 +171,7 @@ struct DeleteFlags {
   std::string uid;
   bool force = false;
   bool allow_missing = false;
+  bool keep_cid = false;
   std::string drain_timeout;
 };
 
@@ -178,6 +194,7 @@ ExitCode Delete(const DeleteFlags& flags, const Options& options) {
   request.set_uid(flags.uid);
   request.set_force(flags.force);
   request.set_allow_missing(flags.allow_missing);
+  request.set_keep_cid(flags.keep_cid);
   v1::Vm vm;
   const grpc::Status status = client.vms().DeleteVm(&context, request, &vm);
   if (!status.ok()) return client.Report(status);
@@ -195,7 +212,10 @@ void DeclareCreate(CLI::App& vm, Command& command) {
   CLI::App* create = vm.add_subcommand("create", "Make a VM's device; start its VMM on the socket that this names");
   auto flags = std::make_shared<CreateFlags>();
   create->add_option("NAME", flags->name, "1 to 63 lower-case letters, digits and hyphens")->required();
-  create->add_option("--cid", flags->cid, "Its vsock address: a number, a range, or auto")->option_text("N|A-B|auto");
+  create->add_option("--net", flags->network, "The network it is in, by default \"default\"")->option_text("NAME");
+  create->add_option("--cid", flags->cid, "Its vsock address: a number, a range, a reservation (cid list), or auto")
+      ->option_text("N|A-B|networks/NET/cids/N|auto");
+  create->add_flag("--sticky-cid", flags->sticky_cid, "Rather the one that a VM of this name had last");
   create->add_option("--socket", flags->socket, "Where the VMM finds the device; by default in the runtime directory")
       ->option_text("PATH");
   create->add_option("--uds-path", flags->uds_path, "Where host programs find the guest; by default nowhere")
@@ -228,6 +248,12 @@ void DeclareCreate(CLI::App& vm, Command& command) {
       ->add_option("--orphan-ttl", flags->orphan_ttl,
                    "Delete it when no VMM is connected for so long; by default never")
       ->option_text("30s|2m");
+  create
+      ->add_option(
+          "--ready-when", flags->ready_when,
+          "What makes it GuestReady: the guest connects to this port of the host; or a program in it accepts on "
+          "this port of the guest; or it sends READY=1 to this port of the host, as systemd does")
+      ->option_text("connects:N|probe:N|notify:N");
   create->add_flag("--no-seqpacket", flags->no_seqpacket, "Offer the guest no connections of type SEQPACKET");
   create->add_flag("--validate-only", flags->validate_only, "Check everything, make nothing");
   create->callback(
@@ -240,6 +266,7 @@ void DeclareDelete(CLI::App& vm, Command& command) {
   remove->add_option("NAME", flags->name)->required();
   remove->add_flag("--force", flags->force, "Even when its VMM is connected");
   remove->add_flag("--allow-missing", flags->allow_missing, "It is no error when there is none");
+  remove->add_flag("--keep-cid", flags->keep_cid, "Its CID stays reserved for a VM of this name, for a day");
   remove->add_option("--drain-timeout", flags->drain_timeout, "Let connections finish before, for so long at most")
       ->option_text("30s|500ms|2m");
   remove->add_option("--uid", flags->uid, "Only if this is its uid")->option_text("UID");

@@ -115,6 +115,9 @@ int main(int argc, char** argv) {
   kinsock::DeclareVmDrainCommands(*vm, command);
   kinsock::DeclareWatchCommands(*vm, command);
   kinsock::DeclareConnCommands(app, command);
+  kinsock::DeclareNetCommands(app, command);
+  kinsock::DeclarePolicyCommands(app, command);
+  kinsock::DeclareCidCommands(app, command);
   kinsock::DeclareStats(app, command);
   kinsock::DeclareVmmArgs(app, command);
   kinsock::DeclareInfo(app, command);

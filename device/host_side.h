@@ -13,6 +13,7 @@
 #include "base/event_loop.h"
 #include "device/device_spec.h"
 #include "device/device_stats.h"
+#include "device/guest_readiness.h"
 #include "device/host_address.h"
 #include "device/host_message_socket.h"
 #include "device/host_ports.h"
@@ -20,6 +21,7 @@
 #include "device/vsock_rx.h"
 #include "router/flow_journal.h"
 #include "router/port.h"
+#include "router/route_table.h"
 
 namespace kinsock {
 
@@ -33,12 +35,14 @@ class HostSide final : public Port {
   // What a host side works with; what is a reference is not owned and outlives it.
   struct Environment {
     EventLoop& loop;
-    VsockRx& rx;  // of the guest
+    const RouteTable& routes;  // of the guest's network
+    VsockRx& rx;               // of the guest
     DeviceStats& stats;
     std::shared_ptr<PortStats> port_stats;
     const DeviceLimits& limits;
     FlowJournal& journal;
     HostAddress address;
+    GuestReadiness& readiness;
     uint32_t window;  // bytes granted to the guest on each connection
   };
 
@@ -87,6 +91,8 @@ class HostSide final : public Port {
 
   void Take(Packet& packet);
   void TakeRequest(Packet& packet);
+  void TakeStray(Packet& packet);
+  HostConnection Reach(uint32_t port, int socket_type);
   void EndFor(Packet& packet, HostSocket& socket, CloseReason reason);
   void TakeAccepted(HostSocket& socket, Packet& packet);
   uint32_t TakePort(uint32_t wanted);

@@ -37,9 +37,10 @@ void Reactor::Stop() {
 
 absl::StatusOr<std::shared_ptr<Port>> Reactor::AddDevice(DeviceSpec spec) {
   const DeviceId id = spec.id;
+  const RouteTable& routes = Routes(spec.network);
   auto device =
       std::make_unique<VsockDevice>(std::move(spec), VsockDevice::Environment{.loop = loop_,
-                                                                              .routes = routes_,
+                                                                              .routes = routes,
                                                                               .journal = journal_,
                                                                               .on_status = callbacks_.on_status,
                                                                               .discard = callbacks_.discard});
@@ -47,6 +48,12 @@ absl::StatusOr<std::shared_ptr<Port>> Reactor::AddDevice(DeviceSpec spec) {
   std::shared_ptr<Port> port = device->port();
   devices_[id] = std::move(device);
   return port;
+}
+
+RouteTable& Reactor::Routes(NetworkId network) {
+  std::unique_ptr<RouteTable>& routes = networks_[network];
+  if (routes == nullptr) routes = std::make_unique<RouteTable>();
+  return *routes;
 }
 
 void Reactor::RemoveDevice(DeviceId id) { devices_.erase(id); }

@@ -19,13 +19,14 @@
 #include "router/denial_collector.h"
 #include "router/flow_info.h"
 #include "router/flow_journal.h"
+#include "router/network.h"
 #include "router/pair_table.h"
-#include "router/policy.h"
+#include "router/policy_change.h"
 #include "router/route_table.h"
 
 namespace kinsock {
 
-// One thread of the data plane: an event loop, the devices that live on it, and its copy of the routes. Others
+// One thread of the data plane: an event loop, the devices that live on it, and its copy of all routes. Others
 // reach it through Post(); everything else is called on its thread.
 class Reactor {
  public:
@@ -51,11 +52,10 @@ class Reactor {
   // The device's port, for the route tables.
   absl::StatusOr<std::shared_ptr<Port>> AddDevice(DeviceSpec spec);
   void RemoveDevice(DeviceId id);
-  void AddRoute(std::shared_ptr<Port> port, std::shared_ptr<const GroupSet> groups) {
-    routes_.Add(std::move(port), std::move(groups));
-  }
-  void SetGroups(Cid cid, std::shared_ptr<const GroupSet> groups) { routes_.SetGroups(cid, std::move(groups)); }
-  void RemoveRoute(Cid cid) { routes_.Remove(cid); }
+  // The routes of a network; made when they are asked for first.
+  RouteTable& Routes(NetworkId network);
+  // Nothing of the network is left.
+  void RemoveNetwork(NetworkId network) { networks_.erase(network); }
   // Null if it is gone.
   VsockDevice* Find(DeviceId id);
   void DescribeFlows(std::vector<FlowInfo>& flows) const;
@@ -70,7 +70,7 @@ class Reactor {
  private:
   EventLoop loop_;
   Callbacks callbacks_;
-  RouteTable routes_;
+  absl::flat_hash_map<NetworkId, std::unique_ptr<RouteTable>> networks_;  // devices refer to the tables
   FlowJournal journal_;
   DenialCollector denials_;
   absl::flat_hash_map<DeviceId, std::unique_ptr<VsockDevice>> devices_;

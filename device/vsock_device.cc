@@ -36,23 +36,24 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
                    }),
       over_rate_(Wakeup::Create(env_.loop, [this] { AwaitRate(); })),
       rx_(std::make_shared<VsockRx>(spec_.id, spec_.cid, spec_.limits, stats_, env_.loop, broken_, over_rate_)),
+      readiness_(spec_.readiness,
+                 GuestReadiness::Environment{
+                     .loop = env_.loop,
+                     .stats = *stats_,
+                     .cid = spec_.cid,
+                     .send = [this](const VsockHeader& header,
+                                    const std::shared_ptr<Wakeup>& resume) { return rx_->TrySend(header, resume); },
+                     .is_draining = [this] { return rx_->draining(); },
+                     .on_change = [this] { ReportStatus(); }}),
       reap_session_(Wakeup::Create(env_.loop, [this] { ended_session_.reset(); })) {
   rx_->set_limited(limit_watch_.hit());
-  if (spec_.host.kind != HostAddress::Kind::kNone) {
-    host_ = std::make_shared<HostSide>(spec_.id, HostSide::Environment{.loop = env_.loop,
-                                                                       .rx = *rx_,
-                                                                       .stats = *stats_,
-                                                                       .port_stats = {stats_, &stats_->host_port},
-                                                                       .limits = spec_.limits,
-                                                                       .journal = env_.journal,
-                                                                       .address = spec_.host,
-                                                                       .window = spec_.tx_buffer_bytes});
-    host_->set_limited(limit_watch_.hit());
-  }
+  const bool has_readiness = spec_.readiness.source != Readiness::Source::kNone;
+  if (spec_.host.kind != HostAddress::Kind::kNone || has_readiness) MakeHostSide();
   tx_.emplace(VsockTx::Environment{.loop = env_.loop,
                                    .routes = env_.routes,
                                    .rx = *rx_,
                                    .host = host_,
+                                   .readiness = readiness_,
                                    .stats = *stats_,
                                    .limits = spec_.limits,
                                    .journal = env_.journal,
@@ -83,6 +84,21 @@ absl::Status VsockDevice::Start() {
   if (host_ != nullptr) KINSOCK_RETURN_IF_ERROR(StartHostSide());
   ReportStatus();
   return absl::OkStatus();
+}
+
+// Also of a VM that has no host programs: the daemon may be one.
+void VsockDevice::MakeHostSide() {
+  host_ = std::make_shared<HostSide>(spec_.id, HostSide::Environment{.loop = env_.loop,
+                                                                     .routes = env_.routes,
+                                                                     .rx = *rx_,
+                                                                     .stats = *stats_,
+                                                                     .port_stats = {stats_, &stats_->host_port},
+                                                                     .limits = spec_.limits,
+                                                                     .journal = env_.journal,
+                                                                     .address = spec_.host,
+                                                                     .readiness = readiness_,
+                                                                     .window = spec_.tx_buffer_bytes});
+  host_->set_limited(limit_watch_.hit());
 }
 
 absl::Status VsockDevice::StartHostSide() {
@@ -162,6 +178,7 @@ void VsockDevice::ForgetDriver() {
   for (Ring& ring : rings_) ring.was_used = false;
   events_.Forget();
   tx_->DropPackets();
+  readiness_.Forget();
   EndFlows();
 }
 
@@ -271,6 +288,15 @@ void VsockDevice::SetLimits(const DeviceLimits& limits) {
   tx_->OnLimits();
 }
 
+void VsockDevice::SetReadiness(const Readiness& readiness) {
+  if (host_ == nullptr && readiness.source != Readiness::Source::kNone) {
+    MakeHostSide();
+    tx_->SetHost(host_);
+  }
+  readiness_.SetSource(readiness);
+  ReportStatus();
+}
+
 void VsockDevice::SetCall(size_t index, std::shared_ptr<const UniqueFd> call) {
   if (index == kReceive) rx_->SetCall(call);
   if (index == kTransmit) tx_->SetCall(call);
@@ -361,6 +387,21 @@ void VsockDevice::ResetFlows(CloseReason reason) {
   for (const std::shared_ptr<Flow>& flow : rx_->Flows()) tx_->ResetFlow(flow, reason);
 }
 
+// Each connection is looked at by one of its ends alone: the other may live on another reactor, where the policies may
+// not have changed yet.
+void VsockDevice::ResetRevoked(const PolicyChange& change) {
+  for (const std::shared_ptr<Flow>& flow : rx_->Flows()) {
+    const Flow::Side side = flow->SideOf(*rx_);
+    const Flow::End& other = flow->other_end(side);
+    if (side != Flow::Side::kInitiator && other.port->cid() != kHostCid) continue;
+    const Flow::End& target = flow->end(Flow::Side::kTarget);
+    const Cid initiator = flow->end(Flow::Side::kInitiator).port->cid();
+    if (change.Revokes(initiator, target.port->cid(), target.vsock_port)) {
+      tx_->ResetFlow(flow, CloseReason::kPolicyDenied);
+    }
+  }
+}
+
 void VsockDevice::ResetTransport() {
   // The event first: what the driver then does anew comes after it.
   if (events_.SendTransportReset()) stats_->transport_resets.Add();
@@ -399,9 +440,15 @@ void VsockDevice::SetDrain(DrainState drain) {
 void VsockDevice::SetState(DeviceState state) {
   if (status_.state == state) return;
   status_.state = state;
+  readiness_.SetRunning(state == DeviceState::kActive);
   ReportStatus();
 }
 
-void VsockDevice::ReportStatus() { env_.on_status(spec_.id, status_); }
+void VsockDevice::ReportStatus() {
+  status_.readiness = readiness_.source();
+  status_.guest = readiness_.word();
+  status_.guest_text = readiness_.text();
+  env_.on_status(spec_.id, status_);
+}
 
 }  // namespace kinsock

@@ -20,6 +20,7 @@
 #include "device/event_queue.h"
 #include "device/forward_listener.h"
 #include "device/guest_memory.h"
+#include "device/guest_readiness.h"
 #include "device/host_side.h"
 #include "device/hybrid_listener.h"
 #include "device/limit_watch.h"
@@ -31,6 +32,7 @@
 #include "router/close_reason.h"
 #include "router/flow_info.h"
 #include "router/flow_journal.h"
+#include "router/policy_change.h"
 #include "router/route_table.h"
 
 namespace kinsock {
@@ -48,7 +50,7 @@ class VsockDevice final : private VhostUserDevice {
   // What a device works with; not owned, outlives it.
   struct Environment {
     EventLoop& loop;
-    const RouteTable& routes;
+    const RouteTable& routes;  // of the VM's network
     FlowJournal& journal;
     // Called on each change.
     std::function<void(DeviceId, const DeviceStatus&)> on_status;
@@ -74,9 +76,14 @@ class VsockDevice final : private VhostUserDevice {
   void EndDrain();
   // The quota is another (DeviceLimits); the allowance stays what it is.
   void SetLimits(const DeviceLimits& limits);
+  // Another source says whether the guest is ready.
+  void SetReadiness(const Readiness& readiness);
 
   // Ends all connections, and tells both ends of each.
   void ResetFlows(CloseReason reason);
+  // The same for the connections that a change of the network's policies revokes, of those for which this device
+  // answers (DescribeFlows).
+  void ResetRevoked(const PolicyChange& change);
 
   // Ends all connections, and has the guest's driver forget them and read its CID anew, if the VMM has handed the event
   // queue over.
@@ -107,6 +114,7 @@ class VsockDevice final : private VhostUserDevice {
   bool OnMessage(bool refused) override;
 
   bool AnswersFor(const Flow& flow) const;
+  void MakeHostSide();
   absl::Status StartHostSide();
   void OnFrontEnd(UniqueFd connection);
   void OnSessionEnded(absl::Status status);
@@ -138,6 +146,7 @@ class VsockDevice final : private VhostUserDevice {
   bool awaiting_rate_ = false;
   EventLoop::TimerId rate_timer_{};
   std::shared_ptr<VsockRx> rx_;
+  GuestReadiness readiness_;
   std::shared_ptr<HostSide> host_;  // null: no host side
   std::optional<VsockTx> tx_;
   EventQueue events_;

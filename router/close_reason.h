@@ -14,7 +14,7 @@ enum class CloseReason : uint8_t {
   kGuestReset,       // a guest sent RST: refused, or an abrupt close
   kHostClosed,       // the host program went away
   kNoListener,       // nobody listens on the host path or port
-  kPolicyDenied,     // the two share no group, or the port of the host leads to another guest
+  kPolicyDenied,     // by a policy, or no group is shared, or the port of the host leads to another guest
   kConnectTimeout,   // no answer to the request in time
   kCreditViolation,  // more was sent than the receiver had granted
   kMalformed,        // a packet that the protocol does not allow there

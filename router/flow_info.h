@@ -6,12 +6,15 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "router/cid.h"
 #include "router/close_reason.h"
 
 namespace kinsock {
+
+struct Policy;
 
 // What can be told of one connection at a moment: plain values for reports, a copy that nobody updates.
 struct FlowInfo {
@@ -36,6 +39,7 @@ struct FlowInfo {
     uint64_t queued_bytes = 0;            // taken from the sender, not yet with the receiver
     uint64_t credit_stalls = 0;           // times that the sender had to wait for credit
     std::chrono::nanoseconds stalled{0};  // how long, all together
+    uint64_t bytes_per_second = 0;        // payload lately; who reports it measures it (server/flow_rates)
   };
 
   uint64_t id = 0;  // never reused while the daemon runs
@@ -43,6 +47,7 @@ struct FlowInfo {
   State state = State::kConnecting;
   CloseReason close_reason = CloseReason::kNone;
   bool accepted = false;  // the request was: the connection is, or was, established
+  std::shared_ptr<const Policy> denied_by;  // kPolicyDenied, if it was a policy that decided
   End initiator;
   End target;
   std::chrono::system_clock::time_point start_time;

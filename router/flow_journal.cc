@@ -27,12 +27,13 @@ void FlowJournal::Closed(const FlowInfo& info) {
 }
 
 void FlowJournal::Refused(const FlowInfo::End& initiator, const FlowInfo::End& target, uint16_t type,
-                          CloseReason reason) {
+                          CloseReason reason, std::shared_ptr<const Policy> denied_by) {
   FlowInfo info;
   info.id = NextId();
   info.type = type;
   info.state = FlowInfo::State::kClosed;
   info.close_reason = reason;
+  info.denied_by = std::move(denied_by);
   info.initiator = initiator;
   info.target = target;
   info.start_time = info.close_time = std::chrono::system_clock::now();

@@ -58,8 +58,9 @@ class FlowJournal {
 
   // A connection has ended. Any thread.
   void Closed(const FlowInfo& info);
-  // A request was refused before it became a flow.
-  void Refused(const FlowInfo::End& initiator, const FlowInfo::End& target, uint16_t type, CloseReason reason);
+  // A request was refused before it became a flow. `denied_by`: the policy that did, if one did.
+  void Refused(const FlowInfo::End& initiator, const FlowInfo::End& target, uint16_t type, CloseReason reason,
+               std::shared_ptr<const Policy> denied_by = nullptr);
 
   // Adds those that ended within kKeep, oldest first.
   void Describe(std::vector<FlowInfo>& flows);

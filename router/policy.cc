@@ -2,28 +2,27 @@
 #include "router/policy.h"
 
 #include <algorithm>
-#include <utility>
 
 namespace kinsock {
 
-GroupSet::GroupSet(std::vector<std::string> names) : names_(std::move(names)) {
-  std::sort(names_.begin(), names_.end());
-  names_.erase(std::unique(names_.begin(), names_.end()), names_.end());
+bool PolicySelector::Matches(const VmIdentity& identity) const {
+  if (host) return false;
+  if (!vm.empty() && vm != identity.vm) return false;
+  if (cids.has_value() && (identity.cid < cids->first || identity.cid > cids->last)) return false;
+  for (const auto& [key, value] : labels) {
+    const auto label = identity.labels.find(key);
+    if (label == identity.labels.end() || label->second != value) return false;
+  }
+  if (groups.empty()) return true;
+  return std::any_of(groups.begin(), groups.end(), [&](const std::string& group) {
+    return std::binary_search(identity.groups->names().begin(), identity.groups->names().end(), group);
+  });
 }
 
-bool GroupSet::SharesOneWith(const GroupSet& other) const {
-  auto mine = names_.begin();
-  auto theirs = other.names_.begin();
-  while (mine != names_.end() && theirs != other.names_.end()) {
-    const int order = mine->compare(*theirs);
-    if (order == 0) return true;
-    if (order < 0) {
-      ++mine;
-    } else {
-      ++theirs;
-    }
-  }
-  return false;
+bool Policy::CoversPort(uint32_t port) const {
+  if (ports.empty()) return true;
+  return std::any_of(ports.begin(), ports.end(),
+                     [port](const PortSpan& span) { return span.first <= port && port <= span.last; });
 }
 
 }  // namespace kinsock

@@ -8,19 +8,21 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "router/cid.h"
-#include "router/policy.h"
+#include "router/policy_change.h"
+#include "router/policy_set.h"
 #include "router/port.h"
 
 namespace kinsock {
 
-// Which port stands behind a CID, and which groups the VM there is in. Each reactor has a table of its own and is told
-// of changes by message (docs/adr/0003-routes-by-delta.md). Thread: that reactor.
+// One network as a reactor knows it: which port stands behind a CID, and what the policies say of the VM there. A CID
+// means nothing outside of its network: a VM's packets are looked up in its own network's table only. Each reactor has
+// tables of its own and is told of changes by message (docs/adr/0003-routes-by-delta.md). Thread: that reactor.
 class RouteTable {
  public:
-  // `groups`: not null.
-  void Add(std::shared_ptr<Port> port, std::shared_ptr<const GroupSet> groups) {
+  // `subject`: not null, of the network's present PolicySet, as all others.
+  void Add(std::shared_ptr<Port> port, std::shared_ptr<const PolicySubject> subject) {
     const Cid cid = port->cid();
-    routes_.insert_or_assign(cid, Route{std::move(port), std::move(groups)});
+    routes_.insert_or_assign(cid, Route{std::move(port), std::move(subject)});
     last_ = nullptr;
     ++version_;
   }
@@ -31,16 +33,29 @@ class RouteTable {
     ++version_;
   }
 
-  // From now on the VM is in these groups; connections that exist are not looked at again.
-  void SetGroups(Cid cid, std::shared_ptr<const GroupSet> groups) {
+  // From now on the policies see the VM like this; connections that exist are not looked at again.
+  void SetSubject(Cid cid, std::shared_ptr<const PolicySubject> subject) {
     const auto it = routes_.find(cid);
-    if (it != routes_.end()) it->second.groups = std::move(groups);
+    if (it != routes_.end()) it->second.subject = std::move(subject);
   }
 
-  // Whether the VMs behind the two CIDs share a group. Asked for each new connection.
-  bool ShareGroup(Cid one, Cid other) const {
-    const auto a = routes_.find(one), b = routes_.find(other);
-    return a != routes_.end() && b != routes_.end() && a->second.groups->SharesOneWith(*b->second.groups);
+  // From now on the network goes by other policies. `change` has every VM of the table.
+  void SetPolicies(const PolicyChange& change) {
+    for (const auto& [cid, vm] : change.vms) SetSubject(cid, vm.after);
+  }
+
+  // Whether the one VM may connect to that port of the other; kHostCid is the host, and one of the two is a VM. Counts
+  // the answer: asked once for each new connection.
+  bool MayConnect(Cid from, Cid to, uint32_t port) const {
+    const Answer answer = Decide(from, to, port);
+    if (answer.set != nullptr) answer.set->Count(answer.verdict);
+    return answer.verdict.allowed;
+  }
+
+  // The policy for which MayConnect() says no; null: it was the default. For who tells of it; not counted.
+  std::shared_ptr<const Policy> DeniedBy(Cid from, Cid to, uint32_t port) const {
+    const Answer answer = Decide(from, to, port);
+    return answer.set != nullptr && !answer.verdict.allowed ? answer.set->Share(answer.verdict) : nullptr;
   }
 
   // Null if nobody has the CID.
@@ -60,8 +75,25 @@ class RouteTable {
  private:
   struct Route {
     std::shared_ptr<Port> port;
-    std::shared_ptr<const GroupSet> groups;
+    std::shared_ptr<const PolicySubject> subject;
   };
+  struct Answer {
+    const PolicySet* set = nullptr;  // null: nobody is there who could be asked about
+    PolicyVerdict verdict;
+  };
+
+  Answer Decide(Cid from, Cid to, uint32_t port) const {
+    const PolicySubject* ends[2] = {nullptr, nullptr};
+    for (const auto& [end, cid] : {std::pair(&ends[0], from), std::pair(&ends[1], to)}) {
+      if (cid == kHostCid) continue;
+      const auto route = routes_.find(cid);
+      if (route == routes_.end()) return {};
+      *end = route->second.subject.get();
+    }
+    const PolicySubject* any = ends[0] != nullptr ? ends[0] : ends[1];
+    if (any == nullptr) return {};
+    return {.set = any->set.get(), .verdict = any->set->Decide(ends[0], ends[1], port)};
+  }
 
   absl::flat_hash_map<Cid, Route> routes_;
   uint64_t version_ = 0;

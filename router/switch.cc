@@ -36,12 +36,15 @@ Decision DecideRoute(const VsockHeader& header, uint64_t payload_bytes, const Po
   if (begins && sender.draining()) return Refuse(header, CloseReason::kDrain);
   if (header.dst_cid == kHostCid) {
     if (host == nullptr) return Refuse(header, CloseReason::kNoListener);
+    if (begins && !routes.MayConnect(sender.cid(), kHostCid, header.dst_port)) {
+      return Refuse(header, CloseReason::kPolicyDenied);
+    }
     return {.action = Decision::Action::kDeliver, .port = host};
   }
   Port* port = routes.Find(header.dst_cid);
   if (port == nullptr || port == &sender) return Refuse(header, CloseReason::kPeerGone);
   if (begins && port->draining()) return Refuse(header, CloseReason::kDrain);
-  if (begins && !routes.ShareGroup(sender.cid(), port->cid())) {
+  if (begins && !routes.MayConnect(sender.cid(), port->cid(), header.dst_port)) {
     return Refuse(header, CloseReason::kPolicyDenied);
   }
   return {.action = Decision::Action::kDeliver, .port = port};

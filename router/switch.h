@@ -29,10 +29,11 @@ struct Decision {
 };
 
 // Decides about one packet of a guest by its header alone: is it the guest's to send, is it well formed, who
-// is it for. Connections are the receiving port's business. Pure; runs on the reactor of the sender.
+// is it for, and, if it asks for a connection, do the network's policies allow that. Connections are the receiving
+// port's business. Changes nothing but counters; runs on the reactor of the sender.
 //
 // `payload_bytes`: what the sender's buffer holds behind the header. `host`: the sender's host side, null if
-// it has none.
+// it has none. `routes`: of the sender's network.
 Decision DecideRoute(const VsockHeader& header, uint64_t payload_bytes, const Port& sender, Port* host,
                      const RouteTable& routes);
 

@@ -25,6 +25,7 @@ constexpr const char* kFeatures[] = {
     "vm.reset",   "vm.wait",    "vm.filter",       "vm.orphan_ttl",     "cid.static",       "cid.range",   "cid.automatic",
     "uds",        "stats",      "connection.list", "connection.closed", "connection.reset", "stats.pairs", "stats.stream",
     "node.drain", "log.level",  "event.watch",
+    "connection.watch", "connection.rates",
 };
 
 void SetLimits(v1::Limits& out) {

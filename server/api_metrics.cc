@@ -15,7 +15,8 @@ namespace {
 using grpc::experimental::InterceptionHookPoints;
 using grpc::experimental::InterceptorBatchMethods;
 
-constexpr const char* kServices[] = {"kinsock.v1.VmService", "kinsock.v1.ConnectionService", "kinsock.v1.AdminService"};
+constexpr const char* kServices[] = {"kinsock.v1.VmService", "kinsock.v1.ConnectionService",
+                                     "kinsock.v1.NetworkService", "kinsock.v1.AdminService"};
 
 // One call.
 class Meter final : public grpc::experimental::Interceptor {

@@ -100,7 +100,8 @@ void ApiServer::ServeTls(UniqueFd connection) {
 void ApiServer::SetServing(bool serving) {
   grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
   health->SetServingStatus(serving);
-  for (const char* service : {"", "kinsock.v1.VmService", "kinsock.v1.ConnectionService", "kinsock.v1.AdminService"}) {
+  for (const char* service : {"", "kinsock.v1.VmService", "kinsock.v1.ConnectionService", "kinsock.v1.NetworkService",
+                              "kinsock.v1.AdminService"}) {
     health->SetServingStatus(service, serving);
   }
 }

@@ -4,49 +4,69 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <deque>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "router/cid.h"
+#include "server/network.h"
 #include "server/saved_state.h"
 #include "server/vm_spec.h"
 
 namespace kinsock {
 
-// Who has which CID. Two VMs never have one; and one that was given back rests before another VM may have it, so
-// that a guest which still addresses the old machine does not reach a new one.
+// Who has which CID of one network. Two VMs never have one; and one that was given back rests before another VM may
+// have it, so that a guest which still addresses the old machine does not reach a new one.
 //
-//     free -> allocated -> resting (kRest) -> free
-//                 ^-----------'  by a VM of the same name: it is the same machine to its peers
+//     free -> reserved (until it expires) -> allocated -> resting (NetworkSpec::quarantine) -> free
+//       \-----------------------------------^    ^-----------'  by a VM of the same name: it is the same machine to its
+//                                                                 peers
 //
 // A VM whose CID somebody else has, by the configuration file, waits for it (Claim).
 //
 // Thread: main.
 class CidAllocator {
  public:
-  // Guests give up on a connection whose peer is silent after 8 s (Linux's close timeout), programs look up a peer's
-  // address now and then: a minute is longer than both.
-  static constexpr std::chrono::seconds kRest{60};
+  static constexpr std::chrono::milliseconds kRest = NetworkSpec::kDefaultQuarantine;
+  static constexpr Cid kFirstAutomatic = NetworkSpec::kDefaultCids.first;
+  static constexpr Cid kLastAutomatic = NetworkSpec::kDefaultCids.last;
 
-  // Where automatic CIDs come from: above the numbers that people choose by hand (3-31 by habit, 32-1023 for
-  // managed reservations), and far below 2^31, which some tools read as a sign.
-  static constexpr Cid kFirstAutomatic = 1024;
-  static constexpr Cid kLastAutomatic = 1u << 30;
-
-  // Resting CIDs cost memory; creating and deleting VMs faster than this many a minute is no honest load. Reached:
-  // QUOTA_EXCEEDED until some are free again.
+  // Resting and reserved CIDs cost memory; creating and deleting VMs faster than this many a minute is no honest load.
+  // Reached: QUOTA_EXCEEDED until some are free again.
   static constexpr size_t kMaxResting = 65536;
 
-  explicit CidAllocator(const Clock& clock) : clock_(clock) {}
+  // Names of VMs whose last CID is remembered for `sticky`. Beyond: the oldest is forgotten, and gets another.
+  static constexpr size_t kMaxRemembered = 65536;
+
+  // What is with a CID that is not free.
+  struct Lease {
+    enum class State : uint8_t { kAllocated, kReserved, kResting };
+    Cid cid = 0;
+    State state = State::kAllocated;
+    std::string holder;
+    std::chrono::nanoseconds left{0};  // kReserved, kResting: until it is free
+  };
+
+  explicit CidAllocator(const Clock& clock, NetworkSpec rules = {}) : clock_(clock), rules_(std::move(rules)) {}
+
+  // From now on; what rests or is reserved keeps its time, and VMs keep their CIDs.
+  void set_rules(NetworkSpec rules) { rules_ = std::move(rules); }
+  std::chrono::milliseconds rest() const { return rules_.quarantine; }
 
   // Picks and takes a CID for the VM named `holder`. `request` is valid (see vm_validation).
   // ALREADY_EXISTS CID_IN_USE {cid, holder}; FAILED_PRECONDITION CID_QUARANTINED {cid, free_at} with RetryInfo;
-  // RESOURCE_EXHAUSTED CID_RANGE_EXHAUSTED or QUOTA_EXCEEDED.
+  // NOT_FOUND CID_NOT_FOUND for a reservation that is not there; RESOURCE_EXHAUSTED CID_RANGE_EXHAUSTED or
+  // QUOTA_EXCEEDED.
   //
   // A range or automatic request takes the next free CID after the one it took last, not the lowest: those that
   // were free longest come first.
@@ -55,40 +75,78 @@ class CidAllocator {
   // What Allocate() would answer, without taking it.
   absl::StatusOr<Cid> Peek(const CidRequest& request, std::string_view holder);
 
+  // The same for a VM that is to come: keeps the CID for `time`. Errors as of Allocate().
+  absl::StatusOr<Cid> Reserve(const CidRequest& request, std::string_view holder, std::chrono::nanoseconds time);
+  // A reservation from before the daemon was. `was_used`: some VM had the CID before.
+  void Restore(Cid cid, std::string_view holder, std::chrono::nanoseconds left, bool was_used);
+
+  // Whether ReleaseLease() would do it: NOT_FOUND CID_NOT_FOUND; FAILED_PRECONDITION CID_IN_USE, CID_QUARANTINED.
+  absl::Status CheckRelease(Cid cid, bool force);
+  // Ends a reservation, or with `force` a rest. True: it rests now, for that a VM had it.
+  bool ReleaseLease(Cid cid, bool force);
+  bool WouldRest(Cid cid) const;
+
   // The CID of a VM that was there before the daemon was: `holder` has it from here on, whether it rested or not.
   // False: somebody else has it; it becomes `holder`'s when that is released, and nobody else's.
   bool Claim(Cid cid, std::string_view holder);
-  // `cid` was `holder`'s and rests for as long again, at most kRest.
+  // `cid` was `holder`'s and rests for as long again, at most as long as the rules say.
   void Rest(Cid cid, std::string_view holder, std::chrono::nanoseconds left);
 
   bool IsHeld(Cid cid, std::string_view holder) const;
 
   // Gives what `holder` has of the CID back: it rests, or goes to the one who waits for it; or `holder` waits no more.
-  void Release(Cid cid, std::string_view holder);
+  // `keep`: not zero: it is reserved for `holder` for so long instead.
+  void Release(Cid cid, std::string_view holder, std::chrono::nanoseconds keep = std::chrono::nanoseconds(0));
+
+  // The same for a VM that could not be made and that nobody was told of: a reservation that it had taken is there
+  // again, until its time.
+  void GiveBack(Cid cid, std::string_view holder);
 
   // CIDs that rest now.
   size_t resting();
+
+  // What is not free, in the order of the CIDs, from the first after `after` on, at most `max`.
+  std::vector<Lease> List(Cid after, size_t max);
 
   // Where the next choice begins.
   CidCursors cursors() const { return cursors_; }
   void set_cursors(const CidCursors& cursors) { cursors_ = cursors; }
 
  private:
+  using State = Lease::State;
+  struct Reservation {
+    std::string holder;
+    MonotonicTime free_at;
+    bool was_used = false;
+  };
   struct Entry {
     std::string holder;
-    bool resting = false;
-    MonotonicTime free_at;
-    std::string heir;  // waits for it; empty: nobody
+    State state = State::kAllocated;
+    MonotonicTime free_at;              // kReserved, kResting
+    bool was_used = false;              // kReserved: it rests when it is given back
+    std::string heir;                   // waits for it; empty: nobody
+    std::optional<Reservation> before;  // kAllocated: what was taken for it
   };
 
   absl::StatusOr<Cid> Fixed(Cid cid, std::string_view holder) const;
+  absl::StatusOr<Cid> Reserved(Cid cid) const;
+  absl::StatusOr<Cid> Choose(const CidRequest& request, Cid first, Cid last, Cid after, std::string_view holder) const;
   absl::StatusOr<Cid> NextFree(Cid first, Cid last, Cid after) const;
+  Cid Skip(Cid cid) const;
+  void Take(const CidRequest& request, Cid cid);
+  void Put(Cid cid, Entry entry);
+  void Erase(Cid cid);
+  void Remember(std::string_view holder, Cid cid);
   void FreeTheRested();
 
   const Clock& clock_;
-  std::map<Cid, Entry> taken_;                       // allocated or resting
-  std::set<std::pair<MonotonicTime, Cid>> resting_;  // by the time it becomes free
+  NetworkSpec rules_;
+  std::map<Cid, Entry> taken_;
+  std::set<std::pair<MonotonicTime, Cid>> ending_;  // kReserved and kResting, by the time it becomes free
+  size_t resting_ = 0;
   CidCursors cursors_;
+  std::unordered_map<std::string, Cid> last_of_;  // holder -> what it had last
+  std::deque<std::string> remembered_;            // its keys, oldest first
 };
 
 }  // namespace kinsock

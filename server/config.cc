@@ -21,7 +21,11 @@ std::vector<std::string> FindClashes(const std::vector<ConfiguredVm>& vms) {
   for (const ConfiguredVm& vm : vms) {
     const VmSpec& spec = vm.creation.spec;
     claim(vm, "name", vm.creation.id);
-    if (spec.cid.kind == CidRequest::Kind::kFixed) claim(vm, "guest_cid", absl::StrCat(spec.cid.first));
+    if (spec.cid.kind == CidRequest::Kind::kFixed) {
+      const std::string network = NetworkOf(spec);
+      claim(vm, network == kDefaultNetworkId ? "guest_cid" : absl::StrCat("guest_cid in network ", network),
+            absl::StrCat(spec.cid.first));
+    }
     if (!spec.vhost_user_socket.empty()) claim(vm, "path", spec.vhost_user_socket);
     if (spec.has_uds) claim(vm, "path", spec.uds_path);
     if (!spec.vsock_proxy.has_value()) continue;

@@ -9,6 +9,7 @@
 
 #include "server/http_settings.h"
 #include "server/log.h"
+#include "server/network.h"
 #include "server/quota.h"
 #include "server/role_rules.h"
 #include "server/tcp_endpoint.h"
@@ -23,8 +24,20 @@ struct ConfiguredVm {
   std::string origin;  // where it says so, for messages: "kinsock.yaml:3:5", "--vm 2"
 };
 
+// A network, or a policy, that a file asks for.
+struct ConfiguredNetwork {
+  NetworkCreation creation;
+  std::string origin;
+};
+struct ConfiguredPolicy {
+  PolicyCreation creation;
+  std::string origin;
+};
+
 // Everything that a start of kinsockd depends on, checked as far as that can be done without the machine.
 struct Config {
+  std::vector<ConfiguredNetwork> networks;
+  std::vector<ConfiguredPolicy> policies;
   std::vector<ConfiguredVm> vms;
   std::vector<std::string> api_sockets;       // paths; none: no API
   std::vector<std::string> api_view_sockets;  // paths where nobody is more than a viewer

@@ -56,6 +56,7 @@ void SetEndpoint(const FlowInfo::End& end, const VmSnapshotPtr& vm, bool called,
 void SetDirection(const FlowInfo::Direction& direction, v1::Flow& out) {
   out.set_bytes(direction.bytes);
   out.set_packets(direction.packets);
+  out.set_bytes_per_second(direction.bytes_per_second);
   out.set_buf_alloc(direction.buf_alloc);
   out.set_fwd_cnt(direction.fwd_cnt);
   out.set_credit(direction.credit);

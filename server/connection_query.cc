@@ -34,16 +34,41 @@ void TakePage(const v1::ListConnectionsRequest& request, const std::string& inst
   }
 }
 
-void TakeStates(const v1::ListConnectionsRequest& request, ConnectionQuery& query,
+// `otherwise`: which states are meant when none is named.
+void TakeStates(const google::protobuf::RepeatedField<int>& states, uint32_t otherwise, ConnectionQuery& query,
                 std::vector<FieldViolation>& violations) {
-  if (request.states().empty()) query.states = kOpenStates;
-  for (int i = 0; i < request.states_size(); ++i) {
-    const std::optional<FlowInfo::State> state = StateFromProto(request.states(i));
+  if (states.empty()) query.states = otherwise;
+  for (int i = 0; i < states.size(); ++i) {
+    const std::optional<FlowInfo::State> state = StateFromProto(states[i]);
     if (!state.has_value()) {
-      violations.push_back({absl::StrCat("states[", i, "]"), absl::StrCat(request.states(i), " is no state")});
+      violations.push_back({absl::StrCat("states[", i, "]"), absl::StrCat(states[i], " is no state")});
       return;
     }
     query.states |= Bit(*state);
+  }
+}
+
+void TakeVm(const std::string& vm, ConnectionQuery& query, std::vector<FieldViolation>& violations) {
+  query.vm = vm;
+  if (vm.empty() || ToVmId(vm).ok()) return;
+  violations.push_back({"vm", absl::StrCat(Quoted(vm), " is not the name of a VM; give \"vms/{vm_id}\"")});
+}
+
+void TakeOrder(const v1::ListConnectionsRequest& request, ConnectionQuery& query,
+               std::vector<FieldViolation>& violations) {
+  const std::string& order = request.order_by();
+  if (order.empty()) return;
+  if (order == "-bytes") {
+    query.order = ConnectionQuery::Order::kByBytes;
+  } else if (order == "-bytes_per_second") {
+    query.order = ConnectionQuery::Order::kByRate;
+  } else {
+    violations.push_back(
+        {"order_by", absl::StrCat(Quoted(order), " is no order; give \"-bytes\" or \"-bytes_per_second\"")});
+    return;
+  }
+  if (!request.page_token().empty()) {
+    violations.push_back({"page_token", absl::StrCat("is not for order_by ", Quoted(order))});
   }
 }
 
@@ -60,17 +85,18 @@ absl::StatusOr<ConnectionQuery> ToConnectionQuery(const v1::ListConnectionsReque
   ConnectionQuery query;
   std::vector<FieldViolation> violations;
   TakePage(request, instance, query, violations);
-  TakeStates(request, query, violations);
-  query.vm = request.vm();
-  if (!query.vm.empty() && !ToVmId(query.vm).ok()) {
-    violations.push_back({"vm", absl::StrCat(Quoted(query.vm), " is not the name of a VM; give \"vms/{vm_id}\"")});
-  }
-  if (request.order_by() == "-bytes") {
-    query.order = ConnectionQuery::Order::kByBytes;
-    if (!request.page_token().empty()) violations.push_back({"page_token", "is not for order_by \"-bytes\""});
-  } else if (!request.order_by().empty()) {
-    violations.push_back({"order_by", absl::StrCat(Quoted(request.order_by()), " is no order; give \"-bytes\"")});
-  }
+  TakeStates(request.states(), kOpenStates, query, violations);
+  TakeVm(request.vm(), query, violations);
+  TakeOrder(request, query, violations);
+  if (!violations.empty()) return FieldsInvalid("", violations);
+  return query;
+}
+
+absl::StatusOr<ConnectionQuery> ToConnectionQuery(const v1::WatchConnectionsRequest& request) {
+  ConnectionQuery query;
+  std::vector<FieldViolation> violations;
+  TakeStates(request.states(), kOpenStates | Bit(FlowInfo::State::kClosed), query, violations);
+  TakeVm(request.vm(), query, violations);
   if (!violations.empty()) return FieldsInvalid("", violations);
   return query;
 }

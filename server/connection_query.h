@@ -13,9 +13,9 @@
 
 namespace kinsock {
 
-// Which connections a ListConnections request is about. Plain value; any thread.
+// Which connections a request is about. Plain value; any thread.
 struct ConnectionQuery {
-  enum class Order : uint8_t { kById, kByBytes };
+  enum class Order : uint8_t { kById, kByBytes, kByRate };
 
   size_t size = 0;     // how many at most
   uint64_t after = 0;  // the id of the last connection of the page before
@@ -32,6 +32,8 @@ struct ConnectionQuery {
 // INVALID_ARGUMENT FIELD_INVALID, with every bad field. `instance`: of the names of connections.
 absl::StatusOr<ConnectionQuery> ToConnectionQuery(const v1::ListConnectionsRequest& request,
                                                   const std::string& instance);
+// The same of a watch: its `vm` and `states`.
+absl::StatusOr<ConnectionQuery> ToConnectionQuery(const v1::WatchConnectionsRequest& request);
 
 }  // namespace kinsock
 

@@ -8,7 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "server/error.h"
 #include "server/log.h"
+#include "server/proto_time.h"
 #include "server/resource_version.h"
+#include "server/ring_watch.h"
 #include "server/status_conversion.h"
 #include "server/vm_requests.h"
 
@@ -32,7 +34,14 @@ absl::Status CheckWasReset(const FlowInfo& flow, const std::string& name) {
       .Resource("kinsock.v1.Connection", name);
 }
 
-uint64_t Bytes(const FlowInfo& flow) { return flow.to_target.bytes + flow.to_initiator.bytes; }
+// By rate, no mean over a longer time is taken for that of now.
+constexpr std::chrono::seconds kMaxOrderInterval{5};
+
+// What the order goes by.
+uint64_t Rank(const FlowInfo& flow, ConnectionQuery::Order order) {
+  return order == ConnectionQuery::Order::kByRate ? flow.to_target.bytes_per_second + flow.to_initiator.bytes_per_second
+                                                  : flow.to_target.bytes + flow.to_initiator.bytes;
+}
 
 }  // namespace
 
@@ -46,7 +55,9 @@ ConnectionService::ConnectionService(EventLoop& main, VmManager& manager, Reacto
       audit_(audit),
       instance_id_(std::move(instance)),
       instance_(ShortInstance(instance_id_)),
-      reader_(manager, pool, instance_id_) {}
+      reader_(manager, pool, instance_id_),
+      feed_(
+          main, snapshots, [this](const FlowInfo& flow) { return VmsOf(flow); }, instance_) {}
 
 grpc::ServerUnaryReactor* ConnectionService::ListConnections(grpc::CallbackServerContext* context,
                                                              const v1::ListConnectionsRequest* request,
@@ -61,15 +72,37 @@ grpc::ServerUnaryReactor* ConnectionService::ListConnections(grpc::CallbackServe
   // gRPC keeps the context, the reactor and the response until Finish().
   main_.Post([this, context, reactor, response, query = *std::move(query)]() mutable {
     if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
-    const auto which = query.wants_closed() ? ReactorPool::Flows::kWithClosed : ReactorPool::Flows::kOpen;
-    snapshots_.Get(which, [this, reactor, response, query = std::move(query)](const FlowSnapshots::Flows& flows) {
-      query.order == ConnectionQuery::Order::kById ? FillPage(*flows, query, *response)
-                                                   : FillLargest(*flows, query, *response);
-      response->set_forgotten(pool_.forgotten_flows());
-      reactor->Finish(grpc::Status::OK);
-    });
+    List(std::move(query), response, reactor, false);
   });
   return reactor;
+}
+
+// `again`: it has been measured for this.
+void ConnectionService::List(ConnectionQuery query, v1::ListConnectionsResponse* response,
+                             grpc::ServerUnaryReactor* reactor, bool again) {
+  const auto which = query.wants_closed() ? ReactorPool::Flows::kWithClosed : ReactorPool::Flows::kOpen;
+  snapshots_.Get(
+      which, [this, response, reactor, again, query = std::move(query)](const FlowSnapshots::Flows& flows) mutable {
+        const std::chrono::nanoseconds measured = snapshots_.rates().interval();
+        const bool rates_are_good = measured.count() > 0 && measured <= kMaxOrderInterval;
+        if (query.order == ConnectionQuery::Order::kByRate && !rates_are_good && !again) {
+          main_.RunAfter(FlowRates::kMinInterval, [this, response, reactor, query = std::move(query)]() mutable {
+            List(std::move(query), response, reactor, true);
+          });
+          return;
+        }
+        Answer(query, *flows, *response);
+        reactor->Finish(grpc::Status::OK);
+      });
+}
+
+void ConnectionService::Answer(const ConnectionQuery& query, const std::vector<FlowInfo>& flows,
+                               v1::ListConnectionsResponse& response) {
+  query.order == ConnectionQuery::Order::kById ? FillPage(flows, query, response) : FillLargest(flows, query, response);
+  response.set_forgotten(pool_.forgotten_flows());
+  const FlowRates& rates = snapshots_.rates();
+  if (rates.interval().count() > 0) SetDuration(*response.mutable_rate_interval(), rates.interval());
+  response.set_unmeasured(rates.unmeasured());
 }
 
 grpc::ServerUnaryReactor* ConnectionService::ResetConnection(grpc::CallbackServerContext* context,
@@ -149,6 +182,20 @@ grpc::ServerWriteReactor<v1::StatsReport>* ConnectionService::StreamStats(grpc::
   return StatsStream::Start(main_, reader_, streams_, *request, *std::move(ticket));
 }
 
+grpc::ServerWriteReactor<v1::WatchConnectionsResponse>* ConnectionService::WatchConnections(
+    grpc::CallbackServerContext* context, const v1::WatchConnectionsRequest* request) {
+  using Response = v1::WatchConnectionsResponse;
+  absl::StatusOr<WatchQuota::Ticket> ticket = access_.AdmitWatch(*context, "ConnectionService.WatchConnections");
+  if (!ticket.ok()) return new RefusedStream<Response>(ToGrpcStatus(ticket.status()));
+  absl::StatusOr<ConnectionQuery> query = ToConnectionQuery(*request);
+  if (!query.ok()) return new RefusedStream<Response>(ToGrpcStatus(query.status()));
+  v1::WatchRequest from;
+  from.set_resource_version(request->resource_version());
+  if (request->has_bookmark_interval()) *from.mutable_bookmark_interval() = request->bookmark_interval();
+  return RingWatch<Response, ConnectionFeed::Entry>::Start(main_, feed_.source(*std::move(query)), from,
+                                                           *std::move(ticket));
+}
+
 FlowVms ConnectionService::VmsOf(const FlowInfo& flow) const {
   return {manager_.OfDevice(flow.initiator.device), manager_.OfDevice(flow.target.device)};
 }
@@ -176,8 +223,9 @@ void ConnectionService::FillLargest(const std::vector<FlowInfo>& flows, const Co
   }
   const size_t count = std::min(query.size, matching.size());
   std::partial_sort(matching.begin(), matching.begin() + static_cast<std::ptrdiff_t>(count), matching.end(),
-                    [](const FlowInfo* a, const FlowInfo* b) {
-                      return Bytes(*a) != Bytes(*b) ? Bytes(*a) > Bytes(*b) : a->id < b->id;
+                    [order = query.order](const FlowInfo* a, const FlowInfo* b) {
+                      const uint64_t of_a = Rank(*a, order), of_b = Rank(*b, order);
+                      return of_a != of_b ? of_a > of_b : a->id < b->id;
                     });
   for (size_t i = 0; i < count; ++i) {
     *response.add_connections() = ToProto(*matching[i], VmsOf(*matching[i]), instance_);

@@ -12,6 +12,7 @@
 #include "server/access.h"
 #include "server/audit.h"
 #include "server/connection_conversion.h"
+#include "server/connection_feed.h"
 #include "server/connection_query.h"
 #include "server/flow_snapshots.h"
 #include "server/reactor_pool.h"
@@ -44,11 +45,23 @@ class ConnectionService final : public v1::ConnectionService::CallbackService {
   grpc::ServerWriteReactor<v1::StatsReport>* StreamStats(grpc::CallbackServerContext* context,
                                                          const v1::StreamStatsRequest* request) override;
 
+  grpc::ServerWriteReactor<v1::WatchConnectionsResponse>* WatchConnections(
+      grpc::CallbackServerContext* context, const v1::WatchConnectionsRequest* request) override;
+
   // Ends all streams, and refuses new ones. Main thread.
-  void Close(const absl::Status& reason) { streams_.Close(reason); }
+  void Close(const absl::Status& reason) {
+    streams_.Close(reason);
+    feed_.Close(reason);
+  }
+
+  // Watches of connections that are open. Main thread.
+  size_t watches() const { return feed_.watches(); }
 
  private:
   FlowVms VmsOf(const FlowInfo& flow) const;
+  void Answer(const ConnectionQuery& query, const std::vector<FlowInfo>& flows, v1::ListConnectionsResponse& response);
+  void List(ConnectionQuery query, v1::ListConnectionsResponse* response, grpc::ServerUnaryReactor* reactor,
+            bool again);
   void FindForReset(uint64_t id, const v1::ResetConnectionRequest& request, v1::Connection& response,
                     grpc::ServerUnaryReactor* reactor);
   void AuditReset(const grpc::CallbackServerContext& context, const v1::ResetConnectionRequest& request,
@@ -68,6 +81,7 @@ class ConnectionService final : public v1::ConnectionService::CallbackService {
   const std::string instance_;  // ShortInstance()
   StatsReader reader_;          // main thread's
   StatsStream::Set streams_;    // main thread's
+  ConnectionFeed feed_;         // main thread's
 };
 
 }  // namespace kinsock

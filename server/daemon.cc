@@ -51,10 +51,12 @@ std::string DescribeFault(const ConfiguredVm& vm, const absl::Status& status) {
   });
 }
 
-std::set<Cid> FixedCids(const std::vector<ConfiguredVm>& vms) {
-  std::set<Cid> cids;
+std::set<std::pair<std::string, Cid>> FixedCids(const std::vector<ConfiguredVm>& vms) {
+  std::set<std::pair<std::string, Cid>> cids;
   for (const ConfiguredVm& vm : vms) {
-    if (vm.creation.spec.cid.kind == CidRequest::Kind::kFixed) cids.insert(vm.creation.spec.cid.first);
+    if (vm.creation.spec.cid.kind == CidRequest::Kind::kFixed) {
+      cids.insert({NetworkOf(vm.creation.spec), vm.creation.spec.cid.first});
+    }
   }
   return cids;
 }
@@ -91,6 +93,7 @@ Daemon::~Daemon() {
   snapshots_.reset();
   pool_.reset();
   manager_.reset();
+  networks_.reset();
 }
 
 absl::Status Daemon::Start() {
@@ -104,9 +107,10 @@ absl::Status Daemon::Start() {
                            .max_spin = config_.poll,
                            .on_denials = [this](const Denials& denials) { OnDenials(denials); }},
       [this](DeviceId device, const DeviceStatus& status) { manager_->OnDeviceStatus(device, status); });
+  VmJournal& journal = store_ != nullptr ? static_cast<VmJournal&>(*store_) : no_journal_;
+  networks_ = std::make_unique<NetworkManager>(loop_, Clock::Monotonic(), *pool_, journal);
   manager_ =
-      std::make_unique<VmManager>(loop_, Clock::Monotonic(), *pool_, hub_, sockets_,
-                                  store_ != nullptr ? static_cast<VmJournal&>(*store_) : no_journal_, RuntimeDir());
+      std::make_unique<VmManager>(loop_, Clock::Monotonic(), *pool_, *networks_, hub_, sockets_, journal, RuntimeDir());
   manager_->LimitVmsTo(config_.quota);
   if (!config_.socket_dirs.empty()) {
     SocketDirs dirs;
@@ -116,6 +120,8 @@ absl::Status Daemon::Start() {
   }
   heartbeat_ = std::make_unique<Heartbeat>(loop_, *pool_);
   snapshots_ = std::make_unique<FlowSnapshots>(*pool_);
+  networks_->Restore(saved, FixedCids(config_.vms));
+  KINSOCK_RETURN_IF_ERROR(CreateConfiguredNetworks());
   manager_->Restore(std::move(saved), FixedCids(config_.vms));
   KINSOCK_RETURN_IF_ERROR(CreateConfiguredVms());
   ServeSavedVms();
@@ -242,6 +248,33 @@ absl::StatusOr<Caller> Daemon::IdentifyOverHttp(int fd) const {
   return Caller{Caller::Transport::kUnix, role, peer.uid, peer.gid, peer.pid, false, ""};
 }
 
+// Before any VM: none is ever served by less than what the file says.
+absl::Status Daemon::CreateConfiguredNetworks() {
+  size_t left = config_.networks.size() + config_.policies.size();
+  std::vector<std::string> faults;
+  const auto note = [&](const std::string& origin, const absl::Status& status) {
+    --left;
+    if (!status.ok()) faults.push_back(absl::StrCat(origin, ": ", status.message()));
+  };
+  for (const ConfiguredNetwork& network : config_.networks) {
+    NetworkCreation creation = network.creation;
+    creation.configured = true;
+    networks_->Create(std::move(creation), [&note, &network](absl::StatusOr<NetworkSnapshot> result) {
+      note(network.origin, result.status());
+    });
+  }
+  for (const ConfiguredPolicy& policy : config_.policies) {
+    PolicyCreation creation = policy.creation;
+    creation.configured = true;
+    networks_->Create(std::move(creation), [&note, &policy](absl::StatusOr<PolicyDefinitionPtr> result) {
+      note(policy.origin, result.status());
+    });
+  }
+  while (left > 0) loop_.RunOnce(std::chrono::milliseconds(1000));
+  if (faults.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrJoin(faults, "\n"));
+}
+
 absl::Status Daemon::CreateConfiguredVms() {
   size_t left = config_.vms.size();
   std::vector<std::string> faults;
@@ -269,6 +302,7 @@ absl::Status Daemon::StartApi() {
   vm_service_ = std::make_unique<VmService>(loop_, *manager_, hub_, access_, audit_);
   connection_service_ =
       std::make_unique<ConnectionService>(loop_, *manager_, *pool_, *snapshots_, instance_, access_, audit_);
+  network_service_ = std::make_unique<NetworkService>(loop_, *networks_, *manager_, access_, audit_);
   const auto set_draining = [this](bool draining) {
     manager_->SetDraining(draining);
     api_->SetVmsServing(!draining);
@@ -276,8 +310,9 @@ absl::Status Daemon::StartApi() {
   admin_service_ = std::make_unique<AdminService>(loop_, AdminService::Hooks{[this] { return Look(); }, set_draining},
                                                   access_, audit_, events_);
   KINSOCK_ASSIGN_OR_RETURN(
-      api_, ApiServer::Start({vm_service_.get(), connection_service_.get(), admin_service_.get()}, api_metrics_,
-                             config_.api_tcp.empty() ? std::nullopt : std::make_optional(config_.tls)));
+      api_,
+      ApiServer::Start({vm_service_.get(), connection_service_.get(), network_service_.get(), admin_service_.get()},
+                       api_metrics_, config_.api_tcp.empty() ? std::nullopt : std::make_optional(config_.tls)));
   greeter_ = std::make_unique<ApiGreeter>(loop_, [this](UniqueFd connection) { api_->Serve(std::move(connection)); });
   for (ApiSocket& api : api_sockets_) {
     const ApiSocket::Kind kind = api.kind;
@@ -320,7 +355,7 @@ DaemonSample Daemon::Sample() {
     sample.vms.push_back({vm, stats.ok() ? stats->totals : DeviceTotals()});
   }
   sample.all = manager_->TotalStats().totals;
-  sample.resting_cids = manager_->resting_cids();
+  sample.resting_cids = networks_->resting_cids();
   sample.vm_watches = hub_.subscribers();
   sample.event_watches = events_.watches();
   sample.api_connections = api_connections_.size();
@@ -342,9 +377,9 @@ DaemonInfo Daemon::Look() {
   info.start_time = start_time_;
   info.vms = static_cast<uint32_t>(manager_->size());
   info.active_vms = static_cast<uint32_t>(manager_->active());
-  info.watches = static_cast<uint32_t>(hub_.subscribers() + events_.watches());
+  info.watches = static_cast<uint32_t>(hub_.subscribers() + events_.watches() + connection_service_->watches());
   info.api_connections = static_cast<uint32_t>(api_connections_.size());
-  info.quarantined_cids = static_cast<uint32_t>(manager_->resting_cids());
+  info.quarantined_cids = static_cast<uint32_t>(networks_->resting_cids());
   info.reactors = static_cast<uint32_t>(pool_->size());
   info.draining = manager_->draining();
   return info;
@@ -378,6 +413,7 @@ void Daemon::Stop() {
     observer_.reset();
   }
   manager_->Close();
+  networks_->Close();
   hub_.Close(ShuttingDown());
   events_.Close(ShuttingDown());
   if (connection_service_ != nullptr) connection_service_->Close(ShuttingDown());

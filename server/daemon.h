@@ -28,6 +28,8 @@
 #include "server/heartbeat.h"
 #include "server/lifecycle_events.h"
 #include "server/lock_file.h"
+#include "server/network_manager.h"
+#include "server/network_service.h"
 #include "server/process.h"
 #include "server/reactor_pool.h"
 #include "server/service_manager.h"
@@ -82,6 +84,7 @@ class Daemon {
   absl::Status BindHttp();
   Role RoleOnViewSocket(const Peer& peer) const;
   absl::StatusOr<Caller> Identify(ApiSocket::Kind kind, int fd) const;
+  absl::Status CreateConfiguredNetworks();
   absl::Status CreateConfiguredVms();
   void ServeSavedVms();
   absl::Status StartApi();
@@ -118,11 +121,13 @@ class Daemon {
   std::unique_ptr<StateStore> store_;  // null: memory only
   EventHub hub_;
   std::unique_ptr<ReactorPool> pool_;
+  std::unique_ptr<NetworkManager> networks_;
   std::unique_ptr<VmManager> manager_;
   std::unique_ptr<Heartbeat> heartbeat_;
   std::unique_ptr<FlowSnapshots> snapshots_;
   std::unique_ptr<VmService> vm_service_;
   std::unique_ptr<ConnectionService> connection_service_;
+  std::unique_ptr<NetworkService> network_service_;
   std::unique_ptr<AdminService> admin_service_;
   std::unique_ptr<ApiServer> api_;
   std::unique_ptr<ApiGreeter> greeter_;

@@ -2,6 +2,7 @@
 #include "server/denial_event.h"
 
 #include "absl/strings/str_cat.h"
+#include "router/policy.h"
 #include "server/proto_time.h"
 
 namespace kinsock {
@@ -28,6 +29,7 @@ v1::Event DenialEvent(const FlowInfo& denied, const FlowVms& vms, const std::str
   fields["initiator"] = initiator;
   fields["target"] = target;
   fields["port"] = absl::StrCat(denied.target.port);
+  if (denied.denied_by != nullptr) fields["policy"] = denied.denied_by->name;
   return event;
 }
 

@@ -294,6 +294,8 @@ absl::StatusOr<Config> Interpret(const Flags& flags) {
   if (!flags.config_file.empty()) {
     absl::StatusOr<YamlConfig> file = LoadYamlConfig(flags.config_file);
     if (file.ok()) {
+      config.networks = std::move(file->networks);
+      config.policies = std::move(file->policies);
       config.vms = std::move(file->vms);
       config.api_sockets = std::move(file->api_sockets);
       config.api_view_sockets = std::move(file->api_view_sockets);

@@ -16,6 +16,7 @@ void FlowSnapshots::Ask() {
   asked_ = std::exchange(waiting_, {});
   pool_.ListFlows(std::exchange(wanted_, ReactorPool::Flows::kOpen), [this](std::vector<FlowInfo> flows) {
     std::sort(flows.begin(), flows.end(), [](const FlowInfo& a, const FlowInfo& b) { return a.id < b.id; });
+    rates_.Measure(flows);
     const Flows snapshot = std::make_shared<const std::vector<FlowInfo>>(std::move(flows));
     for (Done& done : std::exchange(asked_, {})) done(snapshot);
     if (asked_.empty() && !waiting_.empty()) Ask();

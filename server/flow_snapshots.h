@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "base/clock.h"
 #include "router/flow_info.h"
+#include "server/flow_rates.h"
 #include "server/reactor_pool.h"
 
 namespace kinsock {
@@ -21,15 +23,19 @@ class FlowSnapshots {
   using Flows = std::shared_ptr<const std::vector<FlowInfo>>;  // by id, ascending
   using Done = absl::AnyInvocable<void(const Flows&)>;
 
-  explicit FlowSnapshots(ReactorPool& pool) : pool_(pool) {}
+  explicit FlowSnapshots(ReactorPool& pool) : pool_(pool), rates_(Clock::Monotonic()) {}
 
   // `which`: what is wanted at least; those of others who ask at the same time may be in it, too.
   void Get(ReactorPool::Flows which, Done done);
+
+  // How the rates in the last snapshot were measured.
+  const FlowRates& rates() const { return rates_; }
 
  private:
   void Ask();
 
   ReactorPool& pool_;
+  FlowRates rates_;
   std::vector<Done> asked_;                                // the snapshot under way is for these
   std::vector<Done> waiting_;                              // came later
   ReactorPool::Flows wanted_ = ReactorPool::Flows::kOpen;  // by these

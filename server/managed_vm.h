@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -29,11 +30,16 @@ struct VmManager::Vm {
   // Its deletion has begun, or will when it is drained or made.
   bool doomed() const { return deleting() || letting_go || !deleters.empty(); }
 
+  // Where its CID is from.
+  std::string network() const { return NetworkOf(now->definition->spec); }
+
   const DeviceId device;
   std::optional<VmSockets> sockets;          // none: it is FAILED, and there is no device
   std::shared_ptr<const DeviceStats> stats;  // the device's own
   WallTime stats_since;
   VmSnapshotPtr now;
+  bool keep_cid = false;       // its deletion makes a reservation of its CID
+  bool in_network = false;     // counted there
   bool saved = false;          // goes into the journal
   bool served = false;         // and, if it is saved, written; FAILED ones are as served as they get
   bool writing = false;        // a mutation is on its way into the journal

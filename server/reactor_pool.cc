@@ -8,7 +8,8 @@
 #include "device/guest_fault.h"
 #include "device/reactor.h"
 #include "device/vsock_device.h"
-#include "router/policy.h"
+#include "router/policy_change.h"
+#include "server/policy_book.h"
 
 namespace kinsock {
 namespace {
@@ -32,6 +33,7 @@ class Countdown {
 struct ReactorPool::State {
   struct Placement {
     size_t reactor;
+    NetworkId network;
     Cid cid;
   };
 
@@ -59,6 +61,7 @@ struct ReactorPool::State {
   StatusCallback on_status;
   std::shared_ptr<bool> alive = std::make_shared<bool>(true);  // main thread
   absl::flat_hash_map<DeviceId, Placement> devices;
+  PolicyBook policies;
   std::vector<size_t> load;  // devices of each reactor
   std::vector<std::unique_ptr<Reactor>> reactors;
 };
@@ -102,22 +105,32 @@ void ReactorPool::AddDevice(DeviceSpec spec, absl::AnyInvocable<void(absl::Statu
   const size_t chosen =
       static_cast<size_t>(std::min_element(state->load.begin(), state->load.end()) - state->load.begin());
   const DeviceId id = spec.id;
-  auto groups = std::make_shared<const GroupSet>(spec.groups);
-  state->devices[id] = {.reactor = chosen, .cid = spec.cid};
+  const NetworkId network = spec.network;
+  std::shared_ptr<const PolicySubject> subject =
+      state->policies.Add(id, network,
+                          {.vm = spec.name,
+                           .cid = spec.cid,
+                           .groups = std::make_shared<const GroupSet>(std::move(spec.groups)),
+                           .labels = std::move(spec.labels)});
+  state->devices[id] = {.reactor = chosen, .network = network, .cid = spec.cid};
   ++state->load[chosen];
 
   Reactor* reactor = state->reactors[chosen].get();
-  reactor->Post([state, reactor, id, chosen, spec = std::move(spec), groups, done = std::move(done)]() mutable {
+  reactor->Post([state, reactor, id, network, chosen, spec = std::move(spec), subject = std::move(subject),
+                 done = std::move(done)]() mutable {
     absl::StatusOr<std::shared_ptr<Port>> port = reactor->AddDevice(std::move(spec));
     // A guest may be faster than the message to all reactors: its own knows it at once.
-    if (port.ok()) reactor->AddRoute(*port, groups);
-    state->PostToMain([state, id, chosen, port = std::move(port), groups, done = std::move(done)]() mutable {
+    if (port.ok()) reactor->Routes(network).Add(*port, std::move(subject));
+    state->PostToMain([state, id, network, chosen, port = std::move(port), done = std::move(done)]() mutable {
       if (!port.ok()) {
         state->devices.erase(id);
+        state->policies.Remove(id);
         --state->load[chosen];
         return done(port.status());
       }
-      state->PostToAll([port = *port, groups](Reactor& each) { each.AddRoute(port, groups); },
+      // As policies see it now, which may have changed meanwhile: its own reactor has been told of that, too.
+      std::shared_ptr<const PolicySubject> now = state->policies.Find(id);
+      state->PostToAll([network, port = *port, now](Reactor& each) { each.Routes(network).Add(port, now); },
                        [done = std::move(done)]() mutable { done(absl::OkStatus()); });
     });
   });
@@ -129,10 +142,11 @@ void ReactorPool::RemoveDevice(DeviceId id, absl::AnyInvocable<void()> done) {
   if (it == state->devices.end()) return done();
   const State::Placement placement = it->second;
   state->devices.erase(it);
+  state->policies.Remove(id);
   --state->load[placement.reactor];
 
   // First nobody finds it any more, then it goes.
-  state->PostToAll([cid = placement.cid](Reactor& each) { each.RemoveRoute(cid); },
+  state->PostToAll([placement](Reactor& each) { each.Routes(placement.network).Remove(placement.cid); },
                    [state, id, placement, done = std::move(done)]() mutable {
                      Reactor* reactor = state->reactors[placement.reactor].get();
                      reactor->Post([state, reactor, id, done = std::move(done)]() mutable {
@@ -142,12 +156,48 @@ void ReactorPool::RemoveDevice(DeviceId id, absl::AnyInvocable<void()> done) {
                    });
 }
 
-void ReactorPool::SetGroups(DeviceId id, std::vector<std::string> groups, absl::AnyInvocable<void()> done) {
+void ReactorPool::SetIdentity(DeviceId id, std::vector<std::string> groups, std::map<std::string, std::string> labels,
+                              absl::AnyInvocable<void()> done) {
   const auto it = state_->devices.find(id);
   if (it == state_->devices.end()) return done();
-  auto set = std::make_shared<const GroupSet>(std::move(groups));
-  state_->PostToAll([cid = it->second.cid, set = std::move(set)](Reactor& each) { each.SetGroups(cid, set); },
+  std::shared_ptr<const PolicySubject> subject =
+      state_->policies.SetIdentity(id, std::make_shared<const GroupSet>(std::move(groups)), std::move(labels));
+  state_->PostToAll([placement = it->second, subject = std::move(subject)](
+                        Reactor& each) { each.Routes(placement.network).SetSubject(placement.cid, subject); },
                     std::move(done));
+}
+
+void ReactorPool::SetPolicies(NetworkId network, std::shared_ptr<const PolicySet> policies,
+                              absl::AnyInvocable<void()> done) {
+  State* state = state_.get();
+  std::shared_ptr<const PolicyChange> change = state->policies.SetPolicies(network, std::move(policies));
+  // A device that is not there yet when its reactor looks for it has no connection from before.
+  std::vector<DeviceId> to_sweep;
+  if (change->ResetsExisting()) to_sweep = state->policies.DevicesOf(network);
+  auto countdown = std::make_shared<Countdown>(state->reactors.size() + to_sweep.size(), std::move(done));
+  // The reference comes back with the answer: what is no longer in force may take long to destroy, and that is done
+  // here.
+  const auto answer = [state, countdown](std::shared_ptr<const PolicyChange> back) {
+    state->PostToMain([countdown, back = std::move(back)] { countdown->Part(); });
+  };
+  for (const std::unique_ptr<Reactor>& each : state->reactors) {
+    each->Post([reactor = each.get(), network, change, answer]() mutable {
+      reactor->Routes(network).SetPolicies(*change);
+      answer(std::move(change));
+    });
+  }
+  for (const DeviceId id : to_sweep) {
+    Reactor* reactor = state->reactors[state->devices.at(id).reactor].get();
+    reactor->Post([reactor, id, change, answer]() mutable {
+      if (VsockDevice* device = reactor->Find(id)) device->ResetRevoked(*change);
+      answer(std::move(change));
+    });
+  }
+}
+
+void ReactorPool::RemoveNetwork(NetworkId network) {
+  state_->policies.RemoveNetwork(network);
+  state_->PostToAll([network](Reactor& each) { each.RemoveNetwork(network); }, [] {});
 }
 
 void ReactorPool::Tell(DeviceId id, std::function<void(VsockDevice&)> command, absl::AnyInvocable<void()> done) {

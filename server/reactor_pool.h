@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,7 +20,9 @@
 #include "device/device_spec.h"
 #include "router/denial_collector.h"
 #include "router/flow_info.h"
+#include "router/network.h"
 #include "router/pair_table.h"
+#include "router/policy_set.h"
 
 namespace kinsock {
 
@@ -46,16 +49,25 @@ class ReactorPool {
   ~ReactorPool();
 
   // Places a device on the reactor that has the fewest, and makes its CID known to all. `done`: the device
-  // serves its sockets and every reactor routes to it. `spec.id` and `spec.cid` are not in use.
+  // serves its sockets and every reactor routes to it. `spec.id` is not in use, nor is `spec.cid` in `spec.network`.
   void AddDevice(DeviceSpec spec, absl::AnyInvocable<void(absl::Status)> done);
 
   // Withdraws the CID from all reactors, resets the peers of its connections, closes its sockets and its
   // front-end session, and unmaps the guest's memory. `done`: nothing of the device is left.
   void RemoveDevice(DeviceId id, absl::AnyInvocable<void()> done);
 
-  // Puts a served device into other groups. `done`: every reactor goes by them when a connection is asked for; those
-  // that exist stay.
-  void SetGroups(DeviceId id, std::vector<std::string> groups, absl::AnyInvocable<void()> done);
+  // Has policies see other groups and labels in a served device. `done`: every reactor goes by them when a connection
+  // is asked for; those that exist stay.
+  void SetIdentity(DeviceId id, std::vector<std::string> groups, std::map<std::string, std::string> labels,
+                   absl::AnyInvocable<void()> done);
+
+  // Has a network go by these policies; one that was never told goes by shared groups. `done`: every reactor does, and
+  // the connections that the change revokes (PolicyChange::Revokes) are reset. They are looked for if a policy that
+  // comes, goes or stays says so.
+  void SetPolicies(NetworkId network, std::shared_ptr<const PolicySet> policies, absl::AnyInvocable<void()> done);
+
+  // Forgets a network that has no device.
+  void RemoveNetwork(NetworkId network);
 
   // Has the device do something, on its reactor. `done`: it has, and its status has been reported; or it is gone.
   void Tell(DeviceId id, std::function<void(VsockDevice&)> command, absl::AnyInvocable<void()> done);

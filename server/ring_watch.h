@@ -28,13 +28,20 @@ namespace kinsock {
 // What a RingWatch follows, and how it is told. All is called on the main thread.
 template <typename Response, typename T>
 struct RingSource {
+  // What there is: up to `max` more messages of it; none: that was all.
+  using Present = std::function<std::vector<Response>(size_t max)>;
+
   WatchRing<T>* ring = nullptr;  // not owned; outlives the gRPC server
-  std::function<Response(const T&)> convert;
+  // Nothing: it is not for this watch.
+  std::function<std::optional<Response>(const T&)> convert;
   std::function<Response()> synced;
   std::function<Response()> bookmark;
+  // Makes the ring worth following and calls back, at once or later, with what there is at its head. Null: it always is,
+  // and what it remembers is what there is.
+  std::function<void(std::function<void(Present)>)> prepare;
 };
 
-// One stream that follows a WatchRing: what that remembers, or what came after the version that the client names, then
+// One stream that follows a WatchRing: what there is, or what came after the version that the client names, then
 // SYNCED, if it named none, and what happens. As in VmWatch, only the batch under way is in memory for a client:
 //
 //     main:  Start -> Pump ---- batch of messages ----> StartWrite
@@ -47,6 +54,7 @@ class RingWatch final : public grpc::ServerWriteReactor<Response>,
                         public std::enable_shared_from_this<RingWatch<Response, T>> {
  public:
   using Source = RingSource<Response, T>;
+  using Present = typename Source::Present;
 
   // Any thread. `main` outlives the gRPC server, and runs until it is shut down.
   static RingWatch* Start(EventLoop& main, Source source, const v1::WatchRequest& request, WatchQuota::Ticket ticket) {
@@ -104,13 +112,24 @@ class RingWatch final : public grpc::ServerWriteReactor<Response>,
     absl::StatusOr<std::chrono::nanoseconds> interval = BookmarkInterval(request_);
     if (!interval.ok()) return End(interval.status());
     bookmark_interval_ = *interval;
+    if (source_.prepare == nullptr) return BeginWith(nullptr);
+    source_.prepare([self = this->shared_from_this()](Present present) { self->BeginWith(std::move(present)); });
+  }
+
+  // `present`: null: it is what the ring remembers.
+  void BeginWith(Present present) {
+    {
+      MutexLock lock(mutex_);
+      if (finished_) return;
+    }
     WatchRing<T>& ring = *source_.ring;
     if (!request_.resource_version().empty()) {
       const absl::StatusOr<uint64_t> after = VersionToResume(request_, ring.epoch(), ring.oldest(), ring.head());
       return after.ok() ? Follow(*after) : End(after.status());
     }
     sync_at_ = ring.head();
-    Follow(ring.oldest());
+    present_ = std::move(present);
+    Follow(present_ != nullptr ? ring.head() : ring.oldest());
   }
 
   void Follow(uint64_t after) {
@@ -144,8 +163,20 @@ class RingWatch final : public grpc::ServerWriteReactor<Response>,
   }
 
   void Collect(std::vector<Response>& batch) {
-    for (auto& [version, item] : subscription_->Take(kBatch, sync_at_.value_or(UINT64_MAX))) {
-      batch.push_back(At(version, source_.convert(item)));
+    if (present_ != nullptr) {
+      batch = present_(kBatch);  // without a version: it comes in an order of its own
+      if (!batch.empty()) return;
+      present_ = nullptr;
+    }
+    // Until there is something for this watch, or nothing is left: the ring calls only who has taken everything.
+    for (bool more = true; more && batch.empty();) {
+      const auto items = subscription_->Take(kBatch, sync_at_.value_or(UINT64_MAX));
+      more = !items.empty();
+      for (const auto& [version, item] : items) {
+        if (std::optional<Response> response = source_.convert(item); response.has_value()) {
+          batch.push_back(At(version, *std::move(response)));
+        }
+      }
     }
     const uint64_t cursor = subscription_->cursor();
     if (sync_at_.has_value() && cursor >= *sync_at_) {
@@ -171,6 +202,7 @@ class RingWatch final : public grpc::ServerWriteReactor<Response>,
 
   void Stop() {
     subscription_ = nullptr;
+    present_ = nullptr;
     if (bookmark_timer_.has_value()) main_.Cancel(*bookmark_timer_);
     bookmark_timer_.reset();
   }
@@ -194,6 +226,7 @@ class RingWatch final : public grpc::ServerWriteReactor<Response>,
 
   // Main thread's.
   std::unique_ptr<typename WatchRing<T>::Subscription> subscription_;
+  Present present_;                  // not yet told all of it; else null
   std::optional<uint64_t> sync_at_;  // SYNCED is due when this version has been told
   bool writing_ = false;             // a batch is out
   bool bookmark_due_ = false;

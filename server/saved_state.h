@@ -4,11 +4,13 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "router/cid.h"
+#include "server/network.h"
 #include "server/vm.h"
 
 namespace kinsock {
@@ -23,9 +25,19 @@ struct SavedVm {
 
 // A CID that nobody but `holder` may have before `until`.
 struct RestingCid {
+  std::string network = kDefaultNetworkId;  // its id
   Cid cid = 0;
   std::string holder;  // "vms/a"
   WallTime until;
+};
+
+// A CID that is kept for a VM that is to come.
+struct ReservedCid {
+  std::string network;
+  Cid cid = 0;
+  std::string holder;
+  WallTime until;
+  bool was_used = false;  // some VM had it: it rests when it is given back
 };
 
 // The CIDs that were chosen last.
@@ -48,8 +60,11 @@ struct AnsweredRequest {
 struct SavedState {
   std::vector<SavedVm> vms;  // in the order of their ids
   std::vector<RestingCid> resting;
-  CidCursors cursors;
-  std::vector<AnsweredRequest> requests;  // oldest first
+  std::vector<ReservedCid> reserved;
+  std::map<std::string, CidCursors> cursors;  // by the id of the network
+  std::vector<NetworkDefinitionPtr> networks;
+  std::vector<PolicyDefinitionPtr> policies;  // each of one of the networks, or of the default one
+  std::vector<AnsweredRequest> requests;      // oldest first
 };
 
 }  // namespace kinsock

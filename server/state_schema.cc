@@ -48,7 +48,65 @@ CREATE TABLE requests (
 CREATE INDEX requests_by_end ON requests (forget_at);
 )sql";
 
-constexpr const char* kMigrations[] = {kVmsAndCids, kRequests};
+// 3: networks, each with its own CIDs, and policies. `definition` is a kinsock.v1.Network or Policy (network_record.h);
+// a CID is one of its network from here on. What was there is of the default network.
+constexpr char kNetworks[] = R"sql(
+CREATE TABLE networks (
+  id TEXT NOT NULL PRIMARY KEY,
+  definition BLOB NOT NULL,
+  checksum INTEGER NOT NULL
+) STRICT;
+CREATE TABLE policies (
+  network TEXT NOT NULL,
+  id TEXT NOT NULL,
+  definition BLOB NOT NULL,
+  checksum INTEGER NOT NULL,
+  PRIMARY KEY (network, id)
+) STRICT;
+CREATE TABLE vms_3 (
+  uid TEXT NOT NULL PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  network TEXT NOT NULL,
+  cid INTEGER NOT NULL CHECK (cid BETWEEN 3 AND 4294967294),
+  definition BLOB NOT NULL,
+  checksum INTEGER NOT NULL,
+  UNIQUE (network, cid)
+) STRICT;
+INSERT INTO vms_3 SELECT uid, id, 'default', cid, definition, checksum FROM vms;
+DROP TABLE vms;
+ALTER TABLE vms_3 RENAME TO vms;
+CREATE TABLE resting_cids_3 (
+  network TEXT NOT NULL,
+  cid INTEGER NOT NULL CHECK (cid BETWEEN 3 AND 4294967294),
+  holder TEXT NOT NULL,
+  rests_until INTEGER NOT NULL,
+  PRIMARY KEY (network, cid)
+) STRICT;
+INSERT INTO resting_cids_3 SELECT 'default', cid, holder, rests_until FROM resting_cids;
+DROP TABLE resting_cids;
+ALTER TABLE resting_cids_3 RENAME TO resting_cids;
+CREATE INDEX resting_cids_by_end ON resting_cids (rests_until);
+CREATE TABLE cid_cursors_3 (
+  network TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  last INTEGER NOT NULL CHECK (last BETWEEN 0 AND 4294967294),
+  PRIMARY KEY (network, kind)
+) STRICT;
+INSERT INTO cid_cursors_3 SELECT 'default', kind, last FROM cid_cursors;
+DROP TABLE cid_cursors;
+ALTER TABLE cid_cursors_3 RENAME TO cid_cursors;
+CREATE TABLE reserved_cids (
+  network TEXT NOT NULL,
+  cid INTEGER NOT NULL CHECK (cid BETWEEN 3 AND 4294967294),
+  holder TEXT NOT NULL,
+  reserved_until INTEGER NOT NULL,
+  was_used INTEGER NOT NULL,
+  PRIMARY KEY (network, cid)
+) STRICT;
+CREATE INDEX reserved_cids_by_end ON reserved_cids (reserved_until);
+)sql";
+
+constexpr const char* kMigrations[] = {kVmsAndCids, kRequests, kNetworks};
 
 }  // namespace
 

@@ -32,9 +32,12 @@ class StateTables {
  private:
   explicit StateTables(Sqlite& db) : db_(&db) {}
 
+  absl::Status ReadNetworks(SavedState& state);
   absl::Status ReadVms(SavedState& state);
   absl::Status ReadCids(SavedState& state);
   absl::Status ReadRequests(SavedState& state);
+  absl::Status WriteNetworks(const JournalEntry& entry);
+  absl::Status Release(const std::string& network, Cid cid);
   absl::Status WriteCids(const JournalEntry& entry, WallTime now);
   absl::Status WriteRequests(const JournalEntry& entry, WallTime now);
 

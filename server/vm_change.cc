@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "router/policy.h"
+#include "router/group_set.h"
 #include "server/text.h"
 #include "server/vm_validation.h"
 
@@ -20,6 +20,8 @@ std::string Describe(const CidRequest& cid) {
       return absl::StrCat(cid.first);
     case CidRequest::Kind::kRange:
       return absl::StrCat("from ", cid.first, " to ", cid.last);
+    case CidRequest::Kind::kReserved:
+      return absl::StrCat("networks/", cid.network, "/cids/", cid.first);
   }
   return "";
 }
@@ -42,6 +44,8 @@ std::vector<FieldViolation> ImmutableDifferences(const VmSnapshot& vm, const VmS
     if (same || !(all || said)) return;
     differences.push_back({field, absl::StrCat("is ", now, " and cannot change while the VM exists")});
   };
+  expect(!wanted.network.empty(), NetworkOf(wanted) == NetworkOf(spec), "vm.spec.network",
+         "networks/" + NetworkOf(spec));
   expect(wanted.cid != CidRequest(), wanted.cid == spec.cid, "vm.spec.cid", Describe(spec.cid));
   expect(!wanted.vhost_user_socket.empty(), paths.vhost_user == vm.status.vhost_user_socket,
          "vm.spec.vhost_user_socket", vm.status.vhost_user_socket);
@@ -74,6 +78,7 @@ absl::StatusOr<std::shared_ptr<const VmDefinition>> Change(const std::shared_ptr
   check.annotations = update.annotations.value_or(current->annotations);
   check.spec.groups = update.groups.value_or(current->spec.groups);
   check.spec.quota = Merge(current->spec.quota, update.quota, update.quota_fields);
+  check.spec.readiness = update.readiness.value_or(current->spec.readiness);
   check.request_id = update.request_id;
   const std::vector<FieldViolation> violations = CheckVm(check);
   if (!violations.empty()) return FieldsInvalid("vm " + Quoted(current->id), violations);
@@ -81,7 +86,8 @@ absl::StatusOr<std::shared_ptr<const VmDefinition>> Change(const std::shared_ptr
   const bool same_groups = EffectiveGroups(check.spec) == EffectiveGroups(current->spec);
   const std::chrono::milliseconds orphan_ttl = update.orphan_ttl.value_or(current->spec.orphan_ttl);
   if (same_groups && check.labels == current->labels && check.annotations == current->annotations &&
-      orphan_ttl == current->spec.orphan_ttl && check.spec.quota == current->spec.quota) {
+      orphan_ttl == current->spec.orphan_ttl && check.spec.quota == current->spec.quota &&
+      check.spec.readiness == current->spec.readiness) {
     return current;
   }
   auto next = std::make_shared<VmDefinition>(*current);
@@ -90,6 +96,7 @@ absl::StatusOr<std::shared_ptr<const VmDefinition>> Change(const std::shared_ptr
   next->annotations = std::move(check.annotations);
   next->spec.orphan_ttl = orphan_ttl;
   next->spec.quota = check.spec.quota;
+  next->spec.readiness = check.spec.readiness;
   if (!same_groups) next->spec.groups = std::move(check.spec.groups);
   return std::shared_ptr<const VmDefinition>(std::move(next));
 }

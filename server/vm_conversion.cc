@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/vm_conversion.h"
 
+#include "absl/strings/str_cat.h"
 #include "server/proto_time.h"
 #include "server/resource_version.h"
 
@@ -19,7 +20,11 @@ void SetCid(const CidRequest& cid, v1::CidRequest& out) {
       out.mutable_range()->set_first(cid.first);
       out.mutable_range()->set_last(cid.last);
       break;
+    case CidRequest::Kind::kReserved:
+      out.set_reservation(absl::StrCat("networks/", cid.network, "/cids/", cid.first));
+      break;
   }
+  out.set_sticky(cid.sticky);
 }
 
 // What is not said is not set.
@@ -40,8 +45,22 @@ void SetQuota(const Quota& quota, v1::Quota& out) {
   SetRate(quota.packets_from_guest, &v1::Quota::mutable_packets_from_guest, out);
 }
 
+void SetReadiness(const Readiness& readiness, v1::Readiness& out) {
+  switch (readiness.source) {
+    case Readiness::Source::kNone:
+      return;
+    case Readiness::Source::kGuestConnects:
+      return out.set_guest_connects_port(readiness.port);
+    case Readiness::Source::kProbe:
+      return out.set_probe_guest_port(readiness.port);
+    case Readiness::Source::kNotify:
+      return out.set_sd_notify_port(readiness.port);
+  }
+}
+
 v1::VmSpec SpecToProto(const VmSpec& spec) {
   v1::VmSpec out;
+  if (!spec.network.empty()) out.set_network("networks/" + spec.network);
   SetCid(spec.cid, *out.mutable_cid());
   out.set_vhost_user_socket(spec.vhost_user_socket);
   if (spec.has_uds) out.mutable_uds()->set_path(spec.uds_path);
@@ -54,6 +73,7 @@ v1::VmSpec SpecToProto(const VmSpec& spec) {
   out.set_queue_size(spec.queue_size);
   out.set_tx_buffer_bytes(spec.tx_buffer_bytes);
   if (spec.quota != Quota()) SetQuota(spec.quota, *out.mutable_quota());
+  if (spec.readiness.source != Readiness::Source::kNone) SetReadiness(spec.readiness, *out.mutable_readiness());
   if (spec.allow_seqpacket.has_value()) out.set_allow_seqpacket(*spec.allow_seqpacket);
   if (spec.orphan_ttl.count() > 0) SetDuration(*out.mutable_orphan_ttl(), spec.orphan_ttl);
   return out;
@@ -106,7 +126,9 @@ void SetStatus(const VmSnapshot& vm, v1::VmStatus& out) {
   for (const Condition& condition : status.conditions) {
     v1::Condition& into = *out.add_conditions();
     into.set_type(condition.type);
-    into.set_status(condition.holds ? v1::Condition::TRUE : v1::Condition::FALSE);
+    into.set_status(!condition.known  ? v1::Condition::UNKNOWN
+                    : condition.holds ? v1::Condition::TRUE
+                                      : v1::Condition::FALSE);
     into.set_observed_generation(status.observed_generation);
     SetTimestamp(*into.mutable_last_transition_time(), condition.last_transition);
     into.set_reason(condition.reason);

@@ -48,28 +48,30 @@ DeviceSpec MakeDeviceSpec(DeviceId device, const VmSnapshot& vm, const DeviceLim
   out.cid = vm.status.cid;
   out.groups = spec.groups;
   if (out.groups.empty()) out.groups.push_back(VmSpec::kDefaultGroup);
+  out.labels = vm.definition->labels;
   out.vhost_user_listener = sockets.TakeVhostUserListener();
   out.host_listener = sockets.TakeHostListener();
   out.host = MakeHostAddress(vm, registry);
   out.forwards = sockets.TakeForwards();
   out.queue_size = spec.queue_size != 0 ? spec.queue_size : VmSpec::kDefaultQueueSize;
   out.seqpacket = spec.allow_seqpacket.value_or(true);
+  out.readiness = spec.readiness;
   out.tx_buffer_bytes = spec.tx_buffer_bytes != 0 ? spec.tx_buffer_bytes : VmSpec::kDefaultTxBufferBytes;
   return out;
 }
 
 }  // namespace
 
-VmManager::VmManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, EventHub& hub, SocketRegistry& sockets,
-                     VmJournal& journal, std::string runtime_dir)
+VmManager::VmManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, NetworkManager& networks, EventHub& hub,
+                     SocketRegistry& sockets, VmJournal& journal, std::string runtime_dir)
     : loop_(loop),
       clock_(clock),
       pool_(pool),
+      networks_(networks),
       hub_(hub),
       sockets_(sockets),
       journal_(journal),
       runtime_dir_(std::move(runtime_dir)),
-      cids_(clock),
       requests_(clock),
       gate_(requests_),
       departed_(clock) {
@@ -108,7 +110,8 @@ void VmManager::CreateOnce(VmCreation creation, Done done) {
   const std::string name = "vms/" + creation.id;
   absl::StatusOr<VmSockets> sockets = VmSockets::Make(paths, name, sockets_);
   if (!sockets.ok()) return done(sockets.status());
-  if (absl::StatusOr<Cid> cid = cids_.Allocate(creation.spec.cid, name); !cid.ok()) return done(cid.status());
+  CidAllocator& cids = networks_.CidsOf(NetworkOf(creation.spec));
+  if (absl::StatusOr<Cid> cid = cids.Allocate(creation.spec.cid, name); !cid.ok()) return done(cid.status());
 
   Vm& vm = AddVm(Define(creation, true), std::move(status));
   vm.stats_since = vm.now->definition->create_time;
@@ -133,6 +136,8 @@ VmManager::Vm& VmManager::AddVm(std::shared_ptr<const VmDefinition> definition, 
   Vm& entry = *vm;
   device_ids_[entry.device] = entry.now->definition->id;
   vms_[entry.now->definition->id] = std::move(vm);
+  entry.in_network = networks_.Exists(entry.network());
+  if (entry.in_network) networks_.AddVm(entry.network());
   Publish(entry, VmEvent::Type::kAdded, std::move(status));
   return entry;
 }
@@ -141,7 +146,9 @@ void VmManager::AddDevice(Vm& vm, absl::AnyInvocable<void(absl::Status)> done) {
   auto stats = std::make_shared<DeviceStats>();
   vm.stats = stats;
   const DeviceLimits limits = LimitsOf(vm.now->definition->spec);
-  pool_.AddDevice(MakeDeviceSpec(vm.device, *vm.now, limits, *vm.sockets, sockets_, std::move(stats)), std::move(done));
+  DeviceSpec spec = MakeDeviceSpec(vm.device, *vm.now, limits, *vm.sockets, sockets_, std::move(stats));
+  spec.network = networks_.IdOf(vm.network());
+  pool_.AddDevice(std::move(spec), std::move(done));
 }
 
 // Everything that can be known before anything is made; finds out the CID.
@@ -153,7 +160,9 @@ absl::Status VmManager::CheckCreation(const VmCreation& creation, const VmSocket
   if (draining_) return NodeDraining();
   if (vms_.size() >= kMaxVms) return QuotaExceeded("VMs", kMaxVms, "delete some, or run another daemon");
   KINSOCK_RETURN_IF_ERROR(busy);
-  KINSOCK_ASSIGN_OR_RETURN(cid, cids_.Peek(creation.spec.cid, "vms/" + creation.id));
+  const std::string network = NetworkOf(creation.spec);
+  KINSOCK_RETURN_IF_ERROR(networks_.CheckUsable(network));
+  KINSOCK_ASSIGN_OR_RETURN(cid, networks_.CidsOf(network).Peek(creation.spec.cid, "vms/" + creation.id));
   return absl::OkStatus();
 }
 
@@ -164,7 +173,7 @@ void VmManager::OnServed(DeviceId device, absl::Status status) {
   JournalEntry entry;
   if (vm->saved) {
     entry.put = SavedVm{vm->now->definition, vm->now->status.cid};
-    entry.cursors = cids_.cursors();
+    entry.cursors = {vm->network(), networks_.CidsOf(vm->network()).cursors()};
     entry.requests = std::exchange(vm->made_for, {});
   }
   Record(*vm, std::move(entry), [this](Vm& made, const absl::Status& written) { OnCreated(made, written); });
@@ -236,6 +245,7 @@ void VmManager::DeleteOnce(VmDeletion deletion, Done done) {
   if (deletion.validate_only) return done(vm.now);
   NoteRequest(vm, deletion.request_id, deletion.request_hash, vm.deleted_for);
   vm.deleters.push_back(std::move(done));
+  vm.keep_cid = vm.keep_cid || deletion.keep_cid;
   // While it is being made, its removal waits for that; while it is being removed, there is nothing to add.
   if (!vm.settled() || vm.deleting()) return;
   if (deletion.drain_timeout.count() > 0 && !vm.failed()) return DrainToDelete(vm, deletion.drain_timeout);
@@ -251,13 +261,20 @@ void VmManager::RecordDeletion(Vm& vm) {
   JournalEntry entry;
   if (vm.saved) entry.erase_uid = definition.uid;
   entry.requests = std::exchange(vm.deleted_for, {});
-  if (cids_.IsHeld(vm.now->status.cid, definition.name())) {
-    entry.rest =
-        RestingCid{vm.now->status.cid, definition.name(), std::chrono::system_clock::now() + CidAllocator::kRest};
+  const CidAllocator& cids = networks_.CidsOf(vm.network());
+  if (cids.IsHeld(vm.now->status.cid, definition.name())) {
+    const auto until = [](std::chrono::milliseconds time) { return std::chrono::system_clock::now() + time; };
+    const std::string name = definition.name();
+    if (vm.keep_cid) {
+      entry.reserve = ReservedCid{vm.network(), vm.now->status.cid, name, until(VmDeletion::kKeepCid), true};
+    } else {
+      entry.rest = RestingCid{vm.network(), vm.now->status.cid, name, until(cids.rest())};
+    }
   }
   Record(vm, std::move(entry), [this](Vm& gone, const absl::Status& written) {
     if (written.ok()) return StartDeleting(gone, absl::OkStatus());
     gone.letting_go = false;
+    gone.keep_cid = false;
     std::vector<Done> deleters = std::exchange(gone.deleters, {});
     gone.alone_since.reset();  // an orphan gets its time once more
     ArmOrphan(gone);
@@ -297,7 +314,14 @@ void VmManager::OnRemoved(DeviceId device, const absl::Status& reason) {
   VmStatus status = found->now->status;
   BeginDeleting(status, std::chrono::system_clock::now());
   Publish(*found, VmEvent::Type::kDeleted, std::move(status));
-  cids_.Release(found->now->status.cid, found->now->definition->name());
+  CidAllocator& cids = networks_.CidsOf(found->network());
+  if (reason.ok()) {
+    cids.Release(found->now->status.cid, found->now->definition->name(),
+                 found->keep_cid ? VmDeletion::kKeepCid : std::chrono::milliseconds(0));
+  } else {
+    cids.GiveBack(found->now->status.cid, found->now->definition->name());
+  }
+  if (found->in_network) networks_.RemoveVm(found->network());
   gone_.totals += *found->stats;
   const VmSnapshotPtr last = found->now;
   Done creator = std::exchange(found->creator, nullptr);

@@ -20,9 +20,9 @@
 #include "base/clock.h"
 #include "base/event_loop.h"
 #include "device/device_spec.h"
-#include "server/cid_allocator.h"
 #include "server/departed_vms.h"
 #include "server/event_hub.h"
+#include "server/network_manager.h"
 #include "server/quota.h"
 #include "server/reactor_pool.h"
 #include "server/request_gate.h"
@@ -60,15 +60,16 @@ class VmManager {
   using SnapshotList = std::shared_ptr<const std::vector<VmSnapshotPtr>>;
 
   // None is owned; all outlive the manager. `runtime_dir`: where sockets without a path go, "/run/kinsock".
-  VmManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, EventHub& hub, SocketRegistry& sockets,
-            VmJournal& journal, std::string runtime_dir);
+  VmManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, NetworkManager& networks, EventHub& hub,
+            SocketRegistry& sockets, VmJournal& journal, std::string runtime_dir);
   ~VmManager();
   VmManager(const VmManager&) = delete;
   VmManager& operator=(const VmManager&) = delete;
 
   // Takes over what an earlier start of the daemon has left: before anything is created. The names and CIDs of its VMs
-  // are theirs from here on, but for the CIDs in `promised`, which the configuration gives to others.
-  void Restore(SavedState saved, const std::set<Cid>& promised);
+  // are theirs from here on, but for the CIDs in `promised`, by network, which the configuration gives to others.
+  // The networks have been restored before.
+  void Restore(SavedState saved, const std::set<std::pair<std::string, Cid>>& promised);
   // Makes the VMs that were restored. `done`: each is served, or FAILED and the log says why.
   void ServeRestored(EventLoop::Task done);
 
@@ -123,7 +124,6 @@ class VmManager {
 
   size_t size() const { return vms_.size(); }
   size_t active() const;
-  size_t resting_cids() { return cids_.resting(); }
 
  private:
   struct Vm;
@@ -150,7 +150,6 @@ class VmManager {
   }
   void Commit(Vm& vm, std::shared_ptr<const VmDefinition> next, const ChangeRequest& request, Done done);
   void Become(Vm& vm, std::shared_ptr<const VmDefinition> next, Done done);
-  void SetLimits(DeviceId id, const DeviceLimits& limits, EventLoop::Task done);
   void OnObserved(Vm& vm);
   // What holds for a VM of which this is said. Levels between the VM and the daemon go in here.
   DeviceLimits LimitsOf(const VmSpec& spec) const { return ResolveLimits({&spec.quota, &quota_}); }
@@ -179,6 +178,7 @@ class VmManager {
   EventLoop& loop_;
   const Clock& clock_;
   ReactorPool& pool_;
+  NetworkManager& networks_;
   EventHub& hub_;
   SocketRegistry& sockets_;
   VmJournal& journal_;
@@ -188,7 +188,6 @@ class VmManager {
   bool closed_ = false;
   bool draining_ = false;
 
-  CidAllocator cids_;
   RequestTable requests_;
   RequestGate gate_;
   DepartedVms departed_;

@@ -29,26 +29,23 @@ VmCreation CreationOf(const VmDefinition& definition) {
 
 }  // namespace
 
-void VmManager::Restore(SavedState saved, const std::set<Cid>& promised) {
+void VmManager::Restore(SavedState saved, const std::set<std::pair<std::string, Cid>>& promised) {
   loop_.thread().AssertHeld();
-  cids_.set_cursors(saved.cursors);
   for (SavedVm& vm : saved.vms) {
     const VmSocketPaths paths = VmSocketPaths::Resolve(CreationOf(*vm.definition), runtime_dir_);
     VmStatus status;
     status.cid = vm.cid;
     status.vhost_user_socket = paths.vhost_user;
     status.uds_path = paths.uds;
-    if (promised.count(vm.cid) == 0) cids_.Claim(vm.cid, vm.definition->name());
+    const std::string network = NetworkOf(vm.definition->spec);
+    if (networks_.Exists(network) && promised.count({network, vm.cid}) == 0) {
+      networks_.CidsOf(network).Claim(vm.cid, vm.definition->name());
+    }
     Vm& added = AddVm(std::move(vm.definition), std::move(status));
     added.saved = true;
     restored_.push_back(added.device);
   }
-  const WallTime now = std::chrono::system_clock::now();
   restored_requests_ = std::move(saved.requests);
-  for (const RestingCid& resting : saved.resting) {
-    // Connections to the old machine did not outlive the daemon; and who writes the file has decided.
-    if (promised.count(resting.cid) == 0) cids_.Rest(resting.cid, resting.holder, resting.until - now);
-  }
 }
 
 // What is left of an answer after a restart: the VM as it is now, or, when it is no more, which it was.
@@ -90,7 +87,11 @@ void VmManager::EndOneRestoration() {
 // OK: OnServedAgain() will be called.
 absl::Status VmManager::ServeAgain(Vm& vm) {
   const VmDefinition& definition = *vm.now->definition;
-  if (!cids_.Claim(vm.now->status.cid, definition.name())) {
+  if (!vm.in_network) {
+    return absl::NotFoundError(absl::StrCat("there is no networks/", vm.network(),
+                                            "; put it into the configuration again, or delete the VM"));
+  }
+  if (!networks_.CidsOf(vm.network()).Claim(vm.now->status.cid, definition.name())) {
     return absl::AlreadyExistsError(absl::StrCat("the configuration gives CID ", vm.now->status.cid,
                                                  " to another VM; give that one another, and start again"));
   }

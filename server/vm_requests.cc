@@ -8,9 +8,11 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "google/protobuf/util/field_mask_util.h"
 #include "server/error.h"
-#include "server/stable_hash.h"
+#include "server/request_hash.h"
+#include "server/resource_name.h"
 #include "server/text.h"
 #include "server/vm_validation.h"
 
@@ -19,27 +21,23 @@ namespace {
 
 using Violations = std::vector<FieldViolation>;
 
-// Two requests that ask the same have the same hash, whatever their request_id; those of two methods never.
-template <typename Request>
-uint64_t HashOf(Request request) {
-  if (request.request_id().empty()) return 0;
-  request.clear_request_id();
-  std::string bytes = request.GetTypeName();
-  {
-    google::protobuf::io::StringOutputStream stream(&bytes);
-    google::protobuf::io::CodedOutputStream out(&stream);
-    out.SetSerializationDeterministic(true);  // maps in the order of their keys
-    request.SerializeToCodedStream(&out);
-  }
-  return StableHash(bytes);
-}
-
 CidRequest ToCidRequest(const v1::CidRequest& request, Violations& violations) {
   switch (request.request_case()) {
     case v1::CidRequest::kStaticCid:
       return CidRequest::Fixed(request.static_cid());
-    case v1::CidRequest::kRange:
-      return CidRequest::Range(request.range().first(), request.range().last());
+    case v1::CidRequest::kRange: {
+      CidRequest range = CidRequest::Range(request.range().first(), request.range().last());
+      range.sticky = request.sticky();
+      return range;
+    }
+    case v1::CidRequest::kReservation: {
+      const auto name = ParseCidName(request.reservation());
+      if (name.has_value()) return CidRequest::Reserved(name->first, name->second);
+      violations.push_back({"vm.spec.cid.reservation", absl::StrCat(Quoted(request.reservation()),
+                                                                    " is no reservation; give the name that ReserveCid "
+                                                                    "returned, \"networks/{network_id}/cids/{cid}\"")});
+      break;
+    }
     case v1::CidRequest::kAutomatic:
       if (!request.automatic()) {
         violations.push_back({"vm.spec.cid.automatic", "is false; set it to true, or choose static_cid or range"});
@@ -48,7 +46,9 @@ CidRequest ToCidRequest(const v1::CidRequest& request, Violations& violations) {
     case v1::CidRequest::REQUEST_NOT_SET:
       break;
   }
-  return CidRequest::Automatic();
+  CidRequest automatic = CidRequest::Automatic();
+  automatic.sticky = request.sticky();
+  return automatic;
 }
 
 // From 0 to `longest`.
@@ -76,8 +76,34 @@ Quota ToQuota(const v1::Quota& quota) {
   return out;
 }
 
+Readiness ToReadiness(const v1::Readiness& readiness, Violations& violations) {
+  switch (readiness.source_case()) {
+    case v1::Readiness::kGuestConnectsPort:
+      return {Readiness::Source::kGuestConnects, readiness.guest_connects_port()};
+    case v1::Readiness::kProbeGuestPort:
+      return {Readiness::Source::kProbe, readiness.probe_guest_port()};
+    case v1::Readiness::kSdNotifyPort:
+      return {Readiness::Source::kNotify, readiness.sd_notify_port()};
+    case v1::Readiness::SOURCE_NOT_SET:
+      break;
+  }
+  violations.push_back(
+      {"vm.spec.readiness",
+       "names no source; give guest_connects_port, probe_guest_port or sd_notify_port, or leave it out"});
+  return {};
+}
+
 VmSpec ToVmSpec(const v1::VmSpec& spec, Violations& violations) {
   VmSpec out;
+  if (!spec.network().empty()) {
+    const auto network = ParseNetworkName(spec.network());
+    if (!network.has_value()) {
+      violations.push_back({"vm.spec.network", absl::StrCat(Quoted(spec.network()), " is not the name of a network; give "
+                                                            "\"networks/{network_id}\"")});
+    } else {
+      out.network = *network;
+    }
+  }
   out.cid = ToCidRequest(spec.cid(), violations);
   out.vhost_user_socket = spec.vhost_user_socket();
   out.has_uds = spec.has_uds();
@@ -91,6 +117,7 @@ VmSpec ToVmSpec(const v1::VmSpec& spec, Violations& violations) {
   out.queue_size = spec.queue_size();
   out.tx_buffer_bytes = spec.tx_buffer_bytes();
   out.quota = ToQuota(spec.quota());
+  if (spec.has_readiness()) out.readiness = ToReadiness(spec.readiness(), violations);
   if (spec.has_allow_seqpacket()) out.allow_seqpacket = spec.allow_seqpacket();
   out.orphan_ttl = ParseTime(spec.orphan_ttl(), kMaxOrphanTtl, "vm.spec.orphan_ttl", violations);
   return out;
@@ -104,7 +131,7 @@ absl::StatusOr<VmCreation> ToVm(const Request& request) {
   creation.id = request.vm_id();
   creation.request_id = request.request_id();
   creation.validate_only = request.validate_only();
-  creation.request_hash = HashOf(request);
+  creation.request_hash = RequestHash(request);
   creation.labels = {request.vm().labels().begin(), request.vm().labels().end()};
   creation.annotations = {request.vm().annotations().begin(), request.vm().annotations().end()};
   creation.spec = ToVmSpec(request.vm().spec(), violations);
@@ -136,7 +163,7 @@ VmState ParseState(v1::VmStatus::State state, Violations& violations) {
 }
 
 bool IsConditionType(const std::string& type) {
-  return type == "FrontEndConnected" || type == "DriverReady" || type == "QuotaLimited";
+  return std::find(kConditionTypes.begin(), kConditionTypes.end(), type) != kConditionTypes.end();
 }
 
 // What DrainVm, ResumeVm and ResetVm have in common.
@@ -146,14 +173,14 @@ VmDrain StartDrain(const Request& request, Violations& violations) {
   drain.id = ParseName(request.name(), "name", violations);
   drain.etag = request.etag();
   drain.request_id = request.request_id();
-  drain.request_hash = HashOf(request);
+  drain.request_hash = RequestHash(request);
   drain.validate_only = request.validate_only();
   CheckRequestId(drain.request_id, violations);
   return drain;
 }
 
 constexpr char kMutable[] =
-    "\"labels\", \"annotations\", \"spec.groups\", \"spec.quota\", \"spec.orphan_ttl\" or \"*\"";
+    "\"labels\", \"annotations\", \"spec.groups\", \"spec.quota\", \"spec.readiness\", \"spec.orphan_ttl\" or \"*\"";
 
 // Which fields an update names.
 struct Mask {
@@ -161,6 +188,7 @@ struct Mask {
   bool annotations = false;
   bool groups = false;
   bool orphan_ttl = false;
+  bool readiness = false;
   QuotaMask quota;
 };
 
@@ -185,6 +213,9 @@ std::string MaskFault(const std::string& path) {
                         " is no limit of a quota; name \"spec.quota\" or one of its fields, a rate with "
                         "its burst");
   }
+  if (IsWithin(path, "spec.readiness")) {
+    return absl::StrCat(Quoted(path), " is part of what changes as a whole; name \"spec.readiness\"");
+  }
   if (!google::protobuf::util::FieldMaskUtil::IsValidPath<v1::Vm>(path)) {
     return absl::StrCat(Quoted(path), " is no field of a VM; name ", kMutable);
   }
@@ -198,12 +229,13 @@ Mask ParseMask(const v1::UpdateVmRequest& request, Violations& violations) {
   Mask mask;
   const v1::Vm& vm = request.vm();
   if (!request.has_update_mask() || request.update_mask().paths().empty()) {
-    return {!vm.labels().empty(), !vm.annotations().empty(), !vm.spec().groups().empty(), vm.spec().has_orphan_ttl(),
-            vm.spec().has_quota() ? AllQuotaFields() : QuotaMask()};
+    return {!vm.labels().empty(),        !vm.annotations().empty(),
+            !vm.spec().groups().empty(), vm.spec().has_orphan_ttl(),
+            vm.spec().has_readiness(),   vm.spec().has_quota() ? AllQuotaFields() : QuotaMask()};
   }
   for (const std::string& path : request.update_mask().paths()) {
     if (path == "*") {
-      mask = {true, true, true, true, AllQuotaFields()};
+      mask = {true, true, true, true, true, AllQuotaFields()};
     } else if (path == "labels") {
       mask.labels = true;
     } else if (path == "annotations") {
@@ -212,6 +244,8 @@ Mask ParseMask(const v1::UpdateVmRequest& request, Violations& violations) {
       mask.groups = true;
     } else if (path == "spec.orphan_ttl") {
       mask.orphan_ttl = true;
+    } else if (path == "spec.readiness") {
+      mask.readiness = true;
     } else if (const QuotaMask quota = ParseQuotaPath(path); quota.any()) {
       mask.quota |= quota;
     } else {
@@ -244,7 +278,7 @@ absl::StatusOr<VmUpdate> ToVmUpdate(const v1::UpdateVmRequest& request) {
   update.id = ParseName(vm.name(), "vm.name", violations);
   update.etag = request.etag();
   update.request_id = request.request_id();
-  update.request_hash = HashOf(request);
+  update.request_hash = RequestHash(request);
   update.validate_only = request.validate_only();
   const Mask mask = ParseMask(request, violations);
   if (mask.labels) update.labels.emplace(vm.labels().begin(), vm.labels().end());
@@ -252,6 +286,10 @@ absl::StatusOr<VmUpdate> ToVmUpdate(const v1::UpdateVmRequest& request) {
   if (mask.groups) update.groups.emplace(vm.spec().groups().begin(), vm.spec().groups().end());
   if (mask.orphan_ttl) {
     update.orphan_ttl = ParseTime(vm.spec().orphan_ttl(), kMaxOrphanTtl, "vm.spec.orphan_ttl", violations);
+  }
+  if (mask.readiness) {
+    const v1::VmSpec& spec = vm.spec();
+    update.readiness = spec.has_readiness() ? ToReadiness(spec.readiness(), violations) : Readiness();
   }
   update.quota_fields = mask.quota;
   if (mask.quota.any()) update.quota = ToQuota(vm.spec().quota());
@@ -274,9 +312,8 @@ absl::StatusOr<VmGoal> ToVmGoal(const v1::WaitVmRequest& request) {
       goal.kind = VmGoal::Kind::kCondition;
       goal.condition = request.condition();
       if (!IsConditionType(goal.condition)) {
-        violations.push_back(
-            {"condition", absl::StrCat(Quoted(goal.condition),
-                                       " is no condition; use FrontEndConnected, DriverReady or QuotaLimited")});
+        violations.push_back({"condition", absl::StrCat(Quoted(goal.condition), " is no condition; use one of ",
+                                                        absl::StrJoin(kConditionTypes, ", "))});
       }
       break;
     case v1::WaitVmRequest::kDeleted:
@@ -342,9 +379,10 @@ absl::StatusOr<VmDeletion> ToVmDeletion(const v1::DeleteVmRequest& request) {
   deletion.uid = request.uid();
   deletion.force = request.force();
   deletion.allow_missing = request.allow_missing();
+  deletion.keep_cid = request.keep_cid();
   deletion.drain_timeout = ParseTime(request.drain_timeout(), kMaxDrainDeadline, "drain_timeout", violations);
   deletion.request_id = request.request_id();
-  deletion.request_hash = HashOf(request);
+  deletion.request_hash = RequestHash(request);
   deletion.validate_only = request.validate_only();
   CheckRequestId(deletion.request_id, violations);
   if (!violations.empty()) return FieldsInvalid("", violations);

@@ -65,7 +65,7 @@ std::string ApplyListenPorts(std::string_view value, VmCreation& vm) {
 
 const std::vector<std::string_view>& VmSettingKeys() {
   static const auto& keys =
-      *new std::vector<std::string_view>{"name",       "guest_cid", "socket",      "uds_path",      "tx_buffer_size",
+      *new std::vector<std::string_view>{"name",       "guest_cid", "socket",      "uds_path",      "tx_buffer_size", "network",
                                          "queue_size", "groups",    "forward_cid", "forward_listen"};
   return keys;
 }
@@ -83,6 +83,8 @@ std::string ApplyVmSetting(std::string_view key, std::string_view value, VmCreat
   } else if (name == "uds_path") {
     vm.spec.has_uds = true;
     vm.spec.uds_path = UserPath(value);
+  } else if (name == "network") {
+    vm.spec.network = std::string(value);
   } else if (name == "tx_buffer_size") {
     return ApplyNumber(value, vm.spec.tx_buffer_bytes);
   } else if (name == "queue_size") {
@@ -113,6 +115,7 @@ std::string SettingOfField(std::string_view field) {
   static const auto& settings = *new std::vector<std::pair<absl::string_view, const char*>>{
       {"vm_id", "name"},
       {"vm.spec.cid", "guest_cid"},
+      {"vm.spec.network", "network"},
       {"vm.spec.vhost_user_socket", "socket"},
       {"vm.spec.uds.path", "uds_path"},
       {"vm.spec.vsock_proxy.listen_ports", "forward_listen"},
@@ -121,6 +124,7 @@ std::string SettingOfField(std::string_view field) {
       {"vm.spec.queue_size", "queue_size"},
       {"vm.spec.tx_buffer_bytes", "tx_buffer_size"},
       {"vm.spec.quota", "quota"},
+      {"vm.spec.readiness", "readiness"},
   };
   for (const auto& [prefix, setting] : settings) {
     if (absl::StartsWith(AbslView(field), prefix)) return setting;

@@ -7,8 +7,10 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "device/readiness.h"
 #include "router/cid.h"
 #include "server/quota.h"
 
@@ -16,14 +18,20 @@ namespace kinsock {
 
 // Which CID a VM wants. Plain value.
 struct CidRequest {
-  enum class Kind : uint8_t { kAutomatic, kFixed, kRange };
+  enum class Kind : uint8_t { kAutomatic, kFixed, kRange, kReserved };
   Kind kind = Kind::kAutomatic;
-  Cid first = 0;  // kFixed: the CID; kRange: the lowest
+  Cid first = 0;  // kFixed, kReserved: the CID; kRange: the lowest
   Cid last = 0;   // kRange: the highest, included
 
+  std::string network;  // kReserved: where the reservation is
+  bool sticky = false;  // kAutomatic, kRange: rather the one that the VM of this name had last
+
   static CidRequest Automatic() { return {}; }
-  static CidRequest Fixed(Cid cid) { return {Kind::kFixed, cid, cid}; }
-  static CidRequest Range(Cid first, Cid last) { return {Kind::kRange, first, last}; }
+  static CidRequest Fixed(Cid cid) { return {Kind::kFixed, cid, cid, "", false}; }
+  static CidRequest Range(Cid first, Cid last) { return {Kind::kRange, first, last, "", false}; }
+  static CidRequest Reserved(std::string network, Cid cid) {
+    return {Kind::kReserved, cid, cid, std::move(network), false};
+  }
   friend bool operator==(const CidRequest&, const CidRequest&) = default;
 };
 
@@ -40,6 +48,7 @@ struct VmSpec {
   static constexpr uint32_t kDefaultTxBufferBytes = 65536;
   static constexpr char kDefaultGroup[] = "default";
 
+  std::string network;  // id; empty: kDefaultNetworkId
   CidRequest cid;
   std::string vhost_user_socket;  // empty: "<runtime dir>/vms/<id>/vhost.sock"
   bool has_uds = false;           // a host side on UNIX sockets was asked for
@@ -50,9 +59,13 @@ struct VmSpec {
   uint32_t tx_buffer_bytes = 0;           // 0: kDefaultTxBufferBytes
   std::optional<bool> allow_seqpacket;    // none: true
   Quota quota;
+  Readiness readiness;
   std::chrono::milliseconds orphan_ttl{0};  // 0: stays without a VMM
   friend bool operator==(const VmSpec&, const VmSpec&) = default;
 };
+
+// The id of the network that the VM is in.
+inline std::string NetworkOf(const VmSpec& spec) { return spec.network.empty() ? "default" : spec.network; }
 
 // All that creating a VM takes. Plain value.
 struct VmCreation {

@@ -23,19 +23,14 @@ bool IsOneOf(std::string_view text, std::string_view others) {
   });
 }
 
-void CheckCid(const CidRequest& cid, Violations& violations) {
-  const auto reserved = [](Cid value) {
-    return absl::StrCat(value, " is reserved; choose one from ", kFirstGuestCid, " to ", kLastGuestCid);
-  };
-  if (cid.kind == CidRequest::Kind::kFixed && !IsGuestCid(cid.first)) {
-    violations.push_back({"vm.spec.cid.static_cid", reserved(cid.first)});
+void CheckNetworkOf(const VmSpec& spec, Violations& violations) {
+  if (!spec.network.empty() && !IsVmId(spec.network)) {
+    violations.push_back({"vm.spec.network", absl::StrCat(Quoted(spec.network), " is not the id of a network")});
   }
-  if (cid.kind != CidRequest::Kind::kRange) return;
-  if (!IsGuestCid(cid.first)) violations.push_back({"vm.spec.cid.range.first", reserved(cid.first)});
-  if (!IsGuestCid(cid.last)) violations.push_back({"vm.spec.cid.range.last", reserved(cid.last)});
-  if (cid.first > cid.last) {
-    violations.push_back({"vm.spec.cid.range", absl::StrCat("begins at ", cid.first, " and ends before, at ", cid.last,
-                                                            "; exchange the two")});
+  if (spec.cid.kind == CidRequest::Kind::kReserved && spec.cid.network != NetworkOf(spec)) {
+    violations.push_back({"vm.spec.cid.reservation", absl::StrCat("is in the network ", Quoted(spec.cid.network),
+                                                                  ", and the VM in ", Quoted(NetworkOf(spec)),
+                                                                  "; they must be the same")});
   }
 }
 
@@ -84,25 +79,25 @@ void CheckVsockProxy(const VmSpec& spec, Violations& violations) {
   }
 }
 
+std::string ReadinessField(Readiness::Source source) {
+  switch (source) {
+    case Readiness::Source::kNone:
+      break;
+    case Readiness::Source::kGuestConnects:
+      return "vm.spec.readiness.guest_connects_port";
+    case Readiness::Source::kProbe:
+      return "vm.spec.readiness.probe_guest_port";
+    case Readiness::Source::kNotify:
+      return "vm.spec.readiness.sd_notify_port";
+  }
+  return "vm.spec.readiness";
+}
+
 // Wide, because the existing daemon takes any text; "+" and "," separate groups on command lines.
 bool IsGroup(std::string_view group) {
   return !group.empty() && group.size() <= kMaxGroupBytes && IsUtf8(group) &&
          std::none_of(group.begin(), group.end(),
                       [](unsigned char c) { return absl::ascii_iscntrl(c) || c == '+' || c == ','; });
-}
-
-void CheckGroups(const std::vector<std::string>& groups, Violations& violations) {
-  if (groups.size() > kMaxGroups) {
-    violations.push_back(
-        {"vm.spec.groups", absl::StrCat("has ", groups.size(), " groups, at most ", kMaxGroups, " are allowed")});
-    return;
-  }
-  for (size_t i = 0; i < groups.size(); ++i) {
-    if (IsGroup(groups[i])) continue;
-    violations.push_back({absl::StrCat("vm.spec.groups[", i, "]"),
-                          absl::StrCat(Quoted(groups[i]), " is not a group; use 1 to ", kMaxGroupBytes,
-                                       " bytes of UTF-8 without control characters, \"+\" and \",\"")});
-  }
 }
 
 void CheckSizes(const VmSpec& spec, Violations& violations) {
@@ -118,22 +113,10 @@ void CheckSizes(const VmSpec& spec, Violations& violations) {
   }
 }
 
-void CheckLabels(const std::map<std::string, std::string>& labels, Violations& violations) {
-  if (labels.size() > kMaxLabels) {
-    violations.push_back(
-        {"vm.labels", absl::StrCat("has ", labels.size(), " labels, at most ", kMaxLabels, " are allowed")});
-    return;
-  }
-  for (const auto& [key, value] : labels) {
-    if (key.empty() || key.size() > kMaxLabelBytes || !IsOneOf(key, "-_./")) {
-      violations.push_back({"vm.labels", absl::StrCat("key ", Quoted(key), " is not 1 to ", kMaxLabelBytes,
-                                                      " letters, digits, \"-\", \"_\", \".\" and \"/\"")});
-    }
-    if (value.size() > kMaxLabelBytes || !IsOneOf(value, "-_.")) {
-      violations.push_back({"vm.labels", absl::StrCat("value ", Quoted(value), " of ", Quoted(key), " is not up to ",
-                                                      kMaxLabelBytes, " letters, digits, \"-\", \"_\" and \".\"")});
-    }
-  }
+void CheckReadiness(const Readiness& readiness, Violations& violations) {
+  if (readiness.source == Readiness::Source::kNone || (readiness.port != 0 && readiness.port != kAnyPort)) return;
+  violations.push_back(
+      {ReadinessField(readiness.source), absl::StrCat(readiness.port, " is not a port from 1 to ", kAnyPort - 1)});
 }
 
 void CheckAnnotations(const std::map<std::string, std::string>& annotations, Violations& violations) {
@@ -158,6 +141,54 @@ void CheckAnnotations(const std::map<std::string, std::string>& annotations, Vio
 
 }  // namespace
 
+void CheckCidRequest(const CidRequest& cid, const std::string& field, Violations& violations) {
+  const auto reserved = [](Cid value) {
+    return absl::StrCat(value, " is reserved; choose one from ", kFirstGuestCid, " to ", kLastGuestCid);
+  };
+  if (cid.kind == CidRequest::Kind::kFixed && !IsGuestCid(cid.first)) {
+    violations.push_back({field + ".static_cid", reserved(cid.first)});
+  }
+  if (cid.kind != CidRequest::Kind::kRange) return;
+  if (!IsGuestCid(cid.first)) violations.push_back({field + ".range.first", reserved(cid.first)});
+  if (!IsGuestCid(cid.last)) violations.push_back({field + ".range.last", reserved(cid.last)});
+  if (cid.first > cid.last) {
+    violations.push_back({field + ".range", absl::StrCat("begins at ", cid.first, " and ends before, at ", cid.last,
+                                                         "; exchange the two")});
+  }
+}
+
+void CheckGroups(const std::vector<std::string>& groups, const std::string& field, Violations& violations) {
+  if (groups.size() > kMaxGroups) {
+    violations.push_back(
+        {field, absl::StrCat("has ", groups.size(), " groups, at most ", kMaxGroups, " are allowed")});
+    return;
+  }
+  for (size_t i = 0; i < groups.size(); ++i) {
+    if (IsGroup(groups[i])) continue;
+    violations.push_back({absl::StrCat(field, "[", i, "]"),
+                          absl::StrCat(Quoted(groups[i]), " is not a group; use 1 to ", kMaxGroupBytes,
+                                       " bytes of UTF-8 without control characters, \"+\" and \",\"")});
+  }
+}
+
+void CheckLabels(const std::map<std::string, std::string>& labels, const std::string& field, Violations& violations) {
+  if (labels.size() > kMaxLabels) {
+    violations.push_back(
+        {field, absl::StrCat("has ", labels.size(), " labels, at most ", kMaxLabels, " are allowed")});
+    return;
+  }
+  for (const auto& [key, value] : labels) {
+    if (key.empty() || key.size() > kMaxLabelBytes || !IsOneOf(key, "-_./")) {
+      violations.push_back({field, absl::StrCat("key ", Quoted(key), " is not 1 to ", kMaxLabelBytes,
+                                                      " letters, digits, \"-\", \"_\", \".\" and \"/\"")});
+    }
+    if (value.size() > kMaxLabelBytes || !IsOneOf(value, "-_.")) {
+      violations.push_back({field, absl::StrCat("value ", Quoted(value), " of ", Quoted(key), " is not up to ",
+                                                      kMaxLabelBytes, " letters, digits, \"-\", \"_\" and \".\"")});
+    }
+  }
+}
+
 bool IsVmId(std::string_view id) {
   if (id.empty() || id.size() > kMaxIdBytes || !absl::ascii_islower(static_cast<unsigned char>(id.front())) ||
       id.back() == '-') {
@@ -181,14 +212,16 @@ std::vector<FieldViolation> CheckVm(const VmCreation& creation) {
                                                 "do not end with a hyphen")});
   }
   CheckRequestId(creation.request_id, violations);
-  CheckLabels(creation.labels, violations);
+  CheckLabels(creation.labels, "vm.labels", violations);
   CheckAnnotations(creation.annotations, violations);
-  CheckCid(creation.spec.cid, violations);
+  CheckCidRequest(creation.spec.cid, "vm.spec.cid", violations);
+  CheckNetworkOf(creation.spec, violations);
   CheckSockets(creation.spec, violations);
   CheckVsockProxy(creation.spec, violations);
-  CheckGroups(creation.spec.groups, violations);
+  CheckGroups(creation.spec.groups, "vm.spec.groups", violations);
   CheckSizes(creation.spec, violations);
   CheckQuota(creation.spec.quota, "vm.spec.quota", violations);
+  CheckReadiness(creation.spec.readiness, violations);
   return violations;
 }
 

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,6 +39,15 @@ bool IsVmId(std::string_view id);
 
 // Adds what is wrong with a request_id; empty is none, which is fine.
 void CheckRequestId(const std::string& id, std::vector<FieldViolation>& violations);
+
+// Adds what is wrong with a wish for a CID.
+void CheckCidRequest(const CidRequest& cid, const std::string& field, std::vector<FieldViolation>& violations);
+
+// Adds what is wrong with the labels, or the groups, of the field `field`.
+void CheckLabels(const std::map<std::string, std::string>& labels, const std::string& field,
+                 std::vector<FieldViolation>& violations);
+void CheckGroups(const std::vector<std::string>& groups, const std::string& field,
+                 std::vector<FieldViolation>& violations);
 
 // All that is wrong with `creation` whatever else there is in the daemon and on the machine; empty if nothing. The
 // fields are those of CreateVmRequest: "vm_id", "vm.spec.uds.path". Any thread.

@@ -127,6 +127,13 @@ class WatchRing {
     return std::unique_ptr<Subscription>(new Subscription(*this, after, std::move(on_ready)));
   }
 
+  // Forgets everything, in the name of a new epoch: versions of the one before say nothing any more. Nobody is subscribed.
+  void Restart(std::string epoch) {
+    epoch_ = std::move(epoch);
+    head_ = 0;
+    items_.clear();
+  }
+
   // Ends all subscriptions with `reason`, and refuses new ones with it.
   void Close(absl::Status reason) {
     closed_ = std::move(reason);
@@ -134,7 +141,7 @@ class WatchRing {
   }
 
  private:
-  const std::string epoch_;
+  std::string epoch_;
   const Limits limits_;
   uint64_t head_ = 0;
   std::deque<T> items_;  // versions oldest()+1 .. head_

@@ -21,6 +21,7 @@
 #include "server/text.h"
 #include "server/vm_settings.h"
 #include "server/vm_validation.h"
+#include "server/yaml_networks.h"
 
 namespace kinsock {
 namespace {
@@ -47,6 +48,7 @@ class Reader {
   void ReadState(const YAML::Node& state);
   void ReadDefaults(const YAML::Node& defaults);
   void ReadQuota(const YAML::Node& node, const std::string& field, Quota& quota);
+  void ReadReadiness(const YAML::Node& node, const std::string& field, Readiness& readiness);
   void ReadRate(const YAML::Node& node, const std::string& field, Rate& rate);
   void ReadEndpoint(const YAML::Node& endpoint, const std::string& field, std::vector<std::string>& paths);
   void ReadSocketDirs(const YAML::Node& directories);
@@ -61,6 +63,7 @@ class Reader {
   }
 
   const std::string file_;
+  YamlNetworks networks_;
 };
 
 void Reader::ForEachEntry(const YAML::Node& map, const std::string& field, const OnEntry& on_entry) {
@@ -90,14 +93,23 @@ void Reader::Read(const YAML::Node& root) {
     if (name == "api") return ReadApi(value);
     if (name == "http") return ReadHttp(value);
     if (name == "state") return ReadState(value);
+    const auto fault = [this](const YAML::Mark& mark, const std::string& field, const std::string& what) {
+      Fault(mark, field, what);
+    };
+    const auto place = [this](const YAML::Mark& mark) { return At(mark); };
+    if (name == "networks") return networks_.ReadNetworks(value, fault, place);
+    if (name == "policies") return networks_.ReadPolicies(value, fault, place);
     if (name == "defaults") return ReadDefaults(value);
-    if (name != "vms")
-      return Fault(key.Mark(), name,
-                   absl::StrCat("is not a setting", DidYouMean(name, {"vms", "api", "http", "state", "defaults"})));
+    if (name != "vms") {
+      const std::string hint = DidYouMean(name, {"vms", "api", "http", "state", "networks", "policies", "defaults"});
+      return Fault(key.Mark(), name, absl::StrCat("is not a setting", hint));
+    }
     if (value.IsNull()) return;
     if (!value.IsSequence()) return Fault(value.Mark(), "vms", "is not a list; begin each VM with \"- \"");
     for (size_t i = 0; i < value.size(); ++i) ReadVm(value[i], absl::StrCat("vms[", i, "]"));
   });
+  config.networks = std::move(networks_.networks);
+  config.policies = std::move(networks_.policies);
 }
 
 void Reader::ReadApi(const YAML::Node& api) {
@@ -192,6 +204,30 @@ void Reader::ReadQuota(const YAML::Node& node, const std::string& field, Quota& 
   std::vector<FieldViolation> violations;
   CheckQuota(quota, field, violations);
   for (const FieldViolation& violation : violations) Fault(node.Mark(), violation.field, violation.description);
+}
+
+// One of three sources, each with its port.
+void Reader::ReadReadiness(const YAML::Node& node, const std::string& field, Readiness& readiness) {
+  const std::map<std::string, Readiness::Source> sources{{"guest_connects_port", Readiness::Source::kGuestConnects},
+                                                         {"probe_guest_port", Readiness::Source::kProbe},
+                                                         {"sd_notify_port", Readiness::Source::kNotify}};
+  if (!node.IsMap() || node.size() != 1) {
+    return Fault(node.Mark(), field,
+                 "is not one source; write {guest_connects_port: N}, {probe_guest_port: N} or {sd_notify_port: N}");
+  }
+  ForEachEntry(node, field, [&](const YAML::Node& key, const YAML::Node& value) {
+    const std::string full = absl::StrCat(field, ".", key.Scalar());
+    const auto source = sources.find(NormalSettingKey(key.Scalar()));
+    if (source == sources.end()) {
+      std::vector<std::string_view> known;
+      for (const auto& [name, unused] : sources) known.push_back(name);
+      return Fault(key.Mark(), full, absl::StrCat("is not a source", DidYouMean(key.Scalar(), known)));
+    }
+    readiness.source = source->second;
+    if (!value.IsScalar() || !absl::SimpleAtoi(value.Scalar(), &readiness.port)) {
+      Fault(value.Mark(), full, "is not a port");
+    }
+  });
 }
 
 // A number, or {rate: N, burst: N}.
@@ -295,6 +331,7 @@ void Reader::ReadVm(const YAML::Node& node, const std::string& field) {
     const std::string full = absl::StrCat(field, ".", key.Scalar());
     const size_t before = faults.size();
     if (name == "quota") return ReadQuota(value, full, vm.creation.spec.quota);
+    if (name == "readiness") return ReadReadiness(value, full, vm.creation.spec.readiness);
     const std::string text = SettingText(name, value, full);
     if (faults.size() > before) return;
     places[name] = value.Mark();

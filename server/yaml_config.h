@@ -12,6 +12,8 @@ namespace kinsock {
 
 // What a configuration file says.
 struct YamlConfig {
+  std::vector<ConfiguredNetwork> networks;
+  std::vector<ConfiguredPolicy> policies;
   std::vector<ConfiguredVm> vms;
   std::vector<std::string> api_sockets;
   std::vector<std::string> api_view_sockets;
@@ -33,6 +35,7 @@ struct YamlConfig {
 //     http: {listen: "unix:%t/kinsock/http.sock", per_vm_metrics: full}
 //     state: {dir: "%S/kinsock"}
 //     defaults: {quota: {max_connections: 1024, bytes_to_guest: {rate: 100000000, burst: 10000000}}}
+//     networks: [...]  # and policies: yaml_networks.h
 //     vms: [{name: web-1, guest_cid: 42, socket: /run/web-1.sock, uds_path: /run/web-1.uds, groups: "web+db"}]
 //
 // A file of the existing daemon has only `vms` and loads unchanged; `groups` may be a list, too, and

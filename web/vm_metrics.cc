@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "router/close_reason.h"
 #include "router/port_stats.h"
+#include "server/vm_spec.h"
 
 namespace kinsock {
 namespace {
@@ -198,7 +199,9 @@ constexpr Family kFamilies[] = {
      }},
 };
 
-MetricLabels LabelsOf(const VmSnapshot& vm) { return {{"vm", vm.definition->id}}; }
+MetricLabels LabelsOf(const VmSnapshot& vm) {
+  return {{"vm", vm.definition->id}, {"network", NetworkOf(vm.definition->spec)}};
+}
 
 void WriteInfo(const DaemonSample& sample, MetricWriter& out) {
   MetricWriter::Family info = out.Gauge("kinsock_vm_info", "A VM and its CID; always 1.");

@@ -9,7 +9,7 @@
 namespace kinsock {
 
 // What the devices have counted, twice: kinsock_<name> for all VMs together, those that are gone included, and
-// kinsock_vm_<name>{vm=...} for each, as far as `per_vm` wants it. Pure function.
+// kinsock_vm_<name>{vm=...,network=...} for each, as far as `per_vm` wants it. Pure function.
 void WriteVmMetrics(const DaemonSample& sample, PerVmMetrics per_vm, MetricWriter& out);
 
 }  // namespace kinsock

@@ -153,6 +153,13 @@ TEST_F(KinsockctlTest, AVmHasAQuota) {
   EXPECT_EQ(quota().connects_per_second().rate(), 5u);
   EXPECT_EQ(quota().bytes_to_guest().rate(), 10'000'000u) << "what is not named stays";
   EXPECT_EQ(Ctl({"vm", "wait", "web", "--for=QuotaLimited=false"}).code, 0);
+  EXPECT_EQ(Ctl({"vm", "set", "web", "--ready-when", "notify:9000"}).code, 0);
+  EXPECT_EQ(Ctl({"vm", "wait", "web", "--for=GuestReady=false"}).code, 0);
+  EXPECT_EQ(Ctl({"vm", "set", "web", "--ready-when", "none"}).code, 0);
+  EXPECT_EQ(Ctl({"vm", "set", "web", "--ready-when", "soon"}).code, 2);
+  const Outcome nowhere = Ctl({"vm", "create", "other", "--ready-when", "notify:0"});
+  EXPECT_EQ(nowhere.code, 1);
+  EXPECT_THAT(nowhere.error, HasSubstr("--ready-when 0 is not a port"));
 
   const Outcome refused = Ctl({"vm", "set", "web", "--quota", "bytes_to_guest=10k"});
   EXPECT_EQ(refused.code, 1);
@@ -327,6 +334,24 @@ TEST_F(KinsockctlTest, WatchShowsWhatIsThere) {
   const Outcome watched = Ctl({"vm", "watch", "--timeout", "300ms"});
   EXPECT_EQ(watched.code, 124);
   EXPECT_THAT(watched.out, StartsWith("ADDED  a  LISTENING"));
+}
+
+TEST_F(KinsockctlTest, ConnectionsAreWatchedAndSortedByTheirRate) {
+  testing::Stage stage;
+  testing::SimulatedGuest guest(stage);
+  ASSERT_EQ(Ctl({"vm", "create", "a", "--cid", "42"}).code, 0);
+  ASSERT_TRUE(guest.PowerOn(daemon_ / "kinsock/vms/a/vhost.sock").ok());
+  guest.Listen(80);
+  testing::Stream call = guest.Connect(42, 80);  // itself
+  ASSERT_TRUE(stage.RunUntil([&] { return call.established() || call.closed(); }));
+  const Outcome nobody = Ctl({"conn", "watch", "--vm", "b"});
+  EXPECT_EQ(nobody.code, 3);
+  const Outcome watched = Ctl({"conn", "watch", "--vm", "a", "--timeout", "2s", "-o", "json"});
+  EXPECT_EQ(watched.code, 124);
+  EXPECT_THAT(watched.out, HasSubstr("\"type\":\"SYNCED\""));
+  const Outcome listed = Ctl({"conn", "list", "--by-rate"});
+  EXPECT_EQ(listed.code, 0) << listed.error;
+  EXPECT_THAT(listed.out, HasSubstr("SENT/S"));
 }
 
 TEST_F(KinsockctlTest, ArgumentsForQemu) {

@@ -23,8 +23,8 @@ class SwitchTest : public ::testing::Test {
     routes_.Add(teller_, Groups({"a", "b"}));
     routes_.Add(stranger_, Groups({"b"}));
   }
-  static std::shared_ptr<const GroupSet> Groups(std::vector<std::string> names) {
-    return std::make_shared<const GroupSet>(std::move(names));
+  std::shared_ptr<const PolicySubject> Groups(std::vector<std::string> names) {
+    return policies_->Identify({.groups = std::make_shared<const GroupSet>(std::move(names))});
   }
   VsockHeader From3To(uint64_t dst, uint16_t op = VIRTIO_VSOCK_OP_REQUEST) const {
     VsockHeader header;
@@ -41,6 +41,8 @@ class SwitchTest : public ::testing::Test {
   std::shared_ptr<FakePort> teller_ = std::make_shared<FakePort>(4);
   std::shared_ptr<FakePort> stranger_ = std::make_shared<FakePort>(5);
   std::shared_ptr<FakePort> host_ = std::make_shared<FakePort>(2);
+  std::shared_ptr<const PolicySet> policies_ =
+      std::make_shared<const PolicySet>(std::vector<std::shared_ptr<const Policy>>(), DefaultPolicy::kSharedGroup);
   RouteTable routes_;
 };
 
@@ -68,12 +70,12 @@ TEST_F(SwitchTest, GroupsConcernNewConnectionsOnly) {
 }
 
 TEST_F(SwitchTest, OtherGroupsConcernTheNextConnection) {
-  routes_.SetGroups(3, Groups({"b"}));
+  routes_.SetSubject(3, Groups({"b"}));
   EXPECT_EQ(Decide(From3To(5)).action, Action::kDeliver);
-  routes_.SetGroups(3, Groups({"c"}));
+  routes_.SetSubject(3, Groups({"c"}));
   EXPECT_EQ(Decide(From3To(4)).reason, CloseReason::kPolicyDenied);
   EXPECT_EQ(Decide(From3To(4, VIRTIO_VSOCK_OP_CREDIT_UPDATE)).action, Action::kDeliver);
-  routes_.SetGroups(9, Groups({"a"}));  // nobody
+  routes_.SetSubject(9, Groups({"a"}));  // nobody
   EXPECT_EQ(Decide(From3To(9)).reason, CloseReason::kPeerGone);
 }
 
@@ -86,6 +88,27 @@ TEST_F(SwitchTest, ADrainingEndBeginsNothingAndGoesOnWithWhatItHas) {
     end->set_draining(false);
     EXPECT_EQ(Decide(From3To(4)).action, Action::kDeliver);
   }
+}
+
+TEST_F(SwitchTest, APolicyIsAskedAboutNewConnectionsOnlyAndAboutTheHostToo) {
+  auto policy = std::make_shared<Policy>();
+  policy->name = "closed";
+  policy->ports = {{80, 80}};
+  policies_ = std::make_shared<const PolicySet>(std::vector<std::shared_ptr<const Policy>>{policy},
+                                                DefaultPolicy::kSharedGroup);
+  for (const Cid cid : {3, 4, 5}) routes_.SetSubject(cid, Groups({"a"}));
+  for (const Cid cid : {2, 4}) {
+    VsockHeader header = From3To(cid);
+    header.dst_port = 80;
+    EXPECT_EQ(Decide(header).action, Action::kReset) << cid;
+    EXPECT_EQ(Decide(header).reason, CloseReason::kPolicyDenied) << cid;
+    header.op = VIRTIO_VSOCK_OP_RW;
+    EXPECT_EQ(Decide(header).action, Action::kDeliver) << cid;
+    header.op = VIRTIO_VSOCK_OP_REQUEST;
+    header.dst_port = 81;
+    EXPECT_EQ(Decide(header).action, Action::kDeliver) << cid;
+  }
+  EXPECT_EQ(policy->hits->value(), 4u);
 }
 
 TEST_F(SwitchTest, NobodyIsAReset) {

@@ -6,6 +6,7 @@
 
 #include <set>
 #include <string>
+#include <vector>
 
 #include "server/error.h"
 #include "tests/support/simulated_clock.h"
@@ -167,6 +168,42 @@ TEST_F(CidAllocatorTest, CreatingAndDeletingWithoutEndIsRefusedUntilSomeAreFree)
   EXPECT_EQ(Refusal(CidRequest::Automatic(), "vms/b"), "QUOTA_EXCEEDED");
   clock_.Advance(CidAllocator::kRest);
   Take(CidRequest::Automatic());
+}
+
+TEST_F(CidAllocatorTest, AReservationIsTakenOnceAndExpires) {
+  EXPECT_EQ(*cids_.Reserve(CidRequest::Fixed(42), "tests", std::chrono::seconds(10)), 42u);
+  EXPECT_EQ(Refusal(CidRequest::Fixed(42), "vms/a"), "CID_IN_USE");
+  EXPECT_EQ(Take(CidRequest::Reserved("default", 42), "vms/a"), 42u);
+  EXPECT_EQ(Refusal(CidRequest::Reserved("default", 42), "vms/b"), "CID_NOT_FOUND");
+
+  ASSERT_TRUE(cids_.Reserve(CidRequest::Fixed(43), "tests", std::chrono::seconds(10)).ok());
+  clock_.Advance(std::chrono::seconds(10));
+  EXPECT_EQ(Refusal(CidRequest::Reserved("default", 43), "vms/b"), "CID_NOT_FOUND");
+  EXPECT_EQ(Take(CidRequest::Fixed(43), "vms/b"), 43u) << "nobody ever had it: it does not rest";
+}
+
+TEST_F(CidAllocatorTest, AVmThatCouldNotBeMadeGivesTheReservationBackUntilItsTime) {
+  ASSERT_TRUE(cids_.Reserve(CidRequest::Fixed(42), "tests", std::chrono::seconds(10)).ok());
+  Take(CidRequest::Reserved("default", 42), "vms/a");
+  clock_.Advance(std::chrono::seconds(4));
+  cids_.GiveBack(42, "vms/a");
+  const std::vector<CidAllocator::Lease> leases = cids_.List(0, 10);
+  ASSERT_EQ(leases.size(), 1u);
+  EXPECT_EQ(leases[0].state, CidAllocator::Lease::State::kReserved);
+  EXPECT_EQ(leases[0].holder, "tests");
+  EXPECT_EQ(leases[0].left, std::chrono::seconds(6));
+
+  Take(CidRequest::Reserved("default", 42), "vms/a");
+  clock_.Advance(std::chrono::seconds(6));
+  cids_.GiveBack(42, "vms/a");
+  EXPECT_EQ(Take(CidRequest::Fixed(42), "vms/b"), 42u) << "its time was over";
+}
+
+TEST_F(CidAllocatorTest, ACidThatAVmHadByAReservationRestsWhenTheVmIsGone) {
+  ASSERT_TRUE(cids_.Reserve(CidRequest::Fixed(42), "tests", std::chrono::seconds(10)).ok());
+  Take(CidRequest::Reserved("default", 42), "vms/a");
+  cids_.Release(42, "vms/a");
+  EXPECT_EQ(Refusal(CidRequest::Fixed(42), "vms/b"), "CID_QUARANTINED");
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <string>
@@ -264,6 +265,33 @@ TEST(YamlTest, FaultsOfQuotas) {
                             HasSubstr("vms[0].quota.max_connections: 70000 is not from 1 to 65536")));
 }
 
+TEST(YamlTest, WhoSaysThatAGuestIsReady) {
+  const absl::StatusOr<YamlConfig> file = ParseYamlConfig(
+      "vms:\n"
+      "- {guest_cid: 3, socket: /run/a.sock, readiness: {guest_connects_port: 9000}}\n"
+      "- {guest_cid: 4, socket: /run/b.sock, readiness: {probe-guest-port: 22}}\n"
+      "- {guest_cid: 5, socket: /run/c.sock, readiness: {sd_notify_port: 9001}}\n",
+      "f");
+  ASSERT_TRUE(file.ok()) << file.status();
+  ASSERT_EQ(file->vms.size(), 3u);
+  EXPECT_EQ(file->vms[0].creation.spec.readiness, (Readiness{Readiness::Source::kGuestConnects, 9000}));
+  EXPECT_EQ(file->vms[1].creation.spec.readiness, (Readiness{Readiness::Source::kProbe, 22}));
+  EXPECT_EQ(file->vms[2].creation.spec.readiness, (Readiness{Readiness::Source::kNotify, 9001}));
+  const std::string faults(
+      ParseYamlConfig("vms:\n"
+                      "- {guest_cid: 3, socket: /run/a.sock, readiness: {sd_notify_prot: 1}}\n"
+                      "- {guest_cid: 4, socket: /run/b.sock, readiness: {sd_notify_port: 1, probe_guest_port: 2}}\n"
+                      "- {guest_cid: 5, socket: /run/c.sock, readiness: {sd_notify_port: x}}\n"
+                      "- {guest_cid: 6, socket: /run/d.sock, readiness: {sd_notify_port: 0}}\n",
+                      "f")
+          .status()
+          .message());
+  EXPECT_THAT(faults, AllOf(HasSubstr("readiness.sd_notify_prot: is not a source (did you mean \"sd_notify_port\"?)"),
+                            HasSubstr("vms[1].readiness: is not one source"),
+                            HasSubstr("vms[2].readiness.sd_notify_port: is not a port"),
+                            HasSubstr("vms[3].readiness: 0 is not a port from 1 to 4294967294")));
+}
+
 TEST(YamlTest, WhoMayUseTheApi) {
   const absl::StatusOr<YamlConfig> config = ParseYamlConfig(
       "api:\n"
@@ -365,6 +393,66 @@ TEST(YamlTest, AllFaultsAreSaidAtOnce) {
   EXPECT_THAT(std::string(refused.message()), HasSubstr("f:2:16"));
   EXPECT_THAT(std::string(refused.message()), HasSubstr("f:4:17"));
   EXPECT_THAT(std::string(refused.message()), HasSubstr("f:5:1"));
+}
+
+TEST(YamlNetworksTest, NetworksAndPolicies) {
+  const absl::StatusOr<YamlConfig> config = ParseYamlConfig(R"(
+networks:
+  - {name: lab, cid_range: 1024-2047, reserved_ranges: [1100-1199, 2000], quarantine: 2m, default_policy: deny}
+policies:
+  - {network: default, priority: 10, allow: false, from: {labels: {tier: web}}, to: {host: true}, ports: [1-1023]}
+  - {name: open, network: lab, allow: true, reset_existing: true, ports: [22],
+     from: {groups: [a, b], cid_range: 3-9}, to: {vm: web-1}}
+vms:
+  - {name: here, guest_cid: 42}
+  - {name: there, network: lab, guest_cid: 42}
+)",
+                                                            "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  ASSERT_EQ(config->networks.size(), 1u);
+  const NetworkSpec& network = config->networks[0].creation.spec;
+  EXPECT_EQ(network.cids, (CidSpan{1024, 2047}));
+  EXPECT_THAT(network.reserved, ElementsAre(CidSpan{1100, 1199}, CidSpan{2000, 2000}));
+  EXPECT_EQ(network.quarantine, std::chrono::minutes(2));
+  EXPECT_EQ(network.otherwise, DefaultPolicy::kDeny);
+  ASSERT_EQ(config->policies.size(), 2u);
+  const PolicyCreation& low = config->policies[0].creation;
+  EXPECT_EQ(low.id, "file-1");
+  EXPECT_EQ(low.network, "default");
+  EXPECT_EQ(low.spec.priority, 10);
+  EXPECT_FALSE(low.spec.allow);
+  EXPECT_EQ(low.spec.from.labels.at("tier"), "web");
+  EXPECT_TRUE(low.spec.to.host);
+  EXPECT_THAT(low.spec.ports, ElementsAre(PortSpan{1, 1023}));
+  const PolicyCreation& open = config->policies[1].creation;
+  EXPECT_EQ(open.id, "open");
+  EXPECT_TRUE(open.spec.allow && open.spec.reset_existing);
+  EXPECT_THAT(open.spec.from.groups, ElementsAre("a", "b"));
+  EXPECT_EQ(open.spec.from.cids, (CidSpan{3, 9}));
+  EXPECT_EQ(open.spec.to.vm, "vms/web-1");
+  EXPECT_EQ(config->vms[1].creation.spec.network, "lab");
+}
+
+TEST(YamlNetworksTest, EachFaultIsToldWithItsPlace) {
+  const struct {
+    const char* yaml;
+    const char* fault;
+  } kTests[] = {
+      {"networks: 3", "f:1:11: networks: is not a list"},
+      {"networks:\n- 3", "f:2:3: networks[0]: is not a map"},
+      {"networks:\n- {name: lab, cids: 3-9}", "f:2:15: networks[0].cids: is not a setting"},
+      {"networks:\n- {name: lab, cid_range: a-9}", "f:2:26: networks[0].cid_range: is not a range"},
+      {"networks:\n- {name: lab, cid_range: 9-3}", "f:2:26: networks[0].cid_range: begins at 9"},
+      {"networks:\n- {name: lab, quarantine: long}", "f:2:27: networks[0].quarantine: is not a time"},
+      {"networks:\n- {name: Lab}", "f:2:10: networks[0].name: \"Lab\" is not an id"},
+      {"policies:\n- {to: {hosts: true}}", "f:2:9: policies[0].to.hosts: is not a setting"},
+      {"policies:\n- {to: {host: 1}}", "f:2:15: policies[0].to.host: is neither true nor false"},
+      {"policies:\n- {ports: [9-3]}", "f:2:11: policies[0].ports[0]: begins at 9"},
+      {"policies:\n- {priority: high}", "f:2:14: policies[0].priority: is not a number"},
+  };
+  for (const auto& test : kTests) {
+    EXPECT_THAT(std::string(ParseYamlConfig(test.yaml, "f").status().message()), HasSubstr(test.fault)) << test.yaml;
+  }
 }
 
 TEST(YamlTest, DeepNestingIsNoCrash) { EXPECT_FALSE(ParseYamlConfig("vms: " + std::string(100'000, '['), "f").ok()); }

@@ -225,6 +225,25 @@ TEST_F(ConnectionTest, ThoseThatCarryTheMostComeFirstWhenAsked) {
   EXPECT_EQ(page.next_page_token(), "");
 }
 
+TEST_F(ConnectionTest, ThoseThatCarryTheMostNowComeFirstWhenAsked) {
+  Stream early = Connect(a_, c_);
+  early.SendPattern(1, 200'000);
+  v1::ListConnectionsRequest request;
+  Run([&] { return List(request).at(0).to_target().bytes() == 200'000; });
+  Stream now = Connect(a_, b_);
+  request.set_order_by("-bytes_per_second");
+  v1::ListConnectionsResponse page;
+  Run([&] {
+    now.SendPattern(1, 1000);
+    return List(request, &page).ok() && page.connections_size() == 2 && page.connections(0).target().vm() == "vms/b" &&
+           page.connections(0).to_target().bytes_per_second() > 0;
+  });
+  EXPECT_EQ(page.connections(0).to_initiator().bytes_per_second(), 0u);
+  EXPECT_EQ(page.unmeasured(), 0u);
+  EXPECT_GE(page.rate_interval().seconds(), 1);
+  EXPECT_EQ(page.next_page_token(), "");
+}
+
 TEST_F(ConnectionTest, AListThatMakesNoSenseNamesAllThatIsWrong) {
   v1::ListConnectionsRequest request;
   request.set_page_size(-1);

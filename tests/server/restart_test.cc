@@ -10,6 +10,7 @@
 
 #include <string>
 
+#include "api/kinsock/v1/network_service.grpc.pb.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "tests/server/daemon_process.h"
 #include "tests/server/running_daemon.h"
@@ -61,6 +62,7 @@ TEST_F(RestartTest, AVmIsThereAgainAndListens) {
   v1::VmSpec& spec = *request.mutable_vm()->mutable_spec();
   spec.mutable_uds()->set_path(daemon_ / "web.uds");
   spec.add_groups("blue");
+  spec.mutable_readiness()->set_probe_guest_port(22);
   spec.mutable_quota()->set_max_connections(10);
   spec.mutable_quota()->mutable_bytes_to_guest()->set_rate(1'000'000);
   v1::Vm made;
@@ -262,6 +264,40 @@ TEST_F(RestartTest, AFullDiskRefusesMutationsAndNothingElse) {
   EXPECT_EQ(vms.size(), 2u);
   EXPECT_EQ(vms.count("before"), 1u);
   EXPECT_EQ(vms.count("after"), 1u);
+}
+
+TEST_F(RestartTest, AReservationIsThereAgainWhenTheVmForItCouldNotBeMade) {
+  const auto networks = v1::NetworkService::NewStub(daemon_.channel());
+  v1::CidLease lease;
+  {
+    v1::ReserveCidRequest reserve;
+    reserve.set_parent("networks/default");
+    reserve.mutable_cid()->set_static_cid(44);
+    reserve.set_holder("tests");
+    grpc::ClientContext context;
+    testing::SetDeadline(context);
+    ASSERT_TRUE(networks->ReserveCid(&context, reserve, &lease).ok());
+  }
+  v1::CreateVmRequest create;
+  create.set_vm_id("late");
+  create.mutable_vm()->mutable_spec()->mutable_cid()->set_reservation(lease.name());
+  LimitFiles(1);
+  EXPECT_EQ(Reason(daemon_.Create(create)), "STORE_FAILED");
+  v1::ListCidsRequest list;
+  list.set_parent("networks/default");
+  v1::ListCidsResponse cids;
+  grpc::ClientContext context;
+  testing::SetDeadline(context);
+  ASSERT_TRUE(networks->ListCids(&context, list, &cids).ok());
+  ASSERT_EQ(cids.cids_size(), 1);
+  EXPECT_EQ(cids.cids(0).state(), v1::CidLease::RESERVED);
+  EXPECT_EQ(cids.cids(0).holder(), "tests");
+
+  LimitFiles(RLIM_INFINITY);
+  daemon_.Kill();
+  ASSERT_TRUE(daemon_.Start());
+  EXPECT_TRUE(daemon_.Create(create).ok());
+  EXPECT_EQ(daemon_.Get("late").status().cid(), 44u);
 }
 
 }  // namespace

@@ -44,6 +44,7 @@ RunningDaemon::RunningDaemon(Config config, bool http) {
   const std::shared_ptr<grpc::Channel> channel = NewChannel();
   vms_ = v1::VmService::NewStub(channel);
   connections_ = v1::ConnectionService::NewStub(channel);
+  networks_ = v1::NetworkService::NewStub(channel);
   admin_ = v1::AdminService::NewStub(channel);
 }
 

@@ -14,6 +14,7 @@
 #include "api/google/rpc/error_details.pb.h"
 #include "api/kinsock/v1/admin_service.grpc.pb.h"
 #include "api/kinsock/v1/connection_service.grpc.pb.h"
+#include "api/kinsock/v1/network_service.grpc.pb.h"
 #include "api/kinsock/v1/vm_service.grpc.pb.h"
 #include "server/config.h"
 #include "server/daemon.h"
@@ -47,6 +48,7 @@ class RunningDaemon {
 
   v1::VmService::Stub& vms() { return *vms_; }
   v1::ConnectionService::Stub& connections() { return *connections_; }
+  v1::NetworkService::Stub& networks() { return *networks_; }
   v1::AdminService::Stub& admin() { return *admin_; }
   std::shared_ptr<grpc::Channel> NewChannel() const;
 
@@ -66,6 +68,7 @@ class RunningDaemon {
   std::thread thread_;
   std::unique_ptr<v1::VmService::Stub> vms_;
   std::unique_ptr<v1::ConnectionService::Stub> connections_;
+  std::unique_ptr<v1::NetworkService::Stub> networks_;
   std::unique_ptr<v1::AdminService::Stub> admin_;
 };
 

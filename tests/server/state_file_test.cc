@@ -26,6 +26,41 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Pair;
 
+// What a file of this release becomes one of schema 2 with: its tables as that release made them, word for word.
+constexpr char kBackToSchema2[] = R"sql(
+DROP TABLE networks;
+DROP TABLE policies;
+DROP TABLE reserved_cids;
+ALTER TABLE vms RENAME TO new_vms;
+CREATE TABLE vms (
+  uid TEXT NOT NULL PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  cid INTEGER NOT NULL UNIQUE CHECK (cid BETWEEN 3 AND 4294967294),
+  definition BLOB NOT NULL,
+  checksum INTEGER NOT NULL
+) STRICT;
+INSERT INTO vms SELECT uid, id, cid, definition, checksum FROM new_vms;
+DROP TABLE new_vms;
+DROP INDEX resting_cids_by_end;
+ALTER TABLE resting_cids RENAME TO new_resting_cids;
+CREATE TABLE resting_cids (
+  cid INTEGER NOT NULL PRIMARY KEY CHECK (cid BETWEEN 3 AND 4294967294),
+  holder TEXT NOT NULL,
+  rests_until INTEGER NOT NULL
+) STRICT;
+CREATE INDEX resting_cids_by_end ON resting_cids (rests_until);
+INSERT INTO resting_cids SELECT cid, holder, rests_until FROM new_resting_cids;
+DROP TABLE new_resting_cids;
+ALTER TABLE cid_cursors RENAME TO new_cid_cursors;
+CREATE TABLE cid_cursors (
+  kind TEXT NOT NULL PRIMARY KEY,
+  last INTEGER NOT NULL CHECK (last BETWEEN 0 AND 4294967294)
+) STRICT;
+INSERT INTO cid_cursors SELECT kind, last FROM new_cid_cursors;
+DROP TABLE new_cid_cursors;
+PRAGMA user_version=2;
+)sql";
+
 class StateFileTest : public testing::StateFixture {
  protected:
   // A good file of some VMs, closed.
@@ -91,12 +126,58 @@ TEST_F(StateFileTest, AStartThatDiedWhileItMadeTheFileIsBegunAgain) {
   EXPECT_NE(access((path() + ".new").c_str(), F_OK), 0);
 }
 
-// What schema 1 had is there after the migration, and what schema 2 added works.
-TEST_F(StateFileTest, AnOlderSchemaIsBroughtUpToDate) {
+TEST_F(StateFileTest, AFileOfSchema2KeepsAllAndGetsNetworks) {
+  const WallTime until =
+      std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now()) + std::chrono::hours(1);
+  MakeGood();
+  ASSERT_TRUE(Open().ok());
+  JournalEntry more;
+  more.rest = RestingCid{"default", 42, "vms/gone", until};
+  more.cursors = {"default", CidCursors{.automatic = 1030, .in_range = 105}};
+  more.requests.push_back({"r", 1, "vm-101", "uid", 101, until});
+  ASSERT_TRUE(Commit(std::move(more)).ok());
+  const std::map<std::string, Cid> vms = Saved();
+  store_.reset();
+  Tamper(kBackToSchema2);
+
+  ASSERT_TRUE(Open().ok());
+  SavedState saved = store_->TakeSaved();
+  std::map<std::string, Cid> found;
+  for (const SavedVm& vm : saved.vms) found[vm.definition->id] = vm.cid;
+  EXPECT_EQ(found, vms);
+  EXPECT_THAT(saved.networks, IsEmpty());
+  EXPECT_THAT(saved.policies, IsEmpty());
+  EXPECT_THAT(saved.reserved, IsEmpty());
+  ASSERT_EQ(saved.resting.size(), 1u);
+  EXPECT_EQ(saved.resting[0].network, "default");
+  EXPECT_EQ(saved.resting[0].cid, 42u);
+  EXPECT_EQ(saved.resting[0].until, until);
+  EXPECT_EQ(saved.cursors["default"].automatic, 1030u);
+  EXPECT_EQ(saved.cursors["default"].in_range, 105u);
+  ASSERT_EQ(saved.requests.size(), 1u);
+  EXPECT_EQ(saved.requests[0].id, "r");
+
+  auto network = std::make_shared<NetworkDefinition>();
+  network->id = "lab";
+  network->uid = RandomUuid();
+  JournalEntry entry;
+  entry.put_network = std::move(network);
+  EXPECT_TRUE(Commit(std::move(entry)).ok());
+  ASSERT_TRUE(Open().ok());
+  saved = store_->TakeSaved();
+  ASSERT_EQ(saved.networks.size(), 1u);
+  EXPECT_EQ(saved.networks[0]->id, "lab");
+  EXPECT_EQ(saved.vms.size(), vms.size());
+  absl::StatusOr<Sqlite> db = Sqlite::Open(path(), Sqlite::Mode::kReadWrite);
+  ASSERT_TRUE(db.ok());
+  EXPECT_EQ(*db->Number("PRAGMA user_version"), StateSchemaVersion());
+}
+
+TEST_F(StateFileTest, AFileOfSchema1KeepsItsVmsAndRemembersRequests) {
   MakeGood();
   const std::map<std::string, Cid> vms = Saved();
   store_.reset();
-  Tamper("DROP TABLE requests; PRAGMA user_version=1");
+  Tamper(absl::StrCat(kBackToSchema2, "DROP TABLE requests; PRAGMA user_version=1"));
   EXPECT_EQ(Saved(), vms);
   JournalEntry entry;
   entry.requests.push_back({"r", 1, "vm-101", "uid", 101, std::chrono::system_clock::now() + std::chrono::hours(1)});

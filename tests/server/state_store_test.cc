@@ -109,8 +109,8 @@ TEST_F(StateStoreTest, RestingCidsAndCursorsComeBack) {
   const WallTime now = std::chrono::system_clock::now();
   const WallTime until = std::chrono::floor<std::chrono::milliseconds>(now + std::chrono::seconds(60));
   JournalEntry entry;
-  entry.rest = RestingCid{42, "vms/web", until};
-  entry.cursors = CidCursors{.automatic = 1030, .in_range = 105};
+  entry.rest = RestingCid{"default", 42, "vms/web", until};
+  entry.cursors = {"default", CidCursors{.automatic = 1030, .in_range = 105}};
   ASSERT_TRUE(Commit(std::move(entry)).ok());
 
   ASSERT_TRUE(Open().ok());
@@ -119,8 +119,8 @@ TEST_F(StateStoreTest, RestingCidsAndCursorsComeBack) {
   EXPECT_EQ(saved.resting[0].cid, 42u);
   EXPECT_EQ(saved.resting[0].holder, "vms/web");
   EXPECT_EQ(saved.resting[0].until, until);
-  EXPECT_EQ(saved.cursors.automatic, 1030u);
-  EXPECT_EQ(saved.cursors.in_range, 105u);
+  EXPECT_EQ(saved.cursors["default"].automatic, 1030u);
+  EXPECT_EQ(saved.cursors["default"].in_range, 105u);
 
   // Its VM comes back and takes it: it rests no more.
   ASSERT_TRUE(Commit(Making(Vm("web", 42))).ok());
@@ -131,8 +131,8 @@ TEST_F(StateStoreTest, RestingCidsAndCursorsComeBack) {
 TEST_F(StateStoreTest, WhatHasRestedIsDropped) {
   const WallTime now = std::chrono::system_clock::now();
   JournalEntry old, young;
-  old.rest = RestingCid{42, "vms/a", now - std::chrono::seconds(1)};
-  young.rest = RestingCid{43, "vms/b", now + std::chrono::seconds(60)};
+  old.rest = RestingCid{"default", 42, "vms/a", now - std::chrono::seconds(1)};
+  young.rest = RestingCid{"default", 43, "vms/b", now + std::chrono::seconds(60)};
   ASSERT_TRUE(Commit(std::move(old)).ok());
   ASSERT_TRUE(Commit(std::move(young)).ok());
   ASSERT_TRUE(Open().ok());
@@ -201,11 +201,11 @@ TEST_F(StateStoreTest, MoreThanFitsIsRefusedAtOnce) {
     Sqlite holder = Hold();
     for (size_t i = 0; i < StateStore::kMaxQueued; ++i) {
       JournalEntry entry;
-      entry.cursors = CidCursors{};
+      entry.cursors = {"default", CidCursors{}};
       store_->Commit(std::move(entry), [&](const absl::Status& status) { written += status.ok() ? 1 : 0; });
     }
     JournalEntry entry;
-    entry.cursors = CidCursors{};
+    entry.cursors = {"default", CidCursors{}};
     store_->Commit(std::move(entry), [&](absl::Status status) { refusal = std::move(status); });
     EXPECT_EQ(ErrorReason(refusal), "STORE_BUSY");
     EXPECT_EQ(refusal.code(), absl::StatusCode::kUnavailable);

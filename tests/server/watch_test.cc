@@ -296,7 +296,8 @@ class SlowReaderTest : public ::testing::Test {
   }
 
   SlowReaderTest() : hub_("e", Small()), pool_(main_, ReactorPool::Options(), [](DeviceId, const DeviceStatus&) {}) {
-    manager_ = std::make_unique<VmManager>(main_, Clock::Monotonic(), pool_, hub_, sockets_, no_journal_, dir_.path());
+    manager_ = std::make_unique<VmManager>(main_, Clock::Monotonic(), pool_, networks_, hub_, sockets_, no_journal_,
+                                           dir_.path());
     service_ = std::make_unique<VmService>(main_, *manager_, hub_, access_, audit_);
     api_ = *ApiServer::Start({service_.get()}, metrics_);
   }
@@ -342,6 +343,7 @@ class SlowReaderTest : public ::testing::Test {
   SocketRegistry sockets_;
   NoJournal no_journal_;
   ReactorPool pool_;
+  NetworkManager networks_{main_, Clock::Monotonic(), pool_, no_journal_};
   ApiConnections connections_{Clock::Monotonic(), {}};
   RoleRules rules_;
   Access access_{connections_, rules_};

@@ -3,6 +3,7 @@
 #define KINSOCK_TESTS_SUPPORT_BACKEND_H_
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -32,12 +33,15 @@ class Backend : public Actor {
   }
 
   struct VmOptions {
+    NetworkId network = kDefaultNetwork;
     std::vector<std::string> groups = {"default"};
+    std::map<std::string, std::string> labels;
     bool host_side = true;
     uint32_t queue_size = 32768;
     uint32_t tx_buffer_bytes = 65536;
     bool seqpacket = true;
     DeviceLimits limits = Unhurried();
+    Readiness readiness;
   };
 
   virtual ~Backend() = default;

@@ -51,12 +51,15 @@ absl::StatusOr<Backend::Vm> PoolBackend::AddVm(uint64_t cid, const VmOptions& op
   spec.id = vm.id;
   spec.name = name;
   spec.cid = static_cast<Cid>(cid);
+  spec.network = options.network;
   spec.groups = options.groups;
+  spec.labels = options.labels;
   spec.vhost_user_listener = ListenAt(vm.vhost_user_socket);
   spec.queue_size = options.queue_size;
   spec.tx_buffer_bytes = options.tx_buffer_bytes;
   spec.seqpacket = options.seqpacket;
   spec.limits = options.limits;
+  spec.readiness = options.readiness;
   if (options.host_side) {
     vm.uds_path = dir_ / (name + ".vsock");
     spec.host_listener = ListenAt(vm.uds_path);
@@ -79,6 +82,20 @@ absl::StatusOr<Backend::Vm> PoolBackend::AddVm(uint64_t cid, const VmOptions& op
 void PoolBackend::RemoveVm(const Vm& vm) {
   bool done = false;
   pool_->RemoveDevice(vm.id, [&] { done = true; });
+  Await(done);
+}
+
+void PoolBackend::SetPolicies(NetworkId network, DefaultPolicy otherwise,
+                              std::vector<std::shared_ptr<const Policy>> policies) {
+  bool done = false;
+  pool_->SetPolicies(network, std::make_shared<const PolicySet>(std::move(policies), otherwise), [&] { done = true; });
+  Await(done);
+}
+
+void PoolBackend::SetIdentity(const Vm& vm, std::vector<std::string> groups,
+                              std::map<std::string, std::string> labels) {
+  bool done = false;
+  pool_->SetIdentity(vm.id, std::move(groups), std::move(labels), [&] { done = true; });
   Await(done);
 }
 
@@ -115,6 +132,13 @@ void PoolBackend::SetLimits(const Vm& vm, const DeviceLimits& limits) {
   bool done = false;
   pool_->Tell(
       vm.id, [limits](VsockDevice& device) { device.SetLimits(limits); }, [&] { done = true; });
+  Await(done);
+}
+
+void PoolBackend::SetReadiness(const Vm& vm, const Readiness& readiness) {
+  bool done = false;
+  pool_->Tell(
+      vm.id, [readiness](VsockDevice& device) { device.SetReadiness(readiness); }, [&] { done = true; });
   Await(done);
 }
 

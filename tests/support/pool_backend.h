@@ -30,8 +30,12 @@ class PoolBackend final : public Backend {
   DeviceStatus Status(const Vm& vm) override;
   void Settle() override { Flows(); }
 
+  // Return when every reactor goes by it.
+  void SetPolicies(NetworkId network, DefaultPolicy otherwise, std::vector<std::shared_ptr<const Policy>> policies);
+  void SetIdentity(const Vm& vm, std::vector<std::string> groups, std::map<std::string, std::string> labels);
   // Returns when the device goes by them.
   void SetLimits(const Vm& vm, const DeviceLimits& limits);
+  void SetReadiness(const Vm& vm, const Readiness& readiness);
 
   // The pool goes, whatever is under way.
   void ShutDown();

@@ -82,11 +82,14 @@ TEST_F(ObserverTest, AScrapeTellsWhatGuestsDo) {
   Boot("a", 3, a_);
   Boot("b", 4, b_);
   Send(a_, b_, 100'000);
-  EXPECT_TRUE(ScrapeTells("kinsock_vm_transmit_bytes_total{vm=\"a\",peer=\"sibling\"} 100000"));
+  EXPECT_TRUE(ScrapeTells("kinsock_vm_transmit_bytes_total{vm=\"a\",network=\"default\",peer=\"sibling\"} 100000"));
   const std::string metrics = Scrape();
-  EXPECT_THAT(metrics, HasSubstr("kinsock_vm_receive_bytes_total{vm=\"b\",peer=\"sibling\"} 100000\n"));
-  EXPECT_THAT(metrics, HasSubstr("kinsock_vm_connections{vm=\"b\",state=\"open\"} 1\n"));
-  EXPECT_THAT(metrics, HasSubstr("kinsock_vm_connects_total{vm=\"b\",direction=\"in\",result=\"ACCEPTED\"} 1\n"));
+  EXPECT_THAT(metrics,
+              HasSubstr("kinsock_vm_receive_bytes_total{vm=\"b\",network=\"default\",peer=\"sibling\"} 100000\n"));
+  EXPECT_THAT(metrics, HasSubstr("kinsock_vm_connections{vm=\"b\",network=\"default\",state=\"open\"} 1\n"));
+  EXPECT_THAT(
+      metrics,
+      HasSubstr("kinsock_vm_connects_total{vm=\"b\",network=\"default\",direction=\"in\",result=\"ACCEPTED\"} 1\n"));
   EXPECT_THAT(metrics, HasSubstr("kinsock_receive_bytes_total{peer=\"sibling\"} 100000\n"));
   EXPECT_THAT(metrics, HasSubstr("kinsock_vms{state=\"ACTIVE\"} 2\n"));
   EXPECT_THAT(metrics, HasSubstr("kinsock_cids{state=\"allocated\"} 2\n"));
@@ -225,7 +228,7 @@ class BasicObserverTest : public ObserverTest {
 
 TEST_F(BasicObserverTest, FewerMetricsForEachVm) {
   Boot("a", 3, a_);
-  EXPECT_TRUE(ScrapeTells("kinsock_vm_frontend_connects_total{vm=\"a\"} 1"));
+  EXPECT_TRUE(ScrapeTells("kinsock_vm_frontend_connects_total{vm=\"a\",network=\"default\"} 1"));
   EXPECT_THAT(Scrape(), Not(HasSubstr("kinsock_vm_queue_kicks_total")));
   EXPECT_THAT(Scrape(), HasSubstr("kinsock_queue_kicks_total"));
 }

@@ -88,8 +88,10 @@ TEST(VmMetricsTest, NothingThatIsCountedIsLeftOut) {
       EXPECT_THAT(metrics, HasSubstr(absl::StrCat(" ", number, "\n"))) << name;
     }
   }
-  EXPECT_THAT(metrics, HasSubstr("kinsock_vm_info{vm=\"web-1\",uid=\"uid-of-web-1\",cid=\"42\"} 1\n"));
-  EXPECT_THAT(metrics, HasSubstr("kinsock_vm_queue_rested_seconds_total{vm=\"web-1\",queue=\"tx\"} 0.001"));
+  EXPECT_THAT(metrics,
+              HasSubstr("kinsock_vm_info{vm=\"web-1\",network=\"default\",uid=\"uid-of-web-1\",cid=\"42\"} 1\n"));
+  EXPECT_THAT(metrics,
+              HasSubstr("kinsock_vm_queue_rested_seconds_total{vm=\"web-1\",network=\"default\",queue=\"tx\"} 0.001"));
 }
 
 TEST(VmMetricsTest, PrometheusHasNothingAgainstThem) {

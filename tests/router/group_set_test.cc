@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "router/policy.h"
+#include "router/group_set.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

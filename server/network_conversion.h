@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_SERVER_NETWORK_CONVERSION_H_
+#define KINSOCK_SERVER_NETWORK_CONVERSION_H_
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "api/kinsock/v1/network_service.pb.h"
+#include "server/error.h"
+#include "server/network.h"
+#include "server/network_manager.h"
+#include "server/resource_name.h"
+
+namespace kinsock {
+
+// Between the messages of NetworkService and the daemon's values. INVALID_ARGUMENT FIELD_INVALID for what the messages
+// allow and the values cannot say; the rest is for network_validation. Pure functions; any thread.
+
+v1::Network ToProto(const NetworkSnapshot& network);
+v1::Policy ToProto(const PolicyDefinition& policy);
+v1::CidLease ToProto(const CidLease& lease);
+v1::Network::DefaultPolicy ToProto(DefaultPolicy otherwise);
+
+absl::StatusOr<NetworkSpec> ToNetworkSpec(const v1::Network& network);
+absl::StatusOr<PolicySpec> ToPolicySpec(const v1::Policy& policy);
+
+absl::StatusOr<NetworkCreation> ToNetworkCreation(const v1::CreateNetworkRequest& request);
+absl::StatusOr<NetworkUpdate> ToNetworkUpdate(const v1::UpdateNetworkRequest& request);
+absl::StatusOr<NetworkDeletion> ToNetworkDeletion(const v1::DeleteNetworkRequest& request);
+absl::StatusOr<PolicyCreation> ToPolicyCreation(const v1::CreatePolicyRequest& request);
+absl::StatusOr<PolicyUpdate> ToPolicyUpdate(const v1::UpdatePolicyRequest& request);
+absl::StatusOr<PolicyDeletion> ToPolicyDeletion(const v1::DeletePolicyRequest& request);
+absl::StatusOr<CidReservation> ToCidReservation(const v1::ReserveCidRequest& request);
+
+// What is wrong with a name that is none: the `field`'s violation, and FIELD_INVALID.
+absl::Status NotAName(const char* field, std::string_view name, const char* form);
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_SERVER_NETWORK_CONVERSION_H_

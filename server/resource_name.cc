@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/resource_name.h"
+
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "server/text.h"
+#include "server/vm_validation.h"
+
+namespace kinsock {
+
+std::optional<std::string> ParseNetworkName(std::string_view name) {
+  const std::vector<std::string> parts = absl::StrSplit(AbslView(name), '/');
+  if (parts.size() != 2 || parts[0] != "networks" || !IsVmId(parts[1])) return std::nullopt;
+  return parts[1];
+}
+
+std::optional<std::pair<std::string, std::string>> ParsePolicyName(std::string_view name) {
+  const std::vector<std::string> parts = absl::StrSplit(AbslView(name), '/');
+  if (parts.size() != 4 || parts[0] != "networks" || !IsVmId(parts[1]) || parts[2] != "policies" || !IsVmId(parts[3])) {
+    return std::nullopt;
+  }
+  return std::pair(parts[1], parts[3]);
+}
+
+std::optional<std::pair<std::string, Cid>> ParseCidName(std::string_view name) {
+  const std::vector<std::string> parts = absl::StrSplit(AbslView(name), '/');
+  Cid cid = 0;
+  if (parts.size() != 4 || parts[0] != "networks" || !IsVmId(parts[1]) || parts[2] != "cids" ||
+      !absl::SimpleAtoi(parts[3], &cid) || !IsGuestCid(cid) || absl::StrCat(cid) != parts[3]) {
+    return std::nullopt;
+  }
+  return std::pair(parts[1], cid);
+}
+
+}  // namespace kinsock

@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/unique_fd.h"
+#include "server/api_metrics.h"
 #include "server/tls_files.h"
 
 namespace kinsock {
@@ -22,9 +23,10 @@ namespace kinsock {
 // Thread: main, but for Shutdown().
 class ApiServer {
  public:
-  // None of `services` is owned; they outlive the server. With `tls`, ServeTls() works, too; clients must show a
-  // certificate then. INTERNAL when the library refuses.
+  // None of `services` is owned; they outlive the server, as does `metrics`, which counts the calls. With `tls`,
+  // ServeTls() works, too; clients must show a certificate then. INTERNAL when the library refuses.
   static absl::StatusOr<std::unique_ptr<ApiServer>> Start(const std::vector<grpc::Service*>& services,
+                                                          ApiMetrics& metrics,
                                                           const std::optional<TlsFiles>& tls = std::nullopt);
 
   // Serves HTTP/2 on a connected, non-blocking socket, and closes it in the end.

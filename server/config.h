@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "server/http_settings.h"
 #include "server/log.h"
 #include "server/network.h"
 #include "server/quota.h"
@@ -48,6 +49,7 @@ struct Config {
   std::string state_dir;  // empty: nothing outlives the daemon
   size_t reactors = 1;
   std::chrono::microseconds poll{0};  // how long a reactor looks for work before it sleeps; 0: not at all
+  HttpSettings http;
   LogFormat log_format = LogFormat::kKeyValue;
 };
 

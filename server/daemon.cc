@@ -84,9 +84,12 @@ Daemon::Daemon(Config config)
 // Against the order of construction where that matters: callers before what they call, and the reactors before the
 // manager, whose callbacks they hold.
 Daemon::~Daemon() {
+  service_manager_.reset();
+  observer_.reset();
   listeners_.clear();
   greeter_.reset();
   api_.reset();
+  heartbeat_.reset();
   snapshots_.reset();
   pool_.reset();
   manager_.reset();
@@ -106,8 +109,8 @@ absl::Status Daemon::Start() {
       [this](DeviceId device, const DeviceStatus& status) { manager_->OnDeviceStatus(device, status); });
   VmJournal& journal = store_ != nullptr ? static_cast<VmJournal&>(*store_) : no_journal_;
   networks_ = std::make_unique<NetworkManager>(loop_, Clock::Monotonic(), *pool_, journal);
-  manager_ = std::make_unique<VmManager>(loop_, Clock::Monotonic(), *pool_, *networks_, hub_, sockets_, journal,
-                                         RuntimeDir());
+  manager_ =
+      std::make_unique<VmManager>(loop_, Clock::Monotonic(), *pool_, *networks_, hub_, sockets_, journal, RuntimeDir());
   manager_->LimitVmsTo(config_.quota);
   if (!config_.socket_dirs.empty()) {
     SocketDirs dirs;
@@ -115,6 +118,7 @@ absl::Status Daemon::Start() {
     for (const std::string& directory : config_.socket_dirs) dirs.Allow(directory);
     manager_->LimitSocketsTo(std::move(dirs));
   }
+  heartbeat_ = std::make_unique<Heartbeat>(loop_, *pool_);
   snapshots_ = std::make_unique<FlowSnapshots>(*pool_);
   networks_->Restore(saved, FixedCids(config_.vms));
   KINSOCK_RETURN_IF_ERROR(CreateConfiguredNetworks());
@@ -122,24 +126,43 @@ absl::Status Daemon::Start() {
   KINSOCK_RETURN_IF_ERROR(CreateConfiguredVms());
   ServeSavedVms();
   KINSOCK_RETURN_IF_ERROR(StartApi());
+  StartHttp();
   Log(LogLevel::kInfo, "daemon.started")
       .With("vms", static_cast<int64_t>(manager_->size()))
       .With("api", absl::StrJoin(config_.api_sockets, ","))
       .With("api_tcp", absl::StrJoin(config_.api_tcp, ",",
                                      [](std::string* out, const TcpEndpoint& endpoint) { *out += endpoint.text(); }))
       .With("api_view", absl::StrJoin(config_.api_view_sockets, ","))
+      .With("http", config_.http.tcp.has_value() ? "tcp:" + config_.http.tcp->text() : config_.http.socket)
       .With("reactors", static_cast<int64_t>(pool_->size()))
       .With("instance", instance_);
-  NotifyManager("READY=1");
+  service_manager_ = std::make_unique<ServiceManager>(loop_, *heartbeat_, [this] { return StatusLine(); });
+  service_manager_->Ready();
   return absl::OkStatus();
 }
 
 absl::Status Daemon::BindApi() {
-  for (const std::string& path : config_.api_sockets) KINSOCK_RETURN_IF_ERROR(BindApiSocket(path, false));
-  for (const std::string& path : config_.api_view_sockets) KINSOCK_RETURN_IF_ERROR(BindApiSocket(path, true));
+  for (const std::string& path : config_.api_sockets) {
+    KINSOCK_ASSIGN_OR_RETURN(BoundSocket socket, BindSocket(path, "--api", "the API"));
+    api_sockets_.push_back({std::move(socket), ApiSocket::Kind::kFull});
+  }
+  for (const std::string& path : config_.api_view_sockets) {
+    KINSOCK_ASSIGN_OR_RETURN(BoundSocket socket, BindSocket(path, "--api-view", "the API"));
+    api_sockets_.push_back({std::move(socket), ApiSocket::Kind::kView});
+  }
   for (const TcpEndpoint& endpoint : config_.api_tcp) {
     KINSOCK_ASSIGN_OR_RETURN(UniqueFd listener, endpoint.Listen(kApiBacklog));
     api_sockets_.push_back({BoundSocket::WithoutFile(std::move(listener)), ApiSocket::Kind::kTcp});
+  }
+  return BindHttp();
+}
+
+absl::Status Daemon::BindHttp() {
+  if (config_.http.tcp.has_value()) {
+    KINSOCK_ASSIGN_OR_RETURN(UniqueFd listener, config_.http.tcp->Listen(kApiBacklog, "--http"));
+    http_socket_ = BoundSocket::WithoutFile(std::move(listener));
+  } else if (!config_.http.socket.empty()) {
+    KINSOCK_ASSIGN_OR_RETURN(http_socket_, BindSocket(config_.http.socket, "--http", "HTTP"));
   }
   return absl::OkStatus();
 }
@@ -172,8 +195,8 @@ absl::Status Daemon::CheckNames(const SavedState& saved) const {
   return absl::FailedPreconditionError(absl::StrJoin(faults, "\n"));
 }
 
-absl::Status Daemon::BindApiSocket(const std::string& path, bool view_only) {
-  const char* flag = view_only ? "--api-view: " : "--api: ";
+absl::StatusOr<BoundSocket> Daemon::BindSocket(const std::string& path, const std::string& setting,
+                                               const char* holder) {
   const bool shared = config_.api_roles.concern_other_users();
   // The default directory is the daemon's own; any other is its owner's to make.
   const std::string runtime_dir = RuntimeDir();
@@ -185,15 +208,15 @@ absl::Status Daemon::BindApiSocket(const std::string& path, bool view_only) {
   // First of all: the lock would be made beside a place that is no good.
   const SocketPlace place = InspectSocketPlace(path, false);
   if (place.kind == SocketPlace::Kind::kRefused) {
-    return Error(absl::StatusCode::kFailedPrecondition, "SOCKET_FAILED", absl::StrCat(flag, path, " ", place.reason));
+    return Error(absl::StatusCode::kFailedPrecondition, "SOCKET_FAILED",
+                 absl::StrCat(setting, ": ", path, " ", place.reason));
   }
   KINSOCK_ASSIGN_OR_RETURN(LockFile lock, LockFile::Acquire(path + ".lock"));
   KINSOCK_ASSIGN_OR_RETURN(BoundSocket socket,
                            BoundSocket::Listen(path, kApiBacklog, shared ? kSharedApiSocketMode : kApiSocketMode));
-  sockets_.Take(canonical, false, "the API");
+  sockets_.Take(canonical, false, holder);
   api_locks_.push_back(std::move(lock));
-  api_sockets_.push_back({std::move(socket), view_only ? ApiSocket::Kind::kView : ApiSocket::Kind::kFull});
-  return absl::OkStatus();
+  return socket;
 }
 
 // The file lets the daemon's group in, for which else it would be of no use.
@@ -214,6 +237,15 @@ absl::StatusOr<Caller> Daemon::Identify(ApiSocket::Kind kind, int fd) const {
   const bool view_only = kind == ApiSocket::Kind::kView;
   const Role role = view_only ? RoleOnViewSocket(peer) : config_.api_roles.RoleOf(peer);
   return Caller{Caller::Transport::kUnix, role, peer.uid, peer.gid, peer.pid, view_only, ""};
+}
+
+// By the socket everybody is a viewer whom its file lets in; over TCP nobody knows who it is, and the one who turned it
+// on has said that everybody on this machine may look.
+absl::StatusOr<Caller> Daemon::IdentifyOverHttp(int fd) const {
+  if (config_.http.tcp.has_value()) return Caller{.transport = Caller::Transport::kTls, .role = Role::kViewer};
+  KINSOCK_ASSIGN_OR_RETURN(const Peer peer, PeerOf(fd));
+  const Role role = std::max(RoleOnViewSocket(peer), config_.api_roles.RoleOf(peer));
+  return Caller{Caller::Transport::kUnix, role, peer.uid, peer.gid, peer.pid, false, ""};
 }
 
 // Before any VM: none is ever served by less than what the file says.
@@ -277,10 +309,10 @@ absl::Status Daemon::StartApi() {
   };
   admin_service_ = std::make_unique<AdminService>(loop_, AdminService::Hooks{[this] { return Look(); }, set_draining},
                                                   access_, audit_, events_);
-  KINSOCK_ASSIGN_OR_RETURN(api_,
-                           ApiServer::Start({vm_service_.get(), connection_service_.get(), network_service_.get(),
-                                             admin_service_.get()},
-                                            config_.api_tcp.empty() ? std::nullopt : std::make_optional(config_.tls)));
+  KINSOCK_ASSIGN_OR_RETURN(
+      api_,
+      ApiServer::Start({vm_service_.get(), connection_service_.get(), network_service_.get(), admin_service_.get()},
+                       api_metrics_, config_.api_tcp.empty() ? std::nullopt : std::make_optional(config_.tls)));
   greeter_ = std::make_unique<ApiGreeter>(loop_, [this](UniqueFd connection) { api_->Serve(std::move(connection)); });
   for (ApiSocket& api : api_sockets_) {
     const ApiSocket::Kind kind = api.kind;
@@ -297,6 +329,39 @@ absl::Status Daemon::StartApi() {
   api_->SetServing(true);
   ReturnMemoryFromTimeToTime();
   return absl::OkStatus();
+}
+
+void Daemon::StartHttp() {
+  if (!http_socket_.has_value()) return;
+  observer_ = std::make_unique<Observer>(
+      *std::exchange(http_socket_, std::nullopt), config_.http, [this](int fd) { return IdentifyOverHttp(fd); },
+      Observer::Sources{[this] { return Sample(); }, loop_, *heartbeat_, api_metrics_});
+}
+
+// For a person who asks systemd.
+std::string Daemon::StatusLine() const {
+  const size_t vms = manager_->size();
+  const size_t active = manager_->active();
+  return absl::StrCat(vms, vms == 1 ? " VM, " : " VMs, ", active, active == 1 ? " guest runs" : " guests run",
+                      manager_->draining() ? "; draining" : "");
+}
+
+DaemonSample Daemon::Sample() {
+  DaemonSample sample;
+  const VmManager::SnapshotList vms = manager_->Snapshot();
+  sample.vms.reserve(vms->size());
+  for (const VmSnapshotPtr& vm : *vms) {
+    const absl::StatusOr<VmStats> stats = manager_->Stats(vm->definition->id);
+    sample.vms.push_back({vm, stats.ok() ? stats->totals : DeviceTotals()});
+  }
+  sample.all = manager_->TotalStats().totals;
+  sample.resting_cids = networks_->resting_cids();
+  sample.vm_watches = hub_.subscribers();
+  sample.event_watches = events_.watches();
+  sample.api_connections = api_connections_.size();
+  sample.forgotten_flows = pool_->forgotten_flows();
+  sample.draining = manager_->draining();
+  return sample;
 }
 
 void Daemon::ReturnMemoryFromTimeToTime() {
@@ -338,9 +403,15 @@ void Daemon::RequestStop() {
 }
 
 void Daemon::Stop() {
-  NotifyManager("STOPPING=1");
+  service_manager_->Stopping();
   for (const auto& listener : listeners_) listener->Stop();
   greeter_.reset();
+  if (observer_ != nullptr) {
+    observer_->Stop();
+    // It may be asking this thread something.
+    while (!observer_->stopped()) loop_.RunOnce(std::chrono::milliseconds(1000));
+    observer_.reset();
+  }
   manager_->Close();
   networks_->Close();
   hub_.Close(ShuttingDown());

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "server/api_connections.h"
 #include "server/api_greeter.h"
 #include "server/api_listener.h"
+#include "server/api_metrics.h"
 #include "server/api_server.h"
 #include "server/audit.h"
 #include "server/config.h"
@@ -23,25 +25,30 @@
 #include "server/event_hub.h"
 #include "server/event_log.h"
 #include "server/flow_snapshots.h"
+#include "server/heartbeat.h"
 #include "server/lifecycle_events.h"
 #include "server/lock_file.h"
 #include "server/network_manager.h"
 #include "server/network_service.h"
 #include "server/process.h"
 #include "server/reactor_pool.h"
+#include "server/service_manager.h"
 #include "server/socket_registry.h"
 #include "server/state_store.h"
 #include "server/vm_journal.h"
 #include "server/vm_manager.h"
 #include "server/vm_service.h"
+#include "web/daemon_sample.h"
+#include "web/observer.h"
 
 namespace kinsock {
 
 // All of kinsockd, put together and taken apart in the reverse order.
 //
 //     Start:  lock and bind the API sockets - state file - reactors - VMs of the configuration, then those of the
-//             state file - gRPC - accept - READY
-//     Stop:   no new API connections - watches end - calls finish - gRPC gone - sockets removed - reactors joined
+//             state file - gRPC - HTTP - accept - READY
+//     Stop:   no new API connections - HTTP gone - watches end - calls finish - gRPC gone - sockets removed - reactors
+//             joined
 //
 // Nothing is made before the API sockets are ours: a second daemon is refused before it touches anything.
 //
@@ -66,20 +73,25 @@ class Daemon {
   // A socket of the API that listens.
   struct ApiSocket {
     BoundSocket socket;
-    enum class Kind : uint8_t { kFull, kView, kTcp };
+    enum class Kind : uint8_t { kFull, kView, kTcp };  // kTcp: with TLS
     Kind kind = Kind::kFull;
   };
 
   absl::Status BindApi();
   absl::StatusOr<SavedState> OpenState();
   absl::Status CheckNames(const SavedState& saved) const;
-  absl::Status BindApiSocket(const std::string& path, bool view_only);
+  absl::StatusOr<BoundSocket> BindSocket(const std::string& path, const std::string& setting, const char* holder);
+  absl::Status BindHttp();
   Role RoleOnViewSocket(const Peer& peer) const;
   absl::StatusOr<Caller> Identify(ApiSocket::Kind kind, int fd) const;
   absl::Status CreateConfiguredNetworks();
   absl::Status CreateConfiguredVms();
   void ServeSavedVms();
   absl::Status StartApi();
+  void StartHttp();
+  absl::StatusOr<Caller> IdentifyOverHttp(int fd) const;
+  DaemonSample Sample();
+  std::string StatusLine() const;
   void ReturnMemoryFromTimeToTime();
   DaemonInfo Look();
   void OnDenials(const Denials& denials);
@@ -97,7 +109,9 @@ class Daemon {
   SocketRegistry sockets_;
   std::vector<LockFile> api_locks_;
   std::vector<ApiSocket> api_sockets_;
+  std::optional<BoundSocket> http_socket_;  // until it is served
   ApiConnections api_connections_;
+  ApiMetrics api_metrics_;
   Access access_;
   EventLog events_;
   Audit audit_;
@@ -109,6 +123,7 @@ class Daemon {
   std::unique_ptr<ReactorPool> pool_;
   std::unique_ptr<NetworkManager> networks_;
   std::unique_ptr<VmManager> manager_;
+  std::unique_ptr<Heartbeat> heartbeat_;
   std::unique_ptr<FlowSnapshots> snapshots_;
   std::unique_ptr<VmService> vm_service_;
   std::unique_ptr<ConnectionService> connection_service_;
@@ -117,6 +132,8 @@ class Daemon {
   std::unique_ptr<ApiServer> api_;
   std::unique_ptr<ApiGreeter> greeter_;
   std::vector<std::unique_ptr<ApiListener>> listeners_;
+  std::unique_ptr<Observer> observer_;
+  std::unique_ptr<ServiceManager> service_manager_;
 };
 
 }  // namespace kinsock

@@ -49,6 +49,8 @@ struct Flags {
   std::string state_dir;
   std::string reactors = "auto";
   uint32_t poll_us = 20;  // docs/adr/0010-polling.md
+  std::string http;
+  std::string per_vm_metrics;
   std::string log_format = "kv";
   bool check = false;
   bool version = false;
@@ -118,6 +120,13 @@ void Declare(CLI::App& app, Flags& flags) {
       ->check(CLI::Range(uint32_t{0}, kMaxPollUs))
       ->capture_default_str()
       ->option_text("N");
+  app.add_option("--http", flags.http,
+                 "Where to serve metrics and health over HTTP, to whoever reaches it; by default nowhere "
+                 "(docs/observability.md)")
+      ->option_text("unix:PATH|tcp:127.0.0.1:PORT");
+  app.add_option("--per-vm-metrics", flags.per_vm_metrics,
+                 "How many metrics each VM has besides those of the daemon (full)")
+      ->option_text("full|basic|off");
   app.add_option("--log-format", flags.log_format, "Of the lines on standard error")->option_text("kv|json");
   app.add_flag("--check", flags.check, "Say whether the configuration is good, and end");
   app.add_flag("--version", flags.version, "Print the version");
@@ -262,6 +271,16 @@ void ParseApi(const Flags& flags, Config& config, std::vector<std::string>& faul
   if (flags.api.empty() && !vms_given) config.api_sockets.push_back(DefaultApiSocket());
 }
 
+void ParseHttp(const Flags& flags, Config& config, std::vector<std::string>& faults) {
+  const auto parse = [&](const char* flag, const std::string& text, auto set) {
+    if (text.empty()) return;
+    const std::string fault = set(text, config.http);
+    if (!fault.empty()) faults.push_back(absl::StrCat(flag, ": ", fault));
+  };
+  parse("--http", flags.http, SetHttpEndpoint);
+  parse("--per-vm-metrics", flags.per_vm_metrics, SetPerVmMetrics);
+}
+
 absl::StatusOr<Config> Interpret(const Flags& flags) {
   Config config;
   std::vector<std::string> faults;
@@ -286,6 +305,7 @@ absl::StatusOr<Config> Interpret(const Flags& flags) {
       config.api_roles = std::move(file->api_roles);
       config.state_dir = std::move(file->state_dir);
       config.quota = file->quota;
+      config.http = std::move(file->http);
     } else {
       faults.emplace_back(file.status().message());
     }
@@ -296,6 +316,7 @@ absl::StatusOr<Config> Interpret(const Flags& flags) {
   config.poll = std::chrono::microseconds(flags.poll_us);
   ParseApi(flags, config, faults);
   if (!flags.state_dir.empty()) config.state_dir = UserPath(flags.state_dir);
+  ParseHttp(flags, config, faults);
   if (flags.log_format == "json") {
     config.log_format = LogFormat::kJson;
   } else if (flags.log_format != "kv") {

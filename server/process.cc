@@ -6,7 +6,6 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 
 #include <cerrno>
 #include <cstring>
@@ -44,8 +43,6 @@ void ReturnFreeMemory() {
   constexpr size_t kWorthWhile = 64u << 20;
   if (mallinfo2().fordblks > kWorthWhile) malloc_trim(0);
 }
-
-void NotifyManager(const char* state) { sd_notify(0, state); }
 
 SignalWatch::SignalWatch(EventLoop& loop, std::function<void()> on_stop) : loop_(loop), on_stop_(std::move(on_stop)) {}
 

@@ -21,9 +21,6 @@ void PrepareProcess();
 // that is gigabytes. Takes milliseconds then. Any thread.
 void ReturnFreeMemory();
 
-// Tells systemd, if it listens: "READY=1", "STOPPING=1".
-void NotifyManager(const char* state);
-
 // Signals as events of a loop: SIGTERM and SIGINT ask to stop; SIGHUP is written to the log. Thread: the loop's.
 class SignalWatch final : public FdHandler {
  public:

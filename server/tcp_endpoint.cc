@@ -59,7 +59,14 @@ absl::StatusOr<TcpEndpoint> TcpEndpoint::Parse(std::string_view endpoint) {
   return Malformed(endpoint);
 }
 
-absl::StatusOr<UniqueFd> TcpEndpoint::Listen(int backlog) const {
+bool TcpEndpoint::is_loopback() const {
+  if (address_.ss_family == AF_INET) {
+    return (ntohl(reinterpret_cast<const sockaddr_in&>(address_).sin_addr.s_addr) >> 24) == IN_LOOPBACKNET;
+  }
+  return IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6&>(address_).sin6_addr);
+}
+
+absl::StatusOr<UniqueFd> TcpEndpoint::Listen(int backlog, std::string_view setting) const {
   UniqueFd fd(socket(address_.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   const int on = 1;
   // A daemon that starts anew is not to wait for the last one's connections to be forgotten.
@@ -69,7 +76,8 @@ absl::StatusOr<UniqueFd> TcpEndpoint::Listen(int backlog) const {
   }
   const int error = errno;
   return Error(error == EADDRINUSE ? absl::StatusCode::kAlreadyExists : absl::StatusCode::kFailedPrecondition,
-               "SOCKET_FAILED", absl::StrCat("--api: tcp:", text_, " cannot be listened on: ", strerror(error)));
+               "SOCKET_FAILED",
+               absl::StrCat(AbslView(setting), ": tcp:", text_, " cannot be listened on: ", strerror(error)));
 }
 
 }  // namespace kinsock

@@ -22,9 +22,12 @@ class TcpEndpoint {
   // "tcp:127.0.0.1:7443", "tcp:[::1]:7443". INVALID_ARGUMENT: what is wrong, in words that follow the setting's name.
   static absl::StatusOr<TcpEndpoint> Parse(std::string_view endpoint);
 
-  // A non-blocking socket that listens there. ALREADY_EXISTS when somebody else does; FAILED_PRECONDITION when the
-  // machine does not have the address or does not give the port.
-  absl::StatusOr<UniqueFd> Listen(int backlog) const;
+  // Only programs of this machine reach it.
+  bool is_loopback() const;
+
+  // A non-blocking socket that listens there; `setting` is named in errors. ALREADY_EXISTS when somebody else does;
+  // FAILED_PRECONDITION when the machine does not have the address or does not give the port.
+  absl::StatusOr<UniqueFd> Listen(int backlog, std::string_view setting = "--api") const;
 
   // As it was given, without "tcp:".
   const std::string& text() const { return text_; }

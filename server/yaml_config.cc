@@ -44,6 +44,7 @@ class Reader {
 
   void ForEachEntry(const YAML::Node& map, const std::string& field, const OnEntry& on_entry);
   void ReadApi(const YAML::Node& api);
+  void ReadHttp(const YAML::Node& http);
   void ReadState(const YAML::Node& state);
   void ReadDefaults(const YAML::Node& defaults);
   void ReadQuota(const YAML::Node& node, const std::string& field, Quota& quota);
@@ -90,6 +91,7 @@ void Reader::Read(const YAML::Node& root) {
   ForEachEntry(root, "", [this](const YAML::Node& key, const YAML::Node& value) {
     const std::string& name = key.Scalar();
     if (name == "api") return ReadApi(value);
+    if (name == "http") return ReadHttp(value);
     if (name == "state") return ReadState(value);
     const auto fault = [this](const YAML::Mark& mark, const std::string& field, const std::string& what) {
       Fault(mark, field, what);
@@ -99,7 +101,7 @@ void Reader::Read(const YAML::Node& root) {
     if (name == "policies") return networks_.ReadPolicies(value, fault, place);
     if (name == "defaults") return ReadDefaults(value);
     if (name != "vms") {
-      const std::string hint = DidYouMean(name, {"vms", "api", "state", "networks", "policies", "defaults"});
+      const std::string hint = DidYouMean(name, {"vms", "api", "http", "state", "networks", "policies", "defaults"});
       return Fault(key.Mark(), name, absl::StrCat("is not a setting", hint));
     }
     if (value.IsNull()) return;
@@ -136,6 +138,22 @@ void Reader::ReadApi(const YAML::Node& api) {
         config.api_tcp.push_back(*std::move(tcp));
       }
     }
+  });
+}
+
+void Reader::ReadHttp(const YAML::Node& http) {
+  if (!http.IsMap()) return Fault(http.Mark(), "http", "is not a map; write \"http: {listen: ENDPOINT}\"");
+  ForEachEntry(http, "http", [this](const YAML::Node& key, const YAML::Node& value) {
+    const std::string name = NormalSettingKey(key.Scalar());
+    const std::string field = absl::StrCat("http.", key.Scalar());
+    if (name != "listen" && name != "per_vm_metrics") {
+      return Fault(key.Mark(), field,
+                   absl::StrCat("is not a setting", DidYouMean(key.Scalar(), {"listen", "per_vm_metrics"})));
+    }
+    if (!value.IsScalar()) return Fault(value.Mark(), field, "is not a single value");
+    const std::string fault =
+        name == "listen" ? SetHttpEndpoint(value.Scalar(), config.http) : SetPerVmMetrics(value.Scalar(), config.http);
+    if (!fault.empty()) Fault(value.Mark(), field, fault);
   });
 }
 

@@ -23,6 +23,7 @@ struct YamlConfig {
   RoleRules api_roles;
   Quota quota;
   std::string state_dir;  // empty: not said
+  HttpSettings http;
 };
 
 // Reads the YAML text `yaml`. `file` is its name, for messages.
@@ -31,6 +32,7 @@ struct YamlConfig {
 //           socket_dirs: [/srv/vms],
 //           tls: {cert: FILE, key: FILE, client_ca: FILE},  # for "tcp:ADDRESS:PORT" in `listen`
 //           roles: {admin: {gids: [kinsock-admin]}, viewer: {uids: [prometheus], sans: [node-7.example]}}}
+//     http: {listen: "unix:%t/kinsock/http.sock", per_vm_metrics: full}
 //     state: {dir: "%S/kinsock"}
 //     defaults: {quota: {max_connections: 1024, bytes_to_guest: {rate: 100000000, burst: 10000000}}}
 //     networks: [...]  # and policies: yaml_networks.h

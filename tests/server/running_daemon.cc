@@ -26,9 +26,10 @@ Message Detail(const grpc::Status& status) {
 
 }  // namespace
 
-RunningDaemon::RunningDaemon(Config config) {
+RunningDaemon::RunningDaemon(Config config, bool http) {
   setenv("XDG_RUNTIME_DIR", dir_.path().c_str(), 1);
   config.api_sockets = {api_socket()};
+  if (http) config.http.socket = http_socket();
   std::promise<absl::Status> started;
   thread_ = std::thread([this, &started, config = std::move(config)] {
     // Made, run and unmade on one thread, which is its main thread.

@@ -11,6 +11,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/guest_port.h"
@@ -106,7 +107,11 @@ std::pair<CLI::App*, std::shared_ptr<PortFlags>> Declare(CLI::App& app, Command&
   declared->add_option("VM", flags->vm)->required();
   declared->add_option("PORT", flags->port)
       ->required()
-      ->check(CLI::Range(0.0, static_cast<double>(std::numeric_limits<uint32_t>::max() - 1)));
+      ->check([](const std::string& text) {
+        uint32_t port = 0;
+        const bool good = absl::SimpleAtoi(text, &port) && port < std::numeric_limits<uint32_t>::max();
+        return good ? std::string() : "\"" + text + "\" is not a vsock port, 0 to 4294967294";
+      });
   declared->callback(
       [flags, what, &command] { command = [flags, what](const Options& options) { return what(*flags, options); }; });
   return {declared, flags};

@@ -14,6 +14,7 @@
 #include "cli/duration.h"
 #include "cli/output.h"
 #include "cli/quota_flags.h"
+#include "cli/readiness_flag.h"
 #include "cli/stats_view.h"
 #include "cli/vm_view.h"
 
@@ -37,6 +38,7 @@ struct CreateFlags {
   uint32_t tx_buffer_size = 0;
   std::vector<std::string> quota;
   std::string orphan_ttl;
+  std::string ready_when;
   bool no_seqpacket = false;
   bool validate_only = false;
 };
@@ -88,6 +90,9 @@ ExitCode Create(const CreateFlags& flags, const Options& options) {
     const std::optional<std::chrono::milliseconds> ttl = ParseDuration(flags.orphan_ttl);
     if (!ttl.has_value()) return Usage(absl::StrCat("--orphan-ttl: \"", flags.orphan_ttl, "\" is not a time"));
     SetDuration(*ttl, *spec.mutable_orphan_ttl());
+  }
+  if (!flags.ready_when.empty() && !ParseReadiness(flags.ready_when, *spec.mutable_readiness())) {
+    return Usage(ReadinessFault(flags.ready_when));
   }
   for (const std::string& label : flags.labels) {
     const std::vector<std::string> parts = absl::StrSplit(label, absl::MaxSplits('=', 1));
@@ -228,6 +233,12 @@ void DeclareCreate(CLI::App& vm, Command& command) {
       ->add_option("--orphan-ttl", flags->orphan_ttl,
                    "Delete it when no VMM is connected for so long; by default never")
       ->option_text("30s|2m");
+  create
+      ->add_option(
+          "--ready-when", flags->ready_when,
+          "What makes it GuestReady: the guest connects to this port of the host; or a program in it accepts on "
+          "this port of the guest; or it sends READY=1 to this port of the host, as systemd does")
+      ->option_text("connects:N|probe:N|notify:N");
   create->add_flag("--no-seqpacket", flags->no_seqpacket, "Offer the guest no connections of type SEQPACKET");
   create->add_flag("--validate-only", flags->validate_only, "Check everything, make nothing");
   create->callback(

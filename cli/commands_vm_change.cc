@@ -21,6 +21,7 @@
 #include "cli/error_report.h"
 #include "cli/output.h"
 #include "cli/quota_flags.h"
+#include "cli/readiness_flag.h"
 #include "cli/vm_view.h"
 #include "cli/yaml_json.h"
 
@@ -49,6 +50,7 @@ struct SetFlags {
   std::vector<std::string> groups;
   std::vector<std::string> quota;
   std::string orphan_ttl;
+  std::string ready_when;
   std::string etag;
   bool validate_only = false;
 };
@@ -70,10 +72,10 @@ std::string Merge(const char* flag, const std::vector<std::string>& changes, Map
 
 ExitCode Set(const SetFlags& flags, const Options& options) {
   if (flags.labels.empty() && flags.annotations.empty() && flags.groups.empty() && flags.quota.empty() &&
-      flags.orphan_ttl.empty()) {
+      flags.orphan_ttl.empty() && flags.ready_when.empty()) {
     return Usage(
-        "nothing to set; give --labels, --annotations, --groups, --quota or --orphan-ttl\n  try: kinsockctl vm set "
-        "--help");
+        "nothing to set; give --labels, --annotations, --groups, --quota, --ready-when or --orphan-ttl\n  try: "
+        "kinsockctl vm set --help");
   }
   v1::Quota quota;
   std::vector<std::string> limits;
@@ -81,6 +83,11 @@ ExitCode Set(const SetFlags& flags, const Options& options) {
   const std::optional<std::chrono::milliseconds> orphan_ttl = ParseDuration(flags.orphan_ttl);
   if (!flags.orphan_ttl.empty() && !orphan_ttl.has_value()) {
     return Usage(absl::StrCat("--orphan-ttl: \"", flags.orphan_ttl, "\" is not a time; write 30s, 500ms or 2m"));
+  }
+  v1::Readiness readiness;
+  const bool has_readiness = !flags.ready_when.empty() && flags.ready_when != "none";
+  if (has_readiness && !ParseReadiness(flags.ready_when, readiness)) {
+    return Usage(ReadinessFault(flags.ready_when, ", nor \"none\""));
   }
   Client client(options);
   for (int attempt = 1;; ++attempt) {
@@ -107,6 +114,8 @@ ExitCode Set(const SetFlags& flags, const Options& options) {
     if (!flags.groups.empty()) request.mutable_update_mask()->add_paths("spec.groups");
     for (const std::string& limit : limits) request.mutable_update_mask()->add_paths("spec.quota." + limit);
     if (!limits.empty()) *wanted.mutable_spec()->mutable_quota() = quota;
+    if (!flags.ready_when.empty()) request.mutable_update_mask()->add_paths("spec.readiness");
+    if (has_readiness) *wanted.mutable_spec()->mutable_readiness() = readiness;
     if (orphan_ttl.has_value()) {
       request.mutable_update_mask()->add_paths("spec.orphan_ttl");
       SetDuration(*orphan_ttl, *wanted.mutable_spec()->mutable_orphan_ttl());
@@ -221,6 +230,8 @@ void DeclareVmChangeCommands(CLI::App& vm, Command& command) {
   set->add_option("--quota", set_flags->quota, "Set a limit, or take it out with 0; see vm create --help")
       ->delimiter(',')
       ->option_text("LIMIT=N[/BURST]");
+  set->add_option("--ready-when", set_flags->ready_when, "What makes it GuestReady, as in vm create; none: nobody says")
+      ->option_text("connects:N|probe:N|notify:N|none");
   set->add_option("--orphan-ttl", set_flags->orphan_ttl, "Delete it when no VMM is connected for so long; 0: never")
       ->option_text("30s|2m|0");
   set->add_option("--etag", set_flags->etag, "Only if this is its etag")->option_text("ETAG");

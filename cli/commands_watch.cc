@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "cli/client.h"
 #include "cli/commands.h"
@@ -17,6 +20,8 @@ namespace kinsock {
 namespace {
 
 constexpr std::chrono::seconds kWaitTimeout{30};
+
+constexpr const char* kConditions[] = {"FrontEndConnected", "DriverReady", "GuestReady", "QuotaLimited"};
 
 // False: it names nothing that can be waited for.
 bool ParseGoal(const std::string& text, v1::WaitVmRequest& request) {
@@ -31,7 +36,7 @@ bool ParseGoal(const std::string& text, v1::WaitVmRequest& request) {
   }
   // "DriverReady", or "DriverReady=false".
   const std::vector<std::string> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));
-  if (parts[0] != "FrontEndConnected" && parts[0] != "DriverReady" && parts[0] != "QuotaLimited") return false;
+  if (std::find(std::begin(kConditions), std::end(kConditions), parts[0]) == std::end(kConditions)) return false;
   const std::string wanted = parts.size() == 2 ? absl::AsciiStrToLower(parts[1]) : "true";
   if (wanted != "true" && wanted != "false") return false;
   request.set_condition(parts[0]);
@@ -89,11 +94,10 @@ ExitCode Wait(const WaitFlags& flags, const Options& options) {
   v1::WaitVmRequest request;
   request.set_name(FullVmName(flags.name));
   if (!ParseGoal(flags.goal, request)) {
-    std::fprintf(
-        stderr,
-        "kinsockctl: --for: \"%s\" is no state (LISTENING, CONNECTED, ACTIVE, SUSPENDED, DRAINING, DRAINED), "
-        "condition (FrontEndConnected, DriverReady, QuotaLimited, with =false for its contrary), nor \"deleted\"\n",
-        flags.goal.c_str());
+    std::fprintf(stderr,
+                 "kinsockctl: --for: \"%s\" is no state (LISTENING, CONNECTED, ACTIVE, SUSPENDED, DRAINING, DRAINED), "
+                 "condition (%s, with =false for its contrary), nor \"deleted\"\n",
+                 flags.goal.c_str(), absl::StrJoin(kConditions, ", ").c_str());
     return kExitUsage;
   }
   Client client(options);
@@ -124,7 +128,7 @@ void DeclareWatchCommands(CLI::App& vm, Command& command) {
   wait->add_option("NAME", flags->name)->required();
   wait->add_option(
           "--for", flags->goal,
-          "LISTENING, CONNECTED, ACTIVE, SUSPENDED, DRAINED, FrontEndConnected, DriverReady, QuotaLimited, deleted")
+          "LISTENING, CONNECTED, ACTIVE, SUSPENDED, DRAINED, " + absl::StrJoin(kConditions, ", ") + ", deleted")
       ->required()
       ->option_text("STATE|CONDITION|deleted");
   wait->callback([flags, &command] { command = [flags](const Options& options) { return Wait(*flags, options); }; });

@@ -43,6 +43,7 @@ std::string FlagOfField(const std::string& field) {
       {"vm.spec.groups", "--groups"},
       {"vm.spec.queue_size", "--queue-size"},
       {"vm.spec.tx_buffer_bytes", "--tx-buffer-size"},
+      {"vm.spec.readiness", "--ready-when"},
       {"vm.spec.orphan_ttl", "--orphan-ttl"},
       {"vm.labels", "--labels"},
       {"filter", "--filter"},

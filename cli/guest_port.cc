@@ -95,7 +95,7 @@ std::optional<std::string> ReadAnswer(int fd, std::chrono::steady_clock::time_po
 // The daemon has closed the socket in place of an OK; whom it turned away it remembers.
 ExitCode ExplainRefusal(Client& client, const v1::Vm& vm, uint32_t port) {
   const std::string name = ShortVmName(vm.name());
-  const std::string next = absl::StrCat("kinsockctl explain host ", name, ":", port);
+  const std::string next = absl::StrCat("kinsockctl conn list --closed --vm ", name);
   if (const std::optional<Obstacle> obstacle = ObstacleOf(vm); obstacle.has_value()) {
     return Fail(kExitConflict, absl::StrCat(name, ":", port, " cannot be reached: ", obstacle->cause), obstacle->next);
   }
@@ -198,7 +198,8 @@ ExitCode DialGuest(Client& client, const v1::Vm& vm, uint32_t port, std::chrono:
   if (const int error = Connect(fd.get(), path); error != 0) return CannotReach(path, error);
   const std::string command = absl::StrCat("CONNECT ", port, "\n");
   if (send(fd.get(), command.data(), command.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(command.size())) {
-    return CannotReach(path, errno);
+    // Without a guest it hangs up before it is asked.
+    return errno == EPIPE || errno == ECONNRESET ? ExplainRefusal(client, vm, port) : CannotReach(path, errno);
   }
   int error = 0;
   const std::optional<std::string> answer = ReadAnswer(fd.get(), deadline, error);

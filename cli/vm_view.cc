@@ -29,9 +29,14 @@ std::string Forward(const v1::Vm& vm) {
                       absl::StrJoin(proxy.listen_ports(), "+"));
 }
 
+std::string ShortStatus(v1::Condition::Status status) {
+  if (status == v1::Condition::UNKNOWN) return "unknown";
+  return status == v1::Condition::TRUE ? "yes" : "no";
+}
+
 std::string Holds(const v1::Vm& vm, const std::string& type) {
   for (const v1::Condition& condition : vm.status().conditions()) {
-    if (condition.type() == type) return condition.status() == v1::Condition::TRUE ? "yes" : "no";
+    if (condition.type() == type) return ShortStatus(condition.status());
   }
   return "";
 }
@@ -56,9 +61,9 @@ void AddVm(const v1::Vm& vm, OutputFormat format, Table& table) {
   std::vector<std::string> row{
       ShortVmName(vm.name()),
       status.state() == v1::VmStatus::STATE_UNSPECIFIED ? std::string() : v1::VmStatus::State_Name(status.state()),
-      absl::StrCat(status.cid()),
-      Groups(vm),
-      Holds(vm, "DriverReady"),
+      absl::StrCat(status.cid()), Groups(vm),
+      // As it was asked to be told; a driver that runs is what can be said of any VM.
+      Holds(vm, vm.spec().has_readiness() ? "GuestReady" : "DriverReady"),
       vm.has_create_time() ? ShortAge(age) : std::string()};
   if (format == OutputFormat::kWide) {
     row.push_back(status.vhost_user_socket());

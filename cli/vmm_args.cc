@@ -41,12 +41,22 @@ std::string XmlText(const std::string& text) {
   return absl::StrReplaceAll(text, {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"'", "&apos;"}});
 }
 
+// Has systemd in the guest tell when it has started up (systemd.system-credentials(7), vmm.notify_socket).
+std::string NotifyArguments(const v1::Vm& vm) {
+  const uint32_t port = vm.spec().readiness().sd_notify_port();
+  if (port == 0) return "";
+  // By itself it takes SEQPACKET, and falls back to STREAM only in a kernel that has no such sockets.
+  const bool seqpacket = !vm.spec().has_allow_seqpacket() || vm.spec().allow_seqpacket();
+  return absl::StrCat(" -smbios type=11,value=io.systemd.credential:vmm.notify_socket=",
+                      seqpacket ? "vsock:2:" : "vsock-stream:2:", port);
+}
+
 }  // namespace
 
 std::string QemuArguments(const v1::Vm& vm, const std::string& memory) {
   return absl::StrCat("-object memory-backend-memfd,id=mem0,size=", memory,
                       ",share=on -machine memory-backend=mem0 -chardev ", ShellWord(QemuChardev(vm)),
-                      " -device vhost-user-vsock-pci,chardev=kinsock0\n");
+                      " -device vhost-user-vsock-pci,chardev=kinsock0", NotifyArguments(vm), "\n");
 }
 
 std::string CrosvmArguments(const v1::Vm& vm, const std::string& memory) {

@@ -14,7 +14,9 @@
 #include "base/token_bucket.h"
 #include "base/unique_fd.h"
 #include "device/device_stats.h"
+#include "device/guest_notice.h"
 #include "device/host_address.h"
+#include "device/readiness.h"
 #include "router/cid.h"
 
 namespace kinsock {
@@ -79,6 +81,7 @@ struct DeviceSpec {
   uint32_t queue_size = 1024;           // largest ring that the front-end may set; power of two, up to 32768
   uint32_t tx_buffer_bytes = 65536;     // window granted to the guest on each connection to the host
   bool seqpacket = true;                // offers connections of type SEQPACKET to the guest's driver
+  Readiness readiness;                  // who says that the guest is ready
   DeviceLimits limits;
   // What the device counts into, for whoever wants to read it; not null.
   std::shared_ptr<DeviceStats> stats = std::make_shared<DeviceStats>();
@@ -115,8 +118,11 @@ struct DeviceStatus {
   DeviceState state = DeviceState::kListening;
   DrainState drain = DrainState::kNone;
   QuotaLimit limited = QuotaLimit::kNone;  // held something back, or refused it, in the last moments (LimitWatch)
-  FrontEndInfo front_end;                  // meaningful unless kListening
-  std::string last_error;                  // why the last session ended, if it ended badly; empty otherwise
+  Readiness readiness;                     // the source that is asked
+  GuestNotice::Word guest = GuestNotice::Word::kNone;  // what it has said, of the driver that is there
+  std::string guest_text;                              // what the guest says of itself (GuestNotice::Describe)
+  FrontEndInfo front_end;                              // meaningful unless kListening
+  std::string last_error;                              // why the last session ended, if it ended badly; empty otherwise
 };
 
 }  // namespace kinsock

@@ -66,10 +66,7 @@ void HostSide::Take(Packet& packet) {
   const VsockHeader& header = packet.header;
   if (header.op == VIRTIO_VSOCK_OP_REQUEST) return TakeRequest(packet);
   HostSocket* socket = Find(header.src_port, header.dst_port);
-  if (socket == nullptr) {
-    const bool is_reset = header.op == VIRTIO_VSOCK_OP_RST;
-    return Settle(packet, is_reset ? Packet::Outcome::kDropped : Packet::Outcome::kRefused);
-  }
+  if (socket == nullptr) return TakeStray(packet);
   const std::shared_ptr<Flow> flow = socket->flow();
   switch (flow->Accept(header, Opposite(socket->host_end()))) {
     case Flow::Verdict::kForward:
@@ -87,6 +84,14 @@ void HostSide::Take(Packet& packet) {
     case Flow::Verdict::kOver:
       return Settle(packet, Packet::Outcome::kDropped);
   }
+}
+
+// It belongs to no connection.
+void HostSide::TakeStray(Packet& packet) {
+  const GuestReadiness::Answer answer = env_.readiness.OnStray(packet.header);
+  if (answer == GuestReadiness::Answer::kDone) return Settle(packet, Packet::Outcome::kDelivered);
+  const bool is_reset = packet.header.op == VIRTIO_VSOCK_OP_RST;
+  Settle(packet, is_reset ? Packet::Outcome::kDropped : Packet::Outcome::kRefused);
 }
 
 // Ends the flow because of what the guest sent, which is told when its transmit side settles the packet.
@@ -118,7 +123,7 @@ void HostSide::TakeAccepted(HostSocket& socket, Packet& packet) {
 }
 
 void HostSide::TakeRequest(Packet& packet) {
-  HostConnection connection = ConnectHost(env_.address, packet.header.dst_port, SocketType(packet.header.type));
+  HostConnection connection = Reach(packet.header.dst_port, SocketType(packet.header.type));
   if (connection.status == HostConnection::Status::kRefused) {
     return Settle(packet, Packet::Outcome::kRefused, CloseReason::kNoListener);
   }
@@ -135,12 +140,20 @@ void HostSide::TakeRequest(Packet& packet) {
   }
 }
 
+// The host program that listens for `port`, unless it is the daemon that does.
+HostConnection HostSide::Reach(uint32_t port, int socket_type) {
+  env_.readiness.OnRequest(port);
+  if (env_.readiness.ListensOn(port)) return env_.readiness.Accept(socket_type);
+  return ConnectHost(env_.address, port, socket_type);
+}
+
 // The host program has been reached, or the kernel is about to find out.
 void HostSide::Continue(HostSocket& socket, HostConnection connection) {
   if (connection.status == HostConnection::Status::kConnecting) {
     StartConnectTimer(socket);
     return socket.AwaitConnect(std::move(connection.socket));
   }
+  if (connection.own_program) socket.set_own_program();
   socket.Attach(std::move(connection.socket));
   socket.OnBuffers();
 }

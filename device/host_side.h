@@ -13,6 +13,7 @@
 #include "base/event_loop.h"
 #include "device/device_spec.h"
 #include "device/device_stats.h"
+#include "device/guest_readiness.h"
 #include "device/host_address.h"
 #include "device/host_message_socket.h"
 #include "device/host_ports.h"
@@ -39,6 +40,7 @@ class HostSide final : public Port {
     const DeviceLimits& limits;
     FlowJournal& journal;
     HostAddress address;
+    GuestReadiness& readiness;
     uint32_t window;  // bytes granted to the guest on each connection
   };
 
@@ -87,6 +89,8 @@ class HostSide final : public Port {
 
   void Take(Packet& packet);
   void TakeRequest(Packet& packet);
+  void TakeStray(Packet& packet);
+  HostConnection Reach(uint32_t port, int socket_type);
   void EndFor(Packet& packet, HostSocket& socket, CloseReason reason);
   void TakeAccepted(HostSocket& socket, Packet& packet);
   uint32_t TakePort(uint32_t wanted);

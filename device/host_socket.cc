@@ -57,7 +57,7 @@ void HostSocket::LearnPeer() {
   flow_->SetHostPeer(peer);
 }
 
-bool HostSocket::OnVsock() const { return side_.env().address.kind == HostAddress::Kind::kVsock; }
+bool HostSocket::OnVsock() const { return side_.env().address.kind == HostAddress::Kind::kVsock && !own_program_; }
 
 VsockHeader HostSocket::Header(uint16_t op) const {
   const Flow::End& guest = flow_->other_end(host_end_);

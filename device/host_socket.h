@@ -56,6 +56,8 @@ class HostSocket : public FdHandler {
   void AwaitConnect(UniqueFd socket);
   // The host program has been reached, through `socket` unless AwaitConnect() has it: answers the guest's request.
   virtual void Attach(UniqueFd socket);
+  // The program at the other end is the daemon itself, by AF_UNIX (HostConnection). Before Attach().
+  void set_own_program() { own_program_ = true; }
   // Asks the guest for a connection in the name of the host program.
   void SendRequest();
 
@@ -140,12 +142,13 @@ class HostSocket : public FdHandler {
   uint32_t shutdown_flags_ = 0;  // what kShutdown says
   bool connecting_ = false;      // AwaitConnect()
   bool established_ = false;
-  bool is_early_ = false;  // the host program has spoken before it was established
+  bool is_early_ = false;     // the host program has spoken before it was established
   bool end_of_file_ = false;  // the host program sends no more
   bool hung_up_ = false;      // nor does it read
   bool awaits_credit_ = false;
   bool awaits_buffers_ = false;
 
+  bool own_program_ = false;
   uint32_t interest_ = 0;  // EPOLL* as registered; 0: not registered
 };
 

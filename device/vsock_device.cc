@@ -36,23 +36,24 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
                    }),
       over_rate_(Wakeup::Create(env_.loop, [this] { AwaitRate(); })),
       rx_(std::make_shared<VsockRx>(spec_.id, spec_.cid, spec_.limits, stats_, env_.loop, broken_, over_rate_)),
+      readiness_(spec_.readiness,
+                 GuestReadiness::Environment{
+                     .loop = env_.loop,
+                     .stats = *stats_,
+                     .cid = spec_.cid,
+                     .send = [this](const VsockHeader& header,
+                                    const std::shared_ptr<Wakeup>& resume) { return rx_->TrySend(header, resume); },
+                     .is_draining = [this] { return rx_->draining(); },
+                     .on_change = [this] { ReportStatus(); }}),
       reap_session_(Wakeup::Create(env_.loop, [this] { ended_session_.reset(); })) {
   rx_->set_limited(limit_watch_.hit());
-  if (spec_.host.kind != HostAddress::Kind::kNone) {
-    host_ = std::make_shared<HostSide>(spec_.id, HostSide::Environment{.loop = env_.loop,
-                                                                       .rx = *rx_,
-                                                                       .stats = *stats_,
-                                                                       .port_stats = {stats_, &stats_->host_port},
-                                                                       .limits = spec_.limits,
-                                                                       .journal = env_.journal,
-                                                                       .address = spec_.host,
-                                                                       .window = spec_.tx_buffer_bytes});
-    host_->set_limited(limit_watch_.hit());
-  }
+  const bool has_readiness = spec_.readiness.source != Readiness::Source::kNone;
+  if (spec_.host.kind != HostAddress::Kind::kNone || has_readiness) MakeHostSide();
   tx_.emplace(VsockTx::Environment{.loop = env_.loop,
                                    .routes = env_.routes,
                                    .rx = *rx_,
                                    .host = host_,
+                                   .readiness = readiness_,
                                    .stats = *stats_,
                                    .limits = spec_.limits,
                                    .journal = env_.journal,
@@ -83,6 +84,20 @@ absl::Status VsockDevice::Start() {
   if (host_ != nullptr) KINSOCK_RETURN_IF_ERROR(StartHostSide());
   ReportStatus();
   return absl::OkStatus();
+}
+
+// Also of a VM that has no host programs: the daemon may be one.
+void VsockDevice::MakeHostSide() {
+  host_ = std::make_shared<HostSide>(spec_.id, HostSide::Environment{.loop = env_.loop,
+                                                                     .rx = *rx_,
+                                                                     .stats = *stats_,
+                                                                     .port_stats = {stats_, &stats_->host_port},
+                                                                     .limits = spec_.limits,
+                                                                     .journal = env_.journal,
+                                                                     .address = spec_.host,
+                                                                     .readiness = readiness_,
+                                                                     .window = spec_.tx_buffer_bytes});
+  host_->set_limited(limit_watch_.hit());
 }
 
 absl::Status VsockDevice::StartHostSide() {
@@ -162,6 +177,7 @@ void VsockDevice::ForgetDriver() {
   for (Ring& ring : rings_) ring.was_used = false;
   events_.Forget();
   tx_->DropPackets();
+  readiness_.Forget();
   EndFlows();
 }
 
@@ -269,6 +285,15 @@ void VsockDevice::SetLimits(const DeviceLimits& limits) {
   rx_->SetLimits(limits);
   if (host_ != nullptr) host_->set_max_buffered_bytes(limits.max_buffered_bytes);
   tx_->OnLimits();
+}
+
+void VsockDevice::SetReadiness(const Readiness& readiness) {
+  if (host_ == nullptr && readiness.source != Readiness::Source::kNone) {
+    MakeHostSide();
+    tx_->SetHost(host_);
+  }
+  readiness_.SetSource(readiness);
+  ReportStatus();
 }
 
 void VsockDevice::SetCall(size_t index, std::shared_ptr<const UniqueFd> call) {
@@ -399,9 +424,15 @@ void VsockDevice::SetDrain(DrainState drain) {
 void VsockDevice::SetState(DeviceState state) {
   if (status_.state == state) return;
   status_.state = state;
+  readiness_.SetRunning(state == DeviceState::kActive);
   ReportStatus();
 }
 
-void VsockDevice::ReportStatus() { env_.on_status(spec_.id, status_); }
+void VsockDevice::ReportStatus() {
+  status_.readiness = readiness_.source();
+  status_.guest = readiness_.word();
+  status_.guest_text = readiness_.text();
+  env_.on_status(spec_.id, status_);
+}
 
 }  // namespace kinsock

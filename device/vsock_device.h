@@ -20,6 +20,7 @@
 #include "device/event_queue.h"
 #include "device/forward_listener.h"
 #include "device/guest_memory.h"
+#include "device/guest_readiness.h"
 #include "device/host_side.h"
 #include "device/hybrid_listener.h"
 #include "device/limit_watch.h"
@@ -74,6 +75,8 @@ class VsockDevice final : private VhostUserDevice {
   void EndDrain();
   // The quota is another (DeviceLimits); the allowance stays what it is.
   void SetLimits(const DeviceLimits& limits);
+  // Another source says whether the guest is ready.
+  void SetReadiness(const Readiness& readiness);
 
   // Ends all connections, and tells both ends of each.
   void ResetFlows(CloseReason reason);
@@ -107,6 +110,7 @@ class VsockDevice final : private VhostUserDevice {
   bool OnMessage(bool refused) override;
 
   bool AnswersFor(const Flow& flow) const;
+  void MakeHostSide();
   absl::Status StartHostSide();
   void OnFrontEnd(UniqueFd connection);
   void OnSessionEnded(absl::Status status);
@@ -138,6 +142,7 @@ class VsockDevice final : private VhostUserDevice {
   bool awaiting_rate_ = false;
   EventLoop::TimerId rate_timer_{};
   std::shared_ptr<VsockRx> rx_;
+  GuestReadiness readiness_;
   std::shared_ptr<HostSide> host_;  // null: no host side
   std::optional<VsockTx> tx_;
   EventQueue events_;

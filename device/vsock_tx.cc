@@ -401,6 +401,8 @@ void VsockTx::CountRefused(const TxPacket& packet) {
   env_.rx.port_stats().CountConnect(Direction::kOut, packet.reason);
   const VsockHeader& header = packet.header;
   const auto cid = static_cast<Cid>(header.dst_cid);
+  // It is the attempt that counts.
+  if (header.dst_cid == kHostCid) env_.readiness.OnRequest(header.dst_port);
   const Port* target = header.dst_cid == kHostCid ? env_.host.get() : env_.routes.Find(header.dst_cid);
   env_.journal.Refused({.device = env_.rx.device(), .cid = env_.rx.cid(), .port = header.src_port},
                        {.device = target != nullptr ? target->device() : 0, .cid = cid, .port = header.dst_port},

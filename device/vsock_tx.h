@@ -16,6 +16,7 @@
 #include "device/control_allowance.h"
 #include "device/device_spec.h"
 #include "device/device_stats.h"
+#include "device/guest_readiness.h"
 #include "device/ring_share.h"
 #include "device/tx_backlog.h"
 #include "device/tx_packet.h"
@@ -43,6 +44,7 @@ class VsockTx final : private Poller {
     const RouteTable& routes;
     VsockRx& rx;                 // of the same guest: for replies, and the table of its connections
     std::shared_ptr<Port> host;  // null: no host side
+    GuestReadiness& readiness;   // hears of what the guest asks of the host
     DeviceStats& stats;
     const DeviceLimits& limits;
     FlowJournal& journal;
@@ -69,6 +71,8 @@ class VsockTx final : private Poller {
   bool OnKick();
   // Takes nothing off the ring while paused; what was taken goes on.
   void SetPaused(bool paused);
+  // The guest has a host side from now on.
+  void SetHost(std::shared_ptr<Port> host) { env_.host = std::move(host); }
   // The limits of the environment have changed.
   void OnLimits();
   bool broken() const { return broken_ || (queue_.has_value() && queue_->memory().faulted()); }

@@ -12,9 +12,11 @@
 #include <grpcpp/server_posix.h>
 
 #include <string>
+#include <utility>
 
 #include "server/api_limits.h"
 #include "server/log.h"
+#include "server/malformed_request.h"
 #include "server/reflection_service.h"
 
 namespace kinsock {
@@ -25,6 +27,7 @@ namespace {
 void LogFromProtobuf(google::protobuf::LogLevel level, const char*, int, const std::string& message) {
   Log(level >= google::protobuf::LOGLEVEL_ERROR ? LogLevel::kError : LogLevel::kWarning, "protobuf")
       .With("message", message);
+  NoteParserMessage(message);
 }
 
 void LogFromGrpc(gpr_log_func_args* args) {
@@ -75,6 +78,9 @@ absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Start(const std::vector<gr
     api->tls_ = builder.experimental().AddExternalConnectionAcceptor(
         grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, TlsCredentials(*tls));
   }
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(MakeMalformedRequestInterceptors());
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
   for (grpc::Service* service : services) builder.RegisterService(service);
   for (const auto& service : api->reflection_) builder.RegisterService(service.get());
   api->server_ = builder.BuildAndStart();

@@ -56,8 +56,13 @@ inline constexpr std::array kVmStates = {VmState::kProvisioning, VmState::kListe
 // As the API spells it: "LISTENING". Static storage.
 const char* VmStateName(VmState state);
 
+// What can be true of a VM, as the API spells it.
+inline constexpr std::array<const char*, 4> kConditionTypes = {"FrontEndConnected", "DriverReady", "GuestReady",
+                                                               "QuotaLimited"};
+
 struct Condition {
   const char* type = "";  // static storage
+  bool known = true;      // else `holds` is false
   bool holds = false;
   WallTime last_transition;
   const char* reason = "";  // CamelCase, static storage
@@ -72,7 +77,7 @@ struct VmStatus {
   std::string vhost_user_socket;
   std::string uds_path;                   // empty: no host side
   std::optional<FrontEndInfo> front_end;  // none: nobody is connected
-  std::array<Condition, 3> conditions;    // FrontEndConnected, DriverReady, QuotaLimited
+  std::array<Condition, 4> conditions;    // FrontEndConnected, DriverReady, GuestReady, QuotaLimited
 };
 
 // A VM at one moment. Nobody changes it: a snapshot may be read on any thread and kept as long as one likes.

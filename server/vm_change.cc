@@ -74,6 +74,7 @@ absl::StatusOr<std::shared_ptr<const VmDefinition>> Change(const std::shared_ptr
   check.annotations = update.annotations.value_or(current->annotations);
   check.spec.groups = update.groups.value_or(current->spec.groups);
   check.spec.quota = Merge(current->spec.quota, update.quota, update.quota_fields);
+  check.spec.readiness = update.readiness.value_or(current->spec.readiness);
   check.request_id = update.request_id;
   const std::vector<FieldViolation> violations = CheckVm(check);
   if (!violations.empty()) return FieldsInvalid("vm " + Quoted(current->id), violations);
@@ -81,7 +82,8 @@ absl::StatusOr<std::shared_ptr<const VmDefinition>> Change(const std::shared_ptr
   const bool same_groups = EffectiveGroups(check.spec) == EffectiveGroups(current->spec);
   const std::chrono::milliseconds orphan_ttl = update.orphan_ttl.value_or(current->spec.orphan_ttl);
   if (same_groups && check.labels == current->labels && check.annotations == current->annotations &&
-      orphan_ttl == current->spec.orphan_ttl && check.spec.quota == current->spec.quota) {
+      orphan_ttl == current->spec.orphan_ttl && check.spec.quota == current->spec.quota &&
+      check.spec.readiness == current->spec.readiness) {
     return current;
   }
   auto next = std::make_shared<VmDefinition>(*current);
@@ -90,6 +92,7 @@ absl::StatusOr<std::shared_ptr<const VmDefinition>> Change(const std::shared_ptr
   next->annotations = std::move(check.annotations);
   next->spec.orphan_ttl = orphan_ttl;
   next->spec.quota = check.spec.quota;
+  next->spec.readiness = check.spec.readiness;
   if (!same_groups) next->spec.groups = std::move(check.spec.groups);
   return std::shared_ptr<const VmDefinition>(std::move(next));
 }

@@ -18,7 +18,8 @@
 
 namespace kinsock {
 
-// What can change of a VM that exists: labels, annotations, groups, quota and how long it stays without a VMM. The rest
+// What can change of a VM that exists: labels, annotations, groups, quota, who says that it is ready, and how long it
+// stays without a VMM. The rest
 // is what its sockets, its rings and its peers were made with; that can only be another VM.
 
 // A change of some of it. Plain value.
@@ -30,6 +31,7 @@ struct VmUpdate {
   std::optional<std::map<std::string, std::string>> annotations;
   std::optional<std::vector<std::string>> groups;
   std::optional<std::chrono::milliseconds> orphan_ttl;
+  std::optional<Readiness> readiness;
   Quota quota;             // of it,
   QuotaMask quota_fields;  // these; the others stay as they are
   // Said beside it: must be so already. What has its default in it was not said.

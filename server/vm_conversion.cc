@@ -40,6 +40,19 @@ void SetQuota(const Quota& quota, v1::Quota& out) {
   SetRate(quota.packets_from_guest, &v1::Quota::mutable_packets_from_guest, out);
 }
 
+void SetReadiness(const Readiness& readiness, v1::Readiness& out) {
+  switch (readiness.source) {
+    case Readiness::Source::kNone:
+      return;
+    case Readiness::Source::kGuestConnects:
+      return out.set_guest_connects_port(readiness.port);
+    case Readiness::Source::kProbe:
+      return out.set_probe_guest_port(readiness.port);
+    case Readiness::Source::kNotify:
+      return out.set_sd_notify_port(readiness.port);
+  }
+}
+
 v1::VmSpec SpecToProto(const VmSpec& spec) {
   v1::VmSpec out;
   SetCid(spec.cid, *out.mutable_cid());
@@ -54,6 +67,7 @@ v1::VmSpec SpecToProto(const VmSpec& spec) {
   out.set_queue_size(spec.queue_size);
   out.set_tx_buffer_bytes(spec.tx_buffer_bytes);
   if (spec.quota != Quota()) SetQuota(spec.quota, *out.mutable_quota());
+  if (spec.readiness.source != Readiness::Source::kNone) SetReadiness(spec.readiness, *out.mutable_readiness());
   if (spec.allow_seqpacket.has_value()) out.set_allow_seqpacket(*spec.allow_seqpacket);
   if (spec.orphan_ttl.count() > 0) SetDuration(*out.mutable_orphan_ttl(), spec.orphan_ttl);
   return out;
@@ -106,7 +120,9 @@ void SetStatus(const VmSnapshot& vm, v1::VmStatus& out) {
   for (const Condition& condition : status.conditions) {
     v1::Condition& into = *out.add_conditions();
     into.set_type(condition.type);
-    into.set_status(condition.holds ? v1::Condition::TRUE : v1::Condition::FALSE);
+    into.set_status(!condition.known  ? v1::Condition::UNKNOWN
+                    : condition.holds ? v1::Condition::TRUE
+                                      : v1::Condition::FALSE);
     into.set_observed_generation(status.observed_generation);
     SetTimestamp(*into.mutable_last_transition_time(), condition.last_transition);
     into.set_reason(condition.reason);

@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "server/error.h"
 #include "server/text.h"
 #include "server/vm_change.h"
@@ -16,6 +17,15 @@ namespace {
 
 bool IsState(std::string_view text) {
   return std::any_of(kVmStates.begin(), kVmStates.end(), [&](VmState state) { return text == VmStateName(state); });
+}
+
+bool IsConditionType(const std::string& text) {
+  return std::find(kConditionTypes.begin(), kConditionTypes.end(), text) != kConditionTypes.end();
+}
+
+const char* StatusName(const Condition& condition) {
+  if (!condition.known) return "UNKNOWN";
+  return condition.holds ? "TRUE" : "FALSE";
 }
 
 bool IsWordCharacter(char c) {
@@ -88,6 +98,7 @@ bool VmFilterParser::ReadField(Term& term) {
   const size_t begin = at_;
   const std::string_view field = Word();
   constexpr std::string_view kLabelPrefix = "labels.";
+  constexpr std::string_view kConditionPrefix = "condition.";
   if (field == "name") {
     term.field = Field::kName;
   } else if (field == "state") {
@@ -101,8 +112,17 @@ bool VmFilterParser::ReadField(Term& term) {
   } else if (field.size() > kLabelPrefix.size() && field.substr(0, kLabelPrefix.size()) == kLabelPrefix) {
     term.field = Field::kLabel;
     term.key = std::string(field.substr(kLabelPrefix.size()));
+  } else if (field.substr(0, kConditionPrefix.size()) == kConditionPrefix) {
+    term.field = Field::kCondition;
+    term.key = std::string(field.substr(kConditionPrefix.size()));
+    if (!IsConditionType(term.key)) {
+      return Fail(
+          begin, absl::StrCat(Quoted(term.key), " is no condition; use one of ", absl::StrJoin(kConditionTypes, ", ")));
+    }
   } else {
-    return Fail(begin, absl::StrCat(Quoted(field), " is no field; use name, state, cid, groups, labels or labels.KEY"));
+    return Fail(begin,
+                absl::StrCat(Quoted(field),
+                             " is no field; use name, state, cid, groups, labels, labels.KEY or condition.TYPE"));
   }
   return true;
 }
@@ -162,6 +182,7 @@ bool VmFilterParser::Check(Term& term, size_t begin, bool quoted) {
     case Field::kName:
     case Field::kState:
     case Field::kCid:
+    case Field::kCondition:
       if (term.op == Operator::kHas) return Fail(begin, "this field has one value; compare it with = or !=");
       break;
     case Field::kGroups:
@@ -176,6 +197,9 @@ bool VmFilterParser::Check(Term& term, size_t begin, bool quoted) {
   if (star) return Fail(begin, "\"*\" stands behind labels.KEY: only; put it in quotes if it is meant as it is");
   if (term.field == Field::kState && !IsState(term.value)) {
     return Fail(begin, absl::StrCat(Quoted(term.value), " is no state of a VM"));
+  }
+  if (term.field == Field::kCondition && term.value != "TRUE" && term.value != "FALSE" && term.value != "UNKNOWN") {
+    return Fail(begin, absl::StrCat(Quoted(term.value), " is neither TRUE, FALSE nor UNKNOWN"));
   }
   if (term.field == Field::kCid && !absl::SimpleAtoi(term.value, &term.cid)) {
     return Fail(begin, absl::StrCat(Quoted(term.value), " is no CID"));
@@ -218,6 +242,12 @@ bool VmFilter::Holds(const Term& term, const VmSnapshot& vm) {
       const auto label = definition.labels.find(term.key);
       if (label == definition.labels.end()) return !equals;
       return term.any || (label->second == term.value) == equals;
+    }
+    case Field::kCondition: {
+      const auto& all = vm.status.conditions;
+      const auto found =
+          std::find_if(all.begin(), all.end(), [&](const Condition& each) { return each.type == term.key; });
+      return ((found == all.end() ? "UNKNOWN" : StatusName(*found)) == term.value) == equals;
     }
   }
   return false;

@@ -18,11 +18,12 @@ namespace kinsock {
 //
 //     filter = term { "AND" term }
 //     term   = field ( "=" | "!=" | ":" ) value
-//     field  = "name" | "state" | "cid" | "groups" | "labels" | "labels." key
+//     field  = "name" | "state" | "cid" | "groups" | "labels" | "labels." key | "condition." type
 //     value  = word | '"' text '"'            in text, \" and \\ are the character itself
 //     word   = letters, digits, "-", "_", ".", "/", and "*" alone
 //
 //     labels.tier = web AND state != ACTIVE AND groups:db AND labels:zone AND labels.zone:*
+//     condition.GuestReady = TRUE                 TRUE, FALSE or UNKNOWN
 //
 // "=" and "!=" compare; a label that is not there differs from every value. ":" asks whether there is such a thing: a
 // group, a label key, a label's value ("*": any). Words are told apart from one another by case.
@@ -46,13 +47,13 @@ class VmFilter {
  private:
   friend class VmFilterParser;
 
-  enum class Field : uint8_t { kName, kState, kCid, kGroups, kLabelKeys, kLabel };
+  enum class Field : uint8_t { kName, kState, kCid, kGroups, kLabelKeys, kLabel, kCondition };
   enum class Operator : uint8_t { kEquals, kDiffers, kHas };
   struct Term {
     Field field = Field::kName;
     Operator op = Operator::kEquals;
-    std::string key;    // kLabel
-    std::string value;  // kName, kState, kGroups, kLabelKeys, kLabel
+    std::string key;    // kLabel, kCondition
+    std::string value;  // kName, kState, kGroups, kLabelKeys, kLabel, kCondition
     Cid cid = 0;        // kCid
     bool any = false;   // kLabel with kHas: whatever its value
   };

@@ -9,13 +9,24 @@
 namespace kinsock {
 namespace {
 
-enum ConditionIndex { kFrontEndConnected, kDriverReady, kQuotaLimited };
+// In kConditionTypes.
+enum ConditionIndex { kFrontEndConnected, kDriverReady, kGuestReady, kQuotaLimited };
 
-void SetCondition(Condition& condition, bool holds, const char* reason, std::string message, WallTime now) {
-  if (condition.holds != holds || condition.last_transition == WallTime()) condition.last_transition = now;
+enum class Holds : uint8_t { kNo, kYes, kUnknown };
+
+void SetCondition(Condition& condition, Holds value, const char* reason, std::string message, WallTime now) {
+  const bool known = value != Holds::kUnknown;
+  const bool holds = value == Holds::kYes;
+  const bool turned = condition.known != known || condition.holds != holds;
+  if (turned || condition.last_transition == WallTime()) condition.last_transition = now;
+  condition.known = known;
   condition.holds = holds;
   condition.reason = reason;
   condition.message = std::move(message);
+}
+
+void SetCondition(Condition& condition, bool holds, const char* reason, std::string message, WallTime now) {
+  SetCondition(condition, holds ? Holds::kYes : Holds::kNo, reason, std::move(message), now);
 }
 
 struct LimitName {
@@ -54,6 +65,71 @@ void SetLimited(VmStatus& status, QuotaLimit limit, WallTime now) {
                now);
 }
 
+// What is waited for.
+std::string Awaited(const Readiness& readiness) {
+  switch (readiness.source) {
+    case Readiness::Source::kNone:
+      break;
+    case Readiness::Source::kGuestConnects:
+      return absl::StrCat("the guest has not yet asked for a connection to port ", readiness.port, " of the host");
+    case Readiness::Source::kProbe:
+      return absl::StrCat("nobody in the guest accepts connections to its port ", readiness.port, " yet");
+    case Readiness::Source::kNotify:
+      return absl::StrCat("the guest has not yet sent READY=1 to port ", readiness.port, " of the host");
+  }
+  return "";
+}
+
+struct Said {
+  const char* reason;
+  const char* message;
+};
+
+// Why it is ready.
+Said SaidBy(Readiness::Source source) {
+  switch (source) {
+    case Readiness::Source::kNone:
+      break;
+    case Readiness::Source::kGuestConnects:
+      return {"GuestConnected", "the guest asked for a connection to port "};
+    case Readiness::Source::kProbe:
+      return {"ProbeAccepted", "a program in the guest accepted a connection to its port "};
+    case Readiness::Source::kNotify:
+      return {"GuestNotified", "the guest sent READY=1 to port "};
+  }
+  return {"NoSource", ""};
+}
+
+void SetGuestReady(VmStatus& status, const DeviceStatus& device, WallTime now) {
+  Condition& condition = status.conditions[kGuestReady];
+  const Readiness& readiness = device.readiness;
+  if (readiness.source == Readiness::Source::kNone) {
+    return SetCondition(condition, Holds::kUnknown, "NoSource",
+                        "nobody says whether the guest is ready: spec.readiness is not set", now);
+  }
+  if (device.state == DeviceState::kListening) {
+    return SetCondition(condition, false, "NoFrontEnd", "no VMM is connected", now);
+  }
+  if (device.state == DeviceState::kConnected) {
+    return SetCondition(condition, false, "DriverNotReady", "the guest's driver has not set up the device", now);
+  }
+  const std::string says = device.guest_text.empty() ? "" : "; the guest says: " + device.guest_text;
+  const bool ready = device.guest == GuestNotice::Word::kReady;
+  if (ready && device.state == DeviceState::kSuspended) {
+    return SetCondition(condition, Holds::kUnknown, "RingsStopped",
+                        "the VMM stopped the virtqueues of a guest that was ready" + says, now);
+  }
+  if (ready) {
+    const Said said = SaidBy(readiness.source);
+    const char* of = readiness.source == Readiness::Source::kProbe ? "" : " of the host";
+    return SetCondition(condition, true, said.reason, absl::StrCat(said.message, readiness.port, of, says), now);
+  }
+  if (device.guest == GuestNotice::Word::kStopping) {
+    return SetCondition(condition, false, "GuestStopping", "the guest sent STOPPING=1" + says, now);
+  }
+  SetCondition(condition, false, "Waiting", Awaited(readiness) + says, now);
+}
+
 VmState StateOf(const DeviceStatus& device) {
   if (device.drain == DrainState::kDraining) return VmState::kDraining;
   if (device.drain == DrainState::kDrained) return VmState::kDrained;
@@ -76,20 +152,25 @@ void NobodyConnected(VmStatus& status, const char* reason, const std::string& me
   SetCondition(status.conditions[kDriverReady], false, "NoFrontEnd", "no VMM is connected", now);
 }
 
+// There is no device that could say it.
+void NoGuest(VmStatus& status, const char* reason, const std::string& message, WallTime now) {
+  SetCondition(status.conditions[kGuestReady], false, reason, message, now);
+}
+
 }  // namespace
 
 void BeginProvisioning(VmStatus& status, WallTime now) {
   status.state = VmState::kProvisioning;
-  status.conditions[kFrontEndConnected].type = "FrontEndConnected";
-  status.conditions[kDriverReady].type = "DriverReady";
-  status.conditions[kQuotaLimited].type = "QuotaLimited";
+  for (size_t i = 0; i < kConditionTypes.size(); ++i) status.conditions[i].type = kConditionTypes[i];
   SetLimited(status, QuotaLimit::kNone, now);
   NobodyConnected(status, "Provisioning", "the device is being made", now);
+  NoGuest(status, "Provisioning", "the device is being made", now);
 }
 
 void ApplyDeviceStatus(VmStatus& status, const DeviceStatus& device, WallTime now) {
   status.state = StateOf(device);
   SetLimited(status, device.limited, now);
+  SetGuestReady(status, device, now);
   if (device.state == DeviceState::kListening) {
     if (device.last_error.empty()) {
       NobodyConnected(status, "NoFrontEnd", "no VMM is connected", now);
@@ -117,12 +198,14 @@ void ApplyDeviceStatus(VmStatus& status, const DeviceStatus& device, WallTime no
 void BeginFailed(VmStatus& status, const std::string& why, WallTime now) {
   status.state = VmState::kFailed;
   NobodyConnected(status, "NotServed", why, now);
+  NoGuest(status, "NotServed", "the VM is not served", now);
   SetLimited(status, QuotaLimit::kNone, now);
 }
 
 void BeginDeleting(VmStatus& status, WallTime now) {
   status.state = VmState::kDeleting;
   NobodyConnected(status, "Deleting", "the VM is being deleted", now);
+  NoGuest(status, "Deleting", "the VM is being deleted", now);
   SetLimited(status, QuotaLimit::kNone, now);
 }
 

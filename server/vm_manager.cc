@@ -54,6 +54,7 @@ DeviceSpec MakeDeviceSpec(DeviceId device, const VmSnapshot& vm, const DeviceLim
   out.forwards = sockets.TakeForwards();
   out.queue_size = spec.queue_size != 0 ? spec.queue_size : VmSpec::kDefaultQueueSize;
   out.seqpacket = spec.allow_seqpacket.value_or(true);
+  out.readiness = spec.readiness;
   out.tx_buffer_bytes = spec.tx_buffer_bytes != 0 ? spec.tx_buffer_bytes : VmSpec::kDefaultTxBufferBytes;
   return out;
 }

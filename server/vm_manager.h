@@ -150,7 +150,6 @@ class VmManager {
   }
   void Commit(Vm& vm, std::shared_ptr<const VmDefinition> next, const ChangeRequest& request, Done done);
   void Become(Vm& vm, std::shared_ptr<const VmDefinition> next, Done done);
-  void SetLimits(DeviceId id, const DeviceLimits& limits, EventLoop::Task done);
   void OnObserved(Vm& vm);
   // What holds for a VM of which this is said. Levels between the VM and the daemon go in here.
   DeviceLimits LimitsOf(const VmSpec& spec) const { return ResolveLimits({&spec.quota, &quota_}); }

@@ -82,6 +82,7 @@ void VmManager::ApplyOnce(VmApplication application, Done done) {
   update.annotations = std::move(wanted.annotations);
   update.groups = std::move(wanted.spec.groups);
   update.orphan_ttl = wanted.spec.orphan_ttl;
+  update.readiness = wanted.spec.readiness;
   update.quota = wanted.spec.quota;
   update.quota_fields = AllQuotaFields();
   absl::StatusOr<std::shared_ptr<const VmDefinition>> next = Change(vm.now->definition, update);
@@ -112,12 +113,16 @@ void VmManager::Commit(Vm& vm, std::shared_ptr<const VmDefinition> next, const C
 void VmManager::Become(Vm& vm, std::shared_ptr<const VmDefinition> next, Done done) {
   std::vector<std::string> groups = EffectiveGroups(next->spec);
   const bool other_groups = groups != EffectiveGroups(vm.now->definition->spec);
-  const bool other_quota = next->spec.quota != vm.now->definition->spec.quota;
-  const DeviceLimits limits = LimitsOf(next->spec);
+  const VmSpec& current = vm.now->definition->spec;
+  const bool other_device = next->spec.quota != current.quota || next->spec.readiness != current.readiness;
+  auto change_device = [limits = LimitsOf(next->spec), readiness = next->spec.readiness](VsockDevice& device) {
+    device.SetLimits(limits);
+    device.SetReadiness(readiness);
+  };
   const int64_t generation = next->generation;
   Log(LogLevel::kInfo, "vm.updated").With("vm", next->name()).With("generation", generation);
   VmStatus status = vm.now->status;
-  if ((!other_groups && !other_quota) || vm.failed()) {
+  if ((!other_groups && !other_device) || vm.failed()) {
     // An earlier change may still be on its way to the reactors.
     if (vm.changes_under_way == 0) status.observed_generation = generation;
     Publish(vm, VmEvent::Type::kModified, std::move(next), std::move(status));
@@ -133,21 +138,17 @@ void VmManager::Become(Vm& vm, std::shared_ptr<const VmDefinition> next, Done do
     OnObserved(*changed);
     done(changed->now);
   };
-  if (!other_groups) return SetLimits(vm.device, limits, std::move(observed));
-  if (!other_quota) return pool_.SetGroups(vm.device, std::move(groups), std::move(observed));
+  if (!other_groups) return pool_.Tell(vm.device, std::move(change_device), std::move(observed));
+  if (!other_device) return pool_.SetGroups(vm.device, std::move(groups), std::move(observed));
   pool_.SetGroups(vm.device, std::move(groups),
-                  [this, device = vm.device, limits, observed = std::move(observed)]() mutable {
-                    SetLimits(device, limits, std::move(observed));
+                  [this, device = vm.device, change_device, observed = std::move(observed)]() mutable {
+                    pool_.Tell(device, std::move(change_device), std::move(observed));
                   });
-}
-
-void VmManager::SetLimits(DeviceId id, const DeviceLimits& limits, EventLoop::Task done) {
-  pool_.Tell(
-      id, [limits](VsockDevice& device) { device.SetLimits(limits); }, std::move(done));
 }
 
 // A change has reached all reactors.
 void VmManager::OnObserved(Vm& vm) {
+  PublishHeldBack(vm);
   if (--vm.changes_under_way > 0 || vm.deleting()) return;
   VmStatus status = vm.now->status;
   status.observed_generation = vm.now->definition->generation;

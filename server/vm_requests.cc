@@ -8,6 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "google/protobuf/util/field_mask_util.h"
 #include "server/error.h"
 #include "server/stable_hash.h"
@@ -76,6 +77,23 @@ Quota ToQuota(const v1::Quota& quota) {
   return out;
 }
 
+Readiness ToReadiness(const v1::Readiness& readiness, Violations& violations) {
+  switch (readiness.source_case()) {
+    case v1::Readiness::kGuestConnectsPort:
+      return {Readiness::Source::kGuestConnects, readiness.guest_connects_port()};
+    case v1::Readiness::kProbeGuestPort:
+      return {Readiness::Source::kProbe, readiness.probe_guest_port()};
+    case v1::Readiness::kSdNotifyPort:
+      return {Readiness::Source::kNotify, readiness.sd_notify_port()};
+    case v1::Readiness::SOURCE_NOT_SET:
+      break;
+  }
+  violations.push_back(
+      {"vm.spec.readiness",
+       "names no source; give guest_connects_port, probe_guest_port or sd_notify_port, or leave it out"});
+  return {};
+}
+
 VmSpec ToVmSpec(const v1::VmSpec& spec, Violations& violations) {
   VmSpec out;
   out.cid = ToCidRequest(spec.cid(), violations);
@@ -91,6 +109,7 @@ VmSpec ToVmSpec(const v1::VmSpec& spec, Violations& violations) {
   out.queue_size = spec.queue_size();
   out.tx_buffer_bytes = spec.tx_buffer_bytes();
   out.quota = ToQuota(spec.quota());
+  if (spec.has_readiness()) out.readiness = ToReadiness(spec.readiness(), violations);
   if (spec.has_allow_seqpacket()) out.allow_seqpacket = spec.allow_seqpacket();
   out.orphan_ttl = ParseTime(spec.orphan_ttl(), kMaxOrphanTtl, "vm.spec.orphan_ttl", violations);
   return out;
@@ -136,7 +155,7 @@ VmState ParseState(v1::VmStatus::State state, Violations& violations) {
 }
 
 bool IsConditionType(const std::string& type) {
-  return type == "FrontEndConnected" || type == "DriverReady" || type == "QuotaLimited";
+  return std::find(kConditionTypes.begin(), kConditionTypes.end(), type) != kConditionTypes.end();
 }
 
 // What DrainVm, ResumeVm and ResetVm have in common.
@@ -153,7 +172,7 @@ VmDrain StartDrain(const Request& request, Violations& violations) {
 }
 
 constexpr char kMutable[] =
-    "\"labels\", \"annotations\", \"spec.groups\", \"spec.quota\", \"spec.orphan_ttl\" or \"*\"";
+    "\"labels\", \"annotations\", \"spec.groups\", \"spec.quota\", \"spec.readiness\", \"spec.orphan_ttl\" or \"*\"";
 
 // Which fields an update names.
 struct Mask {
@@ -161,6 +180,7 @@ struct Mask {
   bool annotations = false;
   bool groups = false;
   bool orphan_ttl = false;
+  bool readiness = false;
   QuotaMask quota;
 };
 
@@ -185,6 +205,9 @@ std::string MaskFault(const std::string& path) {
                         " is no limit of a quota; name \"spec.quota\" or one of its fields, a rate with "
                         "its burst");
   }
+  if (IsWithin(path, "spec.readiness")) {
+    return absl::StrCat(Quoted(path), " is part of what changes as a whole; name \"spec.readiness\"");
+  }
   if (!google::protobuf::util::FieldMaskUtil::IsValidPath<v1::Vm>(path)) {
     return absl::StrCat(Quoted(path), " is no field of a VM; name ", kMutable);
   }
@@ -198,12 +221,13 @@ Mask ParseMask(const v1::UpdateVmRequest& request, Violations& violations) {
   Mask mask;
   const v1::Vm& vm = request.vm();
   if (!request.has_update_mask() || request.update_mask().paths().empty()) {
-    return {!vm.labels().empty(), !vm.annotations().empty(), !vm.spec().groups().empty(), vm.spec().has_orphan_ttl(),
-            vm.spec().has_quota() ? AllQuotaFields() : QuotaMask()};
+    return {!vm.labels().empty(),        !vm.annotations().empty(),
+            !vm.spec().groups().empty(), vm.spec().has_orphan_ttl(),
+            vm.spec().has_readiness(),   vm.spec().has_quota() ? AllQuotaFields() : QuotaMask()};
   }
   for (const std::string& path : request.update_mask().paths()) {
     if (path == "*") {
-      mask = {true, true, true, true, AllQuotaFields()};
+      mask = {true, true, true, true, true, AllQuotaFields()};
     } else if (path == "labels") {
       mask.labels = true;
     } else if (path == "annotations") {
@@ -212,6 +236,8 @@ Mask ParseMask(const v1::UpdateVmRequest& request, Violations& violations) {
       mask.groups = true;
     } else if (path == "spec.orphan_ttl") {
       mask.orphan_ttl = true;
+    } else if (path == "spec.readiness") {
+      mask.readiness = true;
     } else if (const QuotaMask quota = ParseQuotaPath(path); quota.any()) {
       mask.quota |= quota;
     } else {
@@ -253,6 +279,10 @@ absl::StatusOr<VmUpdate> ToVmUpdate(const v1::UpdateVmRequest& request) {
   if (mask.orphan_ttl) {
     update.orphan_ttl = ParseTime(vm.spec().orphan_ttl(), kMaxOrphanTtl, "vm.spec.orphan_ttl", violations);
   }
+  if (mask.readiness) {
+    const v1::VmSpec& spec = vm.spec();
+    update.readiness = spec.has_readiness() ? ToReadiness(spec.readiness(), violations) : Readiness();
+  }
   update.quota_fields = mask.quota;
   if (mask.quota.any()) update.quota = ToQuota(vm.spec().quota());
   if (ReadsAll(request)) update.also = ToVmSpec(vm.spec(), violations);
@@ -274,9 +304,8 @@ absl::StatusOr<VmGoal> ToVmGoal(const v1::WaitVmRequest& request) {
       goal.kind = VmGoal::Kind::kCondition;
       goal.condition = request.condition();
       if (!IsConditionType(goal.condition)) {
-        violations.push_back(
-            {"condition", absl::StrCat(Quoted(goal.condition),
-                                       " is no condition; use FrontEndConnected, DriverReady or QuotaLimited")});
+        violations.push_back({"condition", absl::StrCat(Quoted(goal.condition), " is no condition; use one of ",
+                                                        absl::StrJoin(kConditionTypes, ", "))});
       }
       break;
     case v1::WaitVmRequest::kDeleted:

@@ -121,6 +121,7 @@ std::string SettingOfField(std::string_view field) {
       {"vm.spec.queue_size", "queue_size"},
       {"vm.spec.tx_buffer_bytes", "tx_buffer_size"},
       {"vm.spec.quota", "quota"},
+      {"vm.spec.readiness", "readiness"},
   };
   for (const auto& [prefix, setting] : settings) {
     if (absl::StartsWith(AbslView(field), prefix)) return setting;

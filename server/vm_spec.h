@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "device/readiness.h"
 #include "router/cid.h"
 #include "server/quota.h"
 
@@ -50,6 +51,7 @@ struct VmSpec {
   uint32_t tx_buffer_bytes = 0;           // 0: kDefaultTxBufferBytes
   std::optional<bool> allow_seqpacket;    // none: true
   Quota quota;
+  Readiness readiness;
   std::chrono::milliseconds orphan_ttl{0};  // 0: stays without a VMM
   friend bool operator==(const VmSpec&, const VmSpec&) = default;
 };

@@ -84,6 +84,20 @@ void CheckVsockProxy(const VmSpec& spec, Violations& violations) {
   }
 }
 
+std::string ReadinessField(Readiness::Source source) {
+  switch (source) {
+    case Readiness::Source::kNone:
+      break;
+    case Readiness::Source::kGuestConnects:
+      return "vm.spec.readiness.guest_connects_port";
+    case Readiness::Source::kProbe:
+      return "vm.spec.readiness.probe_guest_port";
+    case Readiness::Source::kNotify:
+      return "vm.spec.readiness.sd_notify_port";
+  }
+  return "vm.spec.readiness";
+}
+
 // Wide, because the existing daemon takes any text; "+" and "," separate groups on command lines.
 bool IsGroup(std::string_view group) {
   return !group.empty() && group.size() <= kMaxGroupBytes && IsUtf8(group) &&
@@ -116,6 +130,12 @@ void CheckSizes(const VmSpec& spec, Violations& violations) {
     violations.push_back({"vm.spec.tx_buffer_bytes",
                           absl::StrCat(buffer, " is not from ", kMinTxBufferBytes, " to ", kMaxTxBufferBytes)});
   }
+}
+
+void CheckReadiness(const Readiness& readiness, Violations& violations) {
+  if (readiness.source == Readiness::Source::kNone || (readiness.port != 0 && readiness.port != kAnyPort)) return;
+  violations.push_back(
+      {ReadinessField(readiness.source), absl::StrCat(readiness.port, " is not a port from 1 to ", kAnyPort - 1)});
 }
 
 void CheckLabels(const std::map<std::string, std::string>& labels, Violations& violations) {
@@ -189,6 +209,7 @@ std::vector<FieldViolation> CheckVm(const VmCreation& creation) {
   CheckGroups(creation.spec.groups, violations);
   CheckSizes(creation.spec, violations);
   CheckQuota(creation.spec.quota, "vm.spec.quota", violations);
+  CheckReadiness(creation.spec.readiness, violations);
   return violations;
 }
 

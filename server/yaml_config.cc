@@ -46,6 +46,7 @@ class Reader {
   void ReadState(const YAML::Node& state);
   void ReadDefaults(const YAML::Node& defaults);
   void ReadQuota(const YAML::Node& node, const std::string& field, Quota& quota);
+  void ReadReadiness(const YAML::Node& node, const std::string& field, Readiness& readiness);
   void ReadRate(const YAML::Node& node, const std::string& field, Rate& rate);
   void ReadEndpoint(const YAML::Node& endpoint, const std::string& field, std::vector<std::string>& paths);
   void ReadSocketDirs(const YAML::Node& directories);
@@ -176,6 +177,30 @@ void Reader::ReadQuota(const YAML::Node& node, const std::string& field, Quota& 
   for (const FieldViolation& violation : violations) Fault(node.Mark(), violation.field, violation.description);
 }
 
+// One of three sources, each with its port.
+void Reader::ReadReadiness(const YAML::Node& node, const std::string& field, Readiness& readiness) {
+  const std::map<std::string, Readiness::Source> sources{{"guest_connects_port", Readiness::Source::kGuestConnects},
+                                                         {"probe_guest_port", Readiness::Source::kProbe},
+                                                         {"sd_notify_port", Readiness::Source::kNotify}};
+  if (!node.IsMap() || node.size() != 1) {
+    return Fault(node.Mark(), field,
+                 "is not one source; write {guest_connects_port: N}, {probe_guest_port: N} or {sd_notify_port: N}");
+  }
+  ForEachEntry(node, field, [&](const YAML::Node& key, const YAML::Node& value) {
+    const std::string full = absl::StrCat(field, ".", key.Scalar());
+    const auto source = sources.find(NormalSettingKey(key.Scalar()));
+    if (source == sources.end()) {
+      std::vector<std::string_view> known;
+      for (const auto& [name, unused] : sources) known.push_back(name);
+      return Fault(key.Mark(), full, absl::StrCat("is not a source", DidYouMean(key.Scalar(), known)));
+    }
+    readiness.source = source->second;
+    if (!value.IsScalar() || !absl::SimpleAtoi(value.Scalar(), &readiness.port)) {
+      Fault(value.Mark(), full, "is not a port");
+    }
+  });
+}
+
 // A number, or {rate: N, burst: N}.
 void Reader::ReadRate(const YAML::Node& node, const std::string& field, Rate& rate) {
   if (node.IsScalar() && absl::SimpleAtoi(node.Scalar(), &rate.per_second)) return;
@@ -277,6 +302,7 @@ void Reader::ReadVm(const YAML::Node& node, const std::string& field) {
     const std::string full = absl::StrCat(field, ".", key.Scalar());
     const size_t before = faults.size();
     if (name == "quota") return ReadQuota(value, full, vm.creation.spec.quota);
+    if (name == "readiness") return ReadReadiness(value, full, vm.creation.spec.readiness);
     const std::string text = SettingText(name, value, full);
     if (faults.size() > before) return;
     places[name] = value.Mark();

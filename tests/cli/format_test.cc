@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How kinsockctl reads and writes small things: duration, table, yaml_text, yaml_json, vmm_args, error_report, exit_code.
+// How kinsockctl reads and writes small things: duration, table, yaml_text, yaml_json, vmm_args, error_report,
+// exit_code.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,6 +10,7 @@
 #include "cli/duration.h"
 #include "cli/error_report.h"
 #include "cli/exit_code.h"
+#include "cli/readiness_flag.h"
 #include "cli/table.h"
 #include "cli/vm_view.h"
 #include "cli/vmm_args.h"
@@ -65,6 +67,28 @@ TEST(VmmArgsTest, AreWordsForAShellAndForQemu) {
             "-device vhost-user-vsock-pci,chardev=kinsock0\n");
   vm.mutable_status()->set_vhost_user_socket("/tmp/it's, here");
   EXPECT_THAT(QemuArguments(vm, "4G"), HasSubstr("-chardev 'socket,id=kinsock0,path=/tmp/it'\\''s,, here' "));
+}
+
+TEST(VmmArgsTest, AVmThatNotifiesTellsItsGuestWhere) {
+  v1::Vm vm;
+  vm.mutable_spec()->mutable_readiness()->set_sd_notify_port(9000);
+  EXPECT_THAT(QemuArguments(vm, "4G"),
+              HasSubstr(" -smbios type=11,value=io.systemd.credential:vmm.notify_socket=vsock:2:9000\n"));
+  vm.mutable_spec()->set_allow_seqpacket(false);
+  EXPECT_THAT(QemuArguments(vm, "4G"), HasSubstr("=vsock-stream:2:9000\n"));
+}
+
+TEST(ReadinessFlagTest, ASourceAndItsPort) {
+  v1::Readiness readiness;
+  EXPECT_TRUE(ParseReadiness("connects:9000", readiness));
+  EXPECT_EQ(readiness.guest_connects_port(), 9000u);
+  EXPECT_TRUE(ParseReadiness("probe:22", readiness));
+  EXPECT_EQ(readiness.probe_guest_port(), 22u);
+  EXPECT_TRUE(ParseReadiness("notify:1", readiness));
+  EXPECT_EQ(readiness.sd_notify_port(), 1u);
+  for (const char* bad : {"", "probe", "probe:", "probe:x", "probe:1:2", "Probe:1", "probe:4294967296", "9000"}) {
+    EXPECT_FALSE(ParseReadiness(bad, readiness)) << bad;
+  }
 }
 
 TEST(VmmArgsTest, MemorySizes) {

@@ -153,6 +153,13 @@ TEST_F(KinsockctlTest, AVmHasAQuota) {
   EXPECT_EQ(quota().connects_per_second().rate(), 5u);
   EXPECT_EQ(quota().bytes_to_guest().rate(), 10'000'000u) << "what is not named stays";
   EXPECT_EQ(Ctl({"vm", "wait", "web", "--for=QuotaLimited=false"}).code, 0);
+  EXPECT_EQ(Ctl({"vm", "set", "web", "--ready-when", "notify:9000"}).code, 0);
+  EXPECT_EQ(Ctl({"vm", "wait", "web", "--for=GuestReady=false"}).code, 0);
+  EXPECT_EQ(Ctl({"vm", "set", "web", "--ready-when", "none"}).code, 0);
+  EXPECT_EQ(Ctl({"vm", "set", "web", "--ready-when", "soon"}).code, 2);
+  const Outcome nowhere = Ctl({"vm", "create", "other", "--ready-when", "notify:0"});
+  EXPECT_EQ(nowhere.code, 1);
+  EXPECT_THAT(nowhere.error, HasSubstr("--ready-when 0 is not a port"));
 
   const Outcome refused = Ctl({"vm", "set", "web", "--quota", "bytes_to_guest=10k"});
   EXPECT_EQ(refused.code, 1);

@@ -264,6 +264,33 @@ TEST(YamlTest, FaultsOfQuotas) {
                             HasSubstr("vms[0].quota.max_connections: 70000 is not from 1 to 65536")));
 }
 
+TEST(YamlTest, WhoSaysThatAGuestIsReady) {
+  const absl::StatusOr<YamlConfig> file = ParseYamlConfig(
+      "vms:\n"
+      "- {guest_cid: 3, socket: /run/a.sock, readiness: {guest_connects_port: 9000}}\n"
+      "- {guest_cid: 4, socket: /run/b.sock, readiness: {probe-guest-port: 22}}\n"
+      "- {guest_cid: 5, socket: /run/c.sock, readiness: {sd_notify_port: 9001}}\n",
+      "f");
+  ASSERT_TRUE(file.ok()) << file.status();
+  ASSERT_EQ(file->vms.size(), 3u);
+  EXPECT_EQ(file->vms[0].creation.spec.readiness, (Readiness{Readiness::Source::kGuestConnects, 9000}));
+  EXPECT_EQ(file->vms[1].creation.spec.readiness, (Readiness{Readiness::Source::kProbe, 22}));
+  EXPECT_EQ(file->vms[2].creation.spec.readiness, (Readiness{Readiness::Source::kNotify, 9001}));
+  const std::string faults(
+      ParseYamlConfig("vms:\n"
+                      "- {guest_cid: 3, socket: /run/a.sock, readiness: {sd_notify_prot: 1}}\n"
+                      "- {guest_cid: 4, socket: /run/b.sock, readiness: {sd_notify_port: 1, probe_guest_port: 2}}\n"
+                      "- {guest_cid: 5, socket: /run/c.sock, readiness: {sd_notify_port: x}}\n"
+                      "- {guest_cid: 6, socket: /run/d.sock, readiness: {sd_notify_port: 0}}\n",
+                      "f")
+          .status()
+          .message());
+  EXPECT_THAT(faults, AllOf(HasSubstr("readiness.sd_notify_prot: is not a source (did you mean \"sd_notify_port\"?)"),
+                            HasSubstr("vms[1].readiness: is not one source"),
+                            HasSubstr("vms[2].readiness.sd_notify_port: is not a port"),
+                            HasSubstr("vms[3].readiness: 0 is not a port from 1 to 4294967294")));
+}
+
 TEST(YamlTest, WhoMayUseTheApi) {
   const absl::StatusOr<YamlConfig> config = ParseYamlConfig(
       "api:\n"

@@ -38,13 +38,8 @@ bool DaemonProcess::Start(const std::vector<std::string>& flags) {
     process_->Wait(std::chrono::milliseconds(2));
   }
   // It listens before it serves: a call that is answered is the sign.
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 5);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 50);
-  const auto channel =
-      grpc::CreateCustomChannel("unix:" + dir_ / "api.sock", grpc::InsecureChannelCredentials(), arguments);
-  vms_ = v1::VmService::NewStub(channel);
+  channel_ = NewChannel();
+  vms_ = v1::VmService::NewStub(channel_);
   while (process_->running()) {
     Require(std::chrono::steady_clock::now() < give_up, "kinsockd neither serves nor ends");
     grpc::ClientContext context;
@@ -56,6 +51,14 @@ bool DaemonProcess::Start(const std::vector<std::string>& flags) {
     process_->Wait(std::chrono::milliseconds(2));
   }
   return false;
+}
+
+std::shared_ptr<grpc::Channel> DaemonProcess::NewChannel() const {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 5);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 50);
+  return grpc::CreateCustomChannel("unix:" + dir_ / "api.sock", grpc::InsecureChannelCredentials(), arguments);
 }
 
 void DaemonProcess::Stop() { process_->Stop(kPatience); }

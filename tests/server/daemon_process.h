@@ -2,6 +2,7 @@
 #ifndef KINSOCK_TESTS_SERVER_DAEMON_PROCESS_H_
 #define KINSOCK_TESTS_SERVER_DAEMON_PROCESS_H_
 
+#include <grpcpp/channel.h>
 #include <grpcpp/support/status.h>
 #include <sys/types.h>
 
@@ -43,6 +44,10 @@ class DaemonProcess {
 
   // Thread-safe, between Start() and the end; after the end, a call fails.
   v1::VmService::Stub& vms() { return *vms_; }
+  // The connection of that; for other services.
+  const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
+  // Another one.
+  std::shared_ptr<grpc::Channel> NewChannel() const;
 
   // Calls, with a deadline that only a hanging daemon meets.
   grpc::Status Create(const v1::CreateVmRequest& request, v1::Vm* vm = nullptr);
@@ -56,6 +61,7 @@ class DaemonProcess {
   const State state_;
   TempDir dir_;
   std::unique_ptr<Process> process_;
+  std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::VmService::Stub> vms_;
 };
 

@@ -61,6 +61,7 @@ TEST_F(RestartTest, AVmIsThereAgainAndListens) {
   v1::VmSpec& spec = *request.mutable_vm()->mutable_spec();
   spec.mutable_uds()->set_path(daemon_ / "web.uds");
   spec.add_groups("blue");
+  spec.mutable_readiness()->set_probe_guest_port(22);
   spec.mutable_quota()->set_max_connections(10);
   spec.mutable_quota()->mutable_bytes_to_guest()->set_rate(1'000'000);
   v1::Vm made;

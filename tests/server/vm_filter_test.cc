@@ -22,8 +22,11 @@ class VmFilterTest : public ::testing::Test {
     definition->labels = {{"tier", "web"}, {"a.b/c", "x y"}, {"empty", ""}};
     definition->spec.groups = {"db", "front end"};
     vm_.definition = definition;
-    vm_.status.state = VmState::kActive;
     vm_.status.cid = 42;
+    vm_.status.state = VmState::kActive;
+    for (size_t i = 0; i < kConditionTypes.size(); ++i) vm_.status.conditions[i].type = kConditionTypes[i];
+    vm_.status.conditions[1].holds = true;
+    vm_.status.conditions[2].known = false;
   }
   bool Matches(const std::string& text) const {
     const absl::StatusOr<VmFilter> filter = VmFilter::Parse(text);
@@ -47,20 +50,54 @@ TEST_F(VmFilterTest, NothingSaidLetsEverythingThrough) {
 }
 
 TEST_F(VmFilterTest, WhatMatches) {
-  for (const char* text :
-       {"labels.tier=web", "labels.tier = \"web\"", "labels.tier:web", "labels.tier:*", "labels:tier",
-        "labels.tier!=db", "labels.none != web", "labels.a.b/c=\"x y\"", "labels.empty=\"\"", "labels.empty:*",
-        "state=ACTIVE", "state != DRAINED", "cid=42", "cid!=43", "groups:db", "groups:\"front end\"", "name=vms/web-1",
-        "labels.tier=web AND state=ACTIVE AND cid=42", "labels.AND!=AND AND cid=42"}) {
+  for (const char* text : {"labels.tier=web",
+                           "labels.tier = \"web\"",
+                           "labels.tier:web",
+                           "labels.tier:*",
+                           "labels:tier",
+                           "labels.tier!=db",
+                           "labels.none != web",
+                           "labels.a.b/c=\"x y\"",
+                           "labels.empty=\"\"",
+                           "labels.empty:*",
+                           "state=ACTIVE",
+                           "state != DRAINED",
+                           "cid=42",
+                           "cid!=43",
+                           "groups:db",
+                           "groups:\"front end\"",
+                           "name=vms/web-1",
+                           "condition.DriverReady = TRUE",
+                           "condition.FrontEndConnected=FALSE",
+                           "condition.GuestReady=UNKNOWN",
+                           "condition.GuestReady != TRUE",
+                           "labels.tier=web AND state=ACTIVE AND cid=42",
+                           "labels.AND!=AND AND cid=42"}) {
     EXPECT_TRUE(Matches(text)) << text;
   }
 }
 
 TEST_F(VmFilterTest, WhatDoesNot) {
-  for (const char* text :
-       {"labels.tier=db", "labels.tier:db", "labels.none=web", "labels.none:*", "labels:none", "labels.tier!=web",
-        "labels.tier=WEB", "labels.tier=\"*\"", "state=LISTENING", "state!=ACTIVE", "cid=43", "cid!=42", "groups:front",
-        "groups:default", "name=web-1", "labels.tier=web AND cid=43", "labels.tier=\"we\\\"b\\\\\""}) {
+  for (const char* text : {"labels.tier=db",
+                           "labels.tier:db",
+                           "labels.none=web",
+                           "labels.none:*",
+                           "labels:none",
+                           "labels.tier!=web",
+                           "labels.tier=WEB",
+                           "labels.tier=\"*\"",
+                           "state=LISTENING",
+                           "state!=ACTIVE",
+                           "cid=43",
+                           "cid!=42",
+                           "groups:front",
+                           "groups:default",
+                           "name=web-1",
+                           "condition.GuestReady=TRUE",
+                           "condition.GuestReady=FALSE",
+                           "condition.DriverReady!=TRUE",
+                           "labels.tier=web AND cid=43",
+                           "labels.tier=\"we\\\"b\\\\\""}) {
     EXPECT_FALSE(Matches(text)) << text;
   }
 }
@@ -80,6 +117,10 @@ TEST_F(VmFilterTest, FaultsHaveTheirPlace) {
   EXPECT_THAT(Fault("cid:42"), HasSubstr("has one value"));
   EXPECT_THAT(Fault("cid=4294967296"), HasSubstr("is no CID"));
   EXPECT_THAT(Fault("groups=db"), HasSubstr("has many values"));
+  EXPECT_THAT(Fault("condition.GuestReady=yes"), HasSubstr("neither TRUE, FALSE nor UNKNOWN"));
+  EXPECT_THAT(Fault("condition.GuestReady:TRUE"), HasSubstr("has one value"));
+  EXPECT_THAT(Fault("condition.Ready=TRUE"), HasSubstr("at byte 1: \"Ready\" is no condition; use one of Front"));
+  EXPECT_THAT(Fault("condition"), HasSubstr("is no field"));
   EXPECT_THAT(Fault("state=active"), HasSubstr("is no state"));
   EXPECT_THAT(Fault("labels.=x"), HasSubstr("\"labels.\" is no field"));
   EXPECT_THAT(Fault("labels.a=\"x"), HasSubstr("at byte 10: the text has no closing quote"));

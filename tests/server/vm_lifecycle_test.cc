@@ -71,7 +71,44 @@ TEST_F(VmLifecycleTest, AConditionRemembersWhenItTurned) {
   EXPECT_EQ(ready().last_transition, Now());
 }
 
-TEST_F(VmLifecycleTest, BothConditionsAreAlwaysNamed) {
+TEST_F(VmLifecycleTest, AGuestIsReadyAsItsSourceSays) {
+  const Condition& guest = vm_.conditions[2];
+  EXPECT_STREQ(guest.reason, "Provisioning");
+  Device(DeviceState::kActive);
+  EXPECT_FALSE(guest.known) << "nobody says it";
+
+  DeviceStatus status;
+  status.readiness = {Readiness::Source::kNotify, 9000};
+  const auto say = [&](DeviceState state, GuestNotice::Word word, const std::string& text) {
+    status.state = state;
+    status.guest = word;
+    status.guest_text = text;
+    ++second_;
+    ApplyDeviceStatus(vm_, status, Now());
+  };
+  say(DeviceState::kActive, GuestNotice::Word::kNone, "status \"booting\"");
+  EXPECT_TRUE(guest.known);
+  EXPECT_FALSE(guest.holds);
+  EXPECT_EQ(guest.message,
+            "the guest has not yet sent READY=1 to port 9000 of the host; the guest says: status \"booting\"");
+  say(DeviceState::kActive, GuestNotice::Word::kReady, "");
+  EXPECT_TRUE(guest.holds);
+  EXPECT_EQ(guest.message, "the guest sent READY=1 to port 9000 of the host");
+  const WallTime since = guest.last_transition;
+  EXPECT_EQ(since, Now());
+  say(DeviceState::kActive, GuestNotice::Word::kReady, "status \"x\"");
+  EXPECT_EQ(guest.last_transition, since);
+  say(DeviceState::kSuspended, GuestNotice::Word::kReady, "");
+  EXPECT_FALSE(guest.known || guest.holds);
+  say(DeviceState::kActive, GuestNotice::Word::kStopping, "");
+  EXPECT_STREQ(guest.reason, "GuestStopping");
+  say(DeviceState::kConnected, GuestNotice::Word::kNone, "");
+  EXPECT_STREQ(guest.reason, "DriverNotReady");
+  say(DeviceState::kListening, GuestNotice::Word::kNone, "");
+  EXPECT_STREQ(guest.reason, "NoFrontEnd");
+}
+
+TEST_F(VmLifecycleTest, ConditionsAreAlwaysNamed) {
   EXPECT_STREQ(connected().type, "FrontEndConnected");
   EXPECT_STREQ(ready().type, "DriverReady");
   BeginDeleting(vm_, Now());

@@ -38,6 +38,7 @@ class Backend : public Actor {
     uint32_t tx_buffer_bytes = 65536;
     bool seqpacket = true;
     DeviceLimits limits = Unhurried();
+    Readiness readiness;
   };
 
   virtual ~Backend() = default;

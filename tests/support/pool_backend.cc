@@ -57,6 +57,7 @@ absl::StatusOr<Backend::Vm> PoolBackend::AddVm(uint64_t cid, const VmOptions& op
   spec.tx_buffer_bytes = options.tx_buffer_bytes;
   spec.seqpacket = options.seqpacket;
   spec.limits = options.limits;
+  spec.readiness = options.readiness;
   if (options.host_side) {
     vm.uds_path = dir_ / (name + ".vsock");
     spec.host_listener = ListenAt(vm.uds_path);
@@ -115,6 +116,13 @@ void PoolBackend::SetLimits(const Vm& vm, const DeviceLimits& limits) {
   bool done = false;
   pool_->Tell(
       vm.id, [limits](VsockDevice& device) { device.SetLimits(limits); }, [&] { done = true; });
+  Await(done);
+}
+
+void PoolBackend::SetReadiness(const Vm& vm, const Readiness& readiness) {
+  bool done = false;
+  pool_->Tell(
+      vm.id, [readiness](VsockDevice& device) { device.SetReadiness(readiness); }, [&] { done = true; });
   Await(done);
 }
 

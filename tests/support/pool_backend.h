@@ -32,6 +32,7 @@ class PoolBackend final : public Backend {
 
   // Returns when the device goes by them.
   void SetLimits(const Vm& vm, const DeviceLimits& limits);
+  void SetReadiness(const Vm& vm, const Readiness& readiness);
 
   // The pool goes, whatever is under way.
   void ShutDown();

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "tests/support/sanitizers.h"
 
 namespace kinsock::testing {
 namespace {
@@ -25,11 +26,7 @@ size_t OpenDescriptors() {
 }
 
 size_t Mappings() {
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-  return 0;  // ThreadSanitizer maps shadow memory of its own for every new address
-#endif
-#endif
+  if (kThreadSanitizer) return 0;
   std::ifstream maps("/proc/self/maps");
   size_t count = 0;
   for (std::string line; std::getline(maps, line);) ++count;

@@ -29,6 +29,9 @@ int Crowd(const Options& options);
 int Hold(const Options& options);
 int Ignore(const Options& options);
 
+// notify.cc: says what stands on standard input, as sd_notify(3) does.
+int Notify(const Options& options);
+
 // address.cc: how a connect fails, and who this guest is.
 int Refused(const Options& options);
 int Cid(const Options& options);

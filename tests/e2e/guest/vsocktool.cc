@@ -33,6 +33,7 @@ constexpr auto kCommands = std::to_array<Command>({
     {"hold", kinsock::guest::Hold, "--connect CID:PORT | --listen PORT  [--seed S]"},
     {"ignore", kinsock::guest::Ignore, "--listen PORT"},
     {"refused", kinsock::guest::Refused, "--connect CID:PORT [--seqpacket]"},
+    {"notify", kinsock::guest::Notify, "--connect CID:PORT [--seqpacket] < TEXT"},
     {"cid", kinsock::guest::Cid, ""},
     {"pattern", kinsock::guest::Pattern, "--bytes N [--seed S]"},
     {"check", kinsock::guest::Check, "--bytes N [--seed S]"},

@@ -13,7 +13,7 @@ import tempfile
 import time
 import typing
 
-from rows import Run
+from rows import API_FLOOD, Run
 
 FIRST_CID = 3
 _SOCKET_DEADLINE_S = 60
@@ -29,10 +29,12 @@ def raise_descriptor_limit() -> None:
 class Backend:
     """A back-end process with VMs of one group."""
 
-    def __init__(self, command: list[str], guests: int):
+    def __init__(self, command: list[str], guests: int, with_api: bool = False):
         self._directory = pathlib.Path(tempfile.mkdtemp(prefix="vsock-", dir="/tmp"))  # short: socket paths
         self.cids = range(FIRST_CID, FIRST_CID + guests)
         command = list(command)
+        if with_api:
+            command += ["--api", f"unix:{self.api}"]
         for cid in self.cids:
             command += ["--vm", f"guest-cid={cid},socket={self.socket(cid)},uds-path={self.uds(cid)},groups=bench"]
         with open(self._directory / "log", "wb") as log:
@@ -44,6 +46,10 @@ class Backend:
                 self.close()
                 raise RuntimeError(f"the back-end does not listen: {log_text[-500:]}")
             time.sleep(0.02)
+
+    @property
+    def api(self) -> pathlib.Path:
+        return self._directory / "api.sock"
 
     def socket(self, cid: int) -> pathlib.Path:
         return self._directory / f"{cid}.sock"
@@ -82,8 +88,9 @@ def _call(arguments: list[str]) -> dict[str, float]:
 class Meter:
     """Calls one vsock_load for `milliseconds` each time."""
 
-    def __init__(self, load: str, milliseconds: int):
+    def __init__(self, load: str, milliseconds: int, flood: str = ""):
         self._load = load
+        self._flood = flood  # bench/control/control_load, for floods of the API
         self._milliseconds = milliseconds
 
     def limit(self, limit: tuple[str, ...], options: tuple[str, ...]) -> dict[str, float]:
@@ -102,10 +109,13 @@ class Meter:
 
     def _attacked(self, command: list[str], run: Run) -> dict[str, float]:
         """Neighbours beside an attacker, then beside a process that only burns as much CPU."""
-        with contextlib.closing(Backend(command, 4)) as backend:
+        floods = run.attack == API_FLOOD
+        with contextlib.closing(Backend(command, 4, with_api=floods)) as backend:
             neighbours, attackers = list(backend.cids)[:2], list(backend.cids)[2:]
             beside = [self._load, "attack", *backend.arguments(attackers), "--attack", run.attack, "--victim",
                       str(neighbours[1])]
+            if floods:
+                beside = [self._flood, "flood", "--api", str(backend.api), "--backend", str(backend.process.pid)]
             attacked, attacker = self._beside(beside, backend, run, neighbours)
         with contextlib.closing(Backend(command, 4)) as backend:
             percent = min(100.0, attacker["attacker_cpu_percent"])

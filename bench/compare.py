@@ -139,6 +139,7 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[table.Row]]:
     parser.add_argument("--ours-args", default="", help="further arguments for it, in one word")
     parser.add_argument("--peer", help="vhost-device-vsock, or anything that takes its --vm")
     parser.add_argument("--load", default="bazel-bin/bench/vsock_load", help="the load generator (%(default)s)")
+    parser.add_argument("--flood", default="bazel-bin/bench/control/control_load", help="floods the API (%(default)s)")
     parser.add_argument("--rounds", type=int, help="rounds (5)")
     parser.add_argument("--milliseconds", type=int, help="of each measurement (1000)")
     parser.add_argument("--quick", action="store_true",
@@ -171,7 +172,7 @@ def main() -> None:
     programs = {"ours": [options.ours, *options.ours_args.split()]}
     if options.peer:
         programs["peer"] = [options.peer]
-    comparison = Comparison(backends.Meter(options.load, options.milliseconds), rows, programs)
+    comparison = Comparison(backends.Meter(options.load, options.milliseconds, options.flood), rows, programs)
     for number in range(1, options.rounds + 1):
         comparison.round(number, options.rounds)
     print(file=sys.stderr)

@@ -155,14 +155,16 @@ def _scale() -> list[Row]:
 
 ATTACKS = ("no-buffers", "never-reads", "credit-requests", "closed-port", "kicks", "empty-packets", "resets",
            "spoofed-sources", "malformed-chains", "front-end")
+API_FLOOD = "api-flood"  # by clients of the API, not by a guest
 VM_CAP_MIB = 64  # what one VM may make the back-end hold
 
 
 def _attacks() -> list[Row]:
     rows = []
-    for attack in ATTACKS:
-        talk = Run("sibling-latency", attack=attack)
-        stream = Run("sibling", ("--write", "2048"), attack=attack)
+    for attack in (*ATTACKS, API_FLOOD):
+        peer_can = attack != API_FLOOD  # it has no API
+        talk = Run("sibling-latency", attack=attack, peer_can=peer_can)
+        stream = Run("sibling", ("--write", "2048"), attack=attack, peer_can=peer_can)
         rows.append(Row("attack", f"{attack}: neighbours' p50, x control", talk, "p50_ratio", "", False))
         rows.append(Row("attack", f"{attack}: neighbours' p99, x control", talk, "p99_ratio", "", False, _most(2)))
         rows.append(Row("attack", f"{attack}: neighbours' Gbit/s, x control", stream, "gbit_ratio", target=_least(0.9)))

@@ -7,7 +7,7 @@ _PROGRAMS = {
     "VSOCKTOOL": "//tests/e2e/guest:vsocktool",
 }
 
-def e2e_test(name, programs = _PROGRAMS, timeout = "moderate"):
+def e2e_test(name, programs = _PROGRAMS, timeout = "moderate", data = []):
     """One file of pytest cases with real guests.
 
     They start virtual machines, so they run one at a time and outside of the sandbox.
@@ -15,6 +15,7 @@ def e2e_test(name, programs = _PROGRAMS, timeout = "moderate"):
     Args:
       name: the file without its suffix.
       programs: what it runs: environment variable to target (harness/programs.py).
+      data: files that it reads, besides the programs.
       timeout: as for every test; each wait inside has a deadline of its own.
     """
     native.sh_test(
@@ -23,7 +24,7 @@ def e2e_test(name, programs = _PROGRAMS, timeout = "moderate"):
         timeout = timeout,
         srcs = ["run.sh"],
         args = [name + ".py"],
-        data = ["main.py", "conftest.py", name + ".py", "//tests/e2e/harness"] + programs.values(),
+        data = ["main.py", "conftest.py", name + ".py", "//tests/e2e/harness"] + data + programs.values(),
         env = {variable: "$(rootpath %s)" % program for variable, program in programs.items()},
         tags = ["e2e", "exclusive", "local"],
     )

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """An administrator with grpcurl and no proto files."""
 
+import contextlib
 import json
 import subprocess
+import typing
 
 import pytest
 
@@ -23,6 +25,22 @@ def grpcurl(stage: Stage, *words: str, data: Json | None = None) -> str:
 def call(stage: Stage, method: str, **request: object) -> Json:
     answer: Json = json.loads(grpcurl(stage, method, data=request))
     return answer
+
+
+def watch(stage: Stage, method: str) -> typing.Iterator[Json]:
+    """The messages of a stream, as they come. Close it to end the stream."""
+    command = [str(programs.grpcurl()), "-plaintext", "-max-time", "60", "-d", "{}",
+               f"unix://{stage.daemon.api_socket}", method]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            text = ""
+            for line in process.stdout or []:
+                text += line
+                if line == "}\n":
+                    yield json.loads(text)
+                    text = ""
+        finally:
+            process.kill()
 
 
 def test_it_lists_the_services(stage: Stage) -> None:
@@ -69,3 +87,22 @@ def test_health_is_served(stage: Stage) -> None:
 
 def test_info_names_the_version(stage: Stage) -> None:
     assert call(stage, "kinsock.v1.AdminService/GetInfo")["version"]
+
+
+def test_a_vm_is_created_watched_patched_drained_and_deleted(stage: Stage) -> None:
+    with contextlib.closing(watch(stage, "kinsock.v1.VmService/WatchVms")) as messages:
+        assert next(messages)["type"] == "SYNCED"
+        created = call(stage, "kinsock.v1.VmService/CreateVm", vmId="p", requestId="p-1")
+        assert call(stage, "kinsock.v1.VmService/CreateVm", vmId="p", requestId="p-1")["uid"] == created["uid"]
+        patch: Json = {"vm": {"name": "vms/p", "labels": {"tier": "web"}}, "updateMask": {"paths": ["labels"]}, "etag": created["etag"]}
+        assert call(stage, "kinsock.v1.VmService/UpdateVm", **patch)["labels"] == {"tier": "web"}
+        with pytest.raises(RuntimeError, match="(?s)Aborted.*ETAG_MISMATCH"):
+            call(stage, "kinsock.v1.VmService/UpdateVm", **patch)
+        call(stage, "kinsock.v1.VmService/DrainVm", name="vms/p")
+        call(stage, "kinsock.v1.VmService/WaitVm", name="vms/p", state="DRAINED")
+        call(stage, "kinsock.v1.VmService/DeleteVm", name="vms/p")
+        seen = [next(messages)]
+        while seen[-1]["type"] != "DELETED":
+            seen.append(next(messages))
+        assert {message["vm"]["uid"] for message in seen} == {created["uid"]}
+        assert seen[-1]["vm"]["labels"] == {"tier": "web"}

@@ -293,8 +293,7 @@ TEST_F(StateFileTest, FlippedBitsNeverLoseOrChangeAVm) {
   }
   // The rest fell on unused bytes: a page of each table and index that has hardly a row, and their rests.
   EXPECT_GT(refused, trials / 16);
-  printf("%d trials, %d refused
-", trials, refused);
+  printf("%d trials, %d refused\n", trials, refused);
 }
 
 }  // namespace

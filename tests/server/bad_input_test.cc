@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -45,6 +46,8 @@ using testing::TalkingGuests;
 // events: a hundred refused changes each, of the 4,096 that are remembered (EventLog::kMaxEvents).
 constexpr int kWarmUp = kSanitized ? 2 : 45;
 constexpr int kRounds = kSanitized ? 2 : 45;
+// How often they may be tried again.
+constexpr int kTurns = 3;
 // What those may still add; a leak of a kilobyte for each bad request would be three times as much.
 constexpr size_t kTolerance = 3u << 20;
 
@@ -165,9 +168,14 @@ TEST_F(BadInputTest, NothingIsLeftOfItAndGuestsTalkOn) {
   };
   for (int i = 0; i < kWarmUp; ++i) round();
   const size_t descriptors = Descriptors();
-  const size_t memory = ResidentBytes();
   const uint64_t received = guests.received();
-  for (int i = 0; i < kRounds; ++i) round();
+  // What grows once is a cache that fills; what is lost grows each time.
+  size_t growth = kTolerance + 1;
+  for (int turn = 0; turn < kTurns && growth > kTolerance; ++turn) {
+    const size_t memory = ResidentBytes();
+    for (int i = 0; i < kRounds; ++i) round();
+    growth = std::max(ResidentBytes(), memory) - memory;
+  }
   EXPECT_GT(guests.received(), received);
   guests.Finish();
   asleep.TryCancel();
@@ -176,7 +184,7 @@ TEST_F(BadInputTest, NothingIsLeftOfItAndGuestsTalkOn) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   while (Descriptors() > descriptors && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
   EXPECT_LE(Descriptors(), descriptors);
-  if (!kSanitized) EXPECT_LE(ResidentBytes(), memory + kTolerance);
+  if (!kSanitized) EXPECT_LE(growth, kTolerance);
 }
 
 }  // namespace

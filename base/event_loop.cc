@@ -71,6 +71,7 @@ EventLoop::EventLoop(const Clock& clock)
   if (!Watch(wake_.get(), EPOLLIN, *wake_handler_).ok()) std::abort();
   thread_.BindToCurrentThread();
   now_ = clock_.Now();
+  last_round_.store(now_.time_since_epoch().count(), std::memory_order_relaxed);
 }
 
 EventLoop::~EventLoop() {
@@ -127,6 +128,12 @@ void EventLoop::WakeIfAsleep() {
   if (asleep_.load(std::memory_order_seq_cst) && asleep_.exchange(false, std::memory_order_seq_cst)) {
     eventfd_write(wake_.get(), 1);
   }
+}
+
+EventLoop::Activity EventLoop::activity() const {
+  return {.sleeps = sleeps_.value(),
+          .last_round = MonotonicTime(MonotonicTime::duration(last_round_.load(std::memory_order_relaxed))),
+          .asleep = asleep_.load(std::memory_order_relaxed)};
 }
 
 bool EventLoop::HasMessages() const {
@@ -254,12 +261,14 @@ bool EventLoop::ServeDescriptors(std::chrono::milliseconds patience) {
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (HasMessages() || stopping_.load(std::memory_order_acquire)) wait = 0;
   }
+  if (wait != 0) sleeps_.Add();
   const bool sleeps = wait != 0 && max_spin_.count() > 0;
   const MonotonicTime fell_asleep = sleeps ? RealTime() : MonotonicTime();
   const int ready = epoll_wait(epoll_.get(), events.data(), kBatch, wait);
   if (sleeps) LearnFromSleep(RealTime() - fell_asleep);
   asleep_.store(false, std::memory_order_relaxed);
   now_ = clock_.Now();
+  last_round_.store(now_.time_since_epoch().count(), std::memory_order_relaxed);
   if (ready <= 0) return false;
 
   batch_ = events.data();

@@ -13,6 +13,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "base/clock.h"
+#include "base/counter.h"
 #include "base/mutex.h"
 #include "base/thread_affinity.h"
 #include "base/unique_fd.h"
@@ -132,6 +133,14 @@ class EventLoop {
   // What it goes by. Any thread.
   const Clock& clock() const { return clock_; }
 
+  // What can be seen of the loop from outside while it runs. Any thread.
+  struct Activity {
+    uint64_t sleeps = 0;       // times that it found nothing to do and slept
+    MonotonicTime last_round;  // when its last round began; an idle loop begins none
+    bool asleep = false;       // at this moment: it has nothing to do
+  };
+  Activity activity() const;
+
   const ThreadAffinity& thread() const { return thread_; }
 
  private:
@@ -164,6 +173,8 @@ class EventLoop {
   std::atomic<bool> asleep_{false};  // the loop is, or is about to be, in epoll_wait
   std::atomic<bool> stopping_{false};
   MonotonicTime now_;
+  std::atomic<MonotonicTime::rep> last_round_{0};  // now_, for others to see
+  Counter sleeps_;
 
   std::atomic<Wakeup*> wakeups_{nullptr};  // newest first
   Mutex tasks_mutex_;

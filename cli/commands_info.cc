@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <google/protobuf/util/time_util.h>
+
 #include <ctime>
 #include <string>
 
@@ -12,6 +14,8 @@
 
 namespace kinsock {
 namespace {
+
+using google::protobuf::util::TimeUtil;
 
 std::string OutOf(uint64_t count, uint64_t limit) { return absl::StrCat(count, " of ", limit); }
 
@@ -43,6 +47,14 @@ ExitCode Info(const Options& options) {
   table.Add({"draining", info.draining() ? "yes" : "no"});
   table.Add({"features", absl::StrJoin(info.features(), " ")});
   Print(table.Render(options.headers));
+  Table reactors({"REACTOR", "THREAD", "VMS", "CONNECTIONS", "CPU", "SLEEPS", "LAST-ROUND", "NOW"});
+  for (const v1::Reactor& reactor : info.reactors()) {
+    reactors.Add({absl::StrCat(reactor.index()), absl::StrCat(reactor.thread_id()), absl::StrCat(reactor.vms()),
+                  absl::StrCat(reactor.connections()), TimeUtil::ToString(reactor.cpu_time()),
+                  absl::StrCat(reactor.sleeps()), TimeUtil::ToString(reactor.since_last_round()) + " ago",
+                  reactor.asleep() ? "asleep" : "awake"});
+  }
+  Print("\n" + reactors.Render(options.headers));
   return kExitOk;
 }
 

@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/duration.h"
 #include "cli/output.h"
+#include "cli/quota_flags.h"
 #include "cli/table.h"
 #include "cli/vm_view.h"
 
@@ -105,6 +106,7 @@ struct NetworkFlags {
   std::vector<std::string> reserved;
   std::string quarantine;
   std::string otherwise;
+  std::vector<std::string> quota;
   bool force = false;
 };
 
@@ -141,6 +143,13 @@ bool FillNetwork(const NetworkFlags& flags, v1::Network& network, google::protob
     network.set_default_policy(otherwise);
     mask.add_paths("default_policy");
   }
+  if (flags.quota.empty()) return true;
+  std::vector<std::string> limits;
+  if (const std::string wrong = ParseQuota(flags.quota, *network.mutable_quota(), limits); !wrong.empty()) {
+    std::fprintf(stderr, "kinsockctl: %s\n", wrong.c_str());
+    return false;
+  }
+  for (const std::string& limit : limits) mask.add_paths("quota." + limit);
   return true;
 }
 
@@ -162,7 +171,8 @@ ExitCode SetNetwork(const NetworkFlags& flags, const Options& options) {
   v1::UpdateNetworkRequest request;
   if (!FillNetwork(flags, *request.mutable_network(), *request.mutable_update_mask())) return kExitUsage;
   if (request.update_mask().paths().empty()) {
-    std::fprintf(stderr, "kinsockctl: net set: say what to change: --default, --cids, --reserved, --quarantine\n");
+    std::fprintf(stderr,
+                 "kinsockctl: net set: say what to change: --default, --cids, --reserved, --quarantine, --quota\n");
     return kExitUsage;
   }
   request.mutable_network()->set_name(FullNetworkName(flags.name));
@@ -499,6 +509,9 @@ void AddNetworkFlags(CLI::App* app, NetworkFlags& flags) {
   app->add_option("--reserved", flags.reserved, "Where it never does; may be repeated")->option_text("FIRST-LAST");
   app->add_option("--quarantine", flags.quarantine, "How long a CID rests before another VM may have it")
       ->option_text("60s|2m");
+  app->add_option("--quota", flags.quota, "What no VM of it gets more of; limits as of vm create; may be repeated")
+      ->delimiter(',')
+      ->option_text("LIMIT=VALUE");
 }
 
 constexpr char kSelectorHelp[] = "any|host|VM|KEY=VALUE|group:A+B|cid:FIRST-LAST, several with commas";

@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::chrono::seconds kWaitTimeout{30};
 
-constexpr const char* kConditions[] = {"FrontEndConnected", "DriverReady", "GuestReady", "QuotaLimited"};
+constexpr const char* kConditions[] = {"FrontEndConnected", "DriverReady", "GuestReady", "QuotaLimited", "Degraded"};
 
 // False: it names nothing that can be waited for.
 bool ParseGoal(const std::string& text, v1::WaitVmRequest& request) {

@@ -106,6 +106,13 @@ enum class DrainState : uint8_t {
   kDrained,   // no more, and none is left
 };
 
+// Why a device is worse off than its VM should be.
+enum class DeviceFault : uint8_t {
+  kNone,
+  kRings,    // its rings or its memory made no sense: it is stopped until they are set up anew
+  kMessage,  // the front-end was told that something it wanted cannot be done, and the driver does not run since
+};
+
 // Who is at the other end of the vhost-user socket.
 struct FrontEndInfo {
   pid_t pid = 0;
@@ -125,6 +132,9 @@ struct DeviceStatus {
   Readiness readiness;                     // the source that is asked
   GuestNotice::Word guest = GuestNotice::Word::kNone;  // what it has said, of the driver that is there
   std::string guest_text;                              // what the guest says of itself (GuestNotice::Describe)
+  bool flooding = false;                               // the control allowance was spent in the last moments
+  DeviceFault fault = DeviceFault::kNone;              // of the present session
+  std::string fault_text;                              // kMessage: which one, and why
   FrontEndInfo front_end;                              // meaningful unless kListening
   std::string last_error;                              // why the last session ended, if it ended badly; empty otherwise
 };

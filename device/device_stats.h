@@ -63,7 +63,9 @@ namespace kinsock {
   X(timed_out_flows, "connections reset: no answer, or no end, in time")                   \
   X(transport_resets, "times that the driver was told to reset its connections")           \
   X(readiness_probes, "times that the guest's port was tried, to see whether it is ready") \
-  X(refused_notices, "connections that say READY=1 ended: too many, or a line too long")
+  X(refused_notices, "connections that say READY=1 ended: too many, or a line too long")   \
+  X(forward_connects, "connections asked for through forwards")                            \
+  X(forward_refused, "of these: not made, whatever the reason")
 
 struct alignas(kCacheLineBytes) ReactorStats {
 #define KINSOCK_DECLARE_STAT(name, help) Counter from_guest_##name;

@@ -58,7 +58,7 @@ void GuestReadiness::OnRequest(uint32_t port) {
 HostConnection GuestReadiness::Accept(int socket_type) {
   UniqueFd socket = notices_.Connect(socket_type);
   if (!socket.valid()) return {};
-  return {.status = HostConnection::Status::kConnected, .socket = std::move(socket), .own_program = true};
+  return {.status = HostConnection::Status::kConnected, .socket = std::move(socket)};
 }
 
 // --- Probing ---

@@ -18,8 +18,7 @@ struct HostConnection {
     kForbidden    // the port leads to another guest of this daemon
   };
   Status status = Status::kRefused;
-  UniqueFd socket;           // kConnected, kConnecting; non-blocking
-  bool own_program = false;  // the daemon itself is at its other end, by AF_UNIX whatever the host side is
+  UniqueFd socket;  // kConnected, kConnecting; non-blocking
 };
 
 }  // namespace kinsock

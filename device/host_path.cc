@@ -18,10 +18,7 @@ namespace kinsock {
 namespace {
 
 // The socket file itself, pinned: whatever happens to the name afterwards, this is what gets connected.
-UniqueFd OpenSocketFile(const std::string& uds_path, uint32_t port) {
-  const size_t slash = uds_path.rfind('/');
-  const std::string directory = slash == std::string::npos ? "." : uds_path.substr(0, slash + 1);
-  const std::string name = absl::StrCat(uds_path.substr(slash == std::string::npos ? 0 : slash + 1), "_", port);
+UniqueFd OpenSocketFile(const std::string& directory, const std::string& name) {
   UniqueFd dir(open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!dir.valid()) return UniqueFd();
   open_how how{};
@@ -33,10 +30,7 @@ UniqueFd OpenSocketFile(const std::string& uds_path, uint32_t port) {
   return file;
 }
 
-}  // namespace
-
-HostConnection ConnectHostPath(const std::string& uds_path, uint32_t port, int socket_type) {
-  const UniqueFd file = OpenSocketFile(uds_path, port);
+HostConnection ConnectFile(const UniqueFd& file, int socket_type) {
   if (!file.valid()) return {};
   UniqueFd socket(::socket(AF_UNIX, socket_type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket.valid()) return {.status = HostConnection::Status::kBusy, .socket = UniqueFd()};
@@ -50,6 +44,22 @@ HostConnection ConnectHostPath(const std::string& uds_path, uint32_t port, int s
   }
   if (errno == EAGAIN || errno == EINTR) return {.status = HostConnection::Status::kBusy, .socket = UniqueFd()};
   return {};
+}
+
+}  // namespace
+
+HostConnection ConnectHostPath(const std::string& uds_path, uint32_t port, int socket_type) {
+  return ConnectSocketFile("", absl::StrCat(uds_path, "_", port), socket_type);
+}
+
+HostConnection ConnectSocketFile(const std::string& beneath, const std::string& path, int socket_type) {
+  if (!beneath.empty()) {
+    const size_t below = beneath == "/" ? 1 : beneath.size() + 1;
+    return ConnectFile(OpenSocketFile(beneath, path.substr(below)), socket_type);
+  }
+  const size_t slash = path.rfind('/');
+  const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  return ConnectFile(OpenSocketFile(directory, path.substr(slash == std::string::npos ? 0 : slash + 1)), socket_type);
 }
 
 }  // namespace kinsock

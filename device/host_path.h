@@ -15,6 +15,10 @@ namespace kinsock {
 // listener of the other type refuses.
 HostConnection ConnectHostPath(const std::string& uds_path, uint32_t port, int socket_type);
 
+// The same for the socket `path`, absolute. `beneath`: a directory above it, from which on no link is followed and no
+// way leads out; empty: its own.
+HostConnection ConnectSocketFile(const std::string& beneath, const std::string& path, int socket_type);
+
 }  // namespace kinsock
 
 #endif  // KINSOCK_DEVICE_HOST_PATH_H_

@@ -123,14 +123,18 @@ void HostSide::TakeAccepted(HostSocket& socket, Packet& packet) {
 }
 
 void HostSide::TakeRequest(Packet& packet) {
-  HostConnection connection = Reach(packet.header.dst_port, SocketType(packet.header.type));
-  if (connection.status == HostConnection::Status::kRefused) {
-    return Settle(packet, Packet::Outcome::kRefused, CloseReason::kNoListener);
-  }
-  if (connection.status == HostConnection::Status::kForbidden) {
-    return Settle(packet, Packet::Outcome::kRefused, CloseReason::kPolicyDenied);
-  }
-  HostSocket& socket = Add(packet.flow, Flow::Side::kTarget, UniqueFd());
+  env_.readiness.OnRequest(packet.header.dst_port);
+  std::shared_ptr<Forward> via = ForwardOf(packet.header.dst_port);
+  const auto refuse = [&](CloseReason reason) {
+    CountRefused(reason, via.get());
+    Settle(packet, Packet::Outcome::kRefused, reason);
+  };
+  if (via != nullptr) env_.stats.forward_connects.Add();
+  if (via != nullptr && !via->Begin()) return refuse(CloseReason::kQuota);
+  HostConnection connection = Reach(packet.header.dst_port, packet.header.type, via.get());
+  if (connection.status == HostConnection::Status::kRefused) return refuse(CloseReason::kNoListener);
+  if (connection.status == HostConnection::Status::kForbidden) return refuse(CloseReason::kPolicyDenied);
+  HostSocket& socket = Add(packet.flow, Flow::Side::kTarget, UniqueFd(), std::move(via));
   Settle(packet, Packet::Outcome::kDelivered);
   socket.OnCredit(packet.header);
   if (connection.status == HostConnection::Status::kBusy) {
@@ -140,11 +144,11 @@ void HostSide::TakeRequest(Packet& packet) {
   }
 }
 
-// The host program that listens for `port`, unless it is the daemon that does.
-HostConnection HostSide::Reach(uint32_t port, int socket_type) {
-  env_.readiness.OnRequest(port);
-  if (env_.readiness.ListensOn(port)) return env_.readiness.Accept(socket_type);
-  return ConnectHost(env_.address, port, socket_type);
+// The host program that listens for `port`, unless a forward leads elsewhere, or it is the daemon that does.
+HostConnection HostSide::Reach(uint32_t port, uint16_t type, const Forward* via) {
+  if (env_.readiness.ListensOn(port)) return env_.readiness.Accept(SocketType(type));
+  if (via == nullptr) return ConnectHost(env_.address, port, SocketType(type));
+  return type == VIRTIO_VSOCK_TYPE_STREAM ? ConnectEndpoint(via->host) : HostConnection();
 }
 
 // The host program has been reached, or the kernel is about to find out.
@@ -153,7 +157,6 @@ void HostSide::Continue(HostSocket& socket, HostConnection connection) {
     StartConnectTimer(socket);
     return socket.AwaitConnect(std::move(connection.socket));
   }
-  if (connection.own_program) socket.set_own_program();
   socket.Attach(std::move(connection.socket));
   socket.OnBuffers();
 }
@@ -169,7 +172,7 @@ void HostSide::StartConnectTimer(HostSocket& socket) {
 
 void HostSide::OnConnectOutcome(HostSocket& socket, int error) {
   if (error == ETIMEDOUT) return End(socket, CloseReason::kConnectTimeout);
-  if (error != 0) return End(socket, CloseReason::kNoListener);
+  if (error != 0 || socket.IsConnectedToItself()) return End(socket, CloseReason::kNoListener);
   CancelTimer(socket);
   socket.Attach(UniqueFd());
   socket.OnBuffers();
@@ -180,7 +183,7 @@ void HostSide::RetryConnect(HostSocket& socket, MonotonicTime deadline) {
   socket.timer_armed = true;
   socket.timer = env_.loop.RunAfter(kBusyRetry, [this, &socket, deadline] {
     socket.timer_armed = false;
-    HostConnection connection = ConnectHost(env_.address, socket.host_port(), SocketType(socket.flow()->type()));
+    HostConnection connection = Reach(socket.host_port(), socket.flow()->type(), socket.via());
     if (connection.socket.valid()) return Continue(socket, std::move(connection));
     const bool try_again = connection.status == HostConnection::Status::kBusy && env_.loop.now() < deadline;
     try_again ? RetryConnect(socket, deadline) : End(socket, CloseReason::kNoListener);
@@ -189,29 +192,40 @@ void HostSide::RetryConnect(HostSocket& socket, MonotonicTime deadline) {
 
 // --- From host programs ---
 
-void HostSide::Connect(UniqueFd program, uint32_t guest_port) {
-  if (env_.rx.draining()) return CountRefused(guest_port, CloseReason::kDrain);
-  if (!env_.routes.MayConnect(kHostCid, env_.rx.cid(), guest_port)) {
-    return CountRefused(guest_port, CloseReason::kPolicyDenied);
-  }
+void HostSide::Connect(UniqueFd program, const std::shared_ptr<Forward>& via) {
+  PrepareForwardedSocket(program.get());
+  env_.stats.forward_connects.Add();
+  if (via->Begin()) return Connect(std::move(program), via->guest_port, via);
+  CountRefused(via->guest_port, CloseReason::kQuota, via.get());
+  ResetOnClose(program.get());
+}
+
+void HostSide::Connect(UniqueFd program, uint32_t guest_port, const std::shared_ptr<Forward>& via) {
+  const auto refuse = [&](CloseReason reason) {
+    CountRefused(guest_port, reason, via.get());
+    if (via != nullptr) ResetOnClose(program.get());
+  };
+  if (env_.rx.draining()) return refuse(CloseReason::kDrain);
+  if (!env_.routes.MayConnect(kHostCid, env_.rx.cid(), guest_port)) return refuse(CloseReason::kPolicyDenied);
   if (transient_flows() >= static_cast<int>(env_.limits.max_pending_connections)) {
     env_.stats.from_guest_limited_pending_connections.Add();
     NoteLimited();
-    return CountRefused(guest_port, CloseReason::kQuota);
+    return refuse(CloseReason::kQuota);
   }
   VsockHeader request{.src_cid = kHostCid, .dst_cid = env_.rx.cid(), .dst_port = guest_port};
   request.op = VIRTIO_VSOCK_OP_REQUEST;
   request.buf_alloc = env_.window;
   Cid program_cid = 0;
   uint32_t program_port = 0;
-  if (env_.address.kind == HostAddress::Kind::kVsock) VsockPeer(program.get(), program_cid, program_port);
+  if (via == nullptr && env_.address.kind == HostAddress::Kind::kVsock)
+    VsockPeer(program.get(), program_cid, program_port);
   for (int attempt = 0; attempt < kPortAttempts; ++attempt) {
     request.src_port = TakePort(std::exchange(program_port, 0));
     auto flow = std::make_shared<Flow>(env_.journal.NextId(), request, Flow::End{shared_from_this(), request.src_port},
                                        Flow::End{env_.rx.shared_from_this(), guest_port}, &env_.journal);
     const VsockRx::AdmitResult admitted = env_.rx.Admit(flow);
     if (admitted == VsockRx::AdmitResult::kAdmitted) {
-      HostSocket& socket = Add(std::move(flow), Flow::Side::kInitiator, std::move(program));
+      HostSocket& socket = Add(std::move(flow), Flow::Side::kInitiator, std::move(program), via);
       StartConnectTimer(socket);
       return socket.SendRequest();
     }
@@ -220,22 +234,52 @@ void HostSide::Connect(UniqueFd program, uint32_t guest_port) {
     if (admitted == VsockRx::AdmitResult::kTooOften) {
       env_.stats.from_guest_limited_connects.Add();
       NoteLimited();
-      return CountRefused(guest_port, CloseReason::kQuota);
+      return refuse(CloseReason::kQuota);
     }
     if (admitted == VsockRx::AdmitResult::kFull) break;
   }
   env_.stats.from_guest_limited_connections.Add();
   NoteLimited();
-  CountRefused(guest_port, CloseReason::kQuota);
+  refuse(CloseReason::kQuota);
 }
 
 // A program that got no flow, which would count its own end, and tell the journal.
-void HostSide::CountRefused(uint32_t guest_port, CloseReason reason) {
+void HostSide::CountRefused(uint32_t guest_port, CloseReason reason, Forward* via) {
+  CountRefused(reason, via);
   env_.rx.port_stats().CountConnect(Direction::kIn, reason);
   env_.journal.Refused(
       {.device = device(), .cid = kHostCid}, {.device = device(), .cid = env_.rx.cid(), .port = guest_port},
       VIRTIO_VSOCK_TYPE_STREAM, reason,
       reason == CloseReason::kPolicyDenied ? env_.routes.DeniedBy(kHostCid, env_.rx.cid(), guest_port) : nullptr);
+}
+
+void HostSide::CountRefused(CloseReason reason, Forward* via) {
+  if (via == nullptr) return;
+  env_.stats.forward_refused.Add();
+  via->CountRefused(reason);
+}
+
+// --- Forwards ---
+
+std::shared_ptr<Forward> HostSide::ForwardOf(uint32_t host_port) const {
+  if (env_.readiness.ListensOn(host_port)) return nullptr;
+  const auto found = forwards_.find(host_port);
+  return found == forwards_.end() ? nullptr : found->second;
+}
+
+void HostSide::AddForward(const std::shared_ptr<Forward>& forward) { forwards_[forward->guest_port] = forward; }
+
+void HostSide::RemoveForward(const Forward& forward) {
+  const auto found = forwards_.find(forward.guest_port);
+  if (found != forwards_.end() && found->second->id == forward.id) forwards_.erase(found);
+}
+
+void HostSide::ResetThrough(const Forward& forward) {
+  std::vector<HostSocket*> through;
+  for (const auto& [key, socket] : sockets_) {
+    if (socket->via() != nullptr && socket->via()->id == forward.id) through.push_back(socket.get());
+  }
+  for (HostSocket* socket : through) End(*socket, CloseReason::kAdminReset);
 }
 
 // The port by which the guest knows a host program: that which it has in AF_VSOCK, if no other has it here.
@@ -248,12 +292,14 @@ HostSocket* HostSide::Find(uint32_t guest_port, uint32_t host_port) const {
   return it == sockets_.end() ? nullptr : it->second.get();
 }
 
-HostSocket& HostSide::Add(std::shared_ptr<Flow> flow, Flow::Side host_end, UniqueFd socket) {
+HostSocket& HostSide::Add(std::shared_ptr<Flow> flow, Flow::Side host_end, UniqueFd socket,
+                          std::shared_ptr<Forward> via) {
   std::unique_ptr<HostSocket> added;
+  if (via != nullptr) via->CountOpen(1);
   if (flow->type() == VIRTIO_VSOCK_TYPE_SEQPACKET) {
-    added = std::make_unique<HostMessageSocket>(*this, std::move(flow), host_end, std::move(socket));
+    added = std::make_unique<HostMessageSocket>(*this, std::move(flow), host_end, std::move(socket), std::move(via));
   } else {
-    added = std::make_unique<HostSocket>(*this, std::move(flow), host_end, std::move(socket));
+    added = std::make_unique<HostSocket>(*this, std::move(flow), host_end, std::move(socket), std::move(via));
   }
   HostSocket& result = *added;
   sockets_[Key(result.guest_port(), result.host_port())] = std::move(added);
@@ -282,11 +328,16 @@ void HostSide::Discard(HostSocket& socket) {
   if (socket.host_end() == Flow::Side::kInitiator) ports_.Release(socket.host_port());
   std::erase(starved_, &socket);
   if (gathering_ == &socket) gathering_ = nullptr;
+  const CloseReason reason = socket.flow()->close_reason();
+  if (Forward* via = socket.via()) {
+    via->CountOpen(-1);
+    if (!socket.established()) CountRefused(reason, via);
+  }
   // An administrator's reset is for a program that does not read, too.
-  if (socket.flow()->close_reason() != CloseReason::kAdminReset && socket.StartLingering()) {
+  if (reason != CloseReason::kAdminReset && socket.StartLingering()) {
     lingering_.emplace(&socket, std::move(owned));
   } else {
-    socket.CloseSocket();
+    socket.CloseSocket(/*by_reset=*/socket.via() != nullptr && reason != CloseReason::kFinished);
     dead_.push_back(std::move(owned));
     reap_->Notify();
   }

@@ -13,6 +13,7 @@
 #include "base/event_loop.h"
 #include "device/device_spec.h"
 #include "device/device_stats.h"
+#include "device/forward.h"
 #include "device/guest_readiness.h"
 #include "device/host_address.h"
 #include "device/host_message_socket.h"
@@ -27,7 +28,7 @@ namespace kinsock {
 
 // The host as one guest sees it (CID 2): its programs, behind AF_UNIX or AF_VSOCK sockets (host_address.h). A
 // guest's REQUEST connects to the address of its port, as a stream or, for type SEQPACKET, with messages; host programs
-// come in through Connect() (hybrid_listener.h, forward_listener.h).
+// come in through Connect() (hybrid_listener.h, forward_listener.h). A forward (forward.h) may stand in for a port.
 //
 // Thread: the device's reactor, the methods of Port included.
 class HostSide final : public Port {
@@ -63,7 +64,15 @@ class HostSide final : public Port {
 
   // Takes a host program that wants `guest_port`. On AF_UNIX it gets "OK <port>\n" when the guest accepts; end of
   // file otherwise.
-  void Connect(UniqueFd socket, uint32_t guest_port);
+  void Connect(UniqueFd socket, uint32_t guest_port) { Connect(std::move(socket), guest_port, nullptr); }
+  // Takes one that has come through a forward of direction kToGuest.
+  void Connect(UniqueFd socket, const std::shared_ptr<Forward>& via);
+
+  // From now on the guest's calls to the forward's port go where it leads, or no longer.
+  void AddForward(const std::shared_ptr<Forward>& forward);
+  void RemoveForward(const Forward& forward);
+  // Resets the connections that go through it.
+  void ResetThrough(const Forward& forward);
 
   // Closes all sockets, at once. The owner calls it before it lets go.
   void Close();
@@ -92,15 +101,18 @@ class HostSide final : public Port {
   void Take(Packet& packet);
   void TakeRequest(Packet& packet);
   void TakeStray(Packet& packet);
-  HostConnection Reach(uint32_t port, int socket_type);
   void EndFor(Packet& packet, HostSocket& socket, CloseReason reason);
   void TakeAccepted(HostSocket& socket, Packet& packet);
   uint32_t TakePort(uint32_t wanted);
-  void CountRefused(uint32_t guest_port, CloseReason reason);
+  void Connect(UniqueFd socket, uint32_t guest_port, const std::shared_ptr<Forward>& via);
+  std::shared_ptr<Forward> ForwardOf(uint32_t host_port) const;
+  HostConnection Reach(uint32_t port, uint16_t type, const Forward* via);
+  void CountRefused(uint32_t guest_port, CloseReason reason, Forward* via);
+  void CountRefused(CloseReason reason, Forward* via);
   void StartConnectTimer(HostSocket& socket);
   void Continue(HostSocket& socket, HostConnection connection);
   HostSocket* Find(uint32_t guest_port, uint32_t host_port) const;
-  HostSocket& Add(std::shared_ptr<Flow> flow, Flow::Side host_end, UniqueFd socket);
+  HostSocket& Add(std::shared_ptr<Flow> flow, Flow::Side host_end, UniqueFd socket, std::shared_ptr<Forward> via);
   void Discard(HostSocket& socket);
   void RetryConnect(HostSocket& socket, MonotonicTime deadline);
   void OnBuffers();
@@ -109,6 +121,7 @@ class HostSide final : public Port {
   std::shared_ptr<Wakeup> resume_;
   std::shared_ptr<Wakeup> reap_;
   HostPorts ports_;
+  absl::flat_hash_map<uint32_t, std::shared_ptr<Forward>> forwards_;  // kFromGuest, by the port that the guest calls
   absl::flat_hash_map<Key, std::unique_ptr<HostSocket>> sockets_;
   absl::flat_hash_map<HostSocket*, std::unique_ptr<HostSocket>> lingering_;
   std::vector<HostSocket*> starved_;

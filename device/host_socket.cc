@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "device/host_side.h"
 #include "device/host_vsock.h"
+#include "device/proxy_header.h"
 
 namespace kinsock {
 namespace {
@@ -25,14 +26,16 @@ constexpr uint32_t kBothWays = VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN
 
 }  // namespace
 
-HostSocket::HostSocket(HostSide& side, std::shared_ptr<Flow> flow, Flow::Side host_end, UniqueFd socket)
-    : side_(side), flow_(std::move(flow)), host_end_(host_end), socket_(std::move(socket)) {
+HostSocket::HostSocket(HostSide& side, std::shared_ptr<Flow> flow, Flow::Side host_end, UniqueFd socket,
+                       std::shared_ptr<Forward> via)
+    : side_(side), flow_(std::move(flow)), host_end_(host_end), socket_(std::move(socket)), via_(std::move(via)) {
   LearnPeer();
 }
 
 HostSocket::~HostSocket() { CloseSocket(); }
 
-void HostSocket::CloseSocket() {
+void HostSocket::CloseSocket(bool by_reset) {
+  if (by_reset && socket_.valid()) ResetOnClose(socket_.get());
   if (std::exchange(interest_, 0) != 0) side_.env().loop.ForgetClosing(*this);
   socket_.reset();
   DropQueued();
@@ -45,9 +48,11 @@ void HostSocket::DropQueued() {
 
 void HostSocket::LearnPeer() {
   if (!socket_.valid()) return;
+  socklen_t size = sizeof(family_);
+  getsockopt(socket_.get(), SOL_SOCKET, SO_DOMAIN, &family_, &size);
   Flow::HostPeer peer;
   ucred process;
-  socklen_t size = sizeof(process);
+  size = sizeof(process);
   if (OnVsock()) {  // nobody knows its process
     VsockPeer(socket_.get(), peer.cid, peer.port);
   } else if (getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &process, &size) == 0 && process.pid != 0) {
@@ -56,8 +61,6 @@ void HostSocket::LearnPeer() {
   }
   flow_->SetHostPeer(peer);
 }
-
-bool HostSocket::OnVsock() const { return side_.env().address.kind == HostAddress::Kind::kVsock && !own_program_; }
 
 VsockHeader HostSocket::Header(uint16_t op) const {
   const Flow::End& guest = flow_->other_end(host_end_);
@@ -82,7 +85,31 @@ void HostSocket::AwaitConnect(UniqueFd socket) {
 void HostSocket::Attach(UniqueFd socket) {
   if (!std::exchange(connecting_, false)) socket_ = std::move(socket);
   LearnPeer();
+  if (via_ != nullptr && via_->proxy_header && !WriteAtOnce(MakeProxyHeader())) return;
   Owe(kResponse);
+}
+
+// Whose connection it is, for whoever is at the other end of the forward.
+std::string HostSocket::MakeProxyHeader() const {
+  const Flow::End& source = flow_->end(Flow::Side::kInitiator);
+  const Flow::End& destination = flow_->end(Flow::Side::kTarget);
+  ProxyHeader header{.source_cid = source.port->cid(),
+                     .source_port = source.vsock_port,
+                     .destination_cid = destination.port->cid(),
+                     .destination_port = destination.vsock_port,
+                     .connection = flow_->id(),
+                     .vm = via_->vm};
+  header.SetAddresses(socket_.get(), via_->host, host_end_ == Flow::Side::kInitiator);
+  return header.Encode();
+}
+
+// The first bytes that the host program gets. False if it is gone, and with it this.
+bool HostSocket::WriteAtOnce(const std::string& bytes) {
+  const ssize_t sent = send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  // Nothing was written before, so the socket has room for all of it unless the program is gone.
+  if (sent == static_cast<ssize_t>(bytes.size())) return true;
+  side_.End(*this, CloseReason::kHostClosed);
+  return false;
 }
 
 void HostSocket::SendRequest() {
@@ -94,12 +121,29 @@ void HostSocket::OnResponse(const VsockHeader& header) {
   OnCredit(header);
   side_.CancelTimer(*this);
   established_ = true;
-  if (OnVsock()) return UpdateInterest();  // AF_VSOCK has no handshake of its own
-  const std::string answer = absl::StrCat("OK ", host_port(), "\n");
-  const ssize_t sent = send(socket_.get(), answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  // Nothing was written before, so the socket has room for all of it unless the program is gone.
-  if (sent != static_cast<ssize_t>(answer.size())) return side_.End(*this, CloseReason::kHostClosed);
+  if (via_ != nullptr) {
+    if (via_->proxy_header) preface_ = MakeProxyHeader();
+    SendPreface();
+  } else if (!OnVsock() && !WriteAtOnce(absl::StrCat("OK ", host_port(), "\n"))) {  // AF_VSOCK has no handshake
+    return;
+  }
   UpdateInterest();
+}
+
+// False if some of it has to wait.
+bool HostSocket::SendPreface() {
+  while (!preface_.empty()) {
+    if (!MaySendPayload()) return false;
+    const absl::string_view next = absl::string_view(preface_).substr(0, credit_.room());
+    const ReceiveRing::ReadResult put = side_.env().rx.PutBytes(next, Header(VIRTIO_VSOCK_OP_RW), side_.resume());
+    if (put.status != ReceiveRing::ReadResult::Status::kOk) {
+      if (!std::exchange(awaits_buffers_, true)) side_.AwaitBuffers(*this);
+      return false;
+    }
+    CountToGuest(put);
+    preface_.erase(0, put.bytes);
+  }
+  return true;
 }
 
 // --- From the guest to the host ---
@@ -175,6 +219,7 @@ void HostSocket::OnWritten() {
 
 void HostSocket::Consumed(size_t bytes) {
   fwd_cnt_ += static_cast<uint32_t>(bytes);
+  if (via_ != nullptr) via_->stats->bytes_to_host.Add(bytes);
   // Half a window that the guest does not know to be free is half of what it may send.
   if (!lingering_ && fwd_cnt_ - advertised_fwd_cnt_ >= side_.env().window / 2) Owe(kCreditUpdate);
 }
@@ -211,13 +256,14 @@ void HostSocket::OnCredit(const VsockHeader& header) {
   if (header.op == VIRTIO_VSOCK_OP_CREDIT_REQUEST) Owe(kCreditUpdate);
   if (awaits_credit_ && credit_.room() > 0) {
     awaits_credit_ = false;
+    SendPreface();
     UpdateInterest();
   }
 }
 
 void HostSocket::OnBuffers() {
   awaits_buffers_ = false;
-  SendOwed();
+  if (SendOwed()) SendPreface();
   UpdateInterest();
 }
 
@@ -242,20 +288,29 @@ bool HostSocket::PeerHungUp(uint32_t events) const {
   return (events & EPOLLRDHUP) != 0 && OnVsock() && !write_shut_ && VsockPeerIsGone(socket_.get());
 }
 
+bool HostSocket::MaySendPayload() {
+  if (credit_.room() > 0) return SendOwed();  // a RESPONSE comes before the first payload
+  awaits_credit_ = true;
+  flow_->BeginStall(host_end_);
+  Owe(kCreditRequest);
+  return false;
+}
+
+void HostSocket::CountToGuest(const ReceiveRing::ReadResult& sent) {
+  credit_.Spend(sent.bytes);
+  Granted();
+  flow_->CountSent(host_end_, sent.bytes, sent.packets);
+  if (via_ != nullptr) via_->stats->bytes_to_guest.Add(sent.bytes);
+}
+
 void HostSocket::ReadSome() {
+  if (!SendPreface()) return;
   for (int i = 0; i < reads_per_wakeup() && !end_of_file_; ++i) {
-    if (credit_.room() == 0) {
-      awaits_credit_ = true;
-      flow_->BeginStall(host_end_);
-      return Owe(kCreditRequest);
-    }
-    if (!SendOwed()) return;  // a RESPONSE comes before the first payload
+    if (!MaySendPayload()) return;
     const ReceiveRing::ReadResult result = Read(Header(VIRTIO_VSOCK_OP_RW));
     switch (result.status) {
       case ReceiveRing::ReadResult::Status::kOk:
-        credit_.Spend(result.bytes);
-        Granted();
-        flow_->CountSent(host_end_, result.bytes, result.packets);
+        CountToGuest(result);
         break;
       case ReceiveRing::ReadResult::Status::kEndOfFile:
         return OnEndOfFile();

@@ -2,6 +2,7 @@
 #ifndef KINSOCK_DEVICE_HOST_SOCKET_H_
 #define KINSOCK_DEVICE_HOST_SOCKET_H_
 
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -14,6 +15,7 @@
 #include "base/event_loop.h"
 #include "base/scatter_list.h"
 #include "base/unique_fd.h"
+#include "device/forward.h"
 #include "device/receive_ring.h"
 #include "router/credit.h"
 #include "router/flow.h"
@@ -22,8 +24,8 @@ namespace kinsock {
 
 class HostSide;
 
-// One connection between a host program and the guest, seen from the host's end: an AF_UNIX or AF_VSOCK stream on
-// one side, a flow on the other. host_message_socket.h is the same with messages.
+// One connection between a host program and the guest, seen from the host's end: an AF_UNIX, AF_VSOCK or TCP stream
+// on one side, a flow on the other. host_message_socket.h is the same with messages.
 //
 //   to the host:  payload goes from guest memory into the socket (one system call for a batch of packets). What
 //                 the socket does not take is kept, and paid for by the window: it counts as consumed, and is
@@ -35,8 +37,9 @@ class HostSide;
 class HostSocket : public FdHandler {
  public:
   // `side` is not owned and outlives this. `host_end`: which end of `flow` this is. An invalid `socket` is set
-  // later (Attach).
-  HostSocket(HostSide& side, std::shared_ptr<Flow> flow, Flow::Side host_end, UniqueFd socket);
+  // later (Attach). `via`: the forward that it goes through; null: none.
+  HostSocket(HostSide& side, std::shared_ptr<Flow> flow, Flow::Side host_end, UniqueFd socket,
+             std::shared_ptr<Forward> via);
   virtual ~HostSocket();
 
   // --- What the guest sends; the flow has accepted it. ---
@@ -56,8 +59,6 @@ class HostSocket : public FdHandler {
   void AwaitConnect(UniqueFd socket);
   // The host program has been reached, through `socket` unless AwaitConnect() has it: answers the guest's request.
   virtual void Attach(UniqueFd socket);
-  // The program at the other end is the daemon itself, by AF_UNIX (HostConnection). Before Attach().
-  void set_own_program() { own_program_ = true; }
   // Asks the guest for a connection in the name of the host program.
   void SendRequest();
 
@@ -67,8 +68,9 @@ class HostSocket : public FdHandler {
   // FdHandler.
   void OnReady(uint32_t events) override;
 
-  // Gives up the socket and what was to be written to it.
-  void CloseSocket();
+  // Gives up the socket and what was to be written to it. `by_reset`: a TCP connection ends by RST, so that the host
+  // program does not take what it has for all there was.
+  void CloseSocket(bool by_reset = false);
 
   // The flow is over, but not all payload is with the host program yet: goes on writing until it is.
   bool StartLingering();
@@ -78,6 +80,9 @@ class HostSocket : public FdHandler {
   uint32_t host_port() const { return flow_->end(host_end_).vsock_port; }
   uint32_t guest_port() const { return flow_->other_end(host_end_).vsock_port; }
   virtual uint64_t queued_bytes() const { return backlog_.size(); }
+  Forward* via() const { return via_.get(); }
+  bool established() const { return established_; }
+  bool IsConnectedToItself() const { return kinsock::IsConnectedToItself(socket_.get()); }
 
   EventLoop::TimerId timer{};  // of the connection's making; kept by HostSide
   bool timer_armed = false;
@@ -126,7 +131,12 @@ class HostSocket : public FdHandler {
   bool Keep(absl::Span<const iovec> pieces, size_t skip, size_t bytes);
   void Granted();
   void LearnPeer();
-  bool OnVsock() const;
+  bool OnVsock() const { return family_ == AF_VSOCK; }
+  std::string MakeProxyHeader() const;
+  bool WriteAtOnce(const std::string& bytes);
+  bool SendPreface();
+  bool MaySendPayload();
+  void CountToGuest(const ReceiveRing::ReadResult& sent);
   bool PeerHungUp(uint32_t events) const;
 
   // To the host.
@@ -137,7 +147,11 @@ class HostSocket : public FdHandler {
   uint32_t advertised_fwd_cnt_ = 0;  // the same as the guest knows it
   bool write_shut_ = false;
 
+  const std::shared_ptr<Forward> via_;
+  int family_ = AF_UNSPEC;  // of socket_, once it is connected
+
   // To the guest.
+  std::string preface_;  // what the guest gets before anything else
   uint8_t owed_ = 0;
   uint32_t shutdown_flags_ = 0;  // what kShutdown says
   bool connecting_ = false;      // AwaitConnect()
@@ -148,7 +162,6 @@ class HostSocket : public FdHandler {
   bool awaits_credit_ = false;
   bool awaits_buffers_ = false;
 
-  bool own_program_ = false;
   uint32_t interest_ = 0;  // EPOLL* as registered; 0: not registered
 };
 

@@ -6,7 +6,7 @@
 
 namespace kinsock {
 
-LimitWatch::LimitWatch(EventLoop& loop, const DeviceStats& stats, std::function<void(QuotaLimit)> on_change)
+LimitWatch::LimitWatch(EventLoop& loop, const DeviceStats& stats, std::function<void(QuotaLimit, bool)> on_change)
     : loop_(loop),
       stats_(stats),
       on_change_(std::move(on_change)),
@@ -14,7 +14,8 @@ LimitWatch::LimitWatch(EventLoop& loop, const DeviceStats& stats, std::function<
                           [this] {
                             if (!armed_) Look();
                           })),
-      seen_(Count()) {}
+      seen_(Count()),
+      pauses_seen_(stats.from_guest_limited_control.value()) {}
 
 LimitWatch::~LimitWatch() {
   hit_->Disarm();
@@ -30,9 +31,14 @@ void LimitWatch::Look() {
     // Of several, the one that was named already: two that take turns are no news.
     if (limited == QuotaLimit::kNone || static_cast<QuotaLimit>(i) == limited_) limited = static_cast<QuotaLimit>(i);
   }
-  armed_ = limited != QuotaLimit::kNone;
+  const uint64_t pauses = stats_.from_guest_limited_control.value();
+  const bool flooding = std::exchange(pauses_seen_, pauses) != pauses;
+  armed_ = limited != QuotaLimit::kNone || flooding;
   if (armed_) timer_ = loop_.RunAfter(kLately, [this] { Look(); });
-  if (std::exchange(limited_, limited) != limited) on_change_(limited);
+  const bool changed = limited_ != limited || flooding_ != flooding;
+  limited_ = limited;
+  flooding_ = flooding;
+  if (changed) on_change_(limited, flooding);
 }
 
 LimitWatch::Counts LimitWatch::Count() const {

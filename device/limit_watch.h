@@ -14,17 +14,18 @@
 
 namespace kinsock {
 
-// Tells whether a limit of a VM's quota has held something back lately, and which. Nothing is looked at while none
-// does: the first time wakes it up, and it looks at the counters every kLately until they stand still.
-// Thread: the device's reactor.
+// Tells whether a limit of a VM's quota has held something back lately, and which, and whether its control allowance
+// was spent. Nothing is looked at while none does: the first time wakes it up, and it looks at the counters every
+// kLately until they stand still. Thread: the device's reactor.
 class LimitWatch {
  public:
   // For how long a limit is named after it was hit. Long enough to be seen by who looks now and then, and not to be
   // told anew at each packet.
   static constexpr std::chrono::seconds kLately{2};
 
-  // `on_change`: the limit that was hit lately, or kNone. Those that are not owned outlive this.
-  LimitWatch(EventLoop& loop, const DeviceStats& stats, std::function<void(QuotaLimit)> on_change);
+  // `on_change`: the limit that was hit lately, or kNone, and whether the allowance was spent. Those that are not owned
+  // outlive this.
+  LimitWatch(EventLoop& loop, const DeviceStats& stats, std::function<void(QuotaLimit, bool flooding)> on_change);
   ~LimitWatch();
   LimitWatch(const LimitWatch&) = delete;
   LimitWatch& operator=(const LimitWatch&) = delete;
@@ -40,10 +41,12 @@ class LimitWatch {
 
   EventLoop& loop_;
   const DeviceStats& stats_;
-  std::function<void(QuotaLimit)> on_change_;
+  std::function<void(QuotaLimit, bool)> on_change_;
   std::shared_ptr<Wakeup> hit_;
   Counts seen_;
+  uint64_t pauses_seen_;
   QuotaLimit limited_ = QuotaLimit::kNone;
+  bool flooding_ = false;
   bool armed_ = false;
   EventLoop::TimerId timer_{};
 };

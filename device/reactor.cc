@@ -2,6 +2,8 @@
 #include "device/reactor.h"
 
 #include <pthread.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <string>
@@ -20,7 +22,10 @@ Reactor::Reactor(uint16_t index, const Clock& clock, std::chrono::nanoseconds ma
     });
   }
   loop_.set_max_spin(max_spin);
-  thread_ = std::thread([this] { loop_.Run(); });
+  thread_ = std::thread([this] {
+    thread_number_.store(gettid(), std::memory_order_relaxed);
+    loop_.Run();
+  });
   pthread_setname_np(thread_.native_handle(), absl::StrCat("reactor-", index).c_str());
 }
 
@@ -33,6 +38,22 @@ void Reactor::Stop() {
     loop_.Stop();
   });
   thread_.join();
+}
+
+ReactorActivity Reactor::activity() const {
+  const EventLoop::Activity loop = loop_.activity();
+  ReactorActivity activity{.thread = thread_number_.load(std::memory_order_relaxed),
+                           .sleeps = loop.sleeps,
+                           .since_round = loop_.clock().Now() - loop.last_round,
+                           .asleep = loop.asleep};
+  clockid_t clock;
+  timespec used;
+  // std::thread gives its handle to who may change the thread only; the clock is merely read.
+  const pthread_t handle = const_cast<std::thread&>(thread_).native_handle();
+  if (pthread_getcpuclockid(handle, &clock) == 0 && clock_gettime(clock, &used) == 0) {
+    activity.cpu_time = std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+  }
+  return activity;
 }
 
 absl::StatusOr<std::shared_ptr<Port>> Reactor::AddDevice(DeviceSpec spec) {

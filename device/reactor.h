@@ -2,6 +2,7 @@
 #ifndef KINSOCK_DEVICE_REACTOR_H_
 #define KINSOCK_DEVICE_REACTOR_H_
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -26,6 +27,15 @@
 
 namespace kinsock {
 
+// What a reactor does, seen from outside. Plain value.
+struct ReactorActivity {
+  int64_t thread = 0;                       // the kernel's number of the thread; 0: it has not begun
+  std::chrono::nanoseconds cpu_time{0};     // that the thread has used
+  uint64_t sleeps = 0;                      // EventLoop::Activity
+  std::chrono::nanoseconds since_round{0};  // since its last round began
+  bool asleep = false;
+};
+
 // One thread of the data plane: an event loop, the devices that live on it, and its copy of all routes. Others
 // reach it through Post(); everything else is called on its thread.
 class Reactor {
@@ -48,6 +58,9 @@ class Reactor {
 
   // Any thread: `task` runs on the reactor's.
   void Post(EventLoop::Task task) { loop_.Post(std::move(task)); }
+
+  // Any thread, until Stop(): the reactor is not asked, so that one that hangs is told of, too.
+  ReactorActivity activity() const;
 
   // The device's port, for the route tables.
   absl::StatusOr<std::shared_ptr<Port>> AddDevice(DeviceSpec spec);
@@ -74,6 +87,7 @@ class Reactor {
   FlowJournal journal_;
   DenialCollector denials_;
   absl::flat_hash_map<DeviceId, std::unique_ptr<VsockDevice>> devices_;
+  std::atomic<int64_t> thread_number_{0};
   std::thread thread_;
 };
 

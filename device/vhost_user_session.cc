@@ -21,8 +21,8 @@ namespace {
 constexpr uint64_t kFeatures =
     kVirtioFRingIndirectDesc | kVirtioFRingEventIdx | kVhostUserFProtocolFeatures | kVirtioFVersion1;
 
-constexpr uint64_t kProtocolFeatures = kProtocolFMq | kProtocolFReplyAck | kProtocolFBackendReq |
-                                       kProtocolFConfig | kProtocolFResetDevice | kProtocolFStatus;
+constexpr uint64_t kProtocolFeatures = kProtocolFMq | kProtocolFReplyAck | kProtocolFBackendReq | kProtocolFConfig |
+                                       kProtocolFResetDevice | kProtocolFStatus;
 
 // Ours to write to and read from without ever waiting, whoever else holds it.
 UniqueFd NonBlocking(UniqueFd fd) {
@@ -41,8 +41,7 @@ MemoryRegionSpec SpecOf(const VhostUserMemoryRegion& region, UniqueFd fd) {
 // Before the padding was added, some front-ends sent the region alone.
 VhostUserMemoryRegion SingleRegion(const VhostUserMessage& message) {
   constexpr size_t kPadding = offsetof(VhostUserSingleMemRegion, region);
-  return message.Payload<VhostUserMemoryRegion>(
-      message.header.size == sizeof(VhostUserSingleMemRegion) ? kPadding : 0);
+  return message.Payload<VhostUserMemoryRegion>(message.header.size == sizeof(VhostUserSingleMemRegion) ? kPadding : 0);
 }
 
 }  // namespace
@@ -129,10 +128,11 @@ void VhostUserSession::End(absl::Status status) {
 absl::Status VhostUserSession::Handle(VhostUserMessage& message, bool& go_on) {
   const VhostUserMessageRule& rule = *FindVhostUserRule(message.header.request);
   const absl::Status status = Dispatch(message);
-  go_on = device_.OnMessage(!status.ok());
-  const absl::Status annotated(status.code(), absl::StrCat(rule.name, ": ", status.message()));
+  const absl::Status annotated =
+      status.ok() ? status : absl::Status(status.code(), absl::StrCat(rule.name, ": ", status.message()));
+  go_on = device_.OnMessage(annotated);
   const bool acknowledge = message.needs_reply() && rule.reply == VhostUserMessageRule::Reply::kNone;
-  if (!acknowledge) return status.ok() ? status : annotated;
+  if (!acknowledge) return annotated;
   return channel_.Reply(message.header, uint64_t{status.ok() ? 0u : 1u});
 }
 
@@ -237,8 +237,7 @@ absl::Status VhostUserSession::GetConfig(const VhostUserMessage& message) {
   }
   std::array<std::byte, kMaxVhostUserPayload> reply{};
   std::memcpy(reply.data(), &request, sizeof(request));
-  std::memcpy(reply.data() + sizeof(request), reinterpret_cast<const char*>(&config) + request.offset,
-              request.size);
+  std::memcpy(reply.data() + sizeof(request), reinterpret_cast<const char*>(&config) + request.offset, request.size);
   return channel_.Reply(message.header, absl::MakeConstSpan(reply.data(), message.header.size));
 }
 
@@ -274,8 +273,8 @@ absl::Status VhostUserSession::SetMemTable(VhostUserMessage& message) {
   }
   std::vector<MemoryRegionSpec> specs;
   for (size_t i = 0; i < table.count; ++i) {
-    const auto region = message.Payload<VhostUserMemoryRegion>(sizeof(VhostUserMemTable) +
-                                                               i * sizeof(VhostUserMemoryRegion));
+    const auto region =
+        message.Payload<VhostUserMemoryRegion>(sizeof(VhostUserMemTable) + i * sizeof(VhostUserMemoryRegion));
     specs.push_back(SpecOf(region, std::move(message.fds[i])));
   }
   KINSOCK_ASSIGN_OR_RETURN(auto memory, GuestMemory::Create(std::move(specs)));
@@ -288,16 +287,14 @@ absl::Status VhostUserSession::AddMemReg(VhostUserMessage& message) {
   }
   static const GuestMemory kNone;
   const GuestMemory& before = memory_ == nullptr ? kNone : *memory_;
-  KINSOCK_ASSIGN_OR_RETURN(auto memory,
-                           before.With(SpecOf(SingleRegion(message), std::move(message.fds[0]))));
+  KINSOCK_ASSIGN_OR_RETURN(auto memory, before.With(SpecOf(SingleRegion(message), std::move(message.fds[0]))));
   return ReplaceMemory(std::move(memory));
 }
 
 absl::Status VhostUserSession::RemMemReg(const VhostUserMessage& message) {
   if (memory_ == nullptr) return absl::NotFoundError("there is no memory");
   const VhostUserMemoryRegion region = SingleRegion(message);
-  KINSOCK_ASSIGN_OR_RETURN(auto memory,
-                           memory_->Without(region.guest_address, region.size, region.user_address));
+  KINSOCK_ASSIGN_OR_RETURN(auto memory, memory_->Without(region.guest_address, region.size, region.user_address));
   return ReplaceMemory(std::move(memory));
 }
 
@@ -325,9 +322,8 @@ absl::Status VhostUserSession::SetVringNum(const VhostUserMessage& message) {
   KINSOCK_ASSIGN_OR_RETURN(RingSetup * ring, FindRing("size", state.index));
   if (ring->running) return absl::FailedPreconditionError("the ring is running");
   if (!std::has_single_bit(state.num) || state.num > options_.max_ring_size) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("ring size ", state.num, ": not a power of two up to the VM's queue_size of ",
-                     options_.max_ring_size));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "ring size ", state.num, ": not a power of two up to the VM's queue_size of ", options_.max_ring_size));
   }
   ring->layout.size = state.num;
   return StartIfReady(*ring);
@@ -363,8 +359,7 @@ absl::Status VhostUserSession::GetVringBase(const VhostUserMessage& message) {
 }
 
 // The ring that a descriptor is for, and the descriptor; invalid if the front-end has none to give.
-absl::StatusOr<RingSetup*> VhostUserSession::TakeRingFd(const char* name, VhostUserMessage& message,
-                                                        UniqueFd& fd) {
+absl::StatusOr<RingSetup*> VhostUserSession::TakeRingFd(const char* name, VhostUserMessage& message, UniqueFd& fd) {
   const auto value = message.Payload<uint64_t>();
   if ((value & ~(kVringFdIndexMask | kVringFdNone)) != 0) {
     return absl::InvalidArgumentError(absl::StrFormat("%s with 0x%x", name, value));
@@ -418,8 +413,7 @@ absl::Status VhostUserSession::StartIfReady(RingSetup& ring) {
   if (!ready || ring.running) return absl::OkStatus();
   ring.layout.event_idx = (features_ & kVirtioFRingEventIdx) != 0;
   ring.layout.indirect = (features_ & kVirtioFRingIndirectDesc) != 0;
-  KINSOCK_RETURN_IF_ERROR(
-      device_.StartRing(static_cast<size_t>(&ring - rings_.data()), ring, features_, memory_));
+  KINSOCK_RETURN_IF_ERROR(device_.StartRing(static_cast<size_t>(&ring - rings_.data()), ring, features_, memory_));
   ring.running = true;
   return absl::OkStatus();
 }

@@ -37,8 +37,9 @@ class VhostUserDevice {
   virtual void Discard(std::shared_ptr<const GuestMemory> memory) = 0;
   // Features or memory are other than before, for reports.
   virtual void OnSessionChanged() = 0;
-  // A message of the front-end has been handled, or could not be done. False: the next ones have to wait.
-  virtual bool OnMessage(bool refused) = 0;
+  // A message of the front-end has been handled, or could not be done, which `status` tells for a person. False: the
+  // next ones have to wait.
+  virtual bool OnMessage(const absl::Status& status) = 0;
 
  protected:
   ~VhostUserDevice() = default;

@@ -30,8 +30,9 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
       allowance_(spec_.limits.control_per_second, spec_.limits.control_burst),
       spent_(Wakeup::Create(env_.loop, [this] { PauseGuest(); })),
       limit_watch_(env_.loop, *stats_,
-                   [this](QuotaLimit limited) {
+                   [this](QuotaLimit limited, bool flooding) {
                      status_.limited = limited;
+                     status_.flooding = flooding;
                      ReportStatus();
                    }),
       over_rate_(Wakeup::Create(env_.loop, [this] { AwaitRate(); })),
@@ -102,9 +103,7 @@ void VsockDevice::MakeHostSide() {
 }
 
 absl::Status VsockDevice::StartHostSide() {
-  const auto is_attached = [this] {
-    return status_.state == DeviceState::kActive || status_.state == DeviceState::kSuspended;
-  };
+  const auto is_attached = [this] { return IsAttached(); };
   const auto connect = [this](UniqueFd program, uint32_t port) {
     host_->Connect(std::move(program), port);
     ArmStaleSearch();
@@ -118,6 +117,58 @@ absl::Status VsockDevice::StartHostSide() {
     KINSOCK_RETURN_IF_ERROR(forwards_.back().Start());
   }
   return absl::OkStatus();
+}
+
+// --- Forwards ---
+
+absl::Status VsockDevice::AddForward(std::shared_ptr<Forward> forward, UniqueFd listener) {
+  if (host_ == nullptr) {
+    MakeHostSide();
+    tx_->SetHost(host_);
+  }
+  PortForward& added = port_forwards_[forward->id];
+  added.forward = forward;
+  if (forward->direction == Forward::Direction::kFromGuest) {
+    host_->AddForward(forward);
+    return absl::OkStatus();
+  }
+  added.listener =
+      std::make_unique<Listener>(env_.loop, std::move(listener),
+                                 [this, forward](UniqueFd program) { OnForwarded(std::move(program), forward); });
+  return added.listener->Start();
+}
+
+void VsockDevice::OnForwarded(UniqueFd program, const std::shared_ptr<Forward>& forward) {
+  if (IsAttached()) {
+    host_->Connect(std::move(program), forward);
+    return ArmStaleSearch();
+  }
+  // There is no guest to ask. Who connects tries again.
+  stats_->forward_connects.Add();
+  stats_->forward_refused.Add();
+  forward->stats->connects.Add();
+  forward->CountRefused(CloseReason::kPeerGone);
+  ResetOnClose(program.get());
+}
+
+void VsockDevice::ChangeForward(ForwardId id, uint32_t guest_port, const HostEndpoint& host, bool proxy_header) {
+  const auto found = port_forwards_.find(id);
+  if (found == port_forwards_.end()) return;
+  Forward& forward = *found->second.forward;
+  host_->RemoveForward(forward);
+  forward.guest_port = guest_port;
+  forward.host = host;
+  forward.proxy_header = proxy_header;
+  if (forward.direction == Forward::Direction::kFromGuest) host_->AddForward(found->second.forward);
+}
+
+void VsockDevice::RemoveForward(ForwardId id, bool reset) {
+  const auto found = port_forwards_.find(id);
+  if (found == port_forwards_.end()) return;
+  const std::shared_ptr<Forward> forward = found->second.forward;
+  port_forwards_.erase(found);
+  host_->RemoveForward(*forward);
+  if (reset) host_->ResetThrough(*forward);
 }
 
 // --- Front-ends ---
@@ -138,6 +189,7 @@ void VsockDevice::OnFrontEnd(UniqueFd connection) {
   status_.front_end = FrontEndInfo{.pid = peer.pid, .uid = peer.uid, .gid = peer.gid};
   status_.front_end.since = std::chrono::system_clock::now();
   status_.last_error.clear();
+  SetFault(DeviceFault::kNone);
   stats_->front_end_connects.Add();
 
   session_ = std::make_unique<VhostUserSession>(
@@ -162,6 +214,7 @@ void VsockDevice::AfterSession(absl::Status status) {
     stats_->front_end_errors.Add();
     status_.last_error = std::string(status.message());
   }
+  SetFault(DeviceFault::kNone);
   ResetDevice();
   SetState(DeviceState::kListening);
 }
@@ -249,6 +302,7 @@ void VsockDevice::Charge(int64_t cost) {
 void VsockDevice::PauseGuest() {
   if (std::exchange(paused_, true)) return;
   stats_->from_guest_limited_control.Add();
+  limit_watch_.hit()->Notify();
   for (Ring& ring : rings_) {
     if (ring.kick != nullptr) ring.kick->Pause();
   }
@@ -319,7 +373,10 @@ void VsockDevice::CheckRings() {
   if (session_ != nullptr) session_->SignalRingErrors();
   status_.last_error = "the guest's rings or memory made no sense: the device is stopped until it is reset";
   ResetDevice();
-  SetState(DeviceState::kConnected);
+  SetFault(DeviceFault::kRings);
+  status_.state = DeviceState::kConnected;
+  readiness_.SetRunning(false);
+  ReportStatus();
 }
 
 // --- Flows ---
@@ -411,9 +468,16 @@ void VsockDevice::ResetTransport() {
 
 // --- Status ---
 
-bool VsockDevice::OnMessage(bool refused) {
+bool VsockDevice::OnMessage(const absl::Status& status) {
   stats_->front_end_messages.Add();
-  if (refused) stats_->front_end_refused_messages.Add();
+  if (!status.ok()) {
+    stats_->front_end_refused_messages.Add();
+    // The first one: what follows may follow from it, and is not told each time.
+    if (status_.fault == DeviceFault::kNone && session_ != nullptr) {
+      SetFault(DeviceFault::kMessage, std::string(status.message()));
+      ReportStatus();
+    }
+  }
   Charge(ControlAllowance::kMessage);
   return !allowance_.spent();
 }
@@ -431,6 +495,11 @@ void VsockDevice::UpdateState() {
   if (status_.state == DeviceState::kActive) SetState(DeviceState::kSuspended);
 }
 
+void VsockDevice::SetFault(DeviceFault fault, std::string text) {
+  status_.fault = fault;
+  status_.fault_text = std::move(text);
+}
+
 void VsockDevice::SetDrain(DrainState drain) {
   if (status_.drain == drain) return;
   status_.drain = drain;
@@ -440,6 +509,7 @@ void VsockDevice::SetDrain(DrainState drain) {
 void VsockDevice::SetState(DeviceState state) {
   if (status_.state == state) return;
   status_.state = state;
+  if (state == DeviceState::kActive) SetFault(DeviceFault::kNone);
   readiness_.SetRunning(state == DeviceState::kActive);
   ReportStatus();
 }

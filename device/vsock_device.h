@@ -10,20 +10,24 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "base/event_loop.h"
 #include "device/control_allowance.h"
 #include "device/device_spec.h"
 #include "device/device_stats.h"
 #include "device/event_queue.h"
+#include "device/forward.h"
 #include "device/forward_listener.h"
 #include "device/guest_memory.h"
 #include "device/guest_readiness.h"
 #include "device/host_side.h"
 #include "device/hybrid_listener.h"
 #include "device/limit_watch.h"
+#include "device/listener.h"
 #include "device/ring_kick.h"
 #include "device/vhost_user_listener.h"
 #include "device/vhost_user_session.h"
@@ -89,6 +93,17 @@ class VsockDevice final : private VhostUserDevice {
   // queue over.
   void ResetTransport();
 
+  // --- Forwards (forward.h); they go with the device. ---
+
+  // `listener`: for kToGuest, a listening stream socket, non-blocking. Its id is in use by no other, nor is, for
+  // kFromGuest, its port.
+  absl::Status AddForward(std::shared_ptr<Forward> forward, UniqueFd listener);
+  // From now on connections go to this port of the guest, or to `host`, with or without a header; where it listens
+  // stays. For kFromGuest, the port is in use by no other.
+  void ChangeForward(ForwardId id, uint32_t guest_port, const HostEndpoint& host, bool proxy_header);
+  // Listens or leads no more. `reset`: the connections that go through it end too.
+  void RemoveForward(ForwardId id, bool reset);
+
   // What the other devices deliver to.
   std::shared_ptr<Port> port() const { return rx_; }
   DeviceId id() const { return spec_.id; }
@@ -111,11 +126,15 @@ class VsockDevice final : private VhostUserDevice {
   void ResetDevice() override;
   void Discard(std::shared_ptr<const GuestMemory> memory) override;
   void OnSessionChanged() override;
-  bool OnMessage(bool refused) override;
+  bool OnMessage(const absl::Status& status) override;
 
   bool AnswersFor(const Flow& flow) const;
   void MakeHostSide();
   absl::Status StartHostSide();
+  bool IsAttached() const {
+    return status_.state == DeviceState::kActive || status_.state == DeviceState::kSuspended;
+  }
+  void OnForwarded(UniqueFd program, const std::shared_ptr<Forward>& forward);
   void OnFrontEnd(UniqueFd connection);
   void OnSessionEnded(absl::Status status);
   void AfterSession(absl::Status status);
@@ -131,6 +150,7 @@ class VsockDevice final : private VhostUserDevice {
   void SearchStaleFlows();
   void UpdateState();
   void SetDrain(DrainState drain);
+  void SetFault(DeviceFault fault, std::string text = {});
   void SetState(DeviceState state);
   void ReportStatus();
 
@@ -147,12 +167,17 @@ class VsockDevice final : private VhostUserDevice {
   EventLoop::TimerId rate_timer_{};
   std::shared_ptr<VsockRx> rx_;
   GuestReadiness readiness_;
-  std::shared_ptr<HostSide> host_;  // null: no host side
+  std::shared_ptr<HostSide> host_;  // null: no host side yet
   std::optional<VsockTx> tx_;
   EventQueue events_;
   std::optional<VhostUserListener> front_ends_;
   std::optional<HybridListener> host_programs_;
   std::list<ForwardListener> forwards_;
+  struct PortForward {
+    std::shared_ptr<Forward> forward;
+    std::unique_ptr<Listener> listener;  // kToGuest
+  };
+  absl::flat_hash_map<ForwardId, PortForward> port_forwards_;
   std::unique_ptr<VhostUserSession> session_;
   std::unique_ptr<VhostUserSession> ended_session_;  // until its last event has been handled
   std::shared_ptr<Wakeup> reap_session_;

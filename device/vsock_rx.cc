@@ -553,6 +553,28 @@ ReceiveRing::ReadResult VsockRx::ReadFrom(int fd, const VsockHeader& header, uin
   return result;
 }
 
+ReceiveRing::ReadResult VsockRx::PutBytes(absl::string_view bytes, const VsockHeader& header,
+                                          const std::shared_ptr<Wakeup>& resume) {
+  ScatterList payload;
+  payload.Append(const_cast<char*>(bytes.data()), bytes.size());  // only read
+  MutexLock lock(mutex_);
+  ReceiveRing::ReadResult result{.status = ReceiveRing::ReadResult::Status::kNoBuffers};
+  if (OverRate(resume)) return result;
+  do {
+    while (mode_ == Mode::kRunning && result.bytes < bytes.size() && FlushReplies()) {
+      const std::optional<uint32_t> put = ring_->Put(header, payload, result.bytes);
+      if (!put.has_value()) break;
+      result.bytes += *put;
+      ++result.packets;
+    }
+  } while (result.bytes == 0 && !WaitForBuffers(resume));
+  if (result.bytes > 0) result.status = ReceiveRing::ReadResult::Status::kOk;
+  bytes_.Spend(result.bytes);
+  earned_.Add(result.packets * ControlAllowance::kPayload);
+  Finish();
+  return result;
+}
+
 ReceiveRing::ReadResult VsockRx::ReadMessage(int fd, const VsockHeader& header, uint32_t limit, uint32_t largest,
                                              const std::shared_ptr<Wakeup>& resume) {
   MutexLock lock(mutex_);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "base/counter.h"
 #include "base/event_loop.h"
 #include "base/mutex.h"
@@ -96,6 +97,9 @@ class VsockRx final : public Port, private Poller {
   // For the guest's host side. False, or kNoBuffers: nothing happened, `resume` will be notified.
   bool TrySend(const VsockHeader& header, const std::shared_ptr<Wakeup>& resume) ABSL_LOCKS_EXCLUDED(mutex_);
   ReceiveRing::ReadResult ReadFrom(int fd, const VsockHeader& header, uint32_t limit,
+                                   const std::shared_ptr<Wakeup>& resume) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The same for bytes that are here: as many of `bytes` as there are buffers for. kOk or kNoBuffers.
+  ReceiveRing::ReadResult PutBytes(absl::string_view bytes, const VsockHeader& header,
                                    const std::shared_ptr<Wakeup>& resume) ABSL_LOCKS_EXCLUDED(mutex_);
   ReceiveRing::ReadResult ReadMessage(int fd, const VsockHeader& header, uint32_t limit, uint32_t largest,
                                       const std::shared_ptr<Wakeup>& resume) ABSL_LOCKS_EXCLUDED(mutex_);

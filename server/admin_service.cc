@@ -21,11 +21,11 @@ namespace {
 
 // Grows with every release; nothing is ever taken out.
 constexpr const char* kFeatures[] = {
-    "vm.create",  "vm.delete",  "vm.list",         "vm.watch",          "vm.update",        "vm.apply",    "vm.drain",
-    "vm.reset",   "vm.wait",    "vm.filter",       "vm.orphan_ttl",     "cid.static",       "cid.range",   "cid.automatic",
-    "uds",        "stats",      "connection.list", "connection.closed", "connection.reset", "stats.pairs", "stats.stream",
-    "node.drain", "log.level",  "event.watch",
-    "connection.watch", "connection.rates",
+    "vm.create",        "vm.delete",        "vm.list",       "vm.watch",       "vm.update",       "vm.apply",
+    "vm.drain",         "vm.reset",         "vm.wait",       "vm.filter",      "vm.orphan_ttl",   "cid.static",
+    "cid.range",        "cid.automatic",    "uds",           "stats",          "connection.list", "connection.closed",
+    "connection.reset", "stats.pairs",      "stats.stream",  "node.drain",     "log.level",       "event.watch",
+    "connection.watch", "connection.rates", "info.reactors", "event.trace_id",
 };
 
 void SetLimits(v1::Limits& out) {
@@ -45,6 +45,19 @@ void SetCounts(const DaemonInfo& info, v1::Counts& out) {
   out.set_api_connections(info.api_connections);
   out.set_quarantined_cids(info.quarantined_cids);
   out.set_reactors(info.reactors);
+}
+
+void AddReactor(const DaemonInfo::Reactor& reactor, v1::Info& out) {
+  const ReactorActivity& activity = reactor.info.activity;
+  v1::Reactor& row = *out.add_reactors();
+  row.set_index(static_cast<uint32_t>(out.reactors_size() - 1));
+  row.set_thread_id(activity.thread);
+  row.set_vms(static_cast<uint32_t>(reactor.info.devices));
+  row.set_connections(reactor.connections);
+  SetDuration(*row.mutable_cpu_time(), activity.cpu_time);
+  row.set_sleeps(activity.sleeps);
+  SetDuration(*row.mutable_since_last_round(), activity.since_round);
+  row.set_asleep(activity.asleep);
 }
 
 constexpr std::chrono::seconds kMinLevelTime{1};
@@ -106,6 +119,7 @@ grpc::ServerUnaryReactor* AdminService::GetInfo(grpc::CallbackServerContext* con
     SetLimits(*response->mutable_limits());
     SetCounts(info, *response->mutable_counts());
     response->set_draining(info.draining);
+    for (const DaemonInfo::Reactor& reactor_info : info.each_reactor) AddReactor(reactor_info, *response);
     reactor->Finish(grpc::Status::OK);
   });
   return reactor;

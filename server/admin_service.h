@@ -7,6 +7,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "api/kinsock/v1/admin_service.grpc.pb.h"
 #include "base/event_loop.h"
@@ -14,6 +15,7 @@
 #include "server/audit.h"
 #include "server/event_log.h"
 #include "server/log.h"
+#include "server/reactor_pool.h"
 
 namespace kinsock {
 
@@ -28,6 +30,11 @@ struct DaemonInfo {
   uint32_t quarantined_cids = 0;
   uint32_t reactors = 0;
   bool draining = false;
+  struct Reactor {
+    ReactorPool::ReactorInfo info;
+    uint64_t connections = 0;
+  };
+  std::vector<Reactor> each_reactor;
 };
 
 // kinsock.v1.AdminService: posts to main, which looks around, and finishes from there.

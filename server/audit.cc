@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/audit.h"
 
+#include <grpcpp/server_context.h>
 #include <limits.h>
 #include <unistd.h>
 
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "server/error.h"
 #include "server/text.h"
+#include "server/trace_id.h"
 
 namespace kinsock {
 namespace {
@@ -24,6 +27,13 @@ std::string ProgramOf(pid_t pid) {
 }
 
 std::string Name(const absl::StatusOr<Caller>& caller) { return caller.ok() ? caller->ToString() : "somebody"; }
+
+// Of the call's metadata. What is said more than once says nothing.
+std::string TraceIdOf(const grpc::CallbackServerContext& context) {
+  const auto [first, last] = context.client_metadata().equal_range("traceparent");
+  if (first == last || std::next(first) != last) return "";
+  return TraceId(std::string_view(first->second.data(), first->second.size()));
+}
 
 void SetActor(const absl::StatusOr<Caller>& caller, v1::Event& event) {
   if (!caller.ok()) return;
@@ -50,6 +60,7 @@ void Audit::Mutation(const grpc::CallbackServerContext& context, std::string_vie
   event.set_object(std::string(object));
   event.set_reason(status.ok() ? "CHANGED" : "REFUSED");
   SetActor(caller, event);
+  if (std::string trace = TraceIdOf(context); !trace.empty()) event.mutable_actor()->set_trace_id(std::move(trace));
   event.set_message(absl::StrCat(Name(caller), " called ", AbslView(method), ": ",
                                  status.ok() ? absl::string_view("OK") : status.message()));
   for (const auto& [key, value] : fields) {

@@ -138,6 +138,13 @@ BoundSocket& BoundSocket::operator=(BoundSocket&& other) noexcept {
   return *this;
 }
 
+bool BoundSocket::IsThere() const {
+  if (path_.empty()) return true;
+  struct stat found;
+  if (lstat(Place().c_str(), &found) != 0) return errno != ENOENT && errno != ENOTDIR;
+  return found.st_dev == device_ && found.st_ino == inode_;
+}
+
 void BoundSocket::Remove() {
   if (!path_.empty()) {
     const std::string place = Place();

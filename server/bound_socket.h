@@ -37,6 +37,9 @@ class BoundSocket {
   const UniqueFd& listener() const { return listener_; }
   UniqueFd TakeListener() { return std::move(listener_); }
 
+  // Whether the file still is the one that was made; true when there is none, and when that cannot be told.
+  bool IsThere() const;
+
   // Removes the file now, so that nobody new connects, and closes the listener if it was not taken.
   void Remove();
 

@@ -382,6 +382,10 @@ DaemonInfo Daemon::Look() {
   info.quarantined_cids = static_cast<uint32_t>(networks_->resting_cids());
   info.reactors = static_cast<uint32_t>(pool_->size());
   info.draining = manager_->draining();
+  const std::vector<uint64_t> connections = manager_->ConnectionsByReactor();
+  for (const ReactorPool::ReactorInfo& each : pool_->Describe()) {
+    info.each_reactor.push_back({each, connections[info.each_reactor.size()]});
+  }
   return info;
 }
 

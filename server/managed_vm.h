@@ -2,6 +2,7 @@
 #ifndef KINSOCK_SERVER_MANAGED_VM_H_
 #define KINSOCK_SERVER_MANAGED_VM_H_
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,7 +46,9 @@ struct VmManager::Vm {
   bool writing = false;        // a mutation is on its way into the journal
   bool letting_go = false;     // and this is its deletion
   DeviceStatus device_status;  // as last reported
-  Done creator;                // waits until it is served
+  VmTroubles troubles;
+  uint64_t store_failed_at = 0;  // troubles.store: VmManager::writes_ then
+  Done creator;                  // waits until it is served
   // What came while it was not settled: runs when it is, or is no more. Each is a call under way.
   std::vector<EventLoop::Task> when_made;
   int changes_under_way = 0;  // that not all reactors have acknowledged

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "router/cid.h"
 #include "router/policy.h"
+#include "server/quota.h"
 
 namespace kinsock {
 
@@ -32,6 +33,7 @@ struct NetworkSpec {
   std::vector<CidSpan> reserved;  // where it never does
   std::chrono::milliseconds quarantine = kDefaultQuarantine;
   DefaultPolicy otherwise = DefaultPolicy::kSharedGroup;
+  Quota quota;  // what no VM of it gets more of
   friend bool operator==(const NetworkSpec&, const NetworkSpec&) = default;
 };
 

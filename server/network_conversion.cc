@@ -12,6 +12,7 @@
 #include "base/status_macros.h"
 #include "google/protobuf/util/field_mask_util.h"
 #include "server/proto_time.h"
+#include "server/quota_conversion.h"
 #include "server/request_hash.h"
 #include "server/text.h"
 #include "server/vm_validation.h"
@@ -68,6 +69,7 @@ v1::Network SpecToProto(const NetworkSpec& spec) {
   for (const CidSpan& span : spec.reserved) SetRange(span, *out.add_reserved_ranges());
   SetDuration(*out.mutable_quarantine(), spec.quarantine);
   out.set_default_policy(ToProto(spec.otherwise));
+  if (spec.quota != Quota()) *out.mutable_quota() = ToProto(spec.quota);
   return out;
 }
 
@@ -90,7 +92,12 @@ absl::Status Invalid(const char* field, std::string description) {
   return FieldsInvalid("", {{field, std::move(description)}});
 }
 
-// The fields to change; all of `fields` for none and "*".
+bool IsLimit(const std::string& path) {
+  return std::any_of(kQuotaFields.begin(), kQuotaFields.end(),
+                     [&](std::string_view field) { return path == absl::StrCat("quota.", AbslView(field)); });
+}
+
+// The fields to change; all of `fields` for none and "*". Where "quota" is one, each of its limits is, too.
 absl::StatusOr<FieldMask> ToMask(const FieldMask& mask, std::initializer_list<const char*> fields) {
   FieldMask all;
   for (const char* field : fields) all.add_paths(field);
@@ -98,7 +105,10 @@ absl::StatusOr<FieldMask> ToMask(const FieldMask& mask, std::initializer_list<co
   FieldMask some;
   for (const std::string& path : mask.paths()) {
     if (path == "*") return all;
-    if (std::find(all.paths().begin(), all.paths().end(), path) == all.paths().end()) {
+    const auto has = [&all](std::string_view field) {
+      return std::find(all.paths().begin(), all.paths().end(), field) != all.paths().end();
+    };
+    if (!has(path) && !(has("quota") && IsLimit(path))) {
       return Invalid("update_mask", absl::StrCat(Quoted(path), " cannot be changed; name some of ",
                                                  absl::StrJoin(fields, ", "), ", or \"*\""));
     }
@@ -203,6 +213,7 @@ absl::StatusOr<NetworkSpec> ToNetworkSpec(const v1::Network& network) {
     if (!time.has_value()) return Invalid("network.quarantine", "is not from 0 to 86400 seconds");
     spec.quarantine = *time;
   }
+  spec.quota = ToQuota(network.quota());
   switch (network.default_policy()) {
     case v1::Network::DEFAULT_POLICY_UNSPECIFIED:
     case v1::Network::SHARED_GROUP:
@@ -247,8 +258,9 @@ absl::StatusOr<NetworkUpdate> ToNetworkUpdate(const v1::UpdateNetworkRequest& re
   const auto id = ParseNetworkName(request.network().name());
   if (!id.has_value()) return NotAName("network.name", request.network().name(), kNetworkForm);
   update.id = *id;
-  KINSOCK_ASSIGN_OR_RETURN(const FieldMask mask, ToMask(request.update_mask(), {"cid_range", "reserved_ranges",
-                                                                                "quarantine", "default_policy"}));
+  KINSOCK_ASSIGN_OR_RETURN(
+      const FieldMask mask,
+      ToMask(request.update_mask(), {"cid_range", "reserved_ranges", "quarantine", "default_policy", "quota"}));
   update.change = [wanted = request.network(), mask](const NetworkSpec& current) {
     v1::Network next = SpecToProto(current);
     Merge(wanted, mask, next);

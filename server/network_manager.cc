@@ -261,10 +261,13 @@ void NetworkManager::Update(NetworkUpdate update, NetworkDone done) {
     Network& changed = networks_.at(next->id);
     changed.changing.erase("");
     if (!written.ok()) return done(std::move(written));
+    const bool other_quota = next->spec.quota != changed.definition->spec.quota;
     changed.definition = next;
     changed.cids->set_rules(next->spec);
     Log(LogLevel::kInfo, "network.updated").With("network", next->name()).With("generation", next->generation);
-    Recompile(next->id, [this, id = next->id, done = std::move(done)]() mutable { done(Get(id)); });
+    EventLoop::Task told = [this, id = next->id, done = std::move(done)]() mutable { done(Get(id)); };
+    if (!other_quota) return Recompile(next->id, std::move(told));
+    ApplyQuota(next->id, std::move(told));
   });
 }
 
@@ -470,6 +473,14 @@ void NetworkManager::CompileNow(const std::string& id) {
   });
 }
 
+// First the VMs, then the policies: the network may have gone when the VMs have been told.
+void NetworkManager::ApplyQuota(const std::string& id, EventLoop::Task then) {
+  EventLoop::Task applied = [this, id, then = std::move(then)]() mutable {
+    Exists(id) ? Recompile(id, std::move(then)) : then();
+  };
+  on_quota_ ? on_quota_(id, std::move(applied)) : applied();
+}
+
 absl::StatusOr<NetworkManager::Test> NetworkManager::TestPolicy(const std::string& network, const VmIdentity* from,
                                                                 const VmIdentity* to, uint32_t port) const {
   const auto found = networks_.find(network);
@@ -560,6 +571,11 @@ CidAllocator& NetworkManager::CidsOf(const std::string& id) {
 NetworkId NetworkManager::IdOf(const std::string& id) const {
   const auto found = networks_.find(id);
   return found != networks_.end() ? found->second.number : kDefaultNetwork;
+}
+
+Quota NetworkManager::QuotaOf(const std::string& id) const {
+  const auto found = networks_.find(id);
+  return found != networks_.end() ? found->second.definition->spec.quota : Quota();
 }
 
 void NetworkManager::AddVm(const std::string& id) {

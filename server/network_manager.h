@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -110,6 +111,11 @@ class NetworkManager {
   // configuration has changed.
   CidAllocator& CidsOf(const std::string& id);
   NetworkId IdOf(const std::string& id) const;
+  // What no VM of it gets more of; a copy.
+  Quota QuotaOf(const std::string& id) const;
+  // Called when the quota of a network has become another; it calls `done` when that holds for each VM. Null: nobody.
+  using OnQuota = std::function<void(const std::string& id, EventLoop::Task done)>;
+  void SetOnQuota(OnQuota on_quota) { on_quota_ = std::move(on_quota); }
   bool Exists(const std::string& id) const { return networks_.count(id) > 0; }
   // As long as VMs are in it, a network stays.
   void AddVm(const std::string& id);
@@ -139,12 +145,14 @@ class NetworkManager {
   Network& Add(NetworkDefinitionPtr definition);
   void Recompile(const std::string& id, EventLoop::Task told);
   void CompileNow(const std::string& id);
+  void ApplyQuota(const std::string& id, EventLoop::Task then);
   absl::StatusOr<Network*> Find(const std::string& id);
 
   EventLoop& loop_;
   const Clock& clock_;
   ReactorPool& pool_;
   VmJournal& journal_;
+  OnQuota on_quota_;
   bool closed_ = false;
   NetworkId next_number_ = kDefaultNetwork;
   std::map<std::string, Network> networks_;  // by id

@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "server/quota.h"
 #include "server/text.h"
 #include "server/vm_validation.h"
 
@@ -68,6 +69,7 @@ std::vector<FieldViolation> CheckNetwork(const NetworkSpec& spec) {
   if (spec.quarantine.count() < 0 || spec.quarantine > kMaxQuarantine) {
     violations.push_back({"network.quarantine", absl::StrCat("is not from 0 to ", kMaxQuarantine.count(), " seconds")});
   }
+  CheckQuota(spec.quota, "network.quota", violations);
   return violations;
 }
 

@@ -100,6 +100,19 @@ ReactorPool::~ReactorPool() {
 
 size_t ReactorPool::size() const { return state_->reactors.size(); }
 
+std::vector<ReactorPool::ReactorInfo> ReactorPool::Describe() const {
+  std::vector<ReactorInfo> infos;
+  for (size_t i = 0; i < state_->reactors.size(); ++i) {
+    infos.push_back({.devices = state_->load[i], .activity = state_->reactors[i]->activity()});
+  }
+  return infos;
+}
+
+std::optional<size_t> ReactorPool::ReactorOf(DeviceId id) const {
+  const auto it = state_->devices.find(id);
+  return it != state_->devices.end() ? std::make_optional(it->second.reactor) : std::nullopt;
+}
+
 void ReactorPool::AddDevice(DeviceSpec spec, absl::AnyInvocable<void(absl::Status)> done) {
   State* state = state_.get();
   const size_t chosen =

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/event_loop.h"
 #include "device/device_spec.h"
+#include "device/reactor.h"
 #include "router/denial_collector.h"
 #include "router/flow_info.h"
 #include "router/network.h"
@@ -94,6 +95,15 @@ class ReactorPool {
   uint64_t forgotten_flows() const;
 
   size_t size() const;  // number of reactors
+
+  // What the reactors do; none of them is asked.
+  struct ReactorInfo {
+    size_t devices = 0;
+    ReactorActivity activity;
+  };
+  std::vector<ReactorInfo> Describe() const;
+  // On which one a device is placed; nothing if it is not, or no longer.
+  std::optional<size_t> ReactorOf(DeviceId id) const;
 
  private:
   struct State;

@@ -57,8 +57,14 @@ inline constexpr std::array kVmStates = {VmState::kProvisioning, VmState::kListe
 const char* VmStateName(VmState state);
 
 // What can be true of a VM, as the API spells it.
-inline constexpr std::array<const char*, 4> kConditionTypes = {"FrontEndConnected", "DriverReady", "GuestReady",
-                                                               "QuotaLimited"};
+inline constexpr std::array<const char*, 5> kConditionTypes = {"FrontEndConnected", "DriverReady", "GuestReady",
+                                                               "QuotaLimited", "Degraded"};
+
+// What is wrong with a VM that its device does not know. Plain value, for a person.
+struct VmTroubles {
+  std::string lost_socket;  // the path of a socket that somebody else has removed or replaced; empty: all are there
+  std::string store;        // why the last change could not be written; empty: it was
+};
 
 struct Condition {
   const char* type = "";  // static storage
@@ -77,7 +83,7 @@ struct VmStatus {
   std::string vhost_user_socket;
   std::string uds_path;                   // empty: no host side
   std::optional<FrontEndInfo> front_end;  // none: nobody is connected
-  std::array<Condition, 4> conditions;    // FrontEndConnected, DriverReady, GuestReady, QuotaLimited
+  std::array<Condition, kConditionTypes.size()> conditions;
 };
 
 // A VM at one moment. Nobody changes it: a snapshot may be read on any thread and kept as long as one likes.

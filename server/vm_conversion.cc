@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/proto_time.h"
+#include "server/quota_conversion.h"
 #include "server/resource_version.h"
 
 namespace kinsock {
@@ -25,24 +26,6 @@ void SetCid(const CidRequest& cid, v1::CidRequest& out) {
       break;
   }
   out.set_sticky(cid.sticky);
-}
-
-// What is not said is not set.
-void SetRate(const Rate& rate, v1::TokenBucket* (v1::Quota::*field)(), v1::Quota& out) {
-  if (rate == Rate()) return;
-  v1::TokenBucket& bucket = *(out.*field)();
-  bucket.set_rate(rate.per_second);
-  bucket.set_burst(rate.burst);
-}
-
-void SetQuota(const Quota& quota, v1::Quota& out) {
-  out.set_max_connections(quota.max_connections);
-  out.set_max_pending_connections(quota.max_pending_connections);
-  out.set_max_buffer_bytes(quota.max_buffer_bytes);
-  SetRate(quota.connects_per_second, &v1::Quota::mutable_connects_per_second, out);
-  SetRate(quota.bytes_to_guest, &v1::Quota::mutable_bytes_to_guest, out);
-  SetRate(quota.bytes_from_guest, &v1::Quota::mutable_bytes_from_guest, out);
-  SetRate(quota.packets_from_guest, &v1::Quota::mutable_packets_from_guest, out);
 }
 
 void SetReadiness(const Readiness& readiness, v1::Readiness& out) {
@@ -72,7 +55,7 @@ v1::VmSpec SpecToProto(const VmSpec& spec) {
   for (const std::string& group : spec.groups) out.add_groups(group);
   out.set_queue_size(spec.queue_size);
   out.set_tx_buffer_bytes(spec.tx_buffer_bytes);
-  if (spec.quota != Quota()) SetQuota(spec.quota, *out.mutable_quota());
+  if (spec.quota != Quota()) *out.mutable_quota() = ToProto(spec.quota);
   if (spec.readiness.source != Readiness::Source::kNone) SetReadiness(spec.readiness, *out.mutable_readiness());
   if (spec.allow_seqpacket.has_value()) out.set_allow_seqpacket(*spec.allow_seqpacket);
   if (spec.orphan_ttl.count() > 0) SetDuration(*out.mutable_orphan_ttl(), spec.orphan_ttl);

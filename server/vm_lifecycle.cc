@@ -3,14 +3,16 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 namespace kinsock {
 namespace {
 
 // In kConditionTypes.
-enum ConditionIndex { kFrontEndConnected, kDriverReady, kGuestReady, kQuotaLimited };
+enum ConditionIndex { kFrontEndConnected, kDriverReady, kGuestReady, kQuotaLimited, kDegraded };
 
 enum class Holds : uint8_t { kNo, kYes, kUnknown };
 
@@ -130,6 +132,55 @@ void SetGuestReady(VmStatus& status, const DeviceStatus& device, WallTime now) {
   SetCondition(condition, false, "Waiting", Awaited(readiness) + says, now);
 }
 
+struct Trouble {
+  const char* reason;
+  std::string message;  // what is wrong, and what to do
+};
+
+// The worst first.
+std::vector<Trouble> TroublesOf(const DeviceStatus& device, const VmTroubles& others) {
+  std::vector<Trouble> troubles;
+  if (device.fault == DeviceFault::kRings) {
+    troubles.push_back(
+        {"RingsBroken",
+         "the guest's virtqueues or memory made no sense, and the device is stopped: reset the guest, or its "
+         "driver"});
+  }
+  if (device.fault == DeviceFault::kMessage) {
+    troubles.push_back({"RequestRefused", absl::StrCat("the VMM asked for what cannot be done (", device.fault_text,
+                                                       "): see that it shares the guest's memory, then restart it")});
+  }
+  if (device.state == DeviceState::kListening && !device.last_error.empty()) {
+    troubles.push_back({"SessionFailed", absl::StrCat("the last VMM was sent away (", device.last_error,
+                                                      "): see that it speaks vhost-user, then restart it")});
+  }
+  if (!others.lost_socket.empty()) {
+    troubles.push_back(
+        {"SocketLost", absl::StrCat("somebody has removed or replaced ", others.lost_socket,
+                                    ", so that nobody new can connect: delete the VM and create it anew")});
+  }
+  if (!others.store.empty()) {
+    troubles.push_back(
+        {"StoreFailed", absl::StrCat("the last change of the VM was not made, because it could not be written (",
+                                     others.store, "): make room in the state directory, then repeat it")});
+  }
+  if (device.flooding) {
+    troubles.push_back(
+        {"ControlFlood",
+         "the guest or its VMM sends more that moves nothing than it may, and is left alone for moments: "
+         "look at limited_control in its statistics, and at what runs in it"});
+  }
+  return troubles;
+}
+
+void SetDegraded(VmStatus& status, const std::vector<Trouble>& troubles, WallTime now) {
+  Condition& condition = status.conditions[kDegraded];
+  if (troubles.empty()) return SetCondition(condition, false, "NothingWrong", "nothing is known to be wrong", now);
+  const std::string all =
+      absl::StrJoin(troubles, "; ", [](std::string* out, const Trouble& each) { out->append(each.message); });
+  SetCondition(condition, true, troubles.front().reason, all, now);
+}
+
 VmState StateOf(const DeviceStatus& device) {
   if (device.drain == DrainState::kDraining) return VmState::kDraining;
   if (device.drain == DrainState::kDrained) return VmState::kDrained;
@@ -163,12 +214,14 @@ void BeginProvisioning(VmStatus& status, WallTime now) {
   status.state = VmState::kProvisioning;
   for (size_t i = 0; i < kConditionTypes.size(); ++i) status.conditions[i].type = kConditionTypes[i];
   SetLimited(status, QuotaLimit::kNone, now);
+  SetDegraded(status, {}, now);
   NobodyConnected(status, "Provisioning", "the device is being made", now);
   NoGuest(status, "Provisioning", "the device is being made", now);
 }
 
-void ApplyDeviceStatus(VmStatus& status, const DeviceStatus& device, WallTime now) {
+void ApplyDeviceStatus(VmStatus& status, const DeviceStatus& device, WallTime now, const VmTroubles& troubles) {
   status.state = StateOf(device);
+  SetDegraded(status, TroublesOf(device, troubles), now);
   SetLimited(status, device.limited, now);
   SetGuestReady(status, device, now);
   if (device.state == DeviceState::kListening) {
@@ -199,6 +252,7 @@ void BeginFailed(VmStatus& status, const std::string& why, WallTime now) {
   status.state = VmState::kFailed;
   NobodyConnected(status, "NotServed", why, now);
   NoGuest(status, "NotServed", "the VM is not served", now);
+  SetDegraded(status, {{"NotServed", absl::StrCat("the VM cannot be served: ", why)}}, now);
   SetLimited(status, QuotaLimit::kNone, now);
 }
 
@@ -206,6 +260,7 @@ void BeginDeleting(VmStatus& status, WallTime now) {
   status.state = VmState::kDeleting;
   NobodyConnected(status, "Deleting", "the VM is being deleted", now);
   NoGuest(status, "Deleting", "the VM is being deleted", now);
+  SetDegraded(status, {}, now);
   SetLimited(status, QuotaLimit::kNone, now);
 }
 

@@ -29,8 +29,8 @@ namespace kinsock {
 // Just made: nothing is known of the device yet.
 void BeginProvisioning(VmStatus& status, WallTime now);
 
-// What the device says of itself, once it is served.
-void ApplyDeviceStatus(VmStatus& status, const DeviceStatus& device, WallTime now);
+// What the device says of itself, once it is served, and what else is wrong.
+void ApplyDeviceStatus(VmStatus& status, const DeviceStatus& device, WallTime now, const VmTroubles& troubles = {});
 
 // It was made by an earlier start of the daemon and cannot be served by this one; `why` is for a person.
 void BeginFailed(VmStatus& status, const std::string& why, WallTime now);

@@ -76,9 +76,13 @@ VmManager::VmManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, Net
       gate_(requests_),
       departed_(clock) {
   gone_.since = std::chrono::system_clock::now();
+  networks_.SetOnQuota(
+      [this](const std::string& network, EventLoop::Task done) { OnNetworkQuota(network, std::move(done)); });
 }
 
 VmManager::~VmManager() {
+  if (check_timer_.has_value()) loop_.Cancel(*check_timer_);
+  networks_.SetOnQuota(nullptr);
   for (const auto& [id, vm] : vms_) {
     if (vm->held_back.has_value()) loop_.Cancel(*vm->held_back);
     if (vm->drain_deadline.has_value()) loop_.Cancel(*vm->drain_deadline);
@@ -139,6 +143,7 @@ VmManager::Vm& VmManager::AddVm(std::shared_ptr<const VmDefinition> definition, 
   entry.in_network = networks_.Exists(entry.network());
   if (entry.in_network) networks_.AddVm(entry.network());
   Publish(entry, VmEvent::Type::kAdded, std::move(status));
+  ArmCheck();
   return entry;
 }
 
@@ -207,10 +212,12 @@ void VmManager::NoteRequest(const Vm& vm, const std::string& id, uint64_t hash, 
 
 void VmManager::Record(Vm& vm, JournalEntry entry, Written then) {
   vm.writing = true;
-  auto written = [this, device = vm.device, then = std::move(then)](const absl::Status& result) mutable {
+  const bool in_file = !entry.empty();
+  auto written = [this, device = vm.device, in_file, then = std::move(then)](const absl::Status& result) mutable {
     Vm* found = Find(device);
     if (found == nullptr) return;
     found->writing = false;
+    if (in_file) NoteWritten(*found, result);
     then(*found, result);
     found = Find(device);
     if (found == nullptr || !found->settled()) return;
@@ -363,6 +370,24 @@ VmStats VmManager::TotalStats() const {
   return stats;
 }
 
+std::vector<uint64_t> VmManager::ConnectionsByReactor() const {
+  std::vector<uint64_t> sums(pool_.size());
+  for (const auto& [id, vm] : vms_) {
+    const std::optional<size_t> reactor = pool_.ReactorOf(vm->device);
+    if (!reactor.has_value()) continue;
+    DeviceTotals totals;
+    totals += *vm->stats;
+    uint64_t accepted = 0, closed = 0;
+    for (const PortTotals::ByReason& connects : totals.guest_port.connects) {
+      accepted += connects[static_cast<size_t>(CloseReason::kNone)];
+    }
+    for (const uint64_t closes : totals.guest_port.closes) closed += closes;
+    // They are read one by one while connections come and go.
+    sums[*reactor] += accepted > closed ? accepted - closed : 0;
+  }
+  return sums;
+}
+
 std::vector<VmSnapshotPtr> VmManager::List(const std::string& after, size_t max, const VmFilter& filter) const {
   std::vector<VmSnapshotPtr> list;
   for (auto vm = vms_.upper_bound(after); vm != vms_.end() && list.size() < max; ++vm) {
@@ -418,7 +443,7 @@ void VmManager::PublishHeldBack(Vm& vm) {
 void VmManager::PublishStatus(Vm& vm) {
   const VmState before = vm.now->status.state;
   VmStatus status = vm.now->status;
-  ApplyDeviceStatus(status, vm.device_status, std::chrono::system_clock::now());
+  ApplyDeviceStatus(status, vm.device_status, std::chrono::system_clock::now(), vm.troubles);
   Publish(vm, VmEvent::Type::kModified, std::move(status));
   const VmStatus& now = vm.now->status;
   if (now.state == before || before == VmState::kProvisioning) return;  // the latter is said by vm.created

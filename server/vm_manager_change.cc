@@ -148,6 +148,28 @@ void VmManager::Become(Vm& vm, std::shared_ptr<const VmDefinition> next, Done do
                     });
 }
 
+DeviceLimits VmManager::LimitsOf(const VmSpec& spec) const {
+  const Quota of_network = networks_.QuotaOf(NetworkOf(spec));
+  return ResolveLimits({&spec.quota, &of_network, &quota_});
+}
+
+// The VMs' specs stay what they are: only what follows from them is another. One without a device will be made with it.
+void VmManager::OnNetworkQuota(const std::string& network, EventLoop::Task done) {
+  // Whoever has it last ends it: each device that is told, and this loop.
+  auto all = std::make_shared<EventLoop::Task>(std::move(done));
+  const auto release = [](std::shared_ptr<EventLoop::Task>& mine) {
+    if (mine.use_count() == 1) (*mine)();
+    mine.reset();
+  };
+  for (const auto& [id, vm] : vms_) {
+    if (vm->network() != network || !vm->sockets.has_value() || vm->deleting()) continue;
+    pool_.Tell(
+        vm->device, [limits = LimitsOf(vm->now->definition->spec)](VsockDevice& device) { device.SetLimits(limits); },
+        [release, mine = all]() mutable { release(mine); });
+  }
+  release(all);
+}
+
 // A change has reached all reactors.
 void VmManager::OnObserved(Vm& vm) {
   PublishHeldBack(vm);

@@ -88,8 +88,8 @@ void VmManager::EndOneRestoration() {
 absl::Status VmManager::ServeAgain(Vm& vm) {
   const VmDefinition& definition = *vm.now->definition;
   if (!vm.in_network) {
-    return absl::NotFoundError(absl::StrCat("there is no networks/", vm.network(),
-                                            "; put it into the configuration again, or delete the VM"));
+    return absl::NotFoundError(
+        absl::StrCat("there is no networks/", vm.network(), "; put it into the configuration again, or delete the VM"));
   }
   if (!networks_.CidsOf(vm.network()).Claim(vm.now->status.cid, definition.name())) {
     return absl::AlreadyExistsError(absl::StrCat("the configuration gives CID ", vm.now->status.cid,

@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "google/protobuf/util/field_mask_util.h"
 #include "server/error.h"
+#include "server/quota_conversion.h"
 #include "server/request_hash.h"
 #include "server/resource_name.h"
 #include "server/text.h"
@@ -60,20 +61,6 @@ std::chrono::milliseconds ParseTime(const google::protobuf::Duration& time, std:
   if (!sane) return {};
   // Rounded up: a time that is not zero must not become zero.
   return std::chrono::seconds(time.seconds()) + std::chrono::milliseconds((time.nanos() + 999'999) / 1'000'000);
-}
-
-Rate ToRate(const v1::TokenBucket& bucket) { return {bucket.rate(), bucket.burst()}; }
-
-Quota ToQuota(const v1::Quota& quota) {
-  Quota out;
-  out.max_connections = quota.max_connections();
-  out.max_pending_connections = quota.max_pending_connections();
-  out.max_buffer_bytes = quota.max_buffer_bytes();
-  out.connects_per_second = ToRate(quota.connects_per_second());
-  out.bytes_to_guest = ToRate(quota.bytes_to_guest());
-  out.bytes_from_guest = ToRate(quota.bytes_from_guest());
-  out.packets_from_guest = ToRate(quota.packets_from_guest());
-  return out;
 }
 
 Readiness ToReadiness(const v1::Readiness& readiness, Violations& violations) {

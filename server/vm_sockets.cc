@@ -158,6 +158,11 @@ VmSockets::~VmSockets() {
   for (const uint32_t port : registered_ports_) registry_->ReleasePort(port);
 }
 
+std::string VmSockets::FindLost() const {
+  if (!vhost_user_.IsThere()) return vhost_user_.path();
+  return uds_.IsThere() ? "" : uds_.path();
+}
+
 void VmSockets::RemoveFiles() {
   vhost_user_.Remove();
   uds_.Remove();

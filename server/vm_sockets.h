@@ -58,6 +58,9 @@ class VmSockets {
 
   std::vector<ForwardSocket> TakeForwards() { return std::move(forwards_); }
 
+  // The path of one that somebody else has removed or replaced; empty: all are where they were made.
+  std::string FindLost() const;
+
   // Takes the files away, so that nobody new connects; the paths stay reserved.
   void RemoveFiles();
 

@@ -32,7 +32,11 @@ constexpr std::streamoff kMaxFileBytes = 16 << 20;
 // Walks the document and collects every fault with its place. yaml-cpp reports by exceptions; none leaves this file.
 class Reader {
  public:
-  explicit Reader(std::string file) : file_(std::move(file)) {}
+  explicit Reader(std::string file) : file_(std::move(file)) {
+    networks_.read_quota = [this](const YAML::Node& node, const std::string& field, Quota& quota) {
+      ReadQuota(node, field, quota);
+    };
+  }
 
   void Read(const YAML::Node& root);
 

@@ -89,6 +89,7 @@ class Entry {
     }
   }
   bool failed() const { return failed_; }
+  const std::string& field() const { return field_; }
 
  private:
   const YAML::Node node_;
@@ -105,31 +106,35 @@ std::optional<DefaultPolicy> ParseDefault(const std::string& text) {
   return std::nullopt;
 }
 
-void ReadNetwork(Entry& entry, NetworkCreation& network) {
-  entry.Read({{"name", [&](const YAML::Node& value) { entry.Text(value, "name", network.id); }},
-              {"cid_range", [&](const YAML::Node& value) { entry.Range(value, "cid_range", network.spec.cids); }},
-              {"reserved_ranges",
-               [&](const YAML::Node& value) {
-                 entry.List(value, "reserved_ranges", [&](const YAML::Node& item) {
-                   entry.Range(item, "reserved_ranges", network.spec.reserved.emplace_back());
-                 });
-               }},
-              {"quarantine",
-               [&](const YAML::Node& value) {
-                 absl::Duration time;
-                 if (!value.IsScalar() || !absl::ParseDuration(value.Scalar(), &time) || time < absl::ZeroDuration() ||
-                     time > absl::Hours(24 * 365)) {
-                   return entry.Say(value.Mark(), "quarantine", "is not a time; write 60s or 2m");
-                 }
-                 network.spec.quarantine = absl::ToChronoMilliseconds(time);
-               }},
-              {"default_policy", [&](const YAML::Node& value) {
-                 const auto otherwise = ParseDefault(value.IsScalar() ? value.Scalar() : "");
-                 if (!otherwise.has_value()) {
-                   return entry.Say(value.Mark(), "default_policy", "is none of shared_group, allow and deny");
-                 }
-                 network.spec.otherwise = *otherwise;
-               }}});
+using ReadQuota = std::function<void(const YAML::Node&, const std::string& field, Quota&)>;
+
+void ReadNetwork(Entry& entry, const ReadQuota& read_quota, NetworkCreation& network) {
+  entry.Read(
+      {{"name", [&](const YAML::Node& value) { entry.Text(value, "name", network.id); }},
+       {"cid_range", [&](const YAML::Node& value) { entry.Range(value, "cid_range", network.spec.cids); }},
+       {"reserved_ranges",
+        [&](const YAML::Node& value) {
+          entry.List(value, "reserved_ranges", [&](const YAML::Node& item) {
+            entry.Range(item, "reserved_ranges", network.spec.reserved.emplace_back());
+          });
+        }},
+       {"quarantine",
+        [&](const YAML::Node& value) {
+          absl::Duration time;
+          if (!value.IsScalar() || !absl::ParseDuration(value.Scalar(), &time) || time < absl::ZeroDuration() ||
+              time > absl::Hours(24 * 365)) {
+            return entry.Say(value.Mark(), "quarantine", "is not a time; write 60s or 2m");
+          }
+          network.spec.quarantine = absl::ToChronoMilliseconds(time);
+        }},
+       {"quota", [&](const YAML::Node& value) { read_quota(value, entry.field() + ".quota", network.spec.quota); }},
+       {"default_policy", [&](const YAML::Node& value) {
+          const auto otherwise = ParseDefault(value.IsScalar() ? value.Scalar() : "");
+          if (!otherwise.has_value()) {
+            return entry.Say(value.Mark(), "default_policy", "is none of shared_group, allow and deny");
+          }
+          network.spec.otherwise = *otherwise;
+        }}});
 }
 
 void ReadSelector(Entry& outer, const YAML::Node& node, const std::string& key, PolicySelector& selector) {
@@ -188,9 +193,11 @@ void YamlNetworks::ReadNetworks(const YAML::Node& list, const Fault& fault, cons
     Entry entry(list[i], absl::StrCat("networks[", i, "]"), fault);
     if (!entry.IsMap("{name: lab}")) continue;
     ConfiguredNetwork network{{}, place(list[i].Mark())};
-    ReadNetwork(entry, network.creation);
+    ReadNetwork(entry, read_quota, network.creation);
     if (entry.failed()) continue;
-    std::vector<FieldViolation> violations = CheckNetwork(network.creation.spec);
+    NetworkSpec rest = network.creation.spec;
+    rest.quota = {};  // whoever read it has looked at it
+    std::vector<FieldViolation> violations = CheckNetwork(rest);
     CheckId(network.creation.id, "name", violations);
     entry.Say(violations, "network.");
     networks.push_back(std::move(network));

@@ -14,8 +14,9 @@ namespace kinsock {
 
 // The parts `networks` and `policies` of a configuration file:
 //
-//     networks: [{name: lab, cid_range: 1024-2047, reserved_ranges: [1100-1199], quarantine: 60s, default_policy:
-//     deny}] policies: [{name: low-ports, network: default, priority: 10, allow: false, reset_existing: true,
+//     networks: [{name: lab, cid_range: 1024-2047, reserved_ranges: [1100-1199], quarantine: 60s,
+//                 default_policy: deny, quota: {max_connections: 100}}]
+//     policies: [{name: low-ports, network: default, priority: 10, allow: false, reset_existing: true,
 //                 from: {labels: {tier: web}, groups: [a, b], cid_range: 3-9, vm: web-1}, to: {host: true},
 //                 ports: [22, 1-1023]}]
 //
@@ -25,6 +26,9 @@ struct YamlNetworks {
   using Fault = std::function<void(const YAML::Mark&, const std::string& field, const std::string& what)>;
   // "kinsock.yaml:3:5".
   using Place = std::function<std::string(const YAML::Mark&)>;
+
+  // Reads what `quota` is; faults as by `fault`.
+  std::function<void(const YAML::Node&, const std::string& field, Quota&)> read_quota;
 
   std::vector<ConfiguredNetwork> networks;
   std::vector<ConfiguredPolicy> policies;

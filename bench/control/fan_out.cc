@@ -5,7 +5,6 @@
 #include <grpcpp/support/async_stream.h>
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -13,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "api/kinsock/v1/vm_service.grpc.pb.h"
+#include "base/unique_fd.h"
 #include "bench/control/measure.h"
 #include "bench/probe.h"
 #include "tests/server/daemon_process.h"
@@ -33,6 +33,7 @@ struct Watcher {
   std::unique_ptr<grpc::ClientAsyncReader<v1::WatchVmsResponse>> stream;
   v1::WatchVmsResponse message;
   bool begun = false;
+  bool has_seen = false;  // what all are waiting for
 };
 
 // All watchers, served by the calling thread.
@@ -59,6 +60,7 @@ class Audience {
   // Until each has read one message that `is_it`; `seen` is called for each of them.
   template <typename IsIt, typename Seen>
   void All(IsIt is_it, Seen seen) {
+    for (const auto& watcher : watchers_) watcher->has_seen = false;
     const auto give_up = std::chrono::system_clock::now() + kPatience;
     for (size_t left = watchers_.size(); left > 0;) {
       void* tag = nullptr;
@@ -68,7 +70,12 @@ class Audience {
       }
       Watcher& watcher = *static_cast<Watcher*>(tag);
       if (!ok) Abandon("a watch ended, which was not asked to");
-      if (watcher.begun && is_it(watcher.message)) seen(), --left;
+      // One change may be told more than once.
+      if (watcher.begun && !watcher.has_seen && is_it(watcher.message)) {
+        watcher.has_seen = true;
+        --left;
+        seen();
+      }
       watcher.begun = true;
       watcher.stream->Read(&watcher.message, &watcher);
     }

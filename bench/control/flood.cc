@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -24,7 +25,7 @@ namespace {
 
 using Stub = v1::VmService::Stub;
 
-volatile std::sig_atomic_t stop_asked = 0;
+std::atomic<bool> stop_asked{false};
 
 // One client: what is dear to the daemon, what it refuses, and what it makes and unmakes.
 class Flooder {
@@ -48,9 +49,12 @@ class Flooder {
     for (int i = 0; i < 1000; ++i) (*bad.mutable_vm()->mutable_labels())[absl::StrCat("label", i)] = "?";
     v1::DeleteVmRequest remove;
     remove.set_name("vms/" + id_);
-    return Call<v1::Vm>(&Stub::CreateVm, create) + Call<v1::ListVmsResponse>(&Stub::ListVms, list) +
-           Call<v1::Vm>(&Stub::GetVm, get) + Call<v1::Vm>(&Stub::CreateVm, bad) +
-           Call<v1::Vm>(&Stub::DeleteVm, remove) + GiveUpWatch();
+    uint64_t answered = Call<v1::Vm>(&Stub::CreateVm, create);
+    answered += Call<v1::ListVmsResponse>(&Stub::ListVms, list);
+    answered += Call<v1::Vm>(&Stub::GetVm, get);
+    answered += Call<v1::Vm>(&Stub::CreateVm, bad);
+    answered += Call<v1::Vm>(&Stub::DeleteVm, remove);
+    return answered + GiveUpWatch();
   }
 
  private:
@@ -80,8 +84,8 @@ class Flooder {
 ControlFigures MeasureFlood(const ControlOptions& options) {
   constexpr std::chrono::milliseconds kLook{20};
   if (options.api.empty()) Abandon("flood needs --api");
-  std::signal(SIGTERM, [](int) { stop_asked = 1; });
-  std::signal(SIGINT, [](int) { stop_asked = 1; });
+  std::signal(SIGTERM, [](int) { stop_asked = true; });
+  std::signal(SIGINT, [](int) { stop_asked = true; });
   const uint64_t before = OwnMemoryBytes(options.backend);
   uint64_t peak = before;
   std::atomic<uint64_t> answered{0};
@@ -90,14 +94,14 @@ ControlFigures MeasureFlood(const ControlOptions& options) {
   for (size_t i = 0; i < options.clients; ++i) {
     threads.emplace_back([&, i] {
       Flooder flooder(options.api, i);
-      while (stop_asked == 0) answered += flooder.Strike();
+      while (!stop_asked) answered += flooder.Strike();
     });
   }
-  while (answered == 0 && stop_asked == 0) std::this_thread::sleep_for(kLook);
+  while (answered == 0 && !stop_asked) std::this_thread::sleep_for(kLook);
   // What bench/backends.py waits for.
   std::printf("attacking\n");
   std::fflush(stdout);
-  while (stop_asked == 0) {
+  while (!stop_asked) {
     std::this_thread::sleep_for(kLook);
     peak = std::max(peak, OwnMemoryBytes(options.backend));
   }

@@ -2,6 +2,7 @@
 //
 // A guest or a VMM that says much which moves nothing is left alone for moments, and goes on afterwards. Who has to
 // answer it is not, nor is anybody whose traffic is merely busy (device/control_allowance.h).
+#include <algorithm>
 #include <functional>
 #include <string>
 
@@ -39,6 +40,8 @@ class ControlFloodTest : public SwitchTest {
 
   void ExpectOnlyTheFlooderWasLimited() {
     RunUntil([&] { return stats(3).from_guest_limited_control > 0; });
+    RunUntil([&] { return std::ranges::any_of(backend().History(vm(3)), &DeviceStatus::flooding); });
+    EXPECT_FALSE(backend().Status(vm(4)).flooding);
     EXPECT_EQ(stats(4).from_guest_limited_control, 0u);
     Connect(flooder_, victim_, Port(81));
   }

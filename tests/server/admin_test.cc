@@ -4,11 +4,16 @@
 #include <gmock/gmock.h>
 #include <google/protobuf/util/time_util.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <cstdint>
 #include <string>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "server/log.h"
 #include "tests/server/running_daemon.h"
+#include "tests/support/simulated_guest.h"
 #include "tests/support/stage.h"
 
 namespace kinsock {
@@ -70,6 +75,37 @@ TEST_F(AdminTest, TheLogLevelGoesBackByItself) {
   ASSERT_TRUE(SetLevel(v1::SetLogLevelRequest::WARNING, 1).ok());
   EXPECT_EQ(CurrentLogLevel(), LogLevel::kWarning);
   EXPECT_TRUE(stage_.RunUntil([] { return CurrentLogLevel() == LogLevel::kInfo; }));
+}
+
+TEST_F(AdminTest, TheReactorsAreToldOfOneByOne) {
+  testing::SimulatedGuest a(stage_), b(stage_);
+  for (const auto& [id, guest] : {std::make_pair("a", &a), std::make_pair("b", &b)}) {
+    v1::Vm vm;
+    ASSERT_TRUE(daemon_.Create(id, guest == &a ? 3 : 4, &vm).ok());
+    ASSERT_TRUE(guest->PowerOn(vm.status().vhost_user_socket()).ok());
+    ASSERT_TRUE(stage_.RunUntil(
+        [&] { return daemon_.Get(vm.name(), &vm).ok() && vm.status().state() == v1::VmStatus::ACTIVE; }));
+  }
+  b.Listen(80);
+  const testing::Stream call = a.Connect(4, 80);
+  ASSERT_TRUE(stage_.RunUntil([&] { return call.established(); }));
+
+  const v1::Info info = daemon_.Info();
+  ASSERT_EQ(static_cast<uint32_t>(info.reactors_size()), info.counts().reactors());
+  uint64_t vms = 0, connections = 0;
+  for (int i = 0; i < info.reactors_size(); ++i) {
+    const v1::Reactor& reactor = info.reactors(i);
+    EXPECT_EQ(reactor.index(), static_cast<uint32_t>(i));
+    EXPECT_GT(reactor.sleeps(), 0u);
+    EXPECT_GT(TimeUtil::DurationToNanoseconds(reactor.cpu_time()), 0);
+    EXPECT_GE(TimeUtil::DurationToNanoseconds(reactor.since_last_round()), 0);
+    EXPECT_EQ(access(absl::StrCat("/proc/self/task/", reactor.thread_id()).c_str(), F_OK), 0) << reactor.thread_id();
+    vms += reactor.vms();
+    connections += reactor.connections();
+  }
+  EXPECT_EQ(vms, 2u);
+  EXPECT_EQ(connections, 2u) << "one, counted for both";
+  EXPECT_TRUE(stage_.RunUntil([&] { return daemon_.Info().reactors(0).asleep(); })) << "nobody has anything to say";
 }
 
 TEST_F(AdminTest, ALevelThatMakesNoSenseNamesAllThatIsWrong) {

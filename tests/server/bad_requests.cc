@@ -359,6 +359,17 @@ class Catalogue {
             "bookmark_interval");
     invalid("WatchEvents: no version", Stream(*admin_, &Admin::WatchEvents, version("x")), "resource_version");
 
+    const auto watch_connections = [&](const std::function<void(v1::WatchConnectionsRequest&)>& fill) {
+      return Stream(*connections_, &Connections::WatchConnections, With<v1::WatchConnectionsRequest>(fill));
+    };
+    invalid("WatchConnections: of no VM", watch_connections([](auto& r) { r.set_vm("there"); }), "vm");
+    invalid("WatchConnections: in no state",
+            watch_connections([](auto& r) { r.add_states(static_cast<v1::Connection::State>(77)); }), "states[0]");
+    invalid("WatchConnections: no version", watch_connections([](auto& r) { r.set_resource_version("x"); }),
+            "resource_version");
+    add("WatchConnections: a version of somebody else",
+        watch_connections([](auto& r) { r.set_resource_version("abc.1"); }), StatusCode::OUT_OF_RANGE,
+        "RESOURCE_VERSION_EXPIRED");
     const auto list = [&](const std::function<void(v1::ListConnectionsRequest&)>& fill) {
       return Call(*connections_, &Connections::ListConnections, With<v1::ListConnectionsRequest>(fill));
     };

@@ -398,7 +398,8 @@ TEST(YamlTest, AllFaultsAreSaidAtOnce) {
 TEST(YamlNetworksTest, NetworksAndPolicies) {
   const absl::StatusOr<YamlConfig> config = ParseYamlConfig(R"(
 networks:
-  - {name: lab, cid_range: 1024-2047, reserved_ranges: [1100-1199, 2000], quarantine: 2m, default_policy: deny}
+  - {name: lab, cid_range: 1024-2047, reserved_ranges: [1100-1199, 2000], quarantine: 2m, default_policy: deny,
+     quota: {max_connections: 100, bytes_to_guest: {rate: 1000000, burst: 100000}}}
 policies:
   - {network: default, priority: 10, allow: false, from: {labels: {tier: web}}, to: {host: true}, ports: [1-1023]}
   - {name: open, network: lab, allow: true, reset_existing: true, ports: [22],
@@ -415,6 +416,8 @@ vms:
   EXPECT_THAT(network.reserved, ElementsAre(CidSpan{1100, 1199}, CidSpan{2000, 2000}));
   EXPECT_EQ(network.quarantine, std::chrono::minutes(2));
   EXPECT_EQ(network.otherwise, DefaultPolicy::kDeny);
+  EXPECT_EQ(network.quota.max_connections, 100u);
+  EXPECT_EQ(network.quota.bytes_to_guest, (Rate{1'000'000, 100'000}));
   ASSERT_EQ(config->policies.size(), 2u);
   const PolicyCreation& low = config->policies[0].creation;
   EXPECT_EQ(low.id, "file-1");
@@ -445,6 +448,9 @@ TEST(YamlNetworksTest, EachFaultIsToldWithItsPlace) {
       {"networks:\n- {name: lab, cid_range: 9-3}", "f:2:26: networks[0].cid_range: begins at 9"},
       {"networks:\n- {name: lab, quarantine: long}", "f:2:27: networks[0].quarantine: is not a time"},
       {"networks:\n- {name: Lab}", "f:2:10: networks[0].name: \"Lab\" is not an id"},
+      {"networks:\n- {name: lab, quota: {max_connection: 3}}",
+       "f:2:22: networks[0].quota.max_connection: is not a limit"},
+      {"networks:\n- {name: lab, quota: {bytes_to_guest: 1}}", "networks[0].quota.bytes_to_guest.rate: 1 is not from"},
       {"policies:\n- {to: {hosts: true}}", "f:2:9: policies[0].to.hosts: is not a setting"},
       {"policies:\n- {to: {host: 1}}", "f:2:15: policies[0].to.host: is neither true nor false"},
       {"policies:\n- {ports: [9-3]}", "f:2:11: policies[0].ports[0]: begins at 9"},

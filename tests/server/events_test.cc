@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -138,6 +139,30 @@ TEST_F(EventsTest, TellsWhoChangedWhatAndWhatWasRefused) {
   EXPECT_EQ(watch.field("code"), "ALREADY_EXISTS");
   EXPECT_EQ(watch.field("error"), "CID_IN_USE");
   EXPECT_EQ(watch.last().severity(), v1::Event::WARNING);
+}
+
+TEST_F(EventsTest, AChangeIsPartOfItsCallersTrace) {
+  const std::string trace(32, '7');
+  const auto create = [&](const std::string& id, const std::vector<std::string>& parents) {
+    grpc::ClientContext context;
+    testing::SetDeadline(context);
+    for (const std::string& parent : parents) context.AddMetadata("traceparent", parent);
+    v1::CreateVmRequest request;
+    request.set_vm_id(id);
+    v1::Vm vm;
+    return daemon_.vms().CreateVm(&context, request, &vm).ok();
+  };
+  const std::string parent = "00-" + trace + "-00f067aa0ba902b7-01";
+  ASSERT_TRUE(create("a", {parent}));
+  ASSERT_TRUE(create("b", {"no trace"}));
+  ASSERT_TRUE(create("c", {parent, parent}));
+  Watch watch(daemon_.admin());
+  const std::vector<std::pair<std::string, std::string>> traces{{"vms/a", trace}, {"vms/b", ""}, {"vms/c", ""}};
+  for (const auto& [object, expected] : traces) {
+    ASSERT_TRUE(watch.AwaitReason("CHANGED"));
+    EXPECT_EQ(watch.last().object(), object);
+    EXPECT_EQ(watch.last().actor().trace_id(), expected) << object;
+  }
 }
 
 TEST_F(EventsTest, WhatAClientSaysIsRememberedInPart) {

@@ -411,6 +411,67 @@ TEST_F(NetworkTest, TheDaemonChoosesWhereTheNetworkSays) {
   EXPECT_EQ(a.status().cid(), 100u);
 }
 
+// --- What its VMs may take ---
+
+TEST_F(NetworkTest, TheQuotaOfANetworkHoldsForEachOfItsVmsAndTheSmallestWins) {
+  v1::Network wanted;
+  wanted.mutable_quota()->set_max_connections(2);
+  v1::Network made;
+  ASSERT_TRUE(Create("lab", &made, wanted).ok());
+  EXPECT_EQ(made.quota().max_connections(), 2u);
+  ASSERT_TRUE(CreateVm("a", "networks/lab", 40).ok());
+  ASSERT_TRUE(CreateVm("b", "networks/lab", 41).ok());
+  PowerOn("a", a_);
+  PowerOn("b", b_);
+  b_.Listen(80);
+  std::vector<testing::Stream> calls;
+  const auto established_of = [&](int more) {
+    int established = 0;
+    for (int i = 0; i < more; ++i) {
+      calls.push_back(a_.Connect(41, 80));
+      EXPECT_TRUE(stage_.RunUntil([&] { return !calls.back().connecting(); }));
+      established += calls.back().established() ? 1 : 0;
+    }
+    return established;
+  };
+  EXPECT_EQ(established_of(4), 2);
+
+  v1::UpdateNetworkRequest update;
+  update.mutable_network()->set_name("networks/lab");
+  update.mutable_network()->mutable_quota()->set_max_connections(5);
+  update.mutable_update_mask()->add_paths("quota.max_connections");
+  v1::Network changed;
+  ASSERT_TRUE(Ask(daemon_, &Stub::UpdateNetwork, update, &changed).ok());
+  EXPECT_EQ(changed.quota().max_connections(), 5u);
+  EXPECT_EQ(established_of(4), 3) << "it holds for a VM that exists, as soon as the call returns";
+
+  v1::UpdateVmRequest own;
+  own.mutable_vm()->set_name("vms/a");
+  own.mutable_vm()->mutable_spec()->mutable_quota()->set_max_connections(6);
+  own.mutable_update_mask()->add_paths("spec.quota");
+  v1::Vm vm;
+  ASSERT_TRUE(Call(&v1::VmService::Stub::UpdateVm, own, &vm).ok());
+  EXPECT_EQ(established_of(1), 0) << "the network says less";
+
+  update.mutable_network()->clear_quota();
+  ASSERT_TRUE(Ask(daemon_, &Stub::UpdateNetwork, update, &changed).ok());
+  EXPECT_FALSE(changed.has_quota());
+  EXPECT_EQ(established_of(3), 1) << "now the VM says less";
+}
+
+TEST_F(NetworkTest, AQuotaThatMakesNoSenseIsRefused) {
+  v1::Network wanted;
+  wanted.mutable_quota()->mutable_bytes_to_guest()->set_rate(1);
+  wanted.mutable_quota()->set_max_pending_connections(5000);
+  EXPECT_THAT(Fields(Create("lab", nullptr, wanted)),
+              ElementsAre("network.quota.max_pending_connections", "network.quota.bytes_to_guest.rate"));
+  v1::UpdateNetworkRequest update;
+  update.mutable_network()->set_name("networks/default");
+  update.mutable_update_mask()->add_paths("quota.bytes");
+  v1::Network network;
+  EXPECT_THAT(Fields(Ask(daemon_, &Stub::UpdateNetwork, update, &network)), ElementsAre("update_mask"));
+}
+
 // --- What outlives the daemon ---
 
 TEST(NetworkRestartTest, NetworksPoliciesAndCidsAreThereAgain) {
@@ -424,6 +485,7 @@ TEST(NetworkRestartTest, NetworksPoliciesAndCidsAreThereAgain) {
     v1::CreateNetworkRequest create;
     create.set_network_id("lab");
     create.mutable_network()->set_default_policy(v1::Network::DENY);
+    create.mutable_network()->mutable_quota()->mutable_connects_per_second()->set_rate(7);
     v1::Network network;
     ASSERT_TRUE(Ask(daemon, &Stub::CreateNetwork, create, &network).ok());
     v1::CreatePolicyRequest open = Deny("open", "networks/lab");
@@ -462,6 +524,11 @@ TEST(NetworkRestartTest, NetworksPoliciesAndCidsAreThereAgain) {
     EXPECT_EQ(vm.status().state(), v1::VmStatus::LISTENING);
   }
   EXPECT_EQ(vm.spec().network(), "networks/lab");
+  v1::GetNetworkRequest get;
+  get.set_name("networks/lab");
+  v1::Network lab;
+  ASSERT_TRUE(Ask(daemon, &Stub::GetNetwork, get, &lab).ok());
+  EXPECT_EQ(lab.quota().connects_per_second().rate(), 7u);
   v1::ListPoliciesRequest list;
   list.set_parent("networks/lab");
   v1::ListPoliciesResponse policies;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string>
 
 #include "api/kinsock/v1/network_service.grpc.pb.h"
@@ -256,8 +257,25 @@ TEST_F(RestartTest, AFullDiskRefusesMutationsAndNothingElse) {
   EXPECT_EQ(daemon_.Get("before").status().state(), v1::VmStatus::LISTENING);
   EXPECT_TRUE(Answers(before.status().vhost_user_socket()));
 
+  const auto degraded = [this] {
+    const v1::Vm vm = daemon_.Get("before");
+    return *std::find_if(vm.status().conditions().begin(), vm.status().conditions().end(),
+                         [](const v1::Condition& condition) { return condition.type() == "Degraded"; });
+  };
+  EXPECT_EQ(degraded().reason(), "StoreFailed");
+  EXPECT_EQ(degraded().status(), v1::Condition::TRUE);
+
   LimitFiles(RLIM_INFINITY);
   EXPECT_TRUE(daemon_.Create("after", 43).ok());
+  // It can be written again, and is known to be soon.
+  v1::WaitVmRequest well;
+  well.set_name("vms/before");
+  well.set_condition("Degraded");
+  well.set_status(v1::Condition::FALSE);
+  grpc::ClientContext context;
+  testing::SetDeadline(context);
+  v1::Vm vm;
+  EXPECT_TRUE(daemon_.vms().WaitVm(&context, well, &vm).ok());
   daemon_.Kill();
   ASSERT_TRUE(daemon_.Start());
   const std::map<std::string, v1::Vm> vms = daemon_.List();

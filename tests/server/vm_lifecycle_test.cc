@@ -108,6 +108,30 @@ TEST_F(VmLifecycleTest, AGuestIsReadyAsItsSourceSays) {
   EXPECT_STREQ(guest.reason, "NoFrontEnd");
 }
 
+TEST_F(VmLifecycleTest, AllThatIsWrongIsSaidTheWorstFirst) {
+  const Condition& degraded = vm_.conditions[4];
+  EXPECT_STREQ(degraded.type, "Degraded");
+  EXPECT_FALSE(degraded.holds);
+  DeviceStatus status;
+  status.state = DeviceState::kConnected;
+  status.fault = DeviceFault::kMessage;
+  status.fault_text = "SET_MEM_TABLE: no";
+  status.flooding = true;
+  ApplyDeviceStatus(vm_, status, Now(), {.lost_socket = "/run/a", .store = "no space"});
+  EXPECT_TRUE(degraded.holds);
+  EXPECT_STREQ(degraded.reason, "RequestRefused");
+  for (const char* part : {"SET_MEM_TABLE: no", "/run/a", "no space", "limited_control"}) {
+    EXPECT_NE(degraded.message.find(part), std::string::npos) << degraded.message;
+  }
+  status = {};
+  ApplyDeviceStatus(vm_, status, Now(), {.lost_socket = "/run/a", .store = ""});
+  EXPECT_STREQ(degraded.reason, "SocketLost");
+  ApplyDeviceStatus(vm_, status, Now());
+  EXPECT_FALSE(degraded.holds);
+  BeginFailed(vm_, "the socket is taken", Now());
+  EXPECT_STREQ(degraded.reason, "NotServed");
+}
+
 TEST_F(VmLifecycleTest, ConditionsAreAlwaysNamed) {
   EXPECT_STREQ(connected().type, "FrontEndConnected");
   EXPECT_STREQ(ready().type, "DriverReady");

@@ -128,18 +128,35 @@ std::optional<FlowInfo> PoolBackend::ResetFlow(uint64_t id) {
   return flow;
 }
 
-void PoolBackend::SetLimits(const Vm& vm, const DeviceLimits& limits) {
+void PoolBackend::Tell(const Vm& vm, std::function<void(VsockDevice&)> command) {
   bool done = false;
-  pool_->Tell(
-      vm.id, [limits](VsockDevice& device) { device.SetLimits(limits); }, [&] { done = true; });
+  pool_->Tell(vm.id, std::move(command), [&] { done = true; });
   Await(done);
 }
 
+void PoolBackend::SetLimits(const Vm& vm, const DeviceLimits& limits) {
+  Tell(vm, [limits](VsockDevice& device) { device.SetLimits(limits); });
+}
+
+void PoolBackend::AddForward(const Vm& vm, const std::shared_ptr<Forward>& forward, UniqueFd listener) {
+  forward->id = next_forward_++;
+  auto shared = std::make_shared<UniqueFd>(std::move(listener));
+  Tell(vm, [forward, shared](VsockDevice& device) {
+    Require(device.AddForward(forward, std::move(*shared)).ok(), "the forward cannot be added");
+  });
+}
+
+void PoolBackend::ChangeForward(const Vm& vm, ForwardId id, uint32_t guest_port, const HostEndpoint& host,
+                                bool proxy_header) {
+  Tell(vm, [=](VsockDevice& device) { device.ChangeForward(id, guest_port, host, proxy_header); });
+}
+
+void PoolBackend::RemoveForward(const Vm& vm, ForwardId id, bool reset) {
+  Tell(vm, [=](VsockDevice& device) { device.RemoveForward(id, reset); });
+}
+
 void PoolBackend::SetReadiness(const Vm& vm, const Readiness& readiness) {
-  bool done = false;
-  pool_->Tell(
-      vm.id, [readiness](VsockDevice& device) { device.SetReadiness(readiness); }, [&] { done = true; });
-  Await(done);
+  Tell(vm, [readiness](VsockDevice& device) { device.SetReadiness(readiness); });
 }
 
 DeviceTotals PoolBackend::Stats(const Vm& vm) {

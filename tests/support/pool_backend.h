@@ -11,7 +11,9 @@
 
 #include "base/clock.h"
 #include "base/event_loop.h"
+#include "base/unique_fd.h"
 #include "device/device_totals.h"
+#include "device/forward.h"
 #include "server/reactor_pool.h"
 #include "tests/support/backend.h"
 #include "tests/support/temp_dir.h"
@@ -37,6 +39,13 @@ class PoolBackend final : public Backend {
   void SetLimits(const Vm& vm, const DeviceLimits& limits);
   void SetReadiness(const Vm& vm, const Readiness& readiness);
 
+  // --- Forwards. Each returns when the device has done it. ---
+
+  // `listener`: for Forward::Direction::kToGuest. Its id is chosen here.
+  void AddForward(const Vm& vm, const std::shared_ptr<Forward>& forward, UniqueFd listener);
+  void ChangeForward(const Vm& vm, ForwardId id, uint32_t guest_port, const HostEndpoint& host, bool proxy_header);
+  void RemoveForward(const Vm& vm, ForwardId id, bool reset = false);
+
   // The pool goes, whatever is under way.
   void ShutDown();
 
@@ -55,6 +64,7 @@ class PoolBackend final : public Backend {
 
  private:
   void Await(const bool& done);
+  void Tell(const Vm& vm, std::function<void(VsockDevice&)> command);
   std::vector<FlowInfo> List(ReactorPool::Flows which);
 
   EventLoop loop_;
@@ -63,6 +73,7 @@ class PoolBackend final : public Backend {
   std::map<DeviceId, std::shared_ptr<const DeviceStats>> stats_;
   std::unique_ptr<ReactorPool> pool_;
   DeviceId next_id_ = 1;
+  ForwardId next_forward_ = 1;
 };
 
 }  // namespace kinsock::testing

@@ -42,6 +42,65 @@ std::vector<std::string> ConnectionNames(Client& client) {
   return names;
 }
 
+std::string LastPart(const std::string& name) { return name.substr(name.rfind('/') + 1); }
+
+std::vector<std::string> NetworkNames(Client& client) {
+  grpc::ClientContext context;
+  client.SetDeadline(context, kPatience);
+  v1::ListNetworksRequest request;
+  request.set_page_size(kMostNames);
+  v1::ListNetworksResponse list;
+  std::vector<std::string> names;
+  if (!client.networks().ListNetworks(&context, request, &list).ok()) return names;
+  for (const v1::Network& network : list.networks()) names.push_back(LastPart(network.name()));
+  return names;
+}
+
+std::vector<std::string> PolicyNames(Client& client, const std::string& network) {
+  grpc::ClientContext context;
+  client.SetDeadline(context, kPatience);
+  v1::ListPoliciesRequest request;
+  request.set_parent(network);
+  request.set_page_size(kMostNames);
+  v1::ListPoliciesResponse list;
+  std::vector<std::string> names;
+  if (!client.networks().ListPolicies(&context, request, &list).ok()) return names;
+  for (const v1::Policy& policy : list.policies()) names.push_back(LastPart(policy.name()));
+  return names;
+}
+
+std::vector<std::string> CidNames(Client& client, const std::string& network) {
+  grpc::ClientContext context;
+  client.SetDeadline(context, kPatience);
+  v1::ListCidsRequest request;
+  request.set_parent(network);
+  request.set_page_size(kMostNames);
+  v1::ListCidsResponse list;
+  std::vector<std::string> names;
+  if (!client.networks().ListCids(&context, request, &list).ok()) return names;
+  for (const v1::CidLease& lease : list.cids()) {
+    if (lease.state() != v1::CidLease::ALLOCATED) names.push_back(LastPart(lease.name()));
+  }
+  return names;
+}
+
+std::vector<std::string> Names(Client& client, NameKind kind, const std::string& network) {
+  const std::string parent = "networks/" + (network.empty() ? "default" : LastPart(network));
+  switch (kind) {
+    case NameKind::kVm:
+      return VmNames(client);
+    case NameKind::kConnection:
+      return ConnectionNames(client);
+    case NameKind::kNetwork:
+      return NetworkNames(client);
+    case NameKind::kPolicy:
+      return PolicyNames(client, parent);
+    case NameKind::kCid:
+      return CidNames(client, parent);
+  }
+  return {};
+}
+
 }  // namespace
 
 void DeclareCompletion(CLI::App& app, Command& command) {
@@ -61,9 +120,9 @@ void DeclareCompletion(CLI::App& app, Command& command) {
 }
 
 void PrintCandidates(const CLI::App& app, const std::vector<std::string>& words, const Options& options) {
-  const auto names = [&](NameKind kind) {
+  const auto names = [&](NameKind kind, const std::string& network) {
     Client client(options);
-    return kind == NameKind::kVm ? VmNames(client) : ConnectionNames(client);
+    return Names(client, kind, network);
   };
   for (const Candidate& candidate : Complete(app, words, names)) {
     Print(candidate.help.empty() ? candidate.word + "\n" : candidate.word + "\t" + candidate.help + "\n");

@@ -7,6 +7,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 
 namespace kinsock {
 namespace {
@@ -38,10 +40,11 @@ struct Place {
   const CLI::App* app = nullptr;
   size_t positionals = 0;                 // that `app` has been given
   const CLI::Option* value_of = nullptr;  // the next word is its value
+  std::string network;                    // the line has --net
 };
 
 Place Follow(const CLI::App& app, const std::vector<std::string>& words) {
-  Place place{&app, 0, nullptr};
+  Place place{&app, 0, nullptr, ValueOf(words, "--net")};
   for (const std::string& word : words) {
     if (word == "=") continue;  // bash makes "--for=X" three words
     if (place.value_of != nullptr) {
@@ -51,7 +54,7 @@ Place Follow(const CLI::App& app, const std::vector<std::string>& words) {
     } else if (!IsOption(word)) {
       const CLI::App* const command = FindCommand(*place.app, word);
       if (command != nullptr) {
-        place = {command, 0, nullptr};
+        place = {command, 0, nullptr, place.network};
       } else {
         ++place.positionals;
       }
@@ -72,15 +75,15 @@ std::string PositionalName(const CLI::Option& option) { return option.get_name(t
 
 class Answer {
  public:
-  Answer(std::string begun, const std::function<std::vector<std::string>(NameKind)>& names)
-      : begun_(std::move(begun)), names_(names) {}
+  Answer(std::string begun, std::string network, const AskForNames& names)
+      : begun_(std::move(begun)), network_(std::move(network)), names_(names) {}
 
   void Add(const std::string& word, const std::string& help) {
     if (absl::StartsWith(word, begun_)) candidates_.push_back({word, help.substr(0, help.find('\n'))});
   }
 
-  void AddNames(NameKind kind) {
-    for (const std::string& name : names_(kind)) Add(name, "");
+  void AddNames(NameKind kind, const std::string& behind = "") {
+    for (const std::string& name : names_(kind, network_)) Add(name + behind, "");
   }
 
   void AddCommands(const CLI::App& app) {
@@ -103,6 +106,7 @@ class Answer {
     if (text == "VM" || (text == "NAME" && app.get_name() != "capture" && option.check_lname("vm"))) {
       return AddNames(NameKind::kVm);
     }
+    if (text == "NAME" && option.check_lname("net")) return AddNames(NameKind::kNetwork);
     for (const absl::string_view word : absl::StrSplit(text, '|')) {
       const bool literal =
           std::all_of(word.begin(), word.end(), [](unsigned char c) { return absl::ascii_islower(c) || c == '-'; });
@@ -116,26 +120,37 @@ class Answer {
     if (parent == "conn" && name == "NAME") return AddNames(NameKind::kConnection);
     const bool is_new = app.get_name() == "create";
     if (name == "VM" || (parent == "vm" && name == "NAME" && !is_new)) return AddNames(NameKind::kVm);
+    if (parent == "net" && !is_new) return AddNames(NameKind::kNetwork);
+    if (parent == "policy") return AddOfPolicy(name, is_new);
+    if (parent == "cid" && app.get_name() == "release") return AddNames(NameKind::kCid);
     AddValues(app, option);
   }
 
   std::vector<Candidate> Take() { return std::move(candidates_); }
 
  private:
+  void AddOfPolicy(const std::string& name, bool is_new) {
+    if (name == "name" && !is_new) return AddNames(NameKind::kPolicy);
+    if (name != "from" && name != "to") return;
+    const std::string behind = name == "to" ? ":" : "";  // the port follows
+    Add("host" + behind, "");
+    AddNames(NameKind::kVm, behind);
+  }
+
   const std::string begun_;
-  const std::function<std::vector<std::string>(NameKind)>& names_;
+  const std::string network_;
+  const AskForNames& names_;
   std::vector<Candidate> candidates_;
 };
 
 }  // namespace
 
-std::vector<Candidate> Complete(const CLI::App& app, const std::vector<std::string>& words,
-                                const std::function<std::vector<std::string>(NameKind)>& names) {
+std::vector<Candidate> Complete(const CLI::App& app, const std::vector<std::string>& words, const AskForNames& names) {
   if (words.empty()) return {};
   std::string begun = words.back();
   if (begun == "=") begun.clear();
   const Place place = Follow(app, {words.begin(), words.end() - 1});
-  Answer answer(begun, names);
+  Answer answer(begun, place.network, names);
   if (place.value_of != nullptr) {
     answer.AddValues(*place.app, *place.value_of);
   } else if (absl::StartsWith(begun, "-")) {
@@ -146,6 +161,20 @@ std::vector<Candidate> Complete(const CLI::App& app, const std::vector<std::stri
     if (positional != nullptr) answer.AddPositional(*place.app, *positional);
   }
   return answer.Take();
+}
+
+std::string ValueOf(const std::vector<std::string>& words, const std::string& name) {
+  std::string value;
+  for (size_t i = 0; i < words.size(); ++i) {
+    absl::string_view word = words[i];
+    if (word == name) {
+      if (i + 1 < words.size() && words[i + 1] == "=") ++i;
+      if (i + 1 < words.size()) value = words[++i];
+    } else if (absl::ConsumePrefix(&word, name) && absl::ConsumePrefix(&word, "=")) {
+      value = std::string(word);
+    }
+  }
+  return value;
 }
 
 size_t FirstPositional(const CLI::App& app, const std::vector<std::string>& words, size_t from) {

@@ -13,7 +13,11 @@ namespace kinsock {
 // What a command line that is being typed may go on with. It is read off the declared commands, so that no list of them
 // is kept a second time.
 
-enum class NameKind : uint8_t { kVm, kConnection };
+enum class NameKind : uint8_t { kVm, kConnection, kNetwork, kPolicy, kCid };
+
+// What the daemon is asked: the names of one kind. `network`: for policies and CIDs, as it was typed; empty: it was
+// not.
+using AskForNames = std::function<std::vector<std::string>(NameKind kind, const std::string& network)>;
 
 struct Candidate {
   std::string word;
@@ -22,8 +26,11 @@ struct Candidate {
 
 // The words that may stand where the last of `words` stands (it may be empty, or begun); `words` are those behind the
 // program's name. `names` is asked for what only the daemon knows. Sorted as declared; names as they come.
-std::vector<Candidate> Complete(const CLI::App& app, const std::vector<std::string>& words,
-                                const std::function<std::vector<std::string>(NameKind)>& names);
+std::vector<Candidate> Complete(const CLI::App& app, const std::vector<std::string>& words, const AskForNames& names);
+
+// The value that `words` give the option `name` ("--endpoint"), in whatever way: "--endpoint X", "--endpoint=X", and as
+// bash splits that. Empty: none.
+std::string ValueOf(const std::vector<std::string>& words, const std::string& name);
 
 // Where the first word stands in `words` that is neither an option nor the value of one; words.size() if there is none.
 size_t FirstPositional(const CLI::App& app, const std::vector<std::string>& words, size_t from = 0);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/guest_port.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -107,7 +109,8 @@ ExitCode ExplainRefusal(Client& client, const v1::Vm& vm, uint32_t port) {
     return Fail(kExitConflict, absl::StrCat(name, ":", port, " refused the connection"), next);
   }
   return Fail(ExitCodeOf(refused->close_reason()),
-              absl::StrCat(name, ":", port, " refused the connection: ", ReasonText(refused->close_reason())), next);
+              absl::StrCat(name, ":", port, " refused the connection: ", ReasonText(refused->close_reason())),
+              NextAfter(refused->close_reason(), "host", name, port));
 }
 
 // What a signal has to remove. Written before the handler is there; read by it alone.
@@ -146,6 +149,19 @@ bool IsStale(const std::string& path) {
   const UniqueFd probe = NewSocket();
   SetTimeouts(probe.get(), std::chrono::milliseconds(100));
   return Connect(probe.get(), path) == ECONNREFUSED;
+}
+
+// Programs that begin to listen in one directory do so one after the other: a socket that is bound and not listened on
+// yet looks as one that was left behind. Others may hold such a lock for reasons of their own; they are not waited for
+// longer than kinsockctl takes.
+UniqueFd LockDirectory(const std::string& path) {
+  constexpr int kTries = 100;
+  constexpr useconds_t kPause = 10'000;
+  UniqueFd directory(open(path.substr(0, path.rfind('/') + 1).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  for (int i = 0; directory.valid() && i < kTries && flock(directory.get(), LOCK_EX | LOCK_NB) != 0; ++i) {
+    usleep(kPause);
+  }
+  return directory;
 }
 
 int BindAt(int fd, const sockaddr_un& address) {
@@ -224,6 +240,7 @@ ExitCode AcceptFromGuest(const v1::Vm& vm, uint32_t port, UniqueFd& socket) {
   const std::optional<sockaddr_un> address = Address(path);
   if (!address.has_value()) return CannotReach(path, ENAMETOOLONG);
   const UniqueFd listener = NewSocket();
+  UniqueFd lock = LockDirectory(path);
   if (const int error = BindAt(listener.get(), *address); error != 0) {
     if (error == EADDRINUSE) {
       return Fail(kExitConflict, absl::StrCat("another program listens on ", path, " already"),
@@ -237,6 +254,7 @@ ExitCode AcceptFromGuest(const v1::Vm& vm, uint32_t port, UniqueFd& socket) {
   }
   const ListenerFile file(*address);
   if (listen(listener.get(), 1) != 0) return CannotReach(path, errno);
+  lock.reset();
   for (;;) {
     UniqueFd fd(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (!fd.valid() && errno != EINTR && errno != ECONNABORTED) return CannotReach(path, errno);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <map>
 #include <optional>
 #include <string>
@@ -143,10 +144,17 @@ std::vector<std::string> TakeRestOfSsh(const CLI::App& app, std::vector<std::str
 
 // For a line that is not complete: as far as it names a daemon, that one.
 void CompleteLine(const CLI::App& app, std::vector<std::string> words) {
+  const auto value = [&words](const char* flag, const char* variable = nullptr) {
+    const std::string said = kinsock::ValueOf({words.begin(), words.end() - (words.empty() ? 0 : 1)}, flag);
+    const char* const set = said.empty() && variable != nullptr ? std::getenv(variable) : nullptr;
+    return set != nullptr ? std::string(set) : said;
+  };
   GlobalFlags flags;
-  for (size_t i = 0; i + 1 < words.size(); ++i) {
-    if (words[i] == "--endpoint") flags.endpoint = words[i + 1];
-  }
+  flags.endpoint = value("--endpoint");
+  flags.tls_ca = value("--tls-ca", "KINSOCK_TLS_CA");
+  flags.tls_cert = value("--tls-cert", "KINSOCK_TLS_CERT");
+  flags.tls_key = value("--tls-key", "KINSOCK_TLS_KEY");
+  flags.tls_server_name = value("--tls-server-name", "KINSOCK_TLS_SERVER_NAME");
   const std::optional<kinsock::Options> options = Interpret(flags);
   if (options.has_value()) kinsock::PrintCandidates(app, words, *options);
 }

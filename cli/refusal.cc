@@ -30,7 +30,7 @@ std::string ReasonText(v1::Connection::CloseReason reason) {
     case Connection::HOST_EOF:
       return "the host program ended it";
     case Connection::POLICY_DENIED:
-      return "the two may not talk";
+      return "a policy of their network, or its default, does not let the two talk";
     case Connection::CONNECT_TIMEOUT:
       return "the other end did not answer in 2 seconds";
     case Connection::CREDIT_VIOLATION:
@@ -71,6 +71,20 @@ ExitCode ExitCodeOf(v1::Connection::CloseReason reason) {
       return kExitConflict;
     default:
       return kExitError;
+  }
+}
+
+std::string NextAfter(v1::Connection::CloseReason reason, const std::string& from, const std::string& vm,
+                      uint32_t port) {
+  switch (reason) {
+    case v1::Connection::POLICY_DENIED:
+      return absl::StrCat("kinsockctl policy test ", from, " ", vm, ":", port);
+    case v1::Connection::QUOTA:
+      return absl::StrCat("kinsockctl stats ", vm);
+    case v1::Connection::DRAIN:
+      return absl::StrCat("kinsockctl vm resume ", vm);
+    default:
+      return absl::StrCat("kinsockctl conn list --closed --vm ", vm);
   }
 }
 

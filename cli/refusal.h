@@ -19,6 +19,10 @@ std::string ReasonText(v1::Connection::CloseReason reason);
 // What kinsockctl ends with when a connection that it asked for was refused so.
 ExitCode ExitCodeOf(v1::Connection::CloseReason reason);
 
+// The command to try next when a connection of `from` (the name of a VM, or "host") to `port` of `vm` was refused so.
+std::string NextAfter(v1::Connection::CloseReason reason, const std::string& from, const std::string& vm,
+                      uint32_t port);
+
 // Why nothing can reach the guest of `vm` in the state that it is in, and the command to try next; nothing when it is
 // up.
 struct Obstacle {

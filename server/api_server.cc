@@ -35,6 +35,8 @@ void LogFromGrpc(gpr_log_func_args* args) {
       .With("message", args->message);
 }
 
+constexpr char kDataPlane[] = "kinsock.dataplane";
+
 int Milliseconds(std::chrono::seconds time) {
   return static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
 }
@@ -101,9 +103,13 @@ void ApiServer::SetServing(bool serving) {
   grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
   health->SetServingStatus(serving);
   for (const char* service : {"", "kinsock.v1.VmService", "kinsock.v1.ConnectionService", "kinsock.v1.NetworkService",
-                              "kinsock.v1.AdminService"}) {
+                              "kinsock.v1.AdminService", kDataPlane}) {
     health->SetServingStatus(service, serving);
   }
+}
+
+void ApiServer::SetDataPlaneServing(bool serving) {
+  server_->GetHealthCheckService()->SetServingStatus(kDataPlane, serving);
 }
 
 void ApiServer::SetVmsServing(bool serving) {

@@ -35,8 +35,11 @@ class ApiServer {
   // The same after a TLS handshake. Connections that exist when the files change stay.
   void ServeTls(UniqueFd connection);
 
-  // What the health service answers for "" and for each service.
+  // What the health service answers for "", for each service, and for kinsock.dataplane.
   void SetServing(bool serving);
+
+  // The same for kinsock.dataplane alone, which is no service but the reactors that move packets.
+  void SetDataPlaneServing(bool serving);
 
   // The same for kinsock.v1.VmService alone: a node that drains serves what it has and takes nothing new.
   void SetVmsServing(bool serving);

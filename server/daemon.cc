@@ -327,6 +327,7 @@ absl::Status Daemon::StartApi() {
   }
   api_sockets_.clear();
   api_->SetServing(true);
+  heartbeat_->WatchReactors([this](bool alive) { OnReactorsAlive(alive); });
   ReturnMemoryFromTimeToTime();
   return absl::OkStatus();
 }
@@ -336,6 +337,17 @@ void Daemon::StartHttp() {
   observer_ = std::make_unique<Observer>(
       *std::exchange(http_socket_, std::nullopt), config_.http, [this](int fd) { return IdentifyOverHttp(fd); },
       Observer::Sources{[this] { return Sample(); }, loop_, *heartbeat_, api_metrics_});
+}
+
+void Daemon::OnReactorsAlive(bool alive) {
+  api_->SetDataPlaneServing(alive);
+  if (alive == dataplane_is_alive_) return;
+  dataplane_is_alive_ = alive;
+  if (alive) {
+    Log(LogLevel::kInfo, "dataplane.recovered");
+  } else {
+    Log(LogLevel::kError, "dataplane.stuck").With("message", "a reactor does not go round; /livez says which");
+  }
 }
 
 // For a person who asks systemd.
@@ -355,8 +367,15 @@ DaemonSample Daemon::Sample() {
     sample.vms.push_back({vm, stats.ok() ? stats->totals : DeviceTotals()});
   }
   sample.all = manager_->TotalStats().totals;
-  sample.resting_cids = networks_->resting_cids();
+  for (NetworkSnapshot& network : networks_->List("", NetworkManager::kMaxNetworks)) {
+    const std::string& id = network.definition->id;
+    sample.networks.push_back(
+        {id, networks_->CidsOf(id).counts(), network.default_allowed, network.default_denied,
+         networks_->List(id, "", NetworkManager::kMaxPolicies).value_or(std::vector<PolicyDefinitionPtr>())});
+  }
+  sample.reactors = pool_->Describe();
   sample.vm_watches = hub_.subscribers();
+  if (connection_service_ != nullptr) sample.connection_watches = connection_service_->watches();
   sample.event_watches = events_.watches();
   sample.api_connections = api_connections_.size();
   sample.forgotten_flows = pool_->forgotten_flows();
@@ -408,6 +427,7 @@ void Daemon::RequestStop() {
 
 void Daemon::Stop() {
   service_manager_->Stopping();
+  heartbeat_->WatchReactors(nullptr);
   for (const auto& listener : listeners_) listener->Stop();
   greeter_.reset();
   if (observer_ != nullptr) {

@@ -91,6 +91,7 @@ class Daemon {
   void StartHttp();
   absl::StatusOr<Caller> IdentifyOverHttp(int fd) const;
   DaemonSample Sample();
+  void OnReactorsAlive(bool alive);
   std::string StatusLine() const;
   void ReturnMemoryFromTimeToTime();
   DaemonInfo Look();
@@ -102,6 +103,7 @@ class Daemon {
   const std::chrono::system_clock::time_point start_time_;
   bool stop_requested_ = false;
   bool api_is_down_ = false;
+  bool dataplane_is_alive_ = true;
 
   // In the order of construction: who comes later uses who comes earlier.
   EventLoop loop_;

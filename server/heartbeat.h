@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -36,7 +37,6 @@ class Heartbeat {
   // What is known of one reactor.
   struct ReactorFigures {
     std::chrono::nanoseconds silent_for{0};              // its last message is under way since
-    std::chrono::nanoseconds busy{0};                    // CPU time of the thread
     std::array<uint64_t, kClasses.size() + 1> delays{};  // messages by how long they were under way
     std::chrono::nanoseconds delay_sum{0};
   };
@@ -59,11 +59,16 @@ class Heartbeat {
   bool is_stuck(std::chrono::nanoseconds silent_for) const { return silent_for > times_.stuck; }
   // Nobody is.
   bool all_alive() const;
+  // No reactor is.
+  bool reactors_alive() const;
+
+  // Calls `on_change` now, and whenever reactors_alive() has become another, as far as one look a second sees that. On
+  // the main thread; null: nobody any more.
+  void WatchReactors(std::function<void(bool alive)> on_change);
 
  private:
   struct Pulse {
     std::atomic<int64_t> asked_at{0};  // nanoseconds of the monotonic clock; 0: no message is under way
-    std::atomic<int64_t> busy{0};
     std::array<std::atomic<uint64_t>, kClasses.size() + 1> delays{};
     std::atomic<int64_t> delay_sum{0};
   };
@@ -81,6 +86,8 @@ class Heartbeat {
   const Times times_;
   const std::shared_ptr<State> state_;  // messages that are under way hold it, too
   EventLoop::TimerId timer_;
+  std::function<void(bool)> on_change_;
+  bool told_alive_ = true;
 };
 
 }  // namespace kinsock

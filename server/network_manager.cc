@@ -125,7 +125,7 @@ void NetworkManager::Restore(const SavedState& saved, const std::set<std::pair<s
       Add(definition);
     } else if (!found->second.definition->configured) {
       found->second.definition = definition;
-      found->second.cids->set_rules(definition->spec);
+      found->second.cids->SetRules(definition->spec);
     }
   }
   for (const PolicyDefinitionPtr& policy : saved.policies) {
@@ -208,7 +208,7 @@ void NetworkManager::Create(NetworkCreation creation, NetworkDone done) {
   if (creation.validate_only) return done(NetworkSnapshot{.definition = std::move(definition)});
   if (takes_over) {
     same->second.definition = definition;
-    same->second.cids->set_rules(definition->spec);
+    same->second.cids->SetRules(definition->spec);
   } else {
     Network& added = Add(definition);
     added.changing.insert("");
@@ -263,7 +263,7 @@ void NetworkManager::Update(NetworkUpdate update, NetworkDone done) {
     if (!written.ok()) return done(std::move(written));
     const bool other_quota = next->spec.quota != changed.definition->spec.quota;
     changed.definition = next;
-    changed.cids->set_rules(next->spec);
+    changed.cids->SetRules(next->spec);
     Log(LogLevel::kInfo, "network.updated").With("network", next->name()).With("generation", next->generation);
     EventLoop::Task told = [this, id = next->id, done = std::move(done)]() mutable { done(Get(id)); };
     if (!other_quota) return Recompile(next->id, std::move(told));

@@ -224,9 +224,7 @@ void ReactorPool::Tell(DeviceId id, std::function<void(VsockDevice&)> command, a
   });
 }
 
-void ReactorPool::PostToEach(const std::function<void(size_t)>& task) {
-  for (size_t i = 0; i < state_->reactors.size(); ++i) state_->reactors[i]->Post([task, i] { task(i); });
-}
+void ReactorPool::Post(size_t reactor, EventLoop::Task task) { state_->reactors[reactor]->Post(std::move(task)); }
 
 void ReactorPool::ListFlows(Flows which, absl::AnyInvocable<void(std::vector<FlowInfo>)> done) {
   State* state = state_.get();

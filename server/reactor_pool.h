@@ -73,8 +73,8 @@ class ReactorPool {
   // Has the device do something, on its reactor. `done`: it has, and its status has been reported; or it is gone.
   void Tell(DeviceId id, std::function<void(VsockDevice&)> command, absl::AnyInvocable<void()> done);
 
-  // Runs `task` on each reactor's thread, with its number from 0. It must not block.
-  void PostToEach(const std::function<void(size_t)>& task);
+  // Runs `task` on the thread of a reactor, which are numbered from 0. It must not block.
+  void Post(size_t reactor, EventLoop::Task task);
 
   // A snapshot of all connections, each once, in no order. kWithClosed: also those that ended lately (FlowJournal).
   enum class Flows : uint8_t { kOpen, kWithClosed };

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/version.h"
+#include "server/vm_spec.h"
 
 namespace kinsock {
 namespace {
@@ -25,22 +26,68 @@ std::vector<uint64_t> Values(const Atomics& atomics) {
 
 double Number(uint64_t value) { return static_cast<double>(value); }
 
+// What no policy is about; no policy can be called so.
+constexpr char kDefaultPolicyLabel[] = "(default)";
+
+void WriteVms(const DaemonSample& sample, MetricWriter& out) {
+  // A VM that was kept may be of a network that is no more.
+  std::map<std::pair<std::string, VmState>, uint64_t> counts;
+  for (const DaemonSample::Network& network : sample.networks) {
+    counts[{network.id, VmState::kFailed}] = 0;
+    for (const VmState state : kVmStates) counts[{network.id, state}] = 0;
+  }
+  for (const DaemonSample::Vm& each : sample.vms) {
+    ++counts[{NetworkOf(each.vm->definition->spec), each.vm->status.state}];
+  }
+  MetricWriter::Family vms = out.Gauge("kinsock_vms", "VMs by network and state.");
+  for (const auto& [what, count] : counts) {
+    vms.Add(Number(count), {{"network", what.first}, {"state", VmStateName(what.second)}});
+  }
+}
+
+void WriteCids(const DaemonSample& sample, MetricWriter& out) {
+  using State = CidAllocator::Lease::State;
+  MetricWriter::Family cids =
+      out.Gauge("kinsock_cids", "CIDs that are not free, by what is with them, and those left to choose from (free).");
+  MetricWriter::Family range =
+      out.Gauge("kinsock_cid_range_size", "CIDs that the daemon may choose from, free or not.");
+  for (const DaemonSample::Network& network : sample.networks) {
+    const auto add = [&](const char* state, uint64_t count) {
+      cids.Add(Number(count), {{"network", network.id}, {"state", state}});
+    };
+    add("allocated", network.cids.of(State::kAllocated));
+    add("reserved", network.cids.of(State::kReserved));
+    add("quarantined", network.cids.of(State::kResting));
+    add("free", network.cids.free);
+    range.Add(Number(network.cids.range), {{"network", network.id}});
+  }
+}
+
+void WritePolicies(const DaemonSample& sample, MetricWriter& out) {
+  MetricWriter::Family decisions = out.Counter("kinsock_policy_decisions_total",
+                                               "Connection requests that a policy, or the network's default, decided.");
+  for (const DaemonSample::Network& network : sample.networks) {
+    const auto add = [&](const std::string& policy, bool allow, uint64_t count) {
+      decisions.Add(Number(count), {{"network", network.id}, {"policy", policy}, {"action", allow ? "allow" : "deny"}});
+    };
+    add(kDefaultPolicyLabel, true, network.default_allowed);
+    add(kDefaultPolicyLabel, false, network.default_denied);
+    for (const PolicyDefinitionPtr& policy : network.policies) {
+      add(policy->id, policy->spec.allow, policy->hits->value());
+    }
+  }
+}
+
 }  // namespace
 
 void WriteDaemonMetrics(const DaemonSample& sample, MetricWriter& out) {
   out.Gauge("kinsock_build_info", "The release; always 1.").Add(1, {{"version", kVersion}});
-  std::map<VmState, uint64_t> states{{VmState::kFailed, 0}};
-  for (const VmState state : kVmStates) states[state] = 0;
-  for (const DaemonSample::Vm& each : sample.vms) ++states[each.vm->status.state];
-  {
-    MetricWriter::Family vms = out.Gauge("kinsock_vms", "VMs by state.");
-    for (const auto& [state, count] : states) vms.Add(Number(count), {{"state", VmStateName(state)}});
-  }
-  out.Gauge("kinsock_cids", "CIDs that VMs have, and those that rest before another VM may have them.")
-      .Add(Number(sample.vms.size()), {{"state", "allocated"}})
-      .Add(Number(sample.resting_cids), {{"state", "resting"}});
+  WriteVms(sample, out);
+  WriteCids(sample, out);
+  WritePolicies(sample, out);
   out.Gauge("kinsock_watch_streams", "Open watches.")
       .Add(Number(sample.vm_watches), {{"resource", "vms"}})
+      .Add(Number(sample.connection_watches), {{"resource", "connections"}})
       .Add(Number(sample.event_watches), {{"resource", "events"}});
   out.Gauge("kinsock_api_connections", "Open connections to the API.").Add(Number(sample.api_connections));
   out.Gauge("kinsock_draining", "The node is taken out of use.").Add(sample.draining ? 1 : 0);
@@ -48,14 +95,13 @@ void WriteDaemonMetrics(const DaemonSample& sample, MetricWriter& out) {
       .Add(Number(sample.forgotten_flows));
 }
 
-void WriteThreadMetrics(const Heartbeat& heartbeat, MetricWriter& out) {
+void WriteThreadMetrics(const DaemonSample& sample, const Heartbeat& heartbeat, MetricWriter& out) {
   out.Gauge("kinsock_main_silent_seconds", "How long ago the main thread went round last; it does once a second.")
       .Add(Seconds(heartbeat.main_silent_for()));
   const std::vector<Heartbeat::ReactorFigures> reactors = heartbeat.reactors();
   MetricWriter::Family silent = out.Gauge("kinsock_reactor_silent_seconds",
                                           "For how long a message to the reactor has been under way; one is sent each "
                                           "second.");
-  MetricWriter::Family busy = out.Counter("kinsock_reactor_busy_seconds_total", "CPU time of the reactor's thread.");
   MetricWriter::Family loop =
       out.Histogram("kinsock_reactor_loop_seconds", "How long messages to the reactor were under way; one a second.");
   std::vector<double> bounds;
@@ -63,9 +109,18 @@ void WriteThreadMetrics(const Heartbeat& heartbeat, MetricWriter& out) {
   for (size_t i = 0; i < reactors.size(); ++i) {
     const MetricLabels labels{{"reactor", absl::StrCat(i)}};
     silent.Add(Seconds(reactors[i].silent_for), labels);
-    busy.Add(Seconds(reactors[i].busy), labels);
     loop.AddHistogram(bounds, {reactors[i].delays.begin(), reactors[i].delays.end()}, Seconds(reactors[i].delay_sum),
                       labels);
+  }
+  MetricWriter::Family busy = out.Counter("kinsock_reactor_busy_seconds_total", "CPU time of the reactor's thread.");
+  MetricWriter::Family wakeups =
+      out.Counter("kinsock_reactor_wakeups_total", "Times that the reactor slept for want of work.");
+  MetricWriter::Family devices = out.Gauge("kinsock_reactor_devices", "VMs whose device the reactor serves.");
+  for (size_t i = 0; i < sample.reactors.size(); ++i) {
+    const MetricLabels labels{{"reactor", absl::StrCat(i)}};
+    busy.Add(Seconds(sample.reactors[i].activity.cpu_time), labels);
+    wakeups.Add(Number(sample.reactors[i].activity.sleeps), labels);
+    devices.Add(Number(sample.reactors[i].devices), labels);
   }
 }
 

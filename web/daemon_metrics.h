@@ -11,11 +11,11 @@
 
 namespace kinsock {
 
-// The daemon itself: its VMs by state, CIDs, watches, API connections.
+// The daemon itself: its VMs by network and state, CIDs, what policies have decided, watches, API connections.
 void WriteDaemonMetrics(const DaemonSample& sample, MetricWriter& out);
 
 // Its threads.
-void WriteThreadMetrics(const Heartbeat& heartbeat, MetricWriter& out);
+void WriteThreadMetrics(const DaemonSample& sample, const Heartbeat& heartbeat, MetricWriter& out);
 
 // Calls of the API, under the names that gRPC libraries for Prometheus use.
 void WriteApiMetrics(const ApiMetrics& api, MetricWriter& out);

@@ -90,7 +90,7 @@ HttpReply Observer::Metrics() {
   MetricWriter out;
   WriteDaemonMetrics(*sample, out);
   WriteVmMetrics(*sample, per_vm_, out);
-  WriteThreadMetrics(sources_.heartbeat, out);
+  WriteThreadMetrics(*sample, sources_.heartbeat, out);
   WriteApiMetrics(sources_.api, out);
   WriteHttpMetrics(app_.counts(), *server_, out);
   WriteProcessMetrics(out);

@@ -7,10 +7,10 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +22,7 @@
 #include "tests/support/hybrid_client.h"
 #include "tests/support/simulated_guest.h"
 #include "tests/support/stage.h"
+#include "tests/support/unix_socket.h"
 
 namespace kinsock {
 namespace {
@@ -38,6 +39,15 @@ constexpr uint32_t kHostCid = 2;
 bool Exists(const std::string& path) {
   struct stat found;
   return lstat(path.c_str(), &found) == 0;
+}
+
+// Whether a program listens there; nobody connects to find out (proc(5), /proc/net/unix).
+bool IsListenedOn(const std::string& path) {
+  std::ifstream sockets("/proc/net/unix");
+  for (std::string line; std::getline(sockets, line);) {
+    if (line.find(" 00010000 ") != std::string::npos && line.ends_with(" " + path)) return true;
+  }
+  return false;
 }
 
 class GuestCommandsTest : public ::testing::Test {
@@ -123,7 +133,9 @@ TEST_F(GuestCommandsTest, AGuestThatIsGoneEndsItThoughNobodyTypes) {
   Stream teller = guest_->Accept(80);
   ASSERT_TRUE(stage_.RunUntil([&] { return teller.established(); }));
   teller.Reset();
-  EXPECT_NE(End(*ctl), -1000) << stage_.Describe();
+  // A UNIX socket knows no reset: to its program the guest has ended both ways.
+  EXPECT_EQ(End(*ctl), 0) << stage_.Describe();
+  EXPECT_EQ(ctl->printed(), "");
 }
 
 TEST_F(GuestCommandsTest, WhyAGuestCannotBeReachedIsSaidWithItsExitCode) {
@@ -135,6 +147,13 @@ TEST_F(GuestCommandsTest, WhyAGuestCannotBeReachedIsSaidWithItsExitCode) {
   ctl = Run({"connect", "web", "80"});
   EXPECT_EQ(ctl->code(), 4);
   EXPECT_THAT(ctl->Complaint(), HasSubstr("web:80 refused the connection: the guest said no: nobody listens there"));
+
+  guest_->Listen(80);
+  ASSERT_EQ(Run({"policy", "create", "closed", "--deny", "--from", "host"})->code(), 0);
+  ctl = Run({"connect", "web", "80"});
+  EXPECT_EQ(ctl->code(), 5);
+  EXPECT_THAT(ctl->Complaint(), AllOf(HasSubstr("web:80 refused the connection: a policy"),
+                                      HasSubstr("  try: kinsockctl policy test host web:80\n")));
 
   EXPECT_EQ(Run({"connect", "nope", "80"})->code(), 3);
   EXPECT_EQ(Run({"connect", "web", "4294967295"})->code(), 2);
@@ -171,37 +190,31 @@ TEST_F(GuestCommandsTest, AGuestCallsAProgramThatListens) {
 TEST_F(GuestCommandsTest, OneProgramListensOnAPortAndLeavesNothingBehind) {
   const std::string path = uds_ + "_9000";
   const auto first = Start({"listen", "web", "9000"});
-  ASSERT_TRUE(stage_.RunUntil([&] { return Exists(path); }));
-  // A socket that is not listened on yet looks as one that was left behind: connect first.
-  ASSERT_TRUE(stage_.RunUntil([&] {
-    const UniqueFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    memcpy(address.sun_path, path.data(), path.size());
-    return connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
-  }));
-  // The one above was the daemon's user and is served: it has hung up.
+  ASSERT_TRUE(stage_.RunUntil([&] { return Exists(path); })) << stage_.Describe();
+  // From its first moment on: also while it is not listened on yet.
+  const auto second = Run({"listen", "web", "9000"});
+  EXPECT_EQ(second->code(), 4);
+  EXPECT_THAT(second->Complaint(), HasSubstr("another program listens on " + path + " already"));
+  ASSERT_TRUE(stage_.RunUntil([&] { return IsListenedOn(path); })) << "the first one was not disturbed";
+  // A guest that is gone at once; this process is the daemon's user.
+  { const HybridClient caller(stage_, path); }
   first->EndInput();
   EXPECT_EQ(End(*first), 0) << first->Complaint();
   EXPECT_FALSE(Exists(path));
+}
 
-  // Left behind by a program that was killed.
-  {
-    const UniqueFd dead(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    memcpy(address.sun_path, path.data(), path.size());
-    ASSERT_EQ(bind(dead.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
-  }
-  struct stat old;
-  ASSERT_EQ(stat(path.c_str(), &old), 0);
-  const auto third = Start({"listen", "web", "9000"});
-  ASSERT_TRUE(stage_.RunUntil([&] {
-    struct stat now;
-    return stat(path.c_str(), &now) == 0 && (now.st_mode & 0777) == 0666;
-  })) << stage_.Describe();
-  third->Signal(SIGTERM);
-  EXPECT_EQ(End(*third), -SIGTERM);
+TEST_F(GuestCommandsTest, ASocketThatWasLeftBehindIsTakenOverAndASignalTakesItAway) {
+  const std::string path = uds_ + "_9000";
+  testing::ListenAt(path, 1, SOCK_STREAM).reset();  // by a program that was killed
+  ASSERT_TRUE(Exists(path));
+  const auto listener = Start({"listen", "web", "9000"});
+  ASSERT_TRUE(stage_.RunUntil([&] { return IsListenedOn(path); })) << stage_.Describe();
+  struct stat now;
+  ASSERT_EQ(stat(path.c_str(), &now), 0);
+  EXPECT_EQ(now.st_mode & 0777, 0666u) << "the daemon may be another user";
+  listener->Signal(SIGTERM);
+  EXPECT_EQ(End(*listener), -SIGTERM);
+  EXPECT_FALSE(Exists(path));
 }
 
 TEST_F(GuestCommandsTest, SshIsGivenTheConnectionItself) {
@@ -251,10 +264,39 @@ TEST_F(GuestCommandsTest, ShellsLearnCommandsOptionsAndNames) {
   EXPECT_THAT(Run({"__complete", "vm", "create", "--no"})->printed(),
               AllOf(HasSubstr("--no-seqpacket\tOffer"), HasSubstr("--no-headers\t")));
   EXPECT_THAT(Run({"__complete", "vm"})->printed(), AllOf(HasSubstr("vm\t"), HasSubstr("vmm-args\t")));
+  // The daemon that the line names, in each way of writing it; bash splits at the sign.
+  const std::string endpoint = "unix:" + daemon_.api_socket();
+  const auto complete = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), "__complete");
+    RunningCtl ctl(stage_, "unix:/no/such", words);
+    ctl.EndInput();
+    End(ctl);
+    return ctl.printed();
+  };
+  EXPECT_EQ(complete({"vm", "get", ""}), "");
+  EXPECT_EQ(complete({"--endpoint", endpoint, "vm", "get", ""}), "db\nweb\n");
+  EXPECT_EQ(complete({"--endpoint=" + endpoint, "vm", "get", ""}), "db\nweb\n");
+  EXPECT_EQ(complete({"vm", "get", "--endpoint", "=", endpoint, ""}), "db\nweb\n");
   // Without a daemon there are no names, and no complaint.
   const auto alone = Run({"__complete", "--endpoint", "unix:/no/such", "vm", "get", ""});
   EXPECT_EQ(alone->printed() + alone->Complaint(), "");
   EXPECT_EQ(Run({"completion", "tcsh"})->code(), 2);
+}
+
+TEST_F(GuestCommandsTest, ShellsLearnNetworksPoliciesAndCids) {
+  ASSERT_EQ(Run({"net", "create", "lab"})->code(), 0);
+  ASSERT_EQ(Run({"policy", "create", "closed", "--net", "lab", "--deny"})->code(), 0);
+  ASSERT_EQ(Run({"policy", "create", "open", "--allow"})->code(), 0);
+  ASSERT_EQ(Run({"cid", "reserve", "77", "--net", "lab"})->code(), 0);
+  EXPECT_EQ(Run({"__complete", "net", "get", ""})->printed(), "default\nlab\n");
+  EXPECT_EQ(Run({"__complete", "net", "create", ""})->printed(), "") << "a new name is not there yet";
+  EXPECT_EQ(Run({"__complete", "vm", "create", "x", "--net", "l"})->printed(), "lab\n");
+  EXPECT_EQ(Run({"__complete", "policy", "get", ""})->printed(), "open\n") << "of the default network";
+  EXPECT_EQ(Run({"__complete", "policy", "delete", "--net", "lab", ""})->printed(), "closed\n");
+  EXPECT_EQ(Run({"__complete", "policy", "delete", "--net=lab", ""})->printed(), "closed\n");
+  EXPECT_EQ(Run({"__complete", "policy", "test", "w"})->printed(), "web\n");
+  EXPECT_EQ(Run({"__complete", "policy", "test", "web", "w"})->printed(), "web:\n");
+  EXPECT_EQ(Run({"__complete", "cid", "release", "--net", "lab", ""})->printed(), "77\n");
 }
 
 }  // namespace

@@ -94,6 +94,14 @@ TEST_F(HttpAppTest, ManyRangesDoNotMakeManyAnswers) {
   EXPECT_EQ(answer.body, "a page\n");
 }
 
+TEST_F(HttpAppTest, LongNumbersAndBlanksInARangeAreOnlyText) {
+  for (const std::string& range : {"bytes=" + std::string(8000, '9'), "bytes=" + std::string(8000, '9') + "-",
+                                   "bytes=0-," + std::string(8000, ' '), "bytes=" + std::string(8000, '-')}) {
+    const int status = Send("GET /page HTTP/1.1\r\nHost: x\r\nRange: " + range + "\r\n\r\n").status;
+    EXPECT_TRUE(status == 200 || (status >= 400 && status < 500)) << status;
+  }
+}
+
 TEST_F(HttpAppTest, WhatIsNoRequestIsRefused) {
   for (const std::string& head : {std::string("\r\n\r\n"), std::string("GET\r\n\r\n"), std::string("GET /page\r\n\r\n"),
                                   std::string("GET /page HTTP/9.9\r\n\r\n"), std::string("\x16\x03\x01 TLS\r\n\r\n"),

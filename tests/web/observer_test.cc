@@ -67,6 +67,14 @@ class ObserverTest : public ::testing::Test {
     EXPECT_EQ(answer.status, 200);
     return answer.body;
   }
+  template <typename Request, typename Response>
+  grpc::Status Call(grpc::Status (v1::NetworkService::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                    const Request& request) {
+    grpc::ClientContext context;
+    testing::SetDeadline(context);
+    Response response;
+    return (daemon_.networks().*method)(&context, request, &response);
+  }
   // What was said is good for a moment: a scrape may be that old.
   bool ScrapeTells(const std::string& line) {
     return stage_.RunUntil([&] { return absl::StrCat("\n", Scrape()).find("\n" + line + "\n") != std::string::npos; });
@@ -91,8 +99,8 @@ TEST_F(ObserverTest, AScrapeTellsWhatGuestsDo) {
       metrics,
       HasSubstr("kinsock_vm_connects_total{vm=\"b\",network=\"default\",direction=\"in\",result=\"ACCEPTED\"} 1\n"));
   EXPECT_THAT(metrics, HasSubstr("kinsock_receive_bytes_total{peer=\"sibling\"} 100000\n"));
-  EXPECT_THAT(metrics, HasSubstr("kinsock_vms{state=\"ACTIVE\"} 2\n"));
-  EXPECT_THAT(metrics, HasSubstr("kinsock_cids{state=\"allocated\"} 2\n"));
+  EXPECT_THAT(metrics, HasSubstr("kinsock_vms{network=\"default\",state=\"ACTIVE\"} 2\n"));
+  EXPECT_THAT(metrics, HasSubstr("kinsock_cids{network=\"default\",state=\"allocated\"} 2\n"));
   EXPECT_THAT(metrics, HasSubstr("process_open_fds "));
   EXPECT_THAT(metrics, HasSubstr("process_resident_memory_bytes "));
   EXPECT_EQ(testing::CheckMetrics(metrics, daemon_.directory()), "");
@@ -100,12 +108,48 @@ TEST_F(ObserverTest, AScrapeTellsWhatGuestsDo) {
 
 TEST_F(ObserverTest, ADeletedVmIsNoLongerTold) {
   Boot("a", 3, a_);
-  EXPECT_TRUE(ScrapeTells("kinsock_vms{state=\"ACTIVE\"} 1"));
+  EXPECT_TRUE(ScrapeTells("kinsock_vms{network=\"default\",state=\"ACTIVE\"} 1"));
   ASSERT_TRUE(daemon_.Delete("a", true).ok());
-  EXPECT_TRUE(ScrapeTells("kinsock_cids{state=\"resting\"} 1"));
+  EXPECT_TRUE(ScrapeTells("kinsock_cids{network=\"default\",state=\"quarantined\"} 1"));
   const std::string metrics = Scrape();
   EXPECT_THAT(metrics, Not(HasSubstr("vm=\"a\"")));
   EXPECT_THAT(metrics, HasSubstr("kinsock_frontend_connects_total 1\n")) << "the sum of all does not shrink";
+}
+
+TEST_F(ObserverTest, NetworksTheirCidsAndTheirPoliciesAreToldApart) {
+  v1::CreateNetworkRequest lab;
+  lab.set_network_id("lab");
+  lab.mutable_network()->mutable_cid_range()->set_first(100);
+  lab.mutable_network()->mutable_cid_range()->set_last(109);
+  ASSERT_TRUE(Call(&v1::NetworkService::Stub::CreateNetwork, lab).ok());
+  v1::CreatePolicyRequest closed;
+  closed.set_parent("networks/lab");
+  closed.set_policy_id("closed");
+  const grpc::Status made = Call(&v1::NetworkService::Stub::CreatePolicy, closed);
+  ASSERT_TRUE(made.ok()) << made.error_message();
+  v1::Vm vms[2];
+  for (int i = 0; i < 2; ++i) {
+    v1::CreateVmRequest request;
+    request.set_vm_id(absl::StrCat("lab-", i));
+    request.mutable_vm()->mutable_spec()->set_network("networks/lab");
+    ASSERT_TRUE(daemon_.Create(request, &vms[i]).ok());
+  }
+  EXPECT_TRUE(ScrapeTells("kinsock_vms{network=\"lab\",state=\"LISTENING\"} 2"));
+  ASSERT_TRUE(a_.PowerOn(vms[0].status().vhost_user_socket()).ok());
+  ASSERT_TRUE(b_.PowerOn(vms[1].status().vhost_user_socket()).ok());
+  EXPECT_TRUE(ScrapeTells("kinsock_vms{network=\"lab\",state=\"ACTIVE\"} 2"));
+  b_.Listen(80);
+  const testing::Stream refused = a_.Connect(b_.cid(), 80);
+  EXPECT_TRUE(stage_.RunUntil([&] { return refused.closed(); }));
+  EXPECT_TRUE(ScrapeTells("kinsock_policy_decisions_total{network=\"lab\",policy=\"closed\",action=\"deny\"} 1"));
+  const std::string metrics = Scrape();
+  EXPECT_THAT(metrics, HasSubstr("kinsock_cids{network=\"lab\",state=\"allocated\"} 2\n"));
+  EXPECT_THAT(metrics, HasSubstr("kinsock_cids{network=\"lab\",state=\"free\"} 8\n"));
+  EXPECT_THAT(metrics, HasSubstr("kinsock_cid_range_size{network=\"lab\"} 10\n"));
+  EXPECT_THAT(metrics, HasSubstr("kinsock_vms{network=\"default\",state=\"ACTIVE\"} 0\n"));
+  EXPECT_THAT(metrics, HasSubstr("kinsock_vm_frontend_connects_total{vm=\"lab-0\",network=\"lab\"} 1\n"));
+  EXPECT_THAT(metrics, HasSubstr("kinsock_reactor_devices{reactor=\"0\"} 2\n"));
+  EXPECT_EQ(testing::CheckMetrics(metrics, daemon_.directory()), "");
 }
 
 TEST_F(ObserverTest, CallsOfTheApiAreCounted) {
@@ -199,7 +243,7 @@ TEST_F(ObserverTest, EveryMetricOfTheAlertsAndTheDashboardIsThere) {
   Boot("b", 4, b_);
   Send(a_, b_, 1000);
   daemon_.Info();
-  EXPECT_TRUE(ScrapeTells("kinsock_vms{state=\"ACTIVE\"} 2"));
+  EXPECT_TRUE(ScrapeTells("kinsock_vms{network=\"default\",state=\"ACTIVE\"} 2"));
   std::set<std::string> exported;
   for (const auto line : absl::StrSplit(Scrape(), '\n')) {
     exported.insert(std::string(line.substr(0, line.find_first_of("{ "))));

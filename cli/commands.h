@@ -4,6 +4,8 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "cli/exit_code.h"
 #include "cli/options.h"
@@ -29,6 +31,14 @@ void DeclareInfo(CLI::App& app, Command& command);             // info
 void DeclareAdmin(CLI::App& app, Command& command);            // log-level, daemon drain, and those of DeclareConfig()
 void DeclareConfig(CLI::App& app, CLI::App& daemon, Command& command);  // config dump, check; daemon reload
 void DeclareEvents(CLI::App& app, Command& command);           // events
+
+void DeclareGuestCommands(CLI::App& app, Command& command);  // connect, listen, proxy, socat
+void DeclareCompletion(CLI::App& app, Command& command);     // completion
+// ssh, ssh-config. `rest`: what follows ssh's VM on the command line, which is ssh's to understand.
+void DeclareSshCommands(CLI::App& app, const std::vector<std::string>& rest, Command& command);
+
+// What completion scripts ask for: the candidates for the last of `words`, one a line, behind a tab what it does.
+void PrintCandidates(const CLI::App& app, const std::vector<std::string>& words, const Options& options);
 
 }  // namespace kinsock
 

@@ -97,6 +97,7 @@ ExitCode CheckFile(const std::string& path) {
     config.networks = std::move(file.networks);
     config.policies = std::move(file.policies);
     config.vms = std::move(file.vms);
+    config.forwards = std::move(file.forwards);
     problems = FindClashes(config);
   }
   for (const ConfigProblem& problem : problems) std::fprintf(stderr, "kinsockctl: %s\n", problem.ToString().c_str());

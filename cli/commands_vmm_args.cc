@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -31,7 +32,12 @@ ExitCode VmmArgs(const VmmArgsFlags& flags, const Options& options) {
   v1::Vm vm;
   const grpc::Status status = client.vms().GetVm(&context, request, &vm);
   if (!status.ok()) return client.Report(status);
-  Print(QemuArguments(vm, flags.memory));
+  static const auto& writers = *new std::map<std::string, std::string (*)(const v1::Vm&, const std::string&)>{
+      {"qemu", QemuArguments},
+      {"crosvm", CrosvmArguments},
+      {"cloud-hypervisor", CloudHypervisorArguments},
+      {"libvirt", LibvirtElements}};
+  Print(writers.at(flags.vmm)(vm, flags.memory));
   return kExitOk;
 }
 
@@ -40,8 +46,10 @@ ExitCode VmmArgs(const VmmArgsFlags& flags, const Options& options) {
 void DeclareVmmArgs(CLI::App& app, Command& command) {
   CLI::App* args = app.add_subcommand("vmm-args", "Print the arguments with which a VMM uses a VM's device");
   auto flags = std::make_shared<VmmArgsFlags>();
-  args->add_option("NAME", flags->name)->required();
-  args->add_option("--vmm", flags->vmm, "Which VMM")->check(CLI::IsMember({"qemu"}))->option_text("qemu");
+  args->add_option("VM", flags->name)->required();
+  args->add_option("--vmm", flags->vmm, "Which VMM (qemu); for libvirt, elements of its XML")
+      ->check(CLI::IsMember({"qemu", "crosvm", "cloud-hypervisor", "libvirt"}))
+      ->option_text("qemu|crosvm|cloud-hypervisor|libvirt");
   args->add_option("--mem", flags->memory, "The guest's memory (256M)")->option_text("SIZE");
   args->callback([flags, &command] { command = [flags](const Options& options) { return VmmArgs(*flags, options); }; });
 }

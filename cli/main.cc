@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/complete.h"
 #include "cli/duration.h"
 #include "cli/exit_code.h"
 #include "cli/options.h"
@@ -100,14 +105,11 @@ std::optional<kinsock::Options> Interpret(const GlobalFlags& flags) {
   return options;
 }
 
-}  // namespace
+// What completion scripts call to learn what may follow. Not one of the declared commands, since the words behind it
+// are those of another one.
+constexpr char kComplete[] = "__complete";
 
-int main(int argc, char** argv) {
-  CLI::App app("kinsockctl: creates, watches and removes the vsock devices of VMs", "kinsockctl");
-  app.require_subcommand(1)->fallthrough();
-  GlobalFlags flags;
-  kinsock::Command command;
-  DeclareGlobals(app, flags);
+void DeclareCommands(CLI::App& app, const std::vector<std::string>& rest_of_ssh, kinsock::Command& command) {
   CLI::App* vm = app.add_subcommand("vm", "Virtual machines");
   vm->require_subcommand(1)->fallthrough();
   kinsock::DeclareVmCommands(*vm, command);
@@ -120,13 +122,66 @@ int main(int argc, char** argv) {
   kinsock::DeclareCidCommands(app, command);
   kinsock::DeclareForwardCommands(app, command);
   kinsock::DeclareStats(app, command);
+  kinsock::DeclareGuestCommands(app, command);
+  kinsock::DeclareSshCommands(app, rest_of_ssh, command);
   kinsock::DeclareVmmArgs(app, command);
   kinsock::DeclareInfo(app, command);
   kinsock::DeclareAdmin(app, command);
   kinsock::DeclareEvents(app, command);
+  kinsock::DeclareCompletion(app, command);
+}
+
+// Cuts off what follows the VM of "ssh": options and words that may be called as our own are.
+std::vector<std::string> TakeRestOfSsh(const CLI::App& app, std::vector<std::string>& words) {
+  const size_t command = kinsock::FirstPositional(app, words);
+  if (command == words.size() || words[command] != "ssh") return {};
+  const size_t vm = kinsock::FirstPositional(app, words, command + 1);
+  if (vm == words.size()) return {};
+  std::vector<std::string> rest(words.begin() + static_cast<std::ptrdiff_t>(vm) + 1, words.end());
+  if (!rest.empty() && rest.front() == "--") rest.erase(rest.begin());
+  words.resize(vm + 1);
+  return rest;
+}
+
+// For a line that is not complete: as far as it names a daemon, that one.
+void CompleteLine(const CLI::App& app, std::vector<std::string> words) {
+  const auto value = [&words](const char* flag, const char* variable = nullptr) {
+    const std::string said = kinsock::ValueOf({words.begin(), words.end() - (words.empty() ? 0 : 1)}, flag);
+    const char* const set = said.empty() && variable != nullptr ? std::getenv(variable) : nullptr;
+    return set != nullptr ? std::string(set) : said;
+  };
+  GlobalFlags flags;
+  flags.endpoint = value("--endpoint");
+  flags.tls_ca = value("--tls-ca", "KINSOCK_TLS_CA");
+  flags.tls_cert = value("--tls-cert", "KINSOCK_TLS_CERT");
+  flags.tls_key = value("--tls-key", "KINSOCK_TLS_KEY");
+  flags.tls_server_name = value("--tls-server-name", "KINSOCK_TLS_SERVER_NAME");
+  const std::optional<kinsock::Options> options = Interpret(flags);
+  if (options.has_value()) kinsock::PrintCandidates(app, words, *options);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // Whoever started us: an end of what reads us (head, less) is no error to talk about.
+  std::signal(SIGPIPE, SIG_DFL);
+  CLI::App app("kinsockctl: creates, watches and removes the vsock devices of VMs, and reaches their guests",
+               "kinsockctl");
+  app.require_subcommand(1)->fallthrough();
+  GlobalFlags flags;
+  kinsock::Command command;
+  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc), rest_of_ssh;
+  DeclareGlobals(app, flags);
+  DeclareCommands(app, rest_of_ssh, command);
+  if (!words.empty() && words.front() == kComplete) {
+    CompleteLine(app, {words.begin() + 1, words.end()});
+    return kinsock::kExitOk;
+  }
+  rest_of_ssh = TakeRestOfSsh(app, words);
   // The library reports by exceptions, --help included.
   try {
-    app.parse(argc, argv);
+    std::reverse(words.begin(), words.end());  // as it wants them
+    app.parse(words);
   } catch (const CLI::Success& success) {
     return app.exit(success);
   } catch (const CLI::Error& error) {

@@ -8,13 +8,19 @@
 
 namespace kinsock {
 
-// Arguments for QEMU (7.2 and newer), in one line for a shell: the guest's memory, which must be shared with the
-// daemon, and the device. `memory` as QEMU writes sizes, "256M"; with -m on the same command line, both must agree.
+// What a VMM is told to give a guest the device of `vm`, ready to paste behind its command: one line for a shell. The
+// memory of the guest is shared with the daemon, which copies straight into it: without that no vhost-user device
+// works.
 //
-//     -object memory-backend-memfd,id=mem0,size=256M,share=on -machine memory-backend=mem0 -chardev ...
-std::string QemuArguments(const v1::Vm& vm, const std::string& memory);
+// `memory`: a size as QEMU writes it, "512M", "4G".
+std::string QemuArguments(const v1::Vm& vm, const std::string& memory);    // QEMU 7.0 and later
+std::string CrosvmArguments(const v1::Vm& vm, const std::string& memory);  // in whole MiB; see IsMemorySize()
+std::string CloudHypervisorArguments(const v1::Vm& vm, const std::string& memory);
 
-// Whether `memory` is a size as QEMU writes them: digits, then K, M, G, T or nothing.
+// The same for a libvirt domain with QEMU: elements to be put into <domain>.
+std::string LibvirtElements(const v1::Vm& vm, const std::string& memory);
+
+// Whether `memory` is such a size.
 bool IsMemorySize(const std::string& memory);
 
 }  // namespace kinsock

@@ -35,6 +35,8 @@ void LogFromGrpc(gpr_log_func_args* args) {
       .With("message", args->message);
 }
 
+constexpr char kDataPlane[] = "kinsock.dataplane";
+
 int Milliseconds(std::chrono::seconds time) {
   return static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
 }
@@ -66,7 +68,7 @@ std::shared_ptr<grpc::ServerCredentials> TlsCredentials(const TlsFiles& files) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Start(const std::vector<grpc::Service*>& services,
-                                                            const std::optional<TlsFiles>& tls) {
+                                                            ApiMetrics& metrics, const std::optional<TlsFiles>& tls) {
   grpc::EnableDefaultHealthCheckService(true);
   gpr_set_log_function(LogFromGrpc);
   google::protobuf::SetLogHandler(LogFromProtobuf);
@@ -80,6 +82,7 @@ absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Start(const std::vector<gr
   }
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(MakeMalformedRequestInterceptors());
+  interceptors.push_back(metrics.NewInterceptors());  // sees what became of the status
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   for (grpc::Service* service : services) builder.RegisterService(service);
   for (const auto& service : api->reflection_) builder.RegisterService(service.get());
@@ -99,9 +102,14 @@ void ApiServer::ServeTls(UniqueFd connection) {
 void ApiServer::SetServing(bool serving) {
   grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
   health->SetServingStatus(serving);
-  for (const char* service : {"", "kinsock.v1.VmService", "kinsock.v1.ConnectionService", "kinsock.v1.AdminService"}) {
+  for (const char* service : {"", "kinsock.v1.VmService", "kinsock.v1.ConnectionService", "kinsock.v1.NetworkService",
+                              "kinsock.v1.ForwardService", "kinsock.v1.AdminService", kDataPlane}) {
     health->SetServingStatus(service, serving);
   }
+}
+
+void ApiServer::SetDataPlaneServing(bool serving) {
+  server_->GetHealthCheckService()->SetServingStatus(kDataPlane, serving);
 }
 
 void ApiServer::SetVmsServing(bool serving) {

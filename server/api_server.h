@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/unique_fd.h"
+#include "server/api_metrics.h"
 #include "server/tls_files.h"
 
 namespace kinsock {
@@ -22,9 +23,10 @@ namespace kinsock {
 // Thread: main, but for Shutdown().
 class ApiServer {
  public:
-  // None of `services` is owned; they outlive the server. With `tls`, ServeTls() works, too; clients must show a
-  // certificate then. INTERNAL when the library refuses.
+  // None of `services` is owned; they outlive the server, as does `metrics`, which counts the calls. With `tls`,
+  // ServeTls() works, too; clients must show a certificate then. INTERNAL when the library refuses.
   static absl::StatusOr<std::unique_ptr<ApiServer>> Start(const std::vector<grpc::Service*>& services,
+                                                          ApiMetrics& metrics,
                                                           const std::optional<TlsFiles>& tls = std::nullopt);
 
   // Serves HTTP/2 on a connected, non-blocking socket, and closes it in the end.
@@ -33,8 +35,11 @@ class ApiServer {
   // The same after a TLS handshake. Connections that exist when the files change stay.
   void ServeTls(UniqueFd connection);
 
-  // What the health service answers for "" and for each service.
+  // What the health service answers for "", for each service, and for kinsock.dataplane.
   void SetServing(bool serving);
+
+  // The same for kinsock.dataplane alone, which is no service but the reactors that move packets.
+  void SetDataPlaneServing(bool serving);
 
   // The same for kinsock.v1.VmService alone: a node that drains serves what it has and takes nothing new.
   void SetVmsServing(bool serving);

@@ -117,6 +117,28 @@ absl::StatusOr<Cid> CidAllocator::Fixed(Cid cid, std::string_view holder) const 
       .RetryAfter(left);
 }
 
+void CidAllocator::SetRules(NetworkSpec rules) {
+  rules_ = std::move(rules);
+  range_ = 0;
+  // From one stretch between reserved ranges, which may overlap, to the next.
+  std::vector<CidSpan> reserved = rules_.reserved;
+  std::sort(reserved.begin(), reserved.end(), [](const CidSpan& a, const CidSpan& b) { return a.first < b.first; });
+  uint64_t next = rules_.cids.first;
+  for (const CidSpan& span : reserved) {
+    if (span.first > rules_.cids.last) break;
+    if (span.first > next) range_ += span.first - next;
+    next = std::max(next, uint64_t{span.last} + 1);
+  }
+  if (next <= rules_.cids.last) range_ += rules_.cids.last - next + 1;
+  taken_of_range_ = static_cast<uint64_t>(
+      std::count_if(taken_.begin(), taken_.end(), [this](const auto& entry) { return IsChoosable(entry.first); }));
+}
+
+bool CidAllocator::IsChoosable(Cid cid) const {
+  const auto has = [cid](const CidSpan& span) { return span.first <= cid && cid <= span.last; };
+  return has(rules_.cids) && std::none_of(rules_.reserved.begin(), rules_.reserved.end(), has);
+}
+
 // The first CID from `cid` on that is in no reserved range; 0: none.
 Cid CidAllocator::Skip(Cid cid) const {
   for (bool moved = true; moved;) {
@@ -273,7 +295,8 @@ bool CidAllocator::PutBack(Cid cid, std::string_view holder) {
 void CidAllocator::Put(Cid cid, Entry entry) {
   Erase(cid);
   if (entry.state != State::kAllocated) ending_.insert({entry.free_at, cid});
-  if (entry.state == State::kResting) ++resting_;
+  ++CountOf(entry.state);
+  if (IsChoosable(cid)) ++taken_of_range_;
   taken_[cid] = std::move(entry);
 }
 
@@ -281,7 +304,8 @@ void CidAllocator::Erase(Cid cid) {
   const auto found = taken_.find(cid);
   if (found == taken_.end()) return;
   ending_.erase({found->second.free_at, cid});
-  if (found->second.state == State::kResting) --resting_;
+  --CountOf(found->second.state);
+  if (IsChoosable(cid)) --taken_of_range_;
   taken_.erase(found);
 }
 
@@ -294,9 +318,9 @@ void CidAllocator::Remember(std::string_view holder, Cid cid) {
   remembered_.pop_front();
 }
 
-size_t CidAllocator::resting() {
+CidAllocator::Counts CidAllocator::counts() {
   FreeTheRested();
-  return resting_;
+  return {.by_state = by_state_, .range = range_, .free = range_ - taken_of_range_};
 }
 
 std::vector<CidAllocator::Lease> CidAllocator::List(Cid after, size_t max) {

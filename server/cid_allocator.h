@@ -2,6 +2,7 @@
 #ifndef KINSOCK_SERVER_CID_ALLOCATOR_H_
 #define KINSOCK_SERVER_CID_ALLOCATOR_H_
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -57,10 +58,10 @@ class CidAllocator {
     std::chrono::nanoseconds left{0};  // kReserved, kResting: until it is free
   };
 
-  explicit CidAllocator(const Clock& clock, NetworkSpec rules = {}) : clock_(clock), rules_(std::move(rules)) {}
+  explicit CidAllocator(const Clock& clock, NetworkSpec rules = {}) : clock_(clock) { SetRules(std::move(rules)); }
 
   // From now on; what rests or is reserved keeps its time, and VMs keep their CIDs.
-  void set_rules(NetworkSpec rules) { rules_ = std::move(rules); }
+  void SetRules(NetworkSpec rules);
   std::chrono::milliseconds rest() const { return rules_.quarantine; }
 
   // Picks and takes a CID for the VM named `holder`. `request` is valid (see vm_validation).
@@ -106,7 +107,17 @@ class CidAllocator {
   void Undo(Cid cid, std::string_view holder, Cid had);
 
   // CIDs that rest now.
-  size_t resting();
+  size_t resting() { return counts().of(Lease::State::kResting); }
+
+  // How full the network is.
+  struct Counts {
+    std::array<size_t, 3> by_state{};  // by Lease::State, chosen by whomever
+    uint64_t range = 0;                // that the daemon may choose from
+    uint64_t free = 0;                 // of these
+
+    size_t of(Lease::State state) const { return by_state[static_cast<size_t>(state)]; }
+  };
+  Counts counts();
 
   // What is not free, in the order of the CIDs, from the first after `after` on, at most `max`.
   std::vector<Lease> List(Cid after, size_t max);
@@ -137,6 +148,8 @@ class CidAllocator {
   absl::StatusOr<Cid> Choose(const CidRequest& request, Cid first, Cid last, Cid after, std::string_view holder) const;
   absl::StatusOr<Cid> NextFree(Cid first, Cid last, Cid after) const;
   Cid Skip(Cid cid) const;
+  bool IsChoosable(Cid cid) const;
+  size_t& CountOf(State state) { return by_state_[static_cast<size_t>(state)]; }
   void Take(const CidRequest& request, Cid cid);
   bool PutBack(Cid cid, std::string_view holder);
   void Put(Cid cid, Entry entry);
@@ -148,7 +161,9 @@ class CidAllocator {
   NetworkSpec rules_;
   std::map<Cid, Entry> taken_;
   std::set<std::pair<MonotonicTime, Cid>> ending_;  // kReserved and kResting, by the time it becomes free
-  size_t resting_ = 0;
+  std::array<size_t, 3> by_state_{};                // entries of taken_
+  uint64_t range_ = 0;                              // CIDs that are choosable
+  uint64_t taken_of_range_ = 0;                     // entries of taken_ that are
   CidCursors cursors_;
   std::unordered_map<std::string, Cid> last_of_;  // holder -> what it had last
   std::deque<std::string> remembered_;            // its keys, oldest first

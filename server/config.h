@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "server/forward_spec.h"
+#include "server/http_settings.h"
 #include "server/log.h"
 #include "server/network.h"
 #include "server/quota.h"
@@ -55,6 +56,7 @@ struct Config {
   std::string state_dir;  // empty: nothing outlives the daemon
   size_t reactors = 1;
   std::chrono::microseconds poll{0};  // how long a reactor looks for work before it sleeps; 0: not at all
+  HttpSettings http;
   LogFormat log_format = LogFormat::kKeyValue;
 };
 
@@ -69,7 +71,8 @@ struct ConfigProblem {
 };
 
 // What no two of a kind may have both: a network or a policy its name, a VM its name, CID, socket paths, AF_VSOCK
-// ports, a forward its name and where it listens, or the port that its guest calls. One for each clash, which names both origins.
+// ports, a forward its name and where it listens, or the port that its guest calls. One for each clash, which names
+// both origins.
 std::vector<ConfigProblem> FindClashes(const Config& config);
 
 }  // namespace kinsock

@@ -230,6 +230,8 @@ std::vector<std::string> SettingsThatNeedARestart(const Config& running, const C
   compare(running.tls.certificate == wanted.tls.certificate && running.tls.key == wanted.tls.key &&
               running.tls.client_ca == wanted.tls.client_ca,
           "api.tls");
+  compare(running.http.endpoint() == wanted.http.endpoint(), "http.listen");
+  compare(running.http.per_vm == wanted.http.per_vm, "http.per_vm_metrics");
   compare(running.state_dir == wanted.state_dir, "state.dir");
   compare(running.reactors == wanted.reactors, "daemon.reactors");
   compare(running.poll == wanted.poll, "daemon.poll_us");

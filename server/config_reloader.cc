@@ -101,6 +101,7 @@ void ConfigReloader::Reload(ReloadRequest request, Done done) {
   run_ = std::make_unique<Run>();
   run_->request = request;
   run_->done = std::move(done);
+  if (!request.validate_only) hooks_.on_activity(true);
   if (reader_.joinable()) reader_.join();  // it has posted what it had to say
   reader_ = std::thread([this] { main_.Post([this, reading = reread_()]() mutable { OnRead(std::move(reading)); }); });
 }
@@ -253,6 +254,7 @@ void ConfigReloader::Finish() {
   if (!run->request.validate_only) {
     LogReport(run->report);
     hooks_.on_report(run->report);
+    hooks_.on_activity(false);
   }
   run->done(run->report);
   if (std::exchange(again_, false) && !closed_) ReloadSoon();

@@ -45,6 +45,8 @@ class ConfigReloader {
     std::function<void(const Config& config, EventLoop::Task done)> apply_settings;
     // For everybody who may want to know; not called for what is only looked at.
     std::function<void(const ReloadReport& report)> on_report;
+    // Begins and ends; as above.
+    std::function<void(bool under_way)> on_activity;
   };
 
   // `running`: with which the daemon was started. `reread`: null: there is no file. All outlive this.

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
+#include "server/http_settings.h"
 
 namespace kinsock {
 namespace {
@@ -215,6 +216,21 @@ void WriteApi(YAML::Emitter& out, const Config& config) {
   out << YAML::EndMap;
 }
 
+void WriteHttp(YAML::Emitter& out, const HttpSettings& http) {
+  const bool per_vm = http.per_vm != HttpSettings().per_vm;
+  if (!http.wanted() && !per_vm) return;
+  out << YAML::Key << "http" << YAML::Value << YAML::Flow << YAML::BeginMap;
+  if (http.wanted()) {
+    out << YAML::Key << "listen" << YAML::Value;
+    Text(out, http.endpoint());
+  }
+  if (per_vm) {
+    out << YAML::Key << "per_vm_metrics" << YAML::Value;
+    Text(out, PerVmMetricsName(http.per_vm));
+  }
+  out << YAML::EndMap;
+}
+
 // One entry of a list, or all of a map.
 std::string Finish(const YAML::Emitter& out) { return absl::StrCat(out.c_str(), "\n"); }
 
@@ -224,6 +240,7 @@ std::string SettingsToYaml(const Config& config) {
   YAML::Emitter out;
   out << YAML::BeginMap;
   WriteApi(out, config);
+  WriteHttp(out, config.http);
   if (!config.state_dir.empty()) {
     out << YAML::Key << "state" << YAML::Value;
     Texts(out, {{"dir", config.state_dir}});

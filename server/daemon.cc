@@ -97,9 +97,12 @@ Daemon::Daemon(Config config, std::function<ConfigReading()> reread)
 // Against the order of construction where that matters: callers before what they call, and the reactors before the
 // manager, whose callbacks they hold.
 Daemon::~Daemon() {
+  service_manager_.reset();
+  observer_.reset();
   listeners_.clear();
   greeter_.reset();
   api_.reset();
+  heartbeat_.reset();
   snapshots_.reset();
   pool_.reset();
   forwards_.reset();
@@ -130,6 +133,7 @@ absl::Status Daemon::Start() {
   manager_->LimitVmsTo(config_.quota);
   manager_->LimitSocketsTo(DirsOf(config_));
   forwards_->LimitSocketsTo(DirsOf(config_));
+  heartbeat_ = std::make_unique<Heartbeat>(loop_, *pool_);
   snapshots_ = std::make_unique<FlowSnapshots>(*pool_);
   networks_->Restore(saved, FixedCids(config_.vms));
   KINSOCK_RETURN_IF_ERROR(CreateConfiguredNetworks());
@@ -139,26 +143,48 @@ absl::Status Daemon::Start() {
   KINSOCK_RETURN_IF_ERROR(CreateConfiguredForwards());
   ServeSaved();
   StartReloader();
+  // The reactors run, and their callers come.
+  if (!api_sockets_.empty() || http_socket_.has_value()) StandBehindReactors();
   KINSOCK_RETURN_IF_ERROR(StartApi());
+  StartHttp();
   Log(LogLevel::kInfo, "daemon.started")
       .With("vms", static_cast<int64_t>(manager_->size()))
       .With("api", absl::StrJoin(config_.api_sockets, ","))
       .With("api_tcp", absl::StrJoin(config_.api_tcp, ",",
                                      [](std::string* out, const TcpEndpoint& endpoint) { *out += endpoint.text(); }))
       .With("api_view", absl::StrJoin(config_.api_view_sockets, ","))
+      .With("http", config_.http.endpoint())
       .With("reactors", static_cast<int64_t>(pool_->size()))
       .With("instance", instance_);
-  NotifyManager("READY=1");
+  service_manager_ = std::make_unique<ServiceManager>(loop_, *heartbeat_, [this] { return StatusLine(); });
+  service_manager_->Ready();
   return absl::OkStatus();
 }
 
 absl::Status Daemon::BindApi() {
-  for (const std::string& path : config_.api_sockets) KINSOCK_RETURN_IF_ERROR(BindApiSocket(path, false));
-  for (const std::string& path : config_.api_view_sockets) KINSOCK_RETURN_IF_ERROR(BindApiSocket(path, true));
+  for (const std::string& path : config_.api_sockets) {
+    KINSOCK_ASSIGN_OR_RETURN(BoundSocket socket, BindSocket(path, "--api", "the API"));
+    api_sockets_.push_back({std::move(socket), ApiSocket::Kind::kFull});
+  }
+  for (const std::string& path : config_.api_view_sockets) {
+    KINSOCK_ASSIGN_OR_RETURN(BoundSocket socket, BindSocket(path, "--api-view", "the API"));
+    api_sockets_.push_back({std::move(socket), ApiSocket::Kind::kView});
+  }
   for (const TcpEndpoint& endpoint : config_.api_tcp) {
     KINSOCK_ASSIGN_OR_RETURN(UniqueFd listener, endpoint.Listen(kApiBacklog));
     sockets_.Take(endpoint.place(), false, "the API");
     api_sockets_.push_back({BoundSocket::WithoutFile(std::move(listener)), ApiSocket::Kind::kTcp});
+  }
+  return BindHttp();
+}
+
+absl::Status Daemon::BindHttp() {
+  if (config_.http.tcp.has_value()) {
+    KINSOCK_ASSIGN_OR_RETURN(UniqueFd listener, config_.http.tcp->Listen(kApiBacklog, "--http"));
+    sockets_.Take(config_.http.tcp->place(), false, "HTTP");
+    http_socket_ = BoundSocket::WithoutFile(std::move(listener));
+  } else if (!config_.http.socket.empty()) {
+    KINSOCK_ASSIGN_OR_RETURN(http_socket_, BindSocket(config_.http.socket, "--http", "HTTP"));
   }
   return absl::OkStatus();
 }
@@ -200,8 +226,8 @@ absl::Status Daemon::CheckNames(const SavedState& saved) const {
   return absl::FailedPreconditionError(absl::StrJoin(faults, "\n"));
 }
 
-absl::Status Daemon::BindApiSocket(const std::string& path, bool view_only) {
-  const char* flag = view_only ? "--api-view: " : "--api: ";
+absl::StatusOr<BoundSocket> Daemon::BindSocket(const std::string& path, const std::string& setting,
+                                               const char* holder) {
   const bool shared = config_.api_roles.concern_other_users();
   // The default directory is the daemon's own; any other is its owner's to make.
   const std::string runtime_dir = RuntimeDir();
@@ -213,15 +239,15 @@ absl::Status Daemon::BindApiSocket(const std::string& path, bool view_only) {
   // First of all: the lock would be made beside a place that is no good.
   const SocketPlace place = InspectSocketPlace(path, false);
   if (place.kind == SocketPlace::Kind::kRefused) {
-    return Error(absl::StatusCode::kFailedPrecondition, "SOCKET_FAILED", absl::StrCat(flag, path, " ", place.reason));
+    return Error(absl::StatusCode::kFailedPrecondition, "SOCKET_FAILED",
+                 absl::StrCat(setting, ": ", path, " ", place.reason));
   }
   KINSOCK_ASSIGN_OR_RETURN(LockFile lock, LockFile::Acquire(path + ".lock"));
   KINSOCK_ASSIGN_OR_RETURN(BoundSocket socket,
                            BoundSocket::Listen(path, kApiBacklog, shared ? kSharedApiSocketMode : kApiSocketMode));
-  sockets_.Take(canonical, false, "the API");
+  sockets_.Take(canonical, false, holder);
   api_locks_.push_back(std::move(lock));
-  api_sockets_.push_back({std::move(socket), view_only ? ApiSocket::Kind::kView : ApiSocket::Kind::kFull});
-  return absl::OkStatus();
+  return socket;
 }
 
 absl::StatusOr<Caller> Daemon::Identify(ApiSocket::Kind kind, int fd) const {
@@ -236,6 +262,16 @@ absl::StatusOr<Caller> Daemon::Identify(ApiSocket::Kind kind, int fd) const {
   const std::shared_ptr<const RoleRules> rules = access_.rules();
   const Role role = view_only ? rules->RoleOnViewSocket(peer) : rules->RoleOf(peer);
   return Caller{Caller::Transport::kUnix, role, peer.uid, peer.gid, peer.pid, view_only, "", peer.groups};
+}
+
+// By the socket everybody is a viewer whom its file lets in; over TCP nobody knows who it is, and the one who turned it
+// on has said that everybody on this machine may look.
+absl::StatusOr<Caller> Daemon::IdentifyOverHttp(int fd) const {
+  if (config_.http.tcp.has_value()) return Caller{.transport = Caller::Transport::kTls, .role = Role::kViewer};
+  KINSOCK_ASSIGN_OR_RETURN(const Peer peer, PeerOf(fd));
+  const std::shared_ptr<const RoleRules> rules = access_.rules();
+  const Role role = std::max(rules->RoleOnViewSocket(peer), rules->RoleOf(peer));
+  return Caller{Caller::Transport::kUnix, role, peer.uid, peer.gid, peer.pid, false, "", peer.groups};
 }
 
 // Before any VM: none is ever served by less than what the file says.
@@ -305,7 +341,6 @@ void Daemon::ServeSaved() {
 
 absl::Status Daemon::StartApi() {
   if (api_sockets_.empty()) return absl::OkStatus();
-  StandBehindReactors();
   vm_service_ = std::make_unique<VmService>(loop_, *manager_, hub_, access_, audit_);
   connection_service_ =
       std::make_unique<ConnectionService>(loop_, *manager_, *pool_, *snapshots_, instance_, access_, audit_);
@@ -321,10 +356,10 @@ absl::Status Daemon::StartApi() {
   admin_service_ = std::make_unique<AdminService>(
       loop_, AdminService::Hooks{[this] { return Look(); }, set_draining, reload, [this] { return LookAtConfig(); }},
       access_, audit_, events_);
-  KINSOCK_ASSIGN_OR_RETURN(api_,
-                           ApiServer::Start({vm_service_.get(), connection_service_.get(), network_service_.get(),
-                                             forward_service_.get(), admin_service_.get()},
-                                            config_.api_tcp.empty() ? std::nullopt : std::make_optional(config_.tls)));
+  KINSOCK_ASSIGN_OR_RETURN(
+      api_, ApiServer::Start({vm_service_.get(), connection_service_.get(), network_service_.get(),
+                              forward_service_.get(), admin_service_.get()},
+                             api_metrics_, config_.api_tcp.empty() ? std::nullopt : std::make_optional(config_.tls)));
   greeter_ = std::make_unique<ApiGreeter>(loop_, [this](UniqueFd connection) { api_->Serve(std::move(connection)); });
   for (ApiSocket& api : api_sockets_) {
     const ApiSocket::Kind kind = api.kind;
@@ -339,6 +374,7 @@ absl::Status Daemon::StartApi() {
   }
   api_sockets_.clear();
   api_->SetServing(true);
+  heartbeat_->WatchReactors([this](bool alive) { OnReactorsAlive(alive); });
   ReturnMemoryFromTimeToTime();
   return absl::OkStatus();
 }
@@ -351,8 +387,12 @@ void Daemon::StartReloader() {
     manager_->ChangeLimitOfVms(config.quota, std::move(done));
   };
   const auto on_report = [this](const ReloadReport& report) { events_.Add(ReloadEvent(report)); };
+  const auto on_activity = [this](bool under_way) {
+    if (service_manager_ == nullptr) return;
+    under_way ? service_manager_->Reloading() : service_manager_->Reloaded();
+  };
   reloader_ = std::make_unique<ConfigReloader>(loop_, config_, reread_, *networks_, *manager_, *forwards_, RuntimeDir(),
-                                               ConfigReloader::Hooks{apply_settings, on_report});
+                                               ConfigReloader::Hooks{apply_settings, on_report, on_activity});
 }
 
 // Whoever has a role, or none, has it from his next call on. The sockets' files let in whom it concerns.
@@ -362,15 +402,16 @@ void Daemon::ChangeRoles(const RoleRules& roles) {
   access_.SetRules(roles);
   if (!other_files) return;
   const std::string runtime_dir = RuntimeDir();
-  for (const std::vector<std::string>* paths : {&config_.api_sockets, &config_.api_view_sockets}) {
-    for (const std::string& path : *paths) {
-      struct stat directory;
-      if (shared && path.substr(0, path.rfind('/')) == runtime_dir && stat(runtime_dir.c_str(), &directory) == 0 &&
-          directory.st_uid == geteuid()) {
-        chmod(runtime_dir.c_str(), kSharedRuntimeDirMode);
-      }
-      chmod(path.c_str(), shared ? kSharedApiSocketMode : kApiSocketMode);
+  std::vector<std::string> paths = config_.api_sockets;
+  paths.insert(paths.end(), config_.api_view_sockets.begin(), config_.api_view_sockets.end());
+  if (!config_.http.socket.empty()) paths.push_back(config_.http.socket);
+  for (const std::string& path : paths) {
+    struct stat directory;
+    if (shared && path.substr(0, path.rfind('/')) == runtime_dir && stat(runtime_dir.c_str(), &directory) == 0 &&
+        directory.st_uid == geteuid()) {
+      chmod(runtime_dir.c_str(), kSharedRuntimeDirMode);
     }
+    chmod(path.c_str(), shared ? kSharedApiSocketMode : kApiSocketMode);
   }
 }
 
@@ -392,6 +433,57 @@ ConfigSnapshot Daemon::LookAtConfig() {
     snapshot.forwards.push_back(forward.definition);
   }
   return snapshot;
+}
+
+void Daemon::StartHttp() {
+  if (!http_socket_.has_value()) return;
+  observer_ = std::make_unique<Observer>(
+      *std::exchange(http_socket_, std::nullopt), config_.http, [this](int fd) { return IdentifyOverHttp(fd); },
+      Observer::Sources{[this] { return Sample(); }, loop_, *heartbeat_, api_metrics_});
+}
+
+void Daemon::OnReactorsAlive(bool alive) {
+  api_->SetDataPlaneServing(alive);
+  if (alive == dataplane_is_alive_) return;
+  dataplane_is_alive_ = alive;
+  if (alive) {
+    Log(LogLevel::kInfo, "dataplane.recovered");
+  } else {
+    Log(LogLevel::kError, "dataplane.stuck").With("message", "a reactor does not go round; /livez says which");
+  }
+}
+
+// For a person who asks systemd.
+std::string Daemon::StatusLine() const {
+  const size_t vms = manager_->size();
+  const size_t active = manager_->active();
+  return absl::StrCat(vms, vms == 1 ? " VM, " : " VMs, ", active, active == 1 ? " guest runs" : " guests run",
+                      manager_->draining() ? "; draining" : "");
+}
+
+DaemonSample Daemon::Sample() {
+  DaemonSample sample;
+  const VmManager::SnapshotList vms = manager_->Snapshot();
+  sample.vms.reserve(vms->size());
+  for (const VmSnapshotPtr& vm : *vms) {
+    const absl::StatusOr<VmStats> stats = manager_->Stats(vm->definition->id);
+    sample.vms.push_back({vm, stats.ok() ? stats->totals : DeviceTotals()});
+  }
+  sample.all = manager_->TotalStats().totals;
+  for (NetworkSnapshot& network : networks_->List("", NetworkManager::kMaxNetworks)) {
+    const std::string& id = network.definition->id;
+    sample.networks.push_back(
+        {id, networks_->CidsOf(id).counts(), network.default_allowed, network.default_denied,
+         networks_->List(id, "", NetworkManager::kMaxPolicies).value_or(std::vector<PolicyDefinitionPtr>())});
+  }
+  sample.reactors = pool_->Describe();
+  sample.vm_watches = hub_.subscribers();
+  if (connection_service_ != nullptr) sample.connection_watches = connection_service_->watches();
+  sample.event_watches = events_.watches();
+  sample.api_connections = api_connections_.size();
+  sample.forgotten_flows = pool_->forgotten_flows();
+  sample.draining = manager_->draining();
+  return sample;
 }
 
 void Daemon::ReturnMemoryFromTimeToTime() {
@@ -437,10 +529,17 @@ void Daemon::RequestStop() {
 }
 
 void Daemon::Stop() {
-  NotifyManager("STOPPING=1");
+  service_manager_->Stopping();
+  heartbeat_->WatchReactors(nullptr);
   for (const auto& listener : listeners_) listener->Stop();
   greeter_.reset();
   reloader_->Close();
+  if (observer_ != nullptr) {
+    observer_->Stop();
+    // It may be asking this thread something.
+    while (!observer_->stopped()) loop_.RunOnce(std::chrono::milliseconds(1000));
+    observer_.reset();
+  }
   manager_->Close();
   networks_->Close();
   forwards_->Close();

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "server/api_connections.h"
 #include "server/api_greeter.h"
 #include "server/api_listener.h"
+#include "server/api_metrics.h"
 #include "server/api_server.h"
 #include "server/audit.h"
 #include "server/config.h"
@@ -29,25 +31,30 @@
 #include "server/flow_snapshots.h"
 #include "server/forward_manager.h"
 #include "server/forward_service.h"
+#include "server/heartbeat.h"
 #include "server/lifecycle_events.h"
 #include "server/lock_file.h"
 #include "server/network_manager.h"
 #include "server/network_service.h"
 #include "server/process.h"
 #include "server/reactor_pool.h"
+#include "server/service_manager.h"
 #include "server/socket_registry.h"
 #include "server/state_store.h"
 #include "server/vm_journal.h"
 #include "server/vm_manager.h"
 #include "server/vm_service.h"
+#include "web/daemon_sample.h"
+#include "web/observer.h"
 
 namespace kinsock {
 
 // All of kinsockd, put together and taken apart in the reverse order.
 //
 //     Start:  lock and bind the API sockets - state file - reactors - VMs of the configuration, then those of the
-//             state file - forwards likewise - gRPC - accept - READY
-//     Stop:   no new API connections - watches end - calls finish - gRPC gone - sockets removed - reactors joined
+//             state file - forwards likewise - gRPC - HTTP - accept - READY
+//     Stop:   no new API connections - HTTP gone - watches end - calls finish - gRPC gone - sockets removed - reactors
+//             joined
 //
 // Nothing is made before the API sockets are ours: a second daemon is refused before it touches anything.
 //
@@ -73,14 +80,15 @@ class Daemon {
   // A socket of the API that listens.
   struct ApiSocket {
     BoundSocket socket;
-    enum class Kind : uint8_t { kFull, kView, kTcp };
+    enum class Kind : uint8_t { kFull, kView, kTcp };  // kTcp: with TLS
     Kind kind = Kind::kFull;
   };
 
   absl::Status BindApi();
   absl::StatusOr<SavedState> OpenState();
   absl::Status CheckNames(const SavedState& saved) const;
-  absl::Status BindApiSocket(const std::string& path, bool view_only);
+  absl::StatusOr<BoundSocket> BindSocket(const std::string& path, const std::string& setting, const char* holder);
+  absl::Status BindHttp();
   absl::StatusOr<Caller> Identify(ApiSocket::Kind kind, int fd) const;
   absl::Status CreateConfiguredNetworks();
   absl::Status CreateConfiguredVms();
@@ -91,6 +99,11 @@ class Daemon {
   void ChangeRoles(const RoleRules& roles);
   void OnHangup();
   ConfigSnapshot LookAtConfig();
+  void StartHttp();
+  absl::StatusOr<Caller> IdentifyOverHttp(int fd) const;
+  DaemonSample Sample();
+  void OnReactorsAlive(bool alive);
+  std::string StatusLine() const;
   void ReturnMemoryFromTimeToTime();
   DaemonInfo Look();
   void OnDenials(const Denials& denials);
@@ -102,6 +115,7 @@ class Daemon {
   const std::chrono::system_clock::time_point start_time_;
   bool stop_requested_ = false;
   bool api_is_down_ = false;
+  bool dataplane_is_alive_ = true;
 
   // In the order of construction: who comes later uses who comes earlier.
   EventLoop loop_;
@@ -109,7 +123,9 @@ class Daemon {
   SocketRegistry sockets_;
   std::vector<LockFile> api_locks_;
   std::vector<ApiSocket> api_sockets_;
+  std::optional<BoundSocket> http_socket_;  // until it is served
   ApiConnections api_connections_;
+  ApiMetrics api_metrics_;
   Access access_;
   EventLog events_;
   Audit audit_;
@@ -123,6 +139,7 @@ class Daemon {
   std::unique_ptr<VmManager> manager_;
   std::unique_ptr<ForwardManager> forwards_;
   std::unique_ptr<ConfigReloader> reloader_;
+  std::unique_ptr<Heartbeat> heartbeat_;
   std::unique_ptr<FlowSnapshots> snapshots_;
   std::unique_ptr<VmService> vm_service_;
   std::unique_ptr<ConnectionService> connection_service_;
@@ -132,6 +149,8 @@ class Daemon {
   std::unique_ptr<ApiServer> api_;
   std::unique_ptr<ApiGreeter> greeter_;
   std::vector<std::unique_ptr<ApiListener>> listeners_;
+  std::unique_ptr<Observer> observer_;
+  std::unique_ptr<ServiceManager> service_manager_;
 };
 
 }  // namespace kinsock

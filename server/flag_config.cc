@@ -46,6 +46,8 @@ struct Flags {
   std::string state_dir;
   std::string reactors;
   std::optional<uint32_t> poll_us;
+  std::string http;
+  std::string per_vm_metrics;
   std::string log_format;
   bool check = false;
   bool print_config = false;
@@ -115,6 +117,13 @@ void Declare(CLI::App& app, Flags& flags) {
                  "is worth it (20)")
       ->check(CLI::Range(uint32_t{0}, kMaxPollUs))
       ->option_text("N");
+  app.add_option("--http", flags.http,
+                 "Where to serve metrics and health over HTTP, to whoever reaches it; by default nowhere "
+                 "(docs/observability.md)")
+      ->option_text("unix:PATH|tcp:127.0.0.1:PORT");
+  app.add_option("--per-vm-metrics", flags.per_vm_metrics,
+                 "How many metrics each VM has besides those of the daemon (full)")
+      ->option_text("full|basic|off");
   app.add_option("--log-format", flags.log_format, "Of the lines on standard error")->option_text("kv|json");
   app.add_flag("--check", flags.check, "Say whether the configuration is good, and end: 0 if it is, else 1");
   app.add_flag("--print-config", flags.print_config,
@@ -272,6 +281,16 @@ void ParseApi(const Flags& flags, Config& config, std::vector<std::string>& faul
   if (flags.api.empty() && !vms_given) config.api_sockets.push_back(DefaultApiSocket());
 }
 
+void ParseHttp(const Flags& flags, Config& config, std::vector<std::string>& faults) {
+  const auto parse = [&](const char* flag, const std::string& text, auto set) {
+    if (text.empty()) return;
+    const std::string fault = set(text, config.http);
+    if (!fault.empty()) faults.push_back(absl::StrCat(flag, ": ", fault));
+  };
+  parse("--http", flags.http, SetHttpEndpoint);
+  parse("--per-vm-metrics", flags.per_vm_metrics, SetPerVmMetrics);
+}
+
 void TakeFile(const YamlConfig& file, Config& config) {
   config.networks = file.networks;
   config.policies = file.policies;
@@ -285,6 +304,7 @@ void TakeFile(const YamlConfig& file, Config& config) {
   config.api_roles = file.api_roles;
   config.state_dir = file.state_dir;
   config.quota = file.quota;
+  config.http = file.http;
 }
 
 ConfigReading Interpret(const Flags& flags) {
@@ -309,6 +329,7 @@ ConfigReading Interpret(const Flags& flags) {
   ParseThreads(flags, file, config, faults);
   ParseApi(flags, config, faults);
   if (!flags.state_dir.empty()) config.state_dir = UserPath(flags.state_dir);
+  ParseHttp(flags, config, faults);
   for (std::string& fault : faults) reading.problems.push_back({"", "", std::move(fault)});
   if (reading.problems.empty()) reading.problems = FindClashes(config);
   return reading;

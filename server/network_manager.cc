@@ -72,7 +72,7 @@ void NetworkManager::Restore(const SavedState& saved, const std::set<std::pair<s
       Add(definition);
     } else if (!found->second.definition->configured) {
       found->second.definition = definition;
-      found->second.cids->set_rules(definition->spec);
+      found->second.cids->SetRules(definition->spec);
     }
   }
   for (const PolicyDefinitionPtr& policy : saved.policies) {
@@ -234,7 +234,7 @@ void NetworkManager::Become(Network& network, std::shared_ptr<NetworkDefinition>
     if (!written.ok()) return done(std::move(written));
     const bool other_quota = next->spec.quota != changed.definition->spec.quota;
     changed.definition = next;
-    changed.cids->set_rules(next->spec);
+    changed.cids->SetRules(next->spec);
     Log(LogLevel::kInfo, "network.updated").With("network", next->name()).With("generation", next->generation);
     EventLoop::Task told = [this, id = next->id, done = std::move(done)]() mutable { done(Get(id)); };
     if (!other_quota) return Recompile(next->id, std::move(told));

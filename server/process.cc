@@ -6,7 +6,6 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 
 #include <cerrno>
 #include <cstring>
@@ -51,8 +50,6 @@ void StandBehindReactors() {
   // Of this thread alone; what it starts inherits it. Asking for less cannot be refused.
   setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + kNicenessMore);
 }
-
-void NotifyManager(const char* state) { sd_notify(0, state); }
 
 SignalWatch::SignalWatch(EventLoop& loop, std::function<void()> on_stop, std::function<void()> on_reload)
     : loop_(loop), on_stop_(std::move(on_stop)), on_reload_(std::move(on_reload)) {}

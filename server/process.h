@@ -22,11 +22,8 @@ void PrepareProcess();
 void ReturnFreeMemory();
 
 // Lets the calling thread, and all that it starts from now on, have a processor only after those that it started
-// before: calls to the API, however many, take what the reactors leave.
+// before: calls to the API and over HTTP, however many, take what the reactors leave.
 void StandBehindReactors();
-
-// Tells systemd, if it listens: "READY=1", "STOPPING=1".
-void NotifyManager(const char* state);
 
 // Signals as events of a loop: SIGTERM and SIGINT ask to stop; SIGHUP to read the configuration again. Thread: the
 // loop's.

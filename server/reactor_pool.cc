@@ -259,6 +259,8 @@ void ReactorPool::Tell(DeviceId id, std::function<void(VsockDevice&)> command, a
   });
 }
 
+void ReactorPool::Post(size_t reactor, EventLoop::Task task) { state_->reactors[reactor]->Post(std::move(task)); }
+
 void ReactorPool::ListFlows(Flows which, absl::AnyInvocable<void(std::vector<FlowInfo>)> done) {
   State* state = state_.get();
   // Each reactor fills a part of its own.

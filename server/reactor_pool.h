@@ -78,6 +78,9 @@ class ReactorPool {
   // Has the device do something, on its reactor. `done`: it has, and its status has been reported; or it is gone.
   void Tell(DeviceId id, std::function<void(VsockDevice&)> command, absl::AnyInvocable<void()> done);
 
+  // Runs `task` on the thread of a reactor, which are numbered from 0. It must not block.
+  void Post(size_t reactor, EventLoop::Task task);
+
   // A snapshot of all connections, each once, in no order. kWithClosed: also those that ended lately (FlowJournal).
   enum class Flows : uint8_t { kOpen, kWithClosed };
   void ListFlows(Flows which, absl::AnyInvocable<void(std::vector<FlowInfo>)> done);

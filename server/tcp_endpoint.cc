@@ -80,10 +80,10 @@ absl::StatusOr<UniqueFd> TcpEndpoint::TryListen(int backlog) const {
                       absl::StrCat("tcp:", text_, " cannot be listened on: ", strerror(error)));
 }
 
-absl::StatusOr<UniqueFd> TcpEndpoint::Listen(int backlog) const {
+absl::StatusOr<UniqueFd> TcpEndpoint::Listen(int backlog, std::string_view setting) const {
   absl::StatusOr<UniqueFd> fd = TryListen(backlog);
   if (fd.ok()) return fd;
-  return Error(fd.status().code(), "SOCKET_FAILED", absl::StrCat("--api: ", fd.status().message()));
+  return Error(fd.status().code(), "SOCKET_FAILED", absl::StrCat(AbslView(setting), ": ", fd.status().message()));
 }
 
 uint16_t TcpEndpoint::port() const {

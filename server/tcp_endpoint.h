@@ -25,10 +25,10 @@ class TcpEndpoint {
   // One whose address the kernel has given. Precondition: it is of AF_INET or AF_INET6.
   static TcpEndpoint Of(const sockaddr_storage& address, socklen_t length);
 
-  // A non-blocking socket that listens there. ALREADY_EXISTS when somebody else does; FAILED_PRECONDITION when the
-  // machine does not have the address or does not give the port.
-  absl::StatusOr<UniqueFd> Listen(int backlog) const;
-  // The same for the settings of anything but the API: the errors are the kernel's.
+  // A non-blocking socket that listens there; `setting` is named in errors. ALREADY_EXISTS when somebody else does;
+  // FAILED_PRECONDITION when the machine does not have the address or does not give the port.
+  absl::StatusOr<UniqueFd> Listen(int backlog, std::string_view setting = "--api") const;
+  // The same for what no setting asks for: the errors are the kernel's.
   absl::StatusOr<UniqueFd> TryListen(int backlog) const;
 
   // As it was given, without "tcp:".
@@ -37,6 +37,7 @@ class TcpEndpoint {
   const sockaddr_storage& address() const { return address_; }
   socklen_t length() const { return length_; }
   uint16_t port() const;
+  // Only programs of this machine reach it.
   bool is_loopback() const;
   // How the registry of sockets knows it: "tcp:127.0.0.1:80", and "tcp:*:80" for all addresses.
   std::string place() const;

@@ -14,6 +14,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "server/http_settings.h"
 #include "server/runtime_dir.h"
 #include "server/socket_path.h"
 #include "server/text.h"
@@ -41,6 +42,7 @@ class Reader {
 
  private:
   void ReadApi(const YAML::Node& node);
+  void ReadHttp(const YAML::Node& node);
   void ReadState(const YAML::Node& node);
   void ReadDaemon(const YAML::Node& node);
   void ReadDefaults(const YAML::Node& node);
@@ -62,6 +64,7 @@ void Reader::Read(const YAML::Node& root) {
     return faults_.Add(root.Mark(), "", "the file is not a list of \"key: value\" pairs; begin with \"vms:\"");
   YamlMap map(root, "", faults_);
   map.Read({{"api", [this](const YAML::Node& value) { ReadApi(value); }},
+            {"http", [this](const YAML::Node& value) { ReadHttp(value); }},
             {"state", [this](const YAML::Node& value) { ReadState(value); }},
             {"daemon", [this](const YAML::Node& value) { ReadDaemon(value); }},
             {"defaults", [this](const YAML::Node& value) { ReadDefaults(value); }},
@@ -160,6 +163,18 @@ void Reader::ReadHolders(const std::string& role, const YAML::Node& node) {
     };
   };
   holders.Read({{"uids", kind("uids", "user:")}, {"gids", kind("gids", "group:")}, {"sans", kind("sans", "san:")}});
+}
+
+void Reader::ReadHttp(const YAML::Node& node) {
+  YamlMap http(node, "http", faults_);
+  if (!http.IsMap("\"http: {listen: ENDPOINT}\"")) return;
+  const auto set = [&](const char* key, std::string (*setter)(std::string_view, HttpSettings&)) {
+    return [this, &http, key, setter](const YAML::Node& value) {
+      const std::string fault = value.IsScalar() ? setter(value.Scalar(), config.http) : "is not a single value";
+      if (!fault.empty()) http.Say(value.Mark(), key, fault);
+    };
+  };
+  http.Read({{"listen", set("listen", SetHttpEndpoint)}, {"per_vm_metrics", set("per_vm_metrics", SetPerVmMetrics)}});
 }
 
 void Reader::ReadState(const YAML::Node& node) {

@@ -23,6 +23,7 @@ namespace kinsock {
 namespace {
 
 using std::chrono::milliseconds;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -67,6 +68,18 @@ TEST(VmmArgsTest, AreWordsForAShellAndForQemu) {
             "-device vhost-user-vsock-pci,chardev=kinsock0\n");
   vm.mutable_status()->set_vhost_user_socket("/tmp/it's, here");
   EXPECT_THAT(QemuArguments(vm, "4G"), HasSubstr("-chardev 'socket,id=kinsock0,path=/tmp/it'\\''s,, here' "));
+}
+
+TEST(VmmArgsTest, OtherVmmsHaveTheirOwn) {
+  v1::Vm vm;
+  vm.mutable_status()->set_vhost_user_socket("/run/a,b&'c'");
+  vm.mutable_spec()->set_queue_size(256);
+  EXPECT_EQ(CrosvmArguments(vm, "4G"), "--mem size=4096 --vhost-user 'vsock,socket=\"/run/a,b&'\\''c'\\''\"'\n");
+  EXPECT_EQ(CloudHypervisorArguments(vm, "512"),
+            "--memory size=512M,shared=on --generic-vhost-user "
+            "'socket=\"/run/a,b&'\\''c'\\''\",virtio_id=19,queue_sizes=[256,256,256]'\n");
+  EXPECT_THAT(LibvirtElements(vm, "2048K"),
+              AllOf(HasSubstr("<memory unit='MiB'>2</memory>"), HasSubstr("path=/run/a,,b&amp;&apos;c&apos;'/>")));
 }
 
 TEST(VmmArgsTest, AVmThatNotifiesTellsItsGuestWhere) {

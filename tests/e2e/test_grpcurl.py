@@ -82,7 +82,9 @@ def test_errors_have_a_code_and_a_reason(stage: Stage) -> None:
 
 
 def test_health_is_served(stage: Stage) -> None:
-    assert call(stage, "grpc.health.v1.Health/Check")["status"] == "SERVING"
+    services = ("", "kinsock.v1.VmService", "kinsock.v1.NetworkService", "kinsock.v1.ForwardService", "kinsock.dataplane")
+    for service in services:
+        assert call(stage, "grpc.health.v1.Health/Check", service=service)["status"] == "SERVING"
 
 
 def test_info_names_the_version(stage: Stage) -> None:

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "api/kinsock/v1/admin_service.grpc.pb.h"
 #include "base/unique_fd.h"
+#include "server/api_metrics.h"
 #include "server/api_server.h"
 #include "tests/support/simulated_clock.h"
 
@@ -144,7 +145,8 @@ class HoldingService final : public v1::AdminService::CallbackService {
 
 TEST_F(ApiConnectionsTest, GrpcKeepsTheDescriptorUntilTheLastCallOnItIsOver) {
   HoldingService service;
-  std::unique_ptr<ApiServer> api = *ApiServer::Start({&service});
+  ApiMetrics metrics;
+  std::unique_ptr<ApiServer> api = *ApiServer::Start({&service}, metrics);
   ApiConnections connections(clock_, {});
   Pair pair;
   const int fd = pair.ours.get();

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <set>
 #include <string>
 #include <vector>
@@ -42,6 +43,29 @@ TEST_F(CidAllocatorTest, AFreedCidIsNotTheNextOneEvenWhenRested) {
   cids_.Release(first, "vms/a");
   clock_.Advance(CidAllocator::kRest);
   EXPECT_EQ(Take(CidRequest::Automatic()), first + 1);
+}
+
+TEST_F(CidAllocatorTest, HowFullItIsIsCounted) {
+  using State = CidAllocator::Lease::State;
+  CidAllocator cids(clock_, {.cids = {100, 199}, .reserved = {{150, 159}, {155, 164}, {195, 300}, {1, 20}}});
+  EXPECT_EQ(cids.counts().range, 80u) << "without the reserved ranges, each once";
+  ASSERT_TRUE(cids.Allocate(CidRequest::Automatic(), "vms/a").ok());
+  ASSERT_TRUE(cids.Allocate(CidRequest::Fixed(150), "vms/b").ok());
+  ASSERT_TRUE(cids.Allocate(CidRequest::Fixed(7), "vms/c").ok());
+  ASSERT_TRUE(cids.Reserve(CidRequest::Automatic(), "somebody", std::chrono::minutes(5)).ok());
+  EXPECT_EQ(cids.counts().of(State::kAllocated), 3u);
+  EXPECT_EQ(cids.counts().of(State::kReserved), 1u);
+  EXPECT_EQ(cids.counts().free, 78u) << "what somebody has chosen by hand elsewhere takes nothing away";
+
+  cids.Release(100, "vms/a");
+  EXPECT_EQ(cids.counts().of(State::kResting), 1u);
+  EXPECT_EQ(cids.counts().free, 78u) << "nobody gets it yet";
+  clock_.Advance(CidAllocator::kRest);
+  EXPECT_EQ(cids.counts().free, 79u);
+
+  cids.SetRules({.cids = {150, 159}});
+  EXPECT_EQ(cids.counts().range, 10u);
+  EXPECT_EQ(cids.counts().free, 9u);
 }
 
 TEST_F(CidAllocatorTest, TwoVmsNeverHaveOneCid) {

@@ -388,6 +388,11 @@ TEST(YamlTest, FaultsNameLineColumnAndField) {
       {"api: {roles: {admin: {uid: [1]}}}\n", "f:1:23: api.roles.admin.uid: is not a setting (did you mean \"uids\"?)"},
       {"api: {roles: {admin: {uids: 1}}}\n", "f:1:29: api.roles.admin.uids: is not a list"},
       {"api: {roles: {admin: {gids: [no-such-group-here]}}}\n", "is no group of this machine"},
+      {"http: 1\n", "f:1:7: http: is not a map"},
+      {"http: {listn: x}\n", "f:1:8: http.listn: is not a setting (did you mean \"listen\"?)"},
+      {"http: {listen: [x]}\n", "f:1:16: http.listen: is not a single value"},
+      {"http: {listen: \"tcp:0.0.0.0:80\"}\n", "can be reached from other machines"},
+      {"http: {per_vm_metrics: some}\n", "f:1:24: http.per_vm_metrics: \"some\" is none of full, basic and off"},
       {"- a\n", "f:1:1: the file is not a list of \"key: value\" pairs"},
       {"vms: [\n", "is not YAML"},
       {"? [a]\n: b\n", "a key is not a word"},
@@ -762,6 +767,44 @@ TEST(YamlForwardsTest, FaultsNameLineColumnAndField) {
     EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument) << test.yaml;
     EXPECT_THAT(std::string(refused.message()), HasSubstr(test.says)) << test.yaml;
   }
+}
+
+// ---- HTTP.
+
+TEST(HttpSettingsTest, ServedNowhereUnlessAskedFor) {
+  EXPECT_FALSE(Good({}).http.wanted());
+  EXPECT_EQ(Good({"--http", "unix:/run/h.sock"}).http.socket, "/run/h.sock");
+  EXPECT_EQ(Good({"--http", "tcp:127.0.0.1:9470"}).http.tcp->text(), "127.0.0.1:9470");
+  EXPECT_EQ(Good({"--http", "tcp:[::1]:9470", "--per-vm-metrics", "basic"}).http.per_vm, PerVmMetrics::kBasic);
+}
+
+TEST(HttpSettingsTest, WhatWouldLetOthersInIsRefused) {
+  for (const char* endpoint : {"tcp:0.0.0.0:80", "tcp:192.0.2.1:80", "tcp:[::]:80"}) {
+    EXPECT_THAT(Fault({"--http", endpoint}), HasSubstr("can be reached from other machines")) << endpoint;
+  }
+  EXPECT_THAT(Fault({"--http", "http://localhost"}), HasSubstr("--http: "));
+  EXPECT_THAT(Fault({"--per-vm-metrics", "none"}), HasSubstr("--per-vm-metrics: \"none\" is none of"));
+}
+
+TEST(HttpSettingsTest, ThePrintedConfigurationHasThem) {
+  for (const char* endpoint : {"unix:/run/h.sock", "tcp:127.0.0.1:9470"}) {
+    const std::string printed = ConfigToYaml(Good({"--http", endpoint, "--per-vm-metrics", "off"}));
+    const absl::StatusOr<YamlConfig> read = ParseYamlConfig(printed, "f");
+    ASSERT_TRUE(read.ok()) << read.status() << printed;
+    EXPECT_EQ(read->http.endpoint(), endpoint);
+    EXPECT_EQ(read->http.per_vm, PerVmMetrics::kOff);
+  }
+  EXPECT_EQ(ConfigToYaml(Good({})).find("http:"), std::string::npos) << "served nowhere";
+}
+
+TEST(HttpSettingsTest, TheCommandLineStandsBeforeTheFile) {
+  testing::TempDir dir;
+  std::ofstream(dir / "k.yaml") << "http: {listen: \"unix:/run/h.sock\", per_vm_metrics: off}\n";
+  EXPECT_EQ(Good({"--config", dir / "k.yaml"}).http.socket, "/run/h.sock");
+  EXPECT_EQ(Good({"--config", dir / "k.yaml"}).http.per_vm, PerVmMetrics::kOff);
+  const Config config = Good({"--config", dir / "k.yaml", "--http", "tcp:127.0.0.1:1"});
+  EXPECT_EQ(config.http.socket, "");
+  EXPECT_TRUE(config.http.tcp.has_value());
 }
 
 }  // namespace

@@ -353,9 +353,11 @@ TEST(ReloadTest, SettingsHoldAtOnceOrAreTold) {
   EXPECT_TRUE(daemon->Create(elsewhere).ok());
   const v1::ReloadResponse response = daemon.Reload(
       "api: {socket_dirs: [/srv], roles: {viewer: {uids: [50001]}}}\n"
-      "state: {dir: /nowhere}\ndaemon: {poll_us: 0, log_format: json, reactors: 3}\n");
+      "http: {per_vm_metrics: off}\nstate: {dir: /nowhere}\n"
+      "daemon: {poll_us: 0, log_format: json, reactors: 3}\n");
   EXPECT_TRUE(response.applied());
-  EXPECT_THAT(response.restart_required(), ElementsAre("state.dir", "daemon.poll_us", "daemon.log_format"))
+  EXPECT_THAT(response.restart_required(),
+              ElementsAre("http.per_vm_metrics", "state.dir", "daemon.poll_us", "daemon.log_format"))
       << "--reactors stands before the file";
   EXPECT_EQ(Reason(daemon->Create(elsewhere)), "FIELD_INVALID") << "outside of /srv";
   EXPECT_THAT(daemon.Reload("daemon: {poll_us: 20}\n").restart_required(), IsEmpty());

@@ -26,13 +26,17 @@ Message Detail(const grpc::Status& status) {
 
 }  // namespace
 
-RunningDaemon::RunningDaemon(Config config, std::function<ConfigReading()> reread) {
+RunningDaemon::RunningDaemon(Config config, std::function<ConfigReading()> reread, bool http) {
   setenv("XDG_RUNTIME_DIR", dir_.path().c_str(), 1);
-  config.api_sockets = {api_socket()};
+  const auto place_sockets = [this, http](Config& placed) {
+    placed.api_sockets = {api_socket()};
+    if (http) placed.http.socket = http_socket();
+  };
+  place_sockets(config);
   if (reread != nullptr) {
-    reread = [reread = std::move(reread), sockets = config.api_sockets] {
+    reread = [reread = std::move(reread), place_sockets] {
       ConfigReading reading = reread();
-      reading.config.api_sockets = sockets;
+      place_sockets(reading.config);
       return reading;
     };
   }

@@ -31,8 +31,8 @@ class RunningDaemon {
   // How long anything may take; only a hanging daemon meets it.
   static constexpr std::chrono::seconds kPatience{60};
 
-  // `reread`: as Daemon has it.
-  explicit RunningDaemon(Config config = {}, std::function<ConfigReading()> reread = nullptr);
+  // `reread`: as Daemon has it. With `http`, it serves that at http_socket().
+  explicit RunningDaemon(Config config = {}, std::function<ConfigReading()> reread = nullptr, bool http = false);
   ~RunningDaemon() { Stop(); }
   RunningDaemon(const RunningDaemon&) = delete;
   RunningDaemon& operator=(const RunningDaemon&) = delete;
@@ -46,6 +46,7 @@ class RunningDaemon {
   std::string operator/(const std::string& name) const { return dir_ / name; }
   const std::string& directory() const { return dir_.path(); }
   std::string api_socket() const { return dir_ / "api.sock"; }
+  std::string http_socket() const { return dir_ / "http.sock"; }
 
   v1::VmService::Stub& vms() { return *vms_; }
   v1::ConnectionService::Stub& connections() { return *connections_; }

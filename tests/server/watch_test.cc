@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/api_metrics.h"
 #include "server/api_server.h"
 #include "server/vm_service.h"
 #include "tests/server/running_daemon.h"
@@ -298,7 +299,7 @@ class SlowReaderTest : public ::testing::Test {
     manager_ = std::make_unique<VmManager>(main_, Clock::Monotonic(), pool_, networks_, hub_, sockets_, no_journal_,
                                            dir_.path());
     service_ = std::make_unique<VmService>(main_, *manager_, hub_, access_, audit_);
-    api_ = *ApiServer::Start({service_.get()});
+    api_ = *ApiServer::Start({service_.get()}, metrics_);
   }
 
   ~SlowReaderTest() override {
@@ -350,6 +351,7 @@ class SlowReaderTest : public ::testing::Test {
   Audit audit_{main_, events_, access_};
   std::unique_ptr<VmManager> manager_;
   std::unique_ptr<VmService> service_;
+  ApiMetrics metrics_;
   std::unique_ptr<ApiServer> api_;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/hybrid_client.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -21,6 +22,8 @@ constexpr int kChunksPerTurn = 16;
 HybridClient::HybridClient(Stage& stage, const std::string& path) : HybridClient(stage, ConnectTo(path)) {}
 
 HybridClient::HybridClient(Stage& stage, UniqueFd socket) : stage_(stage), socket_(std::move(socket)) {
+  // Whoever made it: nobody on the stage waits for one actor.
+  fcntl(socket_.get(), F_SETFL, fcntl(socket_.get(), F_GETFL) | O_NONBLOCK);
   stage_.Enter(*this);
 }
 

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "cli/guest_port.h"
+#include "cli/guest_text.h"
+#include "cli/output.h"
+#include "cli/vm_view.h"
+
+namespace kinsock {
+namespace {
+
+// As shell and execvp() return it: the program is not there.
+constexpr char kSsh[] = "ssh";
+
+// This program, for another one to start.
+std::string OwnProgram() {
+  std::error_code error;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
+  return error ? "kinsockctl" : program.string();
+}
+
+// The kinsockctl that ssh starts finds the same daemon.
+void ExportOptions(const Options& options) {
+  std::string endpoint = options.endpoint;
+  for (const char* prefix : {"ipv4:", "ipv6:"}) {
+    if (absl::StartsWith(endpoint, prefix)) endpoint.replace(0, 4, "tcp");
+  }
+  setenv("KINSOCK_ENDPOINT", endpoint.c_str(), 1);
+  const auto keep = [](const char* variable, const std::string& value) {
+    if (!value.empty()) setenv(variable, value.c_str(), 1);
+  };
+  keep("KINSOCK_TLS_CA", options.tls_ca);
+  keep("KINSOCK_TLS_CERT", options.tls_cert);
+  keep("KINSOCK_TLS_KEY", options.tls_key);
+  keep("KINSOCK_TLS_SERVER_NAME", options.tls_server_name);
+}
+
+// `destination`: [USER@]VM. `rest`: ssh's.
+ExitCode Ssh(const std::string& destination, const std::vector<std::string>& rest, const Options& options) {
+  const size_t at = destination.rfind('@');
+  const std::string user = at == std::string::npos ? "" : destination.substr(0, at + 1);
+  Client client(options);
+  v1::Vm vm;
+  if (const ExitCode code = FindHybridVm(client, destination.substr(user.size()), vm); code != kExitOk) return code;
+  ExportOptions(options);
+  std::vector<std::string> words{kSsh};
+  for (std::string& option : SshOptions(OwnProgram())) words.push_back(std::move(option));
+  words.push_back(absl::StrCat(user, ShortVmName(vm.name()), kSshDomain));
+  words.insert(words.end(), rest.begin(), rest.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  execvp(kSsh, argv.data());
+  std::fprintf(stderr, "kinsockctl: ssh cannot be started: %s\n  try: apt install openssh-client\n", strerror(errno));
+  return kExitError;
+}
+
+ExitCode PrintSshConfig(const std::vector<std::string>& vms, const Options& options) {
+  Client client(options);
+  std::vector<std::string> names;
+  for (const std::string& name : vms) {
+    v1::Vm vm;
+    if (const ExitCode code = FindHybridVm(client, name, vm); code != kExitOk) return code;
+    names.push_back(ShortVmName(vm.name()));
+  }
+  Print(SshConfig(names, OwnProgram()));
+  return kExitOk;
+}
+
+}  // namespace
+
+void DeclareSshCommands(CLI::App& app, const std::vector<std::string>& rest, Command& command) {
+  CLI::App* ssh = app.add_subcommand(
+      "ssh", "Run ssh to a guest, whose sshd listens on its vsock port 22; what follows the VM is ssh's");
+  auto destination = std::make_shared<std::string>();
+  ssh->add_option("VM", *destination, "[USER@]VM")->required();
+  ssh->callback([destination, &rest, &command] {
+    command = [destination, &rest](const Options& options) { return Ssh(*destination, rest, options); };
+  });
+  CLI::App* config = app.add_subcommand(
+      "ssh-config", "Print what ~/.ssh/config needs for these VMs; without one, for all of them as NAME.kinsock");
+  auto vms = std::make_shared<std::vector<std::string>>();
+  config->add_option("VM", *vms, "Which VMs");
+  config->callback(
+      [vms, &command] { command = [vms](const Options& options) { return PrintSshConfig(*vms, options); }; });
+}
+
+}  // namespace kinsock

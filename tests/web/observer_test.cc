@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a scraper and a prober meet: all of the daemon, and simulated guests.
+#include "web/observer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <fstream>
+#include <regex>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "tests/server/running_daemon.h"
+#include "tests/support/simulated_guest.h"
+#include "tests/support/stage.h"
+#include "tests/support/temp_dir.h"
+#include "tests/web/http_client.h"
+#include "tests/web/promtool.h"
+#include "web/http_limits.h"
+
+namespace kinsock {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::HttpAnswer;
+using testing::HttpClient;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using testing::RunningDaemon;
+using testing::SimulatedGuest;
+
+class ObserverTest : public ::testing::Test {
+ protected:
+  explicit ObserverTest(Config config = {}) : daemon_(std::move(config), nullptr, true) {}
+
+  void Boot(const std::string& id, uint32_t cid, SimulatedGuest& guest) {
+    v1::Vm vm;
+    ASSERT_TRUE(daemon_.Create(id, cid, &vm).ok());
+    ASSERT_TRUE(guest.PowerOn(vm.status().vhost_user_socket()).ok());
+    EXPECT_TRUE(stage_.RunUntil([&] {
+      v1::Vm now;
+      return daemon_.Get(vm.name(), &now).ok() && now.status().state() == v1::VmStatus::ACTIVE;
+    }));
+  }
+
+  // `bytes` from a program in `from` to one in `to`; the connection stays.
+  void Send(SimulatedGuest& from, SimulatedGuest& to, uint64_t bytes) {
+    to.Listen(80);
+    testing::Stream client = from.Connect(to.cid(), 80);
+    testing::Stream server = to.Accept(80);
+    server.ExpectPattern(1);
+    client.SendPattern(1, bytes);
+    EXPECT_TRUE(stage_.RunUntil([&] { return server.received_bytes() == bytes; }));
+  }
+
+  std::string Scrape() {
+    const HttpAnswer answer = http_.Get("/metrics");
+    EXPECT_EQ(answer.status, 200);
+    return answer.body;
+  }
+  template <typename Request, typename Response>
+  grpc::Status Call(grpc::Status (v1::NetworkService::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                    const Request& request) {
+    grpc::ClientContext context;
+    testing::SetDeadline(context);
+    Response response;
+    return (daemon_.networks().*method)(&context, request, &response);
+  }
+  // What was said is good for a moment: a scrape may be that old.
+  bool ScrapeTells(const std::string& line) {
+    return stage_.RunUntil([&] { return absl::StrCat("\n", Scrape()).find("\n" + line + "\n") != std::string::npos; });
+  }
+
+  RunningDaemon daemon_;
+  testing::Stage stage_;
+  SimulatedGuest a_{stage_}, b_{stage_};
+  HttpClient http_{daemon_.http_socket()};
+};
+
+TEST_F(ObserverTest, AScrapeTellsWhatGuestsDo) {
+  Boot("a", 3, a_);
+  Boot("b", 4, b_);
+  Send(a_, b_, 100'000);
+  EXPECT_TRUE(ScrapeTells("kinsock_vm_transmit_bytes_total{vm=\"a\",network=\"default\",peer=\"sibling\"} 100000"));
+  const std::string metrics = Scrape();
+  EXPECT_THAT(metrics,
+              HasSubstr("kinsock_vm_receive_bytes_total{vm=\"b\",network=\"default\",peer=\"sibling\"} 100000\n"));
+  EXPECT_THAT(metrics, HasSubstr("kinsock_vm_connections{vm=\"b\",network=\"default\",state=\"open\"} 1\n"));
+  EXPECT_THAT(
+      metrics,
+      HasSubstr("kinsock_vm_connects_total{vm=\"b\",network=\"default\",direction=\"in\",result=\"ACCEPTED\"} 1\n"));
+  EXPECT_THAT(metrics, HasSubstr("kinsock_receive_bytes_total{peer=\"sibling\"} 100000\n"));
+  EXPECT_THAT(metrics, HasSubstr("kinsock_vms{network=\"default\",state=\"ACTIVE\"} 2\n"));
+  EXPECT_THAT(metrics, HasSubstr("kinsock_cids{network=\"default\",state=\"allocated\"} 2\n"));
+  EXPECT_THAT(metrics, HasSubstr("process_open_fds "));
+  EXPECT_THAT(metrics, HasSubstr("process_resident_memory_bytes "));
+  EXPECT_EQ(testing::CheckMetrics(metrics, daemon_.directory()), "");
+}
+
+TEST_F(ObserverTest, ADeletedVmIsNoLongerTold) {
+  Boot("a", 3, a_);
+  EXPECT_TRUE(ScrapeTells("kinsock_vms{network=\"default\",state=\"ACTIVE\"} 1"));
+  ASSERT_TRUE(daemon_.Delete("a", true).ok());
+  EXPECT_TRUE(ScrapeTells("kinsock_cids{network=\"default\",state=\"quarantined\"} 1"));
+  const std::string metrics = Scrape();
+  EXPECT_THAT(metrics, Not(HasSubstr("vm=\"a\"")));
+  EXPECT_THAT(metrics, HasSubstr("kinsock_frontend_connects_total 1\n")) << "the sum of all does not shrink";
+}
+
+TEST_F(ObserverTest, NetworksTheirCidsAndTheirPoliciesAreToldApart) {
+  v1::CreateNetworkRequest lab;
+  lab.set_network_id("lab");
+  lab.mutable_network()->mutable_cid_range()->set_first(100);
+  lab.mutable_network()->mutable_cid_range()->set_last(109);
+  ASSERT_TRUE(Call(&v1::NetworkService::Stub::CreateNetwork, lab).ok());
+  v1::CreatePolicyRequest closed;
+  closed.set_parent("networks/lab");
+  closed.set_policy_id("closed");
+  const grpc::Status made = Call(&v1::NetworkService::Stub::CreatePolicy, closed);
+  ASSERT_TRUE(made.ok()) << made.error_message();
+  v1::Vm vms[2];
+  for (int i = 0; i < 2; ++i) {
+    v1::CreateVmRequest request;
+    request.set_vm_id(absl::StrCat("lab-", i));
+    request.mutable_vm()->mutable_spec()->set_network("networks/lab");
+    ASSERT_TRUE(daemon_.Create(request, &vms[i]).ok());
+  }
+  EXPECT_TRUE(ScrapeTells("kinsock_vms{network=\"lab\",state=\"LISTENING\"} 2"));
+  ASSERT_TRUE(a_.PowerOn(vms[0].status().vhost_user_socket()).ok());
+  ASSERT_TRUE(b_.PowerOn(vms[1].status().vhost_user_socket()).ok());
+  EXPECT_TRUE(ScrapeTells("kinsock_vms{network=\"lab\",state=\"ACTIVE\"} 2"));
+  b_.Listen(80);
+  const testing::Stream refused = a_.Connect(b_.cid(), 80);
+  EXPECT_TRUE(stage_.RunUntil([&] { return refused.closed(); }));
+  EXPECT_TRUE(ScrapeTells("kinsock_policy_decisions_total{network=\"lab\",policy=\"closed\",action=\"deny\"} 1"));
+  const std::string metrics = Scrape();
+  EXPECT_THAT(metrics, HasSubstr("kinsock_cids{network=\"lab\",state=\"allocated\"} 2\n"));
+  EXPECT_THAT(metrics, HasSubstr("kinsock_cids{network=\"lab\",state=\"free\"} 8\n"));
+  EXPECT_THAT(metrics, HasSubstr("kinsock_cid_range_size{network=\"lab\"} 10\n"));
+  EXPECT_THAT(metrics, HasSubstr("kinsock_vms{network=\"default\",state=\"ACTIVE\"} 0\n"));
+  EXPECT_THAT(metrics, HasSubstr("kinsock_vm_frontend_connects_total{vm=\"lab-0\",network=\"lab\"} 1\n"));
+  EXPECT_THAT(metrics, HasSubstr("kinsock_reactor_devices{reactor=\"0\"} 2\n"));
+  EXPECT_EQ(testing::CheckMetrics(metrics, daemon_.directory()), "");
+}
+
+TEST_F(ObserverTest, CallsOfTheApiAreCounted) {
+  daemon_.Info();
+  daemon_.Get("vms/nobody");
+  EXPECT_TRUE(ScrapeTells(
+      "grpc_server_handled_total{grpc_type=\"unary\",grpc_service=\"kinsock.v1.VmService\",grpc_method=\"GetVm\","
+      "grpc_code=\"NotFound\"} 1"));
+  EXPECT_THAT(Scrape(), HasSubstr("grpc_method=\"GetInfo\",grpc_code=\"OK\"} 1\n"));
+  EXPECT_THAT(Scrape(), HasSubstr("grpc_server_handling_seconds_count{grpc_type=\"unary\",grpc_service="
+                                  "\"kinsock.v1.AdminService\",grpc_method=\"GetInfo\"} 1\n"));
+}
+
+TEST_F(ObserverTest, ADrainingNodeLivesAndIsNotReady) {
+  EXPECT_EQ(http_.Get("/livez").status, 200);
+  const HttpAnswer ready = http_.Get("/readyz?verbose");
+  EXPECT_EQ(ready.status, 200);
+  EXPECT_THAT(ready.body, HasSubstr("[+] reactor-0\n"));
+  EXPECT_THAT(ready.body, HasSubstr("[+] accepts VMs\n"));
+
+  grpc::ClientContext context;
+  testing::SetDeadline(context);
+  google::protobuf::Empty empty;
+  ASSERT_TRUE(daemon_.admin().Drain(&context, v1::DrainRequest(), &empty).ok());
+  EXPECT_TRUE(stage_.RunUntil([&] { return http_.Get("/readyz").status == 503; }));
+  EXPECT_THAT(http_.Get("/readyz").body, HasSubstr("[-] accepts VMs: the node drains\n"));
+  EXPECT_EQ(http_.Get("/livez").status, 200);
+}
+
+TEST_F(ObserverTest, ClientsThatReadNothingHoldNobodyUp) {
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(daemon_.Create("vm-" + std::to_string(i)).ok());
+  std::vector<UniqueFd> idle;
+  for (size_t i = 0; i + 4 < kMaxHttpConnectionsPerUid; ++i) {
+    idle.push_back(http_.Connect());
+    const std::string request = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+    ASSERT_EQ(send(idle.back().get(), request.data(), request.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(request.size()));
+  }
+  EXPECT_THAT(Scrape(), HasSubstr("vm=\"vm-49\""));
+  EXPECT_TRUE(daemon_.Create("another").ok());
+  // What was answered then is still there.
+  EXPECT_EQ(HttpClient::Parse(HttpClient::ReadAll(idle.front())).status, 200);
+}
+
+TEST_F(ObserverTest, AThousandConnectionsCostNoMoreThanItsShareOfThem) {
+  // Of the test, where both ends of each connection are.
+  rlimit files{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &files), 0);
+  files.rlim_cur = files.rlim_max;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &files), 0);
+  std::vector<UniqueFd> crowd;
+  for (int i = 0; i < 1000; ++i) crowd.push_back(http_.Connect());
+  // Those beyond the bound are closed at once; the last of them shows that all have been seen.
+  EXPECT_EQ(HttpClient::ReadAll(crowd.back()), "");
+  size_t held = 0;
+  for (const UniqueFd& each : crowd) {
+    char byte;
+    if (recv(each.get(), &byte, 1, MSG_DONTWAIT) < 0) ++held;
+  }
+  EXPECT_LE(held, kMaxHttpConnectionsPerUid);
+  EXPECT_TRUE(daemon_.Create("vm").ok()) << "the API goes on";
+  crowd.clear();
+  EXPECT_TRUE(stage_.RunUntil([&] { return http_.Get("/livez").status == 200; }));
+}
+
+TEST_F(ObserverTest, ARequestWithoutEndIsHungUpOn) {
+  EXPECT_EQ(http_.Send("GET /" + std::string(2 * kMaxHttpHeadBytes, 'x')).status, 0);
+  EXPECT_EQ(
+      http_.Send("GET /metrics HTTP/1.1\r\nHost: x\r\nX: " + std::string(kMaxHttpHeadBytes, 'x') + "\r\n\r\n").status,
+      0);
+  EXPECT_TRUE(ScrapeTells("kinsock_http_abandoned_total 2"));
+}
+
+TEST_F(ObserverTest, ItEndsWithTheDaemonWhateverClientsDo) {
+  const UniqueFd idle = http_.Connect();
+  EXPECT_EQ(http_.Get("/livez").status, 200);
+  daemon_.Stop();
+  EXPECT_EQ(HttpClient::ReadAll(idle), "");
+}
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// Alerts and dashboards of which a metric is misspelt stay silent for ever.
+TEST_F(ObserverTest, EveryMetricOfTheAlertsAndTheDashboardIsThere) {
+  Boot("a", 3, a_);
+  Boot("b", 4, b_);
+  Send(a_, b_, 1000);
+  daemon_.Info();
+  EXPECT_TRUE(ScrapeTells("kinsock_vms{network=\"default\",state=\"ACTIVE\"} 2"));
+  std::set<std::string> exported;
+  for (const auto line : absl::StrSplit(Scrape(), '\n')) {
+    exported.insert(std::string(line.substr(0, line.find_first_of("{ "))));
+  }
+  // Reasons that have not occurred are left out.
+  exported.insert({"kinsock_vm_connection_closes_total", "kinsock_connection_closes_total"});
+  for (const char* file : {"deploy/prometheus/kinsock.rules.yml", "deploy/grafana/kinsock.json"}) {
+    const std::string text = ReadFile(file);
+    const std::regex metric("\\b(kinsock|grpc_server|process)_[a-z_]+");
+    std::set<std::string> used;
+    for (std::sregex_iterator it(text.begin(), text.end(), metric), end; it != end; ++it) used.insert(it->str());
+    EXPECT_GT(used.size(), 5u) << file;
+    for (const std::string& name : used) EXPECT_EQ(exported.count(name), 1u) << file << ": " << name;
+  }
+}
+
+class BasicObserverTest : public ObserverTest {
+ protected:
+  static Config Basic() {
+    Config config;
+    config.http.per_vm = PerVmMetrics::kBasic;
+    return config;
+  }
+  BasicObserverTest() : ObserverTest(Basic()) {}
+};
+
+TEST_F(BasicObserverTest, FewerMetricsForEachVm) {
+  Boot("a", 3, a_);
+  EXPECT_TRUE(ScrapeTells("kinsock_vm_frontend_connects_total{vm=\"a\",network=\"default\"} 1"));
+  EXPECT_THAT(Scrape(), Not(HasSubstr("kinsock_vm_queue_kicks_total")));
+  EXPECT_THAT(Scrape(), HasSubstr("kinsock_queue_kicks_total"));
+}
+
+// A port of the loopback that is free, or was a moment ago.
+uint16_t FreePort() {
+  const UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof(address);
+  EXPECT_EQ(bind(fd.get(), reinterpret_cast<sockaddr*>(&address), length), 0);
+  EXPECT_EQ(getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &length), 0);
+  return ntohs(address.sin_port);
+}
+
+TEST(ObserverByTcpTest, APageFromElsewhereCannotRead) {
+  const uint16_t port = FreePort();
+  Config config;
+  ASSERT_EQ(SetHttpEndpoint(absl::StrCat("tcp:127.0.0.1:", port), config.http), "");
+  RunningDaemon daemon(config);
+  ASSERT_TRUE(daemon.started().ok()) << daemon.started();
+  const HttpClient http(port);
+  EXPECT_EQ(http.Get("/livez", absl::StrCat("Host: 127.0.0.1:", port, "\r\n")).status, 200);
+  EXPECT_EQ(http.Get("/metrics", absl::StrCat("Host: evil.example:", port, "\r\n")).status, 403);
+}
+
+TEST(ObserverByTcpTest, APortThatIsTakenIsSaid) {
+  const uint16_t port = FreePort();
+  Config config;
+  ASSERT_EQ(SetHttpEndpoint(absl::StrCat("tcp:127.0.0.1:", port), config.http), "");
+  RunningDaemon first(config);
+  ASSERT_TRUE(first.started().ok()) << first.started();
+  RunningDaemon second(config);
+  EXPECT_THAT(std::string(second.started().message()), HasSubstr(absl::StrCat("--http: tcp:127.0.0.1:", port)));
+}
+
+}  // namespace
+}  // namespace kinsock

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_WEB_DAEMON_METRICS_H_
+#define KINSOCK_WEB_DAEMON_METRICS_H_
+
+#include "server/api_metrics.h"
+#include "server/heartbeat.h"
+#include "web/daemon_sample.h"
+#include "web/http_app.h"
+#include "web/http_server.h"
+#include "web/metric_writer.h"
+
+namespace kinsock {
+
+// The daemon itself: its VMs by network and state, CIDs, what policies have decided, watches, API connections.
+void WriteDaemonMetrics(const DaemonSample& sample, MetricWriter& out);
+
+// Its threads.
+void WriteThreadMetrics(const DaemonSample& sample, const Heartbeat& heartbeat, MetricWriter& out);
+
+// Calls of the API, under the names that gRPC libraries for Prometheus use.
+void WriteApiMetrics(const ApiMetrics& api, MetricWriter& out);
+
+// The socket that this is read from.
+void WriteHttpMetrics(const HttpApp::Counts& requests, const HttpServer& server, MetricWriter& out);
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_WEB_DAEMON_METRICS_H_

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "web/http_app.h"
+
+#include <httplib.h>
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/string_view.h"
+
+namespace kinsock {
+namespace {
+
+// A request that is there already, and an answer that is kept.
+class MemoryStream final : public httplib::Stream {
+ public:
+  explicit MemoryStream(std::string_view input) : input_(input) {}
+
+  bool is_readable() const override { return !input_.empty(); }
+  bool is_writable() const override { return true; }
+  ssize_t read(char* data, size_t size) override {
+    const size_t count = std::min(size, input_.size());
+    std::memcpy(data, input_.data(), count);
+    input_.remove_prefix(count);
+    return static_cast<ssize_t>(count);
+  }
+  ssize_t write(const char* data, size_t size) override {
+    output_.append(data, size);
+    return static_cast<ssize_t>(size);
+  }
+  void get_remote_ip_and_port(std::string&, int&) const override {}
+  void get_local_ip_and_port(std::string&, int&) const override {}
+  socket_t socket() const override { return INVALID_SOCKET; }
+
+  std::string TakeOutput() { return std::move(output_); }
+
+ private:
+  std::string_view input_;
+  std::string output_;
+};
+
+// "localhost", "127.0.0.1" or "[::1]", with or without a port.
+bool IsLoopbackHost(const std::string& host) {
+  absl::string_view name = host;
+  const size_t colon = name.rfind(':');
+  if (colon != absl::string_view::npos && name.find(']', colon) == absl::string_view::npos) {
+    const absl::string_view port = name.substr(colon + 1);
+    if (!std::all_of(port.begin(), port.end(), absl::ascii_isdigit)) return false;
+    name = name.substr(0, colon);
+  }
+  return absl::EqualsIgnoreCase(name, "localhost") || name == "127.0.0.1" || name == "[::1]";
+}
+
+httplib::Headers SafeHeaders() {
+  return {
+      {"Content-Security-Policy",
+       "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+       "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+      {"X-Content-Type-Options", "nosniff"},
+      {"Referrer-Policy", "no-referrer"},
+      {"Cross-Origin-Resource-Policy", "same-origin"},
+      {"Cross-Origin-Opener-Policy", "same-origin"},
+      {"Cache-Control", "no-store"},
+  };
+}
+
+constexpr char kText[] = "text/plain; charset=utf-8";
+
+}  // namespace
+
+// The library's own loop of threads and sockets is not used: a client that does not read would hold one of its threads.
+class HttpApp::Parser final : public httplib::Server {
+ public:
+  explicit Parser(bool check_host) {
+    set_default_headers(SafeHeaders());
+    set_pre_routing_handler([this, check_host](const httplib::Request& request, httplib::Response& response) {
+      if (check_host && !IsLoopbackHost(request.get_header_value("Host"))) {
+        response.status = 403;
+        response.set_content("This is served to http://localhost and http://127.0.0.1 only.\n", kText);
+        return HandlerResponse::Handled;
+      }
+      if (role_ < Role::kViewer) {
+        response.status = 403;
+        response.set_content("You need the role viewer; see --api-role.\n", kText);
+        return HandlerResponse::Handled;
+      }
+      if (request.method != "GET" && request.method != "HEAD") {
+        response.status = 405;
+        response.set_header("Allow", "GET, HEAD");
+        response.set_content("Nothing can be changed here; use the API.\n", kText);
+        return HandlerResponse::Handled;
+      }
+      return HandlerResponse::Unhandled;
+    });
+    set_exception_handler(
+        [](const httplib::Request&, httplib::Response& response, std::exception_ptr) { response.status = 500; });
+  }
+
+  void Add(const std::string& path, const HttpApp::Handler& handler) {
+    paths_.insert(path);
+    // The pattern is a regular expression: none of our paths has a character that means anything in one but the dot,
+    // which is compared below.
+    Server::Get(path, [this, path, handler](const httplib::Request& request, httplib::Response& response) {
+      if (request.path != path) {
+        response.status = 404;
+        return;
+      }
+      HttpRequest asked{.path = request.path, .parameters = request.params, .role = role_};
+      HttpReply reply = handler(asked);
+      response.status = reply.status;
+      response.set_content(std::move(reply.body), reply.type);
+    });
+  }
+
+  std::string Answer(std::string_view head, Role role, Counts& counts) {
+    role_ = role;
+    std::string path = "other";
+    int status = 400;
+    set_logger([&](const httplib::Request& request, const httplib::Response& response) {
+      if (paths_.count(request.path) != 0) path = request.path;
+      status = response.status;
+    });
+    MemoryStream stream(head);
+    bool closed = false;
+    process_request(stream, true, closed, [](httplib::Request& request) { request.ranges.clear(); });
+    set_logger(nullptr);
+    ++counts[{path, status}];
+    return stream.TakeOutput();
+  }
+
+ private:
+  std::set<std::string> paths_;
+  Role role_ = Role::kNone;
+};
+
+std::string HttpRequest::Parameter(const std::string& name) const {
+  const auto found = parameters.find(name);
+  return found != parameters.end() ? found->second : "";
+}
+
+HttpApp::HttpApp(bool check_host) : parser_(std::make_unique<Parser>(check_host)) {}
+HttpApp::~HttpApp() = default;
+
+void HttpApp::Get(const std::string& path, Handler handler) { parser_->Add(path, handler); }
+
+std::string HttpApp::Answer(std::string_view head, Role role) { return parser_->Answer(head, role, counts_); }
+
+}  // namespace kinsock

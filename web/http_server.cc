@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "web/http_server.h"
+
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/clock.h"
+#include "server/log.h"
+#include "web/http_limits.h"
+
+namespace kinsock {
+namespace {
+
+constexpr char kOverloaded[] =
+    "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n";
+
+}  // namespace
+
+class HttpServer::Connection final : public FdHandler {
+ public:
+  Connection(HttpServer& server, UniqueFd socket) : server_(server), socket_(std::move(socket)) {}
+  ~Connection() {
+    server_.unread_bytes_ -= unread();
+    if (timer_.has_value()) server_.loop_.Cancel(*timer_);
+    server_.loop_.Forget(socket_.get(), *this);
+  }
+
+  // False: not to be served.
+  bool Start() {
+    SetDeadline(kHttpRequestTime);
+    return server_.loop_.Watch(socket_.get(), EPOLLIN, *this).ok();
+  }
+
+  void OnReady(uint32_t) override {
+    const bool goes_on = state_ == State::kReading ? Read() : state_ == State::kWriting ? Write() : Drain();
+    if (!goes_on) server_.Close(socket_.get());
+  }
+
+ private:
+  enum class State : uint8_t { kReading, kWriting, kDraining };
+
+  void SetDeadline(std::chrono::seconds patience) {
+    if (timer_.has_value()) server_.loop_.Cancel(*timer_);
+    timer_ = server_.loop_.RunAfter(patience, [this] {
+      timer_.reset();
+      Abandon();
+      server_.Close(socket_.get());
+    });
+  }
+  bool Abandon() {
+    server_.abandoned_.fetch_add(1, std::memory_order_relaxed);
+    return false;
+  }
+  size_t unread() const { return answer_.size() - written_; }
+
+  bool Read() {
+    std::array<char, 2048> data;
+    const ssize_t count = recv(socket_.get(), data.data(), data.size(), 0);
+    if (count < 0) return errno == EAGAIN || errno == EINTR;
+    if (count == 0) return false;
+    const size_t seen = head_.size() < 3 ? 0 : head_.size() - 3;
+    head_.append(data.data(), static_cast<size_t>(count));
+    const size_t end = head_.find("\r\n\r\n", seen);
+    if (end == std::string::npos) return head_.size() <= kMaxHttpHeadBytes || Abandon();
+    if (end > kMaxHttpHeadBytes) return Abandon();
+    head_.resize(end + 4);
+    answer_ = server_.AnswerOf(head_, socket_.get());
+    head_ = std::string();
+    server_.unread_bytes_ += answer_.size();
+    state_ = State::kWriting;
+    SetDeadline(kHttpAnswerTime);
+    return Write();
+  }
+
+  bool Write() {
+    while (unread() > 0) {
+      const ssize_t count = send(socket_.get(), answer_.data() + written_, unread(), MSG_NOSIGNAL);
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0 && errno == EAGAIN) {
+        server_.loop_.Rearm(socket_.get(), EPOLLOUT, *this);
+        return true;
+      }
+      if (count < 0) return false;
+      written_ += static_cast<size_t>(count);
+      server_.unread_bytes_ -= static_cast<size_t>(count);
+    }
+    answer_ = std::string();
+    written_ = 0;
+    // What the client has sent besides and nobody reads would make the kernel throw the answer away.
+    shutdown(socket_.get(), SHUT_WR);
+    state_ = State::kDraining;
+    server_.loop_.Rearm(socket_.get(), EPOLLIN, *this);
+    return Drain();
+  }
+
+  bool Drain() {
+    std::array<char, 2048> data;
+    const ssize_t count = recv(socket_.get(), data.data(), data.size(), 0);
+    if (count > 0) return (drained_ += static_cast<size_t>(count)) <= kMaxHttpHeadBytes || Abandon();
+    return count < 0 && (errno == EAGAIN || errno == EINTR);
+  }
+
+  HttpServer& server_;
+  const UniqueFd socket_;
+  State state_ = State::kReading;
+  std::string head_;
+  std::string answer_;
+  size_t written_ = 0;
+  size_t drained_ = 0;
+  std::optional<EventLoop::TimerId> timer_;
+};
+
+HttpServer::HttpServer(BoundSocket socket, Identify identify, Answer answer, std::function<void()> on_stopped)
+    : socket_(std::move(socket)),
+      identify_(std::move(identify)),
+      answer_(std::move(answer)),
+      on_stopped_(std::move(on_stopped)),
+      callers_(Clock::Monotonic(), {.per_uid = kMaxHttpConnectionsPerUid,
+                                    .without_role = kMaxApiConnectionsWithoutRole,
+                                    .tls = kMaxHttpTcpConnections,
+                                    .total = kMaxHttpConnections}) {}
+
+HttpServer::~HttpServer() {
+  if (!thread_.joinable()) return;
+  Stop();
+  thread_.join();
+}
+
+void HttpServer::Start() {
+  thread_ = std::thread([this] { Serve(); });
+  pthread_setname_np(thread_.native_handle(), "http");
+}
+
+void HttpServer::Stop() { loop_.Stop(); }
+
+void HttpServer::Serve() {
+  ApiListener listener(loop_, std::move(socket_), callers_, identify_,
+                       [this](UniqueFd connection) { Admit(std::move(connection)); });
+  if (const absl::Status started = listener.Start(); !started.ok()) {
+    Log(LogLevel::kError, "http.failed").With("message", started.message());
+  }
+  loop_.Run();
+  listener.Stop();
+  connections_.clear();
+  on_stopped_();
+}
+
+void HttpServer::Admit(UniqueFd socket) {
+  const int fd = socket.get();
+  auto connection = std::make_unique<Connection>(*this, std::move(socket));
+  if (!connection->Start()) return;
+  connections_[fd] = std::move(connection);
+  open_.store(connections_.size(), std::memory_order_relaxed);
+}
+
+void HttpServer::Close(int fd) {
+  connections_.erase(fd);
+  open_.store(connections_.size(), std::memory_order_relaxed);
+}
+
+std::string HttpServer::AnswerOf(std::string_view head, int fd) {
+  if (unread_bytes_ > kMaxHttpUnreadBytes) {
+    overloaded_.fetch_add(1, std::memory_order_relaxed);
+    return kOverloaded;
+  }
+  const std::optional<Caller> caller = callers_.Find(absl::StrCat("fd:", fd));
+  return answer_(head, caller.has_value() ? caller->role : Role::kNone);
+}
+
+}  // namespace kinsock

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "web/observer.h"
+
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "web/daemon_metrics.h"
+#include "web/http_limits.h"
+#include "web/process_metrics.h"
+#include "web/vm_metrics.h"
+
+namespace kinsock {
+namespace {
+
+constexpr int kServiceUnavailable = 503;
+constexpr char kMetricsType[] = "text/plain; version=0.0.4; charset=utf-8";
+
+struct Check {
+  std::string name;
+  std::string fault;  // empty: good
+};
+
+HttpReply ReplyTo(const std::vector<Check>& checks, bool verbose) {
+  HttpReply reply;
+  std::string faults;
+  for (const Check& check : checks) {
+    if (!check.fault.empty()) reply.status = kServiceUnavailable;
+    if (!check.fault.empty()) absl::StrAppend(&faults, "[-] ", check.name, ": ", check.fault, "\n");
+    if (verbose && check.fault.empty()) absl::StrAppend(&reply.body, "[+] ", check.name, "\n");
+  }
+  reply.body += faults;
+  if (reply.status == 200) reply.body += "ok\n";
+  return reply;
+}
+
+std::string SilentFor(std::chrono::nanoseconds time) {
+  return absl::StrCat("has not gone round for ", std::chrono::duration_cast<std::chrono::milliseconds>(time).count(),
+                      " ms");
+}
+
+std::vector<Check> CheckThreads(const Heartbeat& heartbeat) {
+  std::vector<Check> checks;
+  const auto add = [&](std::string name, std::chrono::nanoseconds silent_for) {
+    checks.push_back({std::move(name), heartbeat.is_stuck(silent_for) ? SilentFor(silent_for) : ""});
+  };
+  add("main", heartbeat.main_silent_for());
+  const std::vector<Heartbeat::ReactorFigures> reactors = heartbeat.reactors();
+  for (size_t i = 0; i < reactors.size(); ++i) add(absl::StrCat("reactor-", i), reactors[i].silent_for);
+  return checks;
+}
+
+}  // namespace
+
+Observer::Observer(BoundSocket socket, const HttpSettings& settings, ApiListener::Identify identify, Sources sources)
+    : sources_(std::move(sources)), per_vm_(settings.per_vm), query_(sources_.main), app_(settings.tcp.has_value()) {
+  app_.Get("/metrics", [this](const HttpRequest&) { return Metrics(); });
+  app_.Get("/livez", [this](const HttpRequest&) { return Live(); });
+  app_.Get("/readyz", [this](const HttpRequest& request) { return Ready(request); });
+  server_ = std::make_unique<HttpServer>(
+      std::move(socket), std::move(identify),
+      [this](std::string_view head, Role role) { return app_.Answer(head, role); },
+      [this] { sources_.main.Post([this] { stopped_ = true; }); });
+  server_->Start();
+}
+
+Observer::~Observer() = default;
+
+void Observer::Stop() { server_->Stop(); }
+
+// The server's thread. Null: main does not say.
+std::shared_ptr<const DaemonSample> Observer::Sample() {
+  const MonotonicTime now = Clock::Monotonic().Now();
+  if (sample_ != nullptr && now - sampled_at_ < kSampleAge) return sample_;
+  std::optional<std::shared_ptr<const DaemonSample>> answer = query_.Ask<std::shared_ptr<const DaemonSample>>(
+      [this](absl::AnyInvocable<void(std::shared_ptr<const DaemonSample>)> done) {
+        done(std::make_shared<const DaemonSample>(sources_.sample()));
+      });
+  if (!answer.has_value()) return nullptr;
+  sample_ = *std::move(answer);
+  sampled_at_ = now;
+  return sample_;
+}
+
+HttpReply Observer::Metrics() {
+  const std::shared_ptr<const DaemonSample> sample = Sample();
+  if (sample == nullptr) return {.status = kServiceUnavailable, .body = "the main thread does not answer\n"};
+  MetricWriter out;
+  WriteDaemonMetrics(*sample, out);
+  WriteVmMetrics(*sample, per_vm_, out);
+  WriteThreadMetrics(*sample, sources_.heartbeat, out);
+  WriteApiMetrics(sources_.api, out);
+  WriteHttpMetrics(app_.counts(), *server_, out);
+  WriteProcessMetrics(out);
+  return {.type = kMetricsType, .body = out.Take()};
+}
+
+HttpReply Observer::Live() const { return ReplyTo(CheckThreads(sources_.heartbeat), true); }
+
+HttpReply Observer::Ready(const HttpRequest& request) {
+  std::vector<Check> checks = CheckThreads(sources_.heartbeat);
+  const std::shared_ptr<const DaemonSample> sample = Sample();
+  checks.push_back({"control", sample == nullptr ? "the main thread does not answer" : ""});
+  if (sample != nullptr) checks.push_back({"accepts VMs", sample->draining ? "the node drains" : ""});
+  return ReplyTo(checks, request.parameters.count("verbose") != 0);
+}
+
+}  // namespace kinsock

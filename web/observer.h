@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_WEB_OBSERVER_H_
+#define KINSOCK_WEB_OBSERVER_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "server/api_listener.h"
+#include "server/api_metrics.h"
+#include "server/bound_socket.h"
+#include "server/heartbeat.h"
+#include "server/http_settings.h"
+#include "web/control_query.h"
+#include "web/daemon_sample.h"
+#include "web/http_app.h"
+#include "web/http_server.h"
+
+namespace kinsock {
+
+// What the daemon shows over HTTP:
+//
+//     /metrics   for Prometheus
+//     /livez     200: all threads that matter go round; 503: one is stuck, start the daemon anew
+//     /readyz    200: VMs can be made here; 503: not now. ?verbose tells each check
+//
+// The main thread is asked for what it knows, at most ten times a second and with a deadline; no reactor is asked, and
+// no lock of theirs is taken.
+//
+// Thread: main makes and unmakes it.
+class Observer {
+ public:
+  struct Sources {
+    // How things are. Runs on the main thread.
+    std::function<DaemonSample()> sample;
+    EventLoop& main;
+    const Heartbeat& heartbeat;
+    const ApiMetrics& api;
+  };
+
+  // Serves on `socket`, which listens. All sources outlive this object.
+  Observer(BoundSocket socket, const HttpSettings& settings, ApiListener::Identify identify, Sources sources);
+  // After Stop(), and when stopped().
+  ~Observer();
+  Observer(const Observer&) = delete;
+  Observer& operator=(const Observer&) = delete;
+
+  // Serves no more. The main thread must go on until stopped().
+  void Stop();
+  bool stopped() const { return stopped_; }
+
+ private:
+  HttpReply Metrics();
+  HttpReply Live() const;
+  HttpReply Ready(const HttpRequest& request);
+  std::shared_ptr<const DaemonSample> Sample();
+
+  const Sources sources_;
+  const PerVmMetrics per_vm_;
+  bool stopped_ = false;  // main's
+
+  // The server's thread's.
+  ControlQuery query_;
+  HttpApp app_;
+  std::shared_ptr<const DaemonSample> sample_;  // null: none yet
+  MonotonicTime sampled_at_;
+
+  std::unique_ptr<HttpServer> server_;
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_WEB_OBSERVER_H_

@@ -30,8 +30,9 @@ void DeclareVmmArgs(CLI::App& app, Command& command);          // vmm-args
 void DeclareInfo(CLI::App& app, Command& command);             // info
 void DeclareAdmin(CLI::App& app, Command& command);            // log-level, daemon drain, and those of DeclareConfig()
 void DeclareConfig(CLI::App& app, CLI::App& daemon, Command& command);  // config dump, check; daemon reload
-void DeclareEvents(CLI::App& app, Command& command);           // events
+void DeclareEvents(CLI::App& app, Command& command);                    // events
 
+void DeclareExplain(CLI::App& app, Command& command);
 void DeclareGuestCommands(CLI::App& app, Command& command);  // connect, listen, proxy, socat
 void DeclareCompletion(CLI::App& app, Command& command);     // completion
 // ssh, ssh-config. `rest`: what follows ssh's VM on the command line, which is ssh's to understand.

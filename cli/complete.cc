@@ -121,7 +121,7 @@ class Answer {
     const bool is_new = app.get_name() == "create";
     if (name == "VM" || (parent == "vm" && name == "NAME" && !is_new)) return AddNames(NameKind::kVm);
     if (parent == "net" && !is_new) return AddNames(NameKind::kNetwork);
-    if (parent == "policy") return AddOfPolicy(name, is_new);
+    if (parent == "policy" || app.get_name() == "explain") return AddOfPolicy(name, is_new);
     if (parent == "forward" && name == "name" && !is_new) return AddNames(NameKind::kForward);
     if (parent == "forward" && name == "guest") return AddNames(NameKind::kVm, ":");  // the port follows
     if (parent == "cid" && app.get_name() == "release") return AddNames(NameKind::kCid);

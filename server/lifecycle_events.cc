@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/lifecycle_events.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -32,11 +31,9 @@ void LifecycleEvents::On(const VmEvent& change) {
   }
   Known& known = known_[vm.definition->uid];
   if (known.generation == 0) {
-    known.refilled_at = clock_.Now();
     log_.Add(About(vm, "VM_CREATED", absl::StrCat(name, " was made, with CID ", vm.status.cid)));
   } else if (known.cid != vm.status.cid) {
-    v1::Event event = About(vm, "VM_CID_CHANGED",
-                            absl::StrCat(name, " has CID ", vm.status.cid, ", had ", known.cid));
+    v1::Event event = About(vm, "VM_CID_CHANGED", absl::StrCat(name, " has CID ", vm.status.cid, ", had ", known.cid));
     (*event.mutable_fields())["generation"] = absl::StrCat(vm.definition->generation);
     (*event.mutable_fields())["former_cid"] = absl::StrCat(known.cid);
     log_.Add(std::move(event));
@@ -49,25 +46,15 @@ void LifecycleEvents::On(const VmEvent& change) {
   known.cid = vm.status.cid;
   const VmState before = std::exchange(known.state, vm.status.state);
   if (before == vm.status.state || before == VmState::kUnspecified) return;
-  if (!MayTell(known)) {
-    ++known.suppressed;
-    return;
-  }
+  if (!known.allowance.Take(clock_.Now())) return;
   v1::Event event =
       About(vm, "VM_STATE", absl::StrCat(name, " is ", VmStateName(vm.status.state), ", was ", VmStateName(before)));
   (*event.mutable_fields())["from"] = VmStateName(before);
   (*event.mutable_fields())["to"] = VmStateName(vm.status.state);
-  if (known.suppressed > 0) (*event.mutable_fields())["suppressed"] = absl::StrCat(std::exchange(known.suppressed, 0));
+  if (const uint64_t more = known.allowance.TakeSuppressed(); more > 0) {
+    (*event.mutable_fields())["suppressed"] = absl::StrCat(more);
+  }
   log_.Add(std::move(event));
-}
-
-bool LifecycleEvents::MayTell(Known& known) {
-  const auto earned = static_cast<size_t>((clock_.Now() - known.refilled_at) / kPerEvent);
-  known.refilled_at += kPerEvent * static_cast<int64_t>(earned);
-  known.left = std::min(kBurst, known.left + earned);
-  if (known.left == 0) return false;
-  --known.left;
-  return true;
 }
 
 }  // namespace kinsock

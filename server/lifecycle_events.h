@@ -8,6 +8,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "base/clock.h"
+#include "server/allowance.h"
 #include "server/event_log.h"
 #include "server/vm_event.h"
 
@@ -35,12 +36,8 @@ class LifecycleEvents {
     VmState state = VmState::kUnspecified;
     int64_t generation = 0;
     Cid cid = 0;
-    size_t left = kBurst;
-    uint64_t suppressed = 0;
-    MonotonicTime refilled_at;
+    Allowance allowance{kBurst, kPerEvent};
   };
-
-  bool MayTell(Known& known);
 
   EventLog& log_;
   const Clock& clock_;

@@ -18,6 +18,7 @@
 #include "absl/time/time.h"
 #include "google/protobuf/util/json_util.h"
 #include "google/protobuf/wrappers.pb.h"
+#include "server/journal.h"
 #include "server/text.h"
 
 namespace kinsock {
@@ -64,10 +65,20 @@ class NonBlockingStderr final : public spdlog::sinks::base_sink<std::mutex> {
   uint64_t dropped_ = 0;
 };
 
+// Sends entries to the journal. It alone waits when that takes nothing; meanwhile the queue drops the oldest.
+class JournalSink final : public spdlog::sinks::base_sink<std::mutex> {
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    SendJournalEntry({message.payload.data(), message.payload.size()});
+  }
+  void flush_() override {}
+};
+
 // Set once before the threads that log are started.
 std::atomic<spdlog::logger*> g_logger{nullptr};
 std::atomic<LogLevel> g_level{LogLevel::kInfo};
 LogFormat g_format = LogFormat::kKeyValue;
+bool g_journal = false;  // entries with fields in place of lines
 
 const char* LevelName(LogLevel level) {
   switch (level) {
@@ -79,6 +90,19 @@ const char* LevelName(LogLevel level) {
       return "error";
   }
   return "info";
+}
+
+// Of syslog(3).
+int PriorityOf(LogLevel level) {
+  switch (level) {
+    case LogLevel::kInfo:
+      return 6;
+    case LogLevel::kWarning:
+      return 4;
+    case LogLevel::kError:
+      return 3;
+  }
+  return 6;
 }
 
 std::string JsonString(std::string_view text) {
@@ -98,12 +122,14 @@ std::string PlainValue(const std::string& text) {
 
 void StartLogging(LogFormat format) {
   g_format = format;
+  g_journal = format == LogFormat::kKeyValue && StandardErrorIsJournal();
   // The library reports failure to start its thread by an exception; the daemon then runs without a log.
   try {
     spdlog::init_thread_pool(kQueuedLines, 1);
-    static std::shared_ptr<spdlog::async_logger> logger =
-        std::make_shared<spdlog::async_logger>("kinsock", std::make_shared<NonBlockingStderr>(), spdlog::thread_pool(),
-                                               spdlog::async_overflow_policy::overrun_oldest);
+    const spdlog::sink_ptr sink = g_journal ? spdlog::sink_ptr(std::make_shared<JournalSink>())
+                                            : spdlog::sink_ptr(std::make_shared<NonBlockingStderr>());
+    static std::shared_ptr<spdlog::async_logger> logger = std::make_shared<spdlog::async_logger>(
+        "kinsock", sink, spdlog::thread_pool(), spdlog::async_overflow_policy::overrun_oldest);
     g_logger.store(logger.get(), std::memory_order_release);
   } catch (const std::exception&) {
     g_logger.store(nullptr, std::memory_order_release);
@@ -129,8 +155,11 @@ Log::~Log() {
     for (const auto& [key, value] : fields_) absl::StrAppend(&line, ",", JsonString(key), ":", JsonString(value));
     line += '}';
   } else {
-    line = absl::StrCat(time, " ", LevelName(level_), " ", AbslView(event_));
+    line = std::string(event_);
     for (const auto& [key, value] : fields_) absl::StrAppend(&line, " ", AbslView(key), "=", PlainValue(value));
+    // The journal has time and level of its own.
+    line = g_journal ? EncodeJournalEntry(PriorityOf(level_), event_, line, fields_)
+                     : absl::StrCat(time, " ", LevelName(level_), " ", line);
   }
   logger->log(spdlog::level::info, line);
 }

@@ -2,6 +2,7 @@
 #ifndef KINSOCK_SERVER_MANAGED_VM_H_
 #define KINSOCK_SERVER_MANAGED_VM_H_
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -13,6 +14,7 @@
 #include "base/event_loop.h"
 #include "device/device_spec.h"
 #include "device/device_stats.h"
+#include "server/allowance.h"
 #include "server/vm.h"
 #include "server/vm_manager.h"
 #include "server/vm_sockets.h"
@@ -60,6 +62,9 @@ struct VmManager::Vm {
   MonotonicTime second;
   int events_in_second = 0;
   std::optional<EventLoop::TimerId> held_back;
+  // Lines about its state at once, and the time for each one more: a VMM or a guest that comes and goes without end
+  // must not fill the log. Beyond: counted in "suppressed" of the next one.
+  Allowance state_lines{16, std::chrono::seconds(4)};
   std::optional<EventLoop::TimerId> drain_deadline;
   std::optional<MonotonicTime> alone_since;  // no VMM is connected
   std::optional<EventLoop::TimerId> orphan_timer;

@@ -474,11 +474,14 @@ void VmManager::PublishStatus(Vm& vm) {
   Publish(vm, VmEvent::Type::kModified, std::move(status));
   const VmStatus& now = vm.now->status;
   if (now.state == before || before == VmState::kProvisioning) return;  // the latter is said by vm.created
+  if (!vm.state_lines.Take(clock_.Now())) return;
+  const uint64_t suppressed = vm.state_lines.TakeSuppressed();
   Log(LogLevel::kInfo, "vm.state")
       .With("vm", vm.now->definition->name())
       .With("state", VmStateName(now.state))
       .With("pid", now.front_end.has_value() ? now.front_end->pid : 0)
-      .With("reason", vm.device_status.last_error);
+      .With("reason", vm.device_status.last_error)
+      .With("suppressed", suppressed > 0 ? absl::StrCat(suppressed) : "");
 }
 
 void VmManager::Publish(Vm& vm, VmEvent::Type type, VmStatus status) {

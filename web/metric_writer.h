@@ -51,7 +51,8 @@ class MetricWriter {
     return {*this, prometheus::MetricType::Histogram, std::move(name), std::move(help)};
   }
 
-  std::string Take() { return out_.str(); }
+  // Once.
+  std::string Take() { return std::move(out_).str(); }
 
  private:
   std::ostringstream out_;

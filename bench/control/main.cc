@@ -25,6 +25,7 @@ constexpr Measurement kMeasurements[] = {
     {"scale", "--vms VMs created, listed and watched, and what each costs", MeasureScale},
     {"fan-out", "--changes changes, each seen by --watchers watchers", MeasureFanOut},
     {"restart", "kill -9 with --vms VMs: until the sockets of all accept again", MeasureRestart},
+    {"scrape", "metrics of --vms VMs by HTTP: time, size, and what it does to two guests that talk", MeasureScrape},
     {"flood", "calls the API at --api as fast as it answers, until SIGTERM", MeasureFlood},
 };
 
@@ -40,6 +41,7 @@ int Main(int argc, char** argv) {
   app.add_option("--watchers", options.watchers, "watches; more than 250 need root (1000)")->check(CLI::Range(1, 1000));
   app.add_option("--changes", options.changes, "changes that they see (50)")->check(CLI::Range(1, 100000));
   app.add_option("--rounds", options.rounds, "restarts (5)")->check(CLI::Range(1, 1000));
+  app.add_option("--scrapes", options.scrapes, "of the metrics (50)")->check(CLI::Range(1, 100000));
   app.add_flag("--in-memory", in_memory, "the daemon keeps no state on the disk");
   app.add_option("--api", options.api, "socket of the daemon to flood");
   app.add_option("--backend", options.backend, "its process, whose CPU time and memory are reported");

@@ -20,6 +20,7 @@ struct ControlOptions {
   size_t watchers = 1000;
   size_t changes = 50;  // that all watchers see
   size_t rounds = 5;    // restarts
+  size_t scrapes = 50;  // of the metrics
   bool on_disk = true;
   std::string api;    // socket of the daemon that is flooded
   pid_t backend = 0;  // its process
@@ -39,6 +40,8 @@ ControlFigures MeasureScale(const ControlOptions& options);
 ControlFigures MeasureFanOut(const ControlOptions& options);
 // kill -9 and a new start: until the sockets of all VMs accept.
 ControlFigures MeasureRestart(const ControlOptions& options);
+// The metrics of VMs that are there and silent but for two, whose round trips are measured with and without scrapes.
+ControlFigures MeasureScrape(const ControlOptions& options);
 // Calls another daemon's API as fast as it answers, until SIGTERM.
 ControlFigures MeasureFlood(const ControlOptions& options);
 

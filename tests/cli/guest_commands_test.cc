@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "base/unique_fd.h"
 #include "tests/cli/running_ctl.h"
 #include "tests/server/running_daemon.h"
@@ -241,6 +242,45 @@ TEST_F(GuestCommandsTest, SshIsGivenTheConnectionItself) {
   client.Send("SSH-2.0");
   server.Send("SSH-2.0 too");
   ASSERT_TRUE(stage_.RunUntil([&] { return client.Received() == "SSH-2.0 too" && server.Received() == "SSH-2.0"; }));
+}
+
+TEST_F(GuestCommandsTest, WhyOneEndDoesNotReachAnotherIsExplained) {
+  auto ctl = Run({"explain", "host", "web:80"});
+  EXPECT_EQ(ctl->code(), 4);
+  EXPECT_THAT(ctl->printed(), AllOf(HasSubstr("[-] web: no VMM is connected to its device\n"),
+                                    HasSubstr("  try: kinsockctl vmm-args web\n")));
+  Boot();
+  EXPECT_THAT(Run({"explain", "host", "web:80"})->printed(), HasSubstr("  try: kinsockctl connect web 80\n"));
+  EXPECT_EQ(Run({"connect", "web", "80"})->code(), 4);
+  ctl = Run({"explain", "host", "web:80"});
+  EXPECT_EQ(ctl->code(), 4);
+  EXPECT_THAT(ctl->printed(), HasSubstr("[-] the last attempt was refused: the guest said no"));
+  guest_->Listen(80);
+  const auto asker = Start({"connect", "web", "80"});
+  const Stream teller = guest_->Accept(80);
+  ctl = Run({"explain", "host", "web:80"});
+  EXPECT_EQ(ctl->code(), 0);
+  EXPECT_THAT(ctl->printed(), HasSubstr("[+] connected: connections/"));
+
+  ctl = Run({"explain", "web", "host:9000"});
+  EXPECT_EQ(ctl->code(), 4);
+  EXPECT_THAT(ctl->printed(), HasSubstr(uds_ + "_9000 is not there\n  try: kinsockctl listen web 9000\n"));
+  const auto listener = Start({"listen", "web", "9000"});
+  ASSERT_TRUE(stage_.RunUntil([&] { return IsListenedOn(uds_ + "_9000"); }));
+  ctl = Run({"explain", "web", "2:9000"});
+  EXPECT_EQ(ctl->code(), 0) << ctl->printed();
+  EXPECT_THAT(ctl->printed(), HasSubstr("VMADDR_FLAG_TO_HOST"));
+
+  ASSERT_TRUE(daemon_.Create("db").ok());
+  v1::Vm db;
+  ASSERT_TRUE(daemon_.Get("vms/db", &db).ok());
+  ctl = Run({"explain", "web", absl::StrCat(db.status().cid(), ":80")});
+  EXPECT_EQ(ctl->code(), 4);
+  EXPECT_THAT(ctl->printed(), HasSubstr("[-] db: no VMM is connected to its device"));
+  EXPECT_EQ(Run({"explain", "web", "77:80"})->code(), 3);
+  EXPECT_EQ(Run({"explain", "web", "nope:80"})->code(), 3);
+  EXPECT_EQ(Run({"explain", "web", "db"})->code(), 2);
+  EXPECT_EQ(Run({"explain", "host", "host:1"})->code(), 2);
 }
 
 TEST_F(GuestCommandsTest, TextToPaste) {

@@ -58,7 +58,7 @@ ExitCode FindByCid(Client& client, const v1::Vm& source, uint32_t cid, std::opti
       return client.Report(status);
     }
     for (const v1::Vm& each : list.vms()) {
-      if (each.status().cid() != cid || each.spec().network() != source.spec().network()) continue;
+      if (each.status().cid() != cid || NetworkOf(each) != NetworkOf(source)) continue;
       vm = each;
       return kExitOk;
     }
@@ -147,8 +147,7 @@ void FindHostListener(const Options& options, ExplainFacts& facts) {
 }
 
 ExitCode AskPolicy(Client& client, ExplainFacts& facts) {
-  if (facts.source.has_value() && facts.target.has_value() &&
-      facts.source->spec().network() != facts.target->spec().network()) {
+  if (facts.source.has_value() && facts.target.has_value() && NetworkOf(*facts.source) != NetworkOf(*facts.target)) {
     return kExitOk;
   }
   grpc::ClientContext context;

@@ -20,10 +20,6 @@ constexpr char kDefaultNetwork[] = "networks/default";
 
 std::string NameOf(const std::optional<v1::Vm>& end) { return end.has_value() ? ShortVmName(end->name()) : "host"; }
 
-std::string NetworkOfVm(const v1::Vm& vm) {
-  return vm.spec().network().empty() ? kDefaultNetwork : vm.spec().network();
-}
-
 std::string GroupsOf(const v1::Vm& vm) {
   return vm.spec().groups().empty() ? "default" : absl::StrJoin(vm.spec().groups(), "+");
 }
@@ -61,7 +57,7 @@ class Walk {
   bool Ends() {
     for (const std::optional<v1::Vm>* end : {&facts_.source, &facts_.target}) {
       if (!end->has_value()) continue;
-      Good(absl::StrCat(NameOf(*end), " has CID ", (*end)->status().cid(), " in ", NetworkOfVm(**end)));
+      Good(absl::StrCat(NameOf(*end), " has CID ", (*end)->status().cid(), " in ", NetworkOf(**end)));
     }
     if (!facts_.source.has_value() || !facts_.target.has_value()) return true;
     if (facts_.source->name() != facts_.target->name()) return true;
@@ -73,7 +69,7 @@ class Walk {
 
   bool Networks() {
     if (!facts_.source.has_value() || !facts_.target.has_value()) return true;
-    const std::string from = NetworkOfVm(*facts_.source), to = NetworkOfVm(*facts_.target);
+    const std::string from = NetworkOf(*facts_.source), to = NetworkOf(*facts_.target);
     if (from == to) return true;
     return Bad(absl::StrCat("they are in different networks: nobody in ", from, " has an address in ", to),
                absl::StrCat("kinsockctl vm delete ", target_, ", and vm create ", target_, " --net ",
@@ -239,6 +235,8 @@ const char* MarkOf(Verdict verdict) {
 }
 
 }  // namespace
+
+std::string NetworkOf(const v1::Vm& vm) { return vm.spec().network().empty() ? kDefaultNetwork : vm.spec().network(); }
 
 Explanation Explain(const ExplainFacts& facts) { return Walk(facts).Run(); }
 

@@ -51,6 +51,9 @@ struct Explanation {
 
 Explanation Explain(const ExplainFacts& facts);
 
+// "networks/{network_id}", also where the VM's spec says nothing.
+std::string NetworkOf(const v1::Vm& vm);
+
 // For a person: a line for each step, then the cause and the command.
 std::string ExplanationText(const Explanation& explanation);
 

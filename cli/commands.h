@@ -26,9 +26,10 @@ void DeclarePolicyCommands(CLI::App& app, Command& command);   // policy ...
 void DeclareForwardCommands(CLI::App& app, Command& command);  // forward ...
 void DeclareCidCommands(CLI::App& app, Command& command);      // cid ...
 void DeclareStats(CLI::App& app, Command& command);            // stats, pairs
-void DeclareVmmArgs(CLI::App& app, Command& command);          // vmm-args
-void DeclareInfo(CLI::App& app, Command& command);             // info
-void DeclareAdmin(CLI::App& app, Command& command);            // log-level, daemon drain, and those of DeclareConfig()
+void DeclareTop(CLI::App& app, Command& command);
+void DeclareVmmArgs(CLI::App& app, Command& command);  // vmm-args
+void DeclareInfo(CLI::App& app, Command& command);     // info
+void DeclareAdmin(CLI::App& app, Command& command);    // log-level, daemon drain, and those of DeclareConfig()
 void DeclareConfig(CLI::App& app, CLI::App& daemon, Command& command);  // config dump, check; daemon reload
 void DeclareEvents(CLI::App& app, Command& command);                    // events
 

@@ -283,6 +283,33 @@ TEST_F(GuestCommandsTest, WhyOneEndDoesNotReachAnotherIsExplained) {
   EXPECT_EQ(Run({"explain", "host", "host:1"})->code(), 2);
 }
 
+TEST_F(GuestCommandsTest, WhatMovesIsShownAsItMoves) {
+  Boot();
+  guest_->Listen(80);
+  const auto asker = Start({"connect", "web", "80"});
+  Stream teller = guest_->Accept(80);
+  const auto top = Start({"top", "--interval", "100ms"});
+  // More comes while it looks.
+  size_t typed = 0;
+  ASSERT_TRUE(stage_.RunUntil([&] {
+    if (teller.Received().size() == typed) {
+      asker->Type(std::string(1000, 'x'));
+      typed += 1000;
+    }
+    return top->printed().find("##########") != std::string::npos;
+  })) << stage_.Describe();
+  EXPECT_THAT(top->printed(), HasSubstr("NAME  STATE   CONNS"));
+  EXPECT_THAT(top->printed(), HasSubstr("web   ACTIVE  1"));
+  top->Signal(SIGINT);
+  EXPECT_EQ(End(*top), 0) << "as its key q does";
+  const auto pairs = Run({"top", "pairs", "--interval", "100ms", "--count", "2", "--no-headers"});
+  EXPECT_EQ(pairs->code(), 0);
+  EXPECT_THAT(pairs->printed(), HasSubstr("host(web) > web"));
+  EXPECT_THAT(Run({"top", "conns", "--interval", "100ms", "--count", "1"})->printed(), HasSubstr("):80 "));
+  EXPECT_EQ(Run({"top", "--interval", "1ms"})->code(), 2);
+  EXPECT_EQ(Run({"top", "--sort", "luck"})->code(), 2);
+}
+
 TEST_F(GuestCommandsTest, TextToPaste) {
   EXPECT_EQ(Run({"socat", "web", "80"})->printed(), "{ echo CONNECT 80; cat; } | socat - UNIX-CONNECT:" + uds_ + "\n");
   EXPECT_EQ(Run({"socat", "web", "80", "--listen"})->printed(), "socat - UNIX-LISTEN:" + uds_ + "_80,mode=0666\n");

@@ -36,6 +36,7 @@ std::string FlagOfField(const std::string& field) {
   static const auto& flags = *new std::vector<std::pair<const char*, const char*>>{
       {"vm_id", "NAME"},
       {"vm.spec.cid", "--cid"},
+      {"new_cid", "--new-cid"},
       {"vm.spec.vhost_user_socket", "--socket"},
       {"vm.spec.uds.path", "--uds-path"},
       {"vm.spec.vsock_proxy.listen_ports", "--forward-listen"},

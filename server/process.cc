@@ -45,8 +45,8 @@ void ReturnFreeMemory() {
 }
 
 void StandBehindReactors() {
-  // One processor then goes to a reactor for 9 parts, and for 1 to a thread of the API.
-  constexpr int kNicenessMore = 10;
+  // One processor then goes to a reactor for 3 parts, and for 1 to a thread of the API.
+  constexpr int kNicenessMore = 5;
   // Of this thread alone; what it starts inherits it. Asking for less cannot be refused.
   setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + kNicenessMore);
 }

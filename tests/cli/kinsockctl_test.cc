@@ -461,7 +461,7 @@ TEST(KinsockctlConfigTest, TheFileIsCheckedReadAgainAndDumped) {
     const Outcome wrong = ctl(command);
     EXPECT_EQ(wrong.code, 1) << command[1];
     EXPECT_THAT(wrong.error,
-                HasSubstr("kinsockctl: " + daemon.file() + ":1:9: vms[0].nam: is not a setting of a VM (did"));
+                HasSubstr("kinsockctl: " + daemon.file() + ":1:8: vms[0].nam: is not a setting of a VM (did"));
   }
   EXPECT_EQ(ctl({"config", "check", "/no/such"}).code, 1);
 }

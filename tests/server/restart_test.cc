@@ -272,8 +272,7 @@ TEST_F(RestartTest, TheConfigurationsCidIsTheConfigurationsAndTheVmIsKept) {
   EXPECT_EQ(failed.status().state(), v1::VmStatus::FAILED);
   EXPECT_THAT(failed.status().conditions(0).message(), HasSubstr("gives CID 42 to another VM"));
   EXPECT_EQ(daemon_.Get("flag").status().state(), v1::VmStatus::LISTENING);
-  // When the other is gone, the CID is still nobody else's.
-  EXPECT_TRUE(daemon_.Delete("flag").ok());
+  EXPECT_EQ(Reason(daemon_.Delete("flag")), "MANAGED_BY_FILE");
   EXPECT_EQ(Reason(daemon_.Create("thief", 42)), "CID_IN_USE");
   daemon_.Kill();
   ASSERT_TRUE(daemon_.Start());

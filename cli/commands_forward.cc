@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,6 +10,7 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/resource_commands.h"
+#include "cli/socket_access_flags.h"
 #include "cli/vm_view.h"
 #include "server/runtime_dir.h"
 
@@ -51,9 +51,7 @@ struct ForwardFlags {
   std::string listen;
   std::string target;
   uint32_t port = 0;
-  std::string mode;
-  std::string owner;
-  std::string group;
+  SocketAccessFlags access;
   bool proxy = false;
   bool no_proxy = false;
   bool reset = false;
@@ -90,14 +88,9 @@ bool FillForward(const ForwardFlags& flags, v1::Forward& forward) {
   if (!flags.listen.empty() && !ParseAddress("--listen", flags.listen, *forward.mutable_listen())) return false;
   if (!flags.target.empty() && !ParseAddress("--target", flags.target, *forward.mutable_target())) return false;
   forward.set_send_proxy_v2(flags.proxy);
-  if (!flags.mode.empty()) {
-    char* end = nullptr;
-    const unsigned long mode = std::strtoul(flags.mode.c_str(), &end, 8);
-    if (*end != '\0' || mode > 0777) return Fault("--mode", flags.mode, "a mode; write 0660");
-    forward.mutable_socket_access()->set_mode(static_cast<uint32_t>(mode));
+  if (flags.access.any() && !flags.access.Fill(*forward.mutable_socket_access())) {
+    return Fault("--mode", flags.access.mode, "a mode; write 0660");
   }
-  if (!flags.owner.empty()) forward.mutable_socket_access()->set_owner(flags.owner);
-  if (!flags.group.empty()) forward.mutable_socket_access()->set_group(flags.group);
   return true;
 }
 
@@ -198,9 +191,7 @@ void DeclareForwardCommands(CLI::App& app, Command& command) {
   create->add_option("--listen", made->listen, "Who connects there gets to the guest's port")->option_text(kAddress);
   create->add_option("--target", made->target, "Where the guest gets that calls the host's port")
       ->option_text(kAddress);
-  create->add_option("--mode", made->mode, "Of the socket's file, by default 0660")->option_text("0600");
-  create->add_option("--owner", made->owner, "Of the socket's file")->option_text("USER");
-  create->add_option("--group", made->group, "Of the socket's file")->option_text("GROUP");
+  made->access.Add(*create, "--");
   create->add_flag("--proxy-v2", made->proxy, "Begin each connection with a header of the PROXY protocol");
   const auto [set, changed] = declare("set", "Change a forward; connections that exist stay", SetForward);
   set->add_option("name", changed->name, "Its name")->required();

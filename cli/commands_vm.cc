@@ -16,6 +16,7 @@
 #include "cli/output.h"
 #include "cli/quota_flags.h"
 #include "cli/readiness_flag.h"
+#include "cli/socket_access_flags.h"
 #include "cli/stats_view.h"
 #include "cli/vm_view.h"
 
@@ -42,6 +43,7 @@ struct CreateFlags {
   std::vector<std::string> quota;
   std::string orphan_ttl;
   std::string ready_when;
+  SocketAccessFlags access;
   bool no_seqpacket = false;
   bool validate_only = false;
 };
@@ -80,6 +82,9 @@ ExitCode Create(const CreateFlags& flags, const Options& options) {
   }
   if (!flags.ready_when.empty() && !ParseReadiness(flags.ready_when, *spec.mutable_readiness())) {
     return Usage(ReadinessFault(flags.ready_when));
+  }
+  if (flags.access.any() && !flags.access.Fill(*spec.mutable_socket_access())) {
+    return Usage(absl::StrCat("--socket-mode: \"", flags.access.mode, "\" is not a mode; write 0660"));
   }
   for (const std::string& label : flags.labels) {
     const std::vector<std::string> parts = absl::StrSplit(label, absl::MaxSplits('=', 1));
@@ -221,6 +226,7 @@ void DeclareCreate(CLI::App& vm, Command& command) {
       ->delimiter(',')
       ->option_text("LIMIT=N[/BURST]");
   create->add_option("--labels", flags->labels, "For selecting")->delimiter(',')->option_text("K=V,K=V");
+  flags->access.Add(*create, "--socket-");
   create
       ->add_option("--orphan-ttl", flags->orphan_ttl,
                    "Delete it when no VMM is connected for so long; by default never")

@@ -161,6 +161,17 @@ void WriteHostSide(YAML::Emitter& out, const VmSpec& spec) {
   out << YAML::Key << "forward_listen" << YAML::Value << YAML::Flow << spec.vsock_proxy->listen_ports;
 }
 
+void WriteSocketAccess(YAML::Emitter& out, const SocketAccess& access) {
+  const auto text = [&out](const char* key, const std::string& value) {
+    if (value.empty()) return;
+    out << YAML::Key << key << YAML::Value;
+    Text(out, value);
+  };
+  text("owner", access.owner);
+  text("group", access.group);
+  if (access.mode != 0) text("mode", absl::StrFormat("%04o", access.mode));
+}
+
 void WriteRoles(YAML::Emitter& out, const RoleRules& roles) {
   std::map<std::string, std::map<std::string, std::vector<std::string>>> holders;  // role, kind, names
   for (const auto& [role, subject] : roles.rules()) {
@@ -289,6 +300,11 @@ std::string VmToYaml(const std::string& id, const std::map<std::string, std::str
   }
   if (spec.orphan_ttl.count() > 0) out << YAML::Key << "orphan_ttl" << YAML::Value << Time(spec.orphan_ttl);
   WriteReadiness(out, spec.readiness);
+  if (spec.socket_access.has_value()) {
+    out << YAML::Key << "socket_access" << YAML::Value << YAML::Flow << YAML::BeginMap;
+    WriteSocketAccess(out, *spec.socket_access);
+    out << YAML::EndMap;
+  }
   if (spec.quota != Quota()) WriteQuota(out, spec.quota);
   if (!labels.empty()) {
     out << YAML::Key << "labels" << YAML::Value;
@@ -315,11 +331,7 @@ std::string ForwardToYaml(const std::string& id, const ForwardSpec& spec) {
   out << YAML::Key << "guest_port" << YAML::Value << spec.guest_port;
   text("listen", spec.listen);
   text("target", spec.target);
-  if (spec.access.has_value()) {
-    text("owner", spec.access->owner);
-    text("group", spec.access->group);
-    if (spec.access->mode != 0) text("mode", absl::StrFormat("%04o", spec.access->mode));
-  }
+  if (spec.access.has_value()) WriteSocketAccess(out, *spec.access);
   if (spec.send_proxy_v2) out << YAML::Key << "send_proxy_v2" << YAML::Value << true;
   out << YAML::EndMap << YAML::EndSeq;
   return Finish(out);

@@ -14,7 +14,7 @@
 #include "server/managed_by.h"
 #include "server/proto_time.h"
 #include "server/resource_name.h"
-#include "server/user_names.h"
+#include "server/socket_access_conversion.h"
 
 namespace kinsock {
 namespace {
@@ -28,12 +28,7 @@ v1::Forward SpecToProto(const ForwardSpec& spec) {
   if (spec.direction.has_value()) out.set_direction(spec.to_guest() ? v1::Forward::TO_GUEST : v1::Forward::FROM_GUEST);
   out.set_listen(spec.listen);
   out.set_target(spec.target);
-  if (spec.access.has_value()) {
-    v1::Forward::SocketAccess& access = *out.mutable_socket_access();
-    access.set_owner(spec.access->owner);
-    access.set_group(spec.access->group);
-    access.set_mode(spec.access->mode);
-  }
+  if (spec.access.has_value()) *out.mutable_socket_access() = ToProto(*spec.access);
   out.set_send_proxy_v2(spec.send_proxy_v2);
   return out;
 }
@@ -98,12 +93,7 @@ ForwardSpec ToForwardSpec(const v1::Forward& forward) {
   if (forward.direction() == v1::Forward::FROM_GUEST) spec.direction = Forward::Direction::kFromGuest;
   spec.listen = forward.listen();
   spec.target = forward.target();
-  if (forward.has_socket_access()) {
-    const v1::Forward::SocketAccess& access = forward.socket_access();
-    spec.access = SocketAccess{.owner = access.owner(), .group = access.group(), .mode = access.mode()};
-    if (!access.owner().empty()) spec.access->uid = UserId(access.owner());
-    if (!access.group().empty()) spec.access->gid = GroupId(access.group());
-  }
+  if (forward.has_socket_access()) spec.access = ToSocketAccess(forward.socket_access());
   spec.send_proxy_v2 = forward.send_proxy_v2();
   return spec;
 }

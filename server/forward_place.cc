@@ -16,18 +16,6 @@ namespace {
 // As of hybrid sockets.
 constexpr int kBacklog = 128;
 
-SocketPermissions PermissionsOf(const ForwardSpec& spec) {
-  SocketPermissions permissions;
-  if (!spec.access.has_value()) return permissions;
-  if (spec.access->mode != 0) {
-    permissions.mode = spec.access->mode;
-    permissions.exact = true;
-  }
-  if (!spec.access->owner.empty()) permissions.uid = spec.access->uid.value_or(permissions.uid);
-  if (!spec.access->group.empty()) permissions.gid = spec.access->gid.value_or(permissions.gid);
-  return permissions;
-}
-
 absl::StatusOr<UniqueFd> ListenTcp(const HostEndpoint& endpoint) {
   const TcpEndpoint tcp = TcpEndpoint::Of(endpoint.address, endpoint.address_bytes);
   absl::StatusOr<UniqueFd> fd = tcp.TryListen(kBacklog);
@@ -72,7 +60,7 @@ absl::StatusOr<ForwardPlace> ForwardPlace::Take(const ForwardSpec& spec, const s
   registry.Take(known_as, false, holder);
   place.taken_ = known_as;
   if (endpoint.kind == HostEndpoint::Kind::kUnix) {
-    KINSOCK_ASSIGN_OR_RETURN(place.socket_, ListenWithin(within, endpoint.path, kBacklog, PermissionsOf(spec)));
+    KINSOCK_ASSIGN_OR_RETURN(place.socket_, ListenWithin(within, endpoint.path, kBacklog, PermissionsOf(spec.access, SocketPermissions())));
     return place;
   }
   KINSOCK_ASSIGN_OR_RETURN(UniqueFd listener, ListenTcp(endpoint));

@@ -14,6 +14,7 @@ namespace kinsock {
 std::string ToRecord(const ForwardDefinition& forward) {
   v1::Forward message = ToProto(ForwardSnapshot{.definition = std::make_shared<const ForwardDefinition>(forward)});
   message.clear_etag();
+  message.clear_managed_by();
   message.clear_status();
   return message.SerializeAsString();
 }

@@ -2,8 +2,6 @@
 #ifndef KINSOCK_SERVER_FORWARD_SPEC_H_
 #define KINSOCK_SERVER_FORWARD_SPEC_H_
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -11,18 +9,9 @@
 
 #include "device/forward.h"
 #include "server/network.h"
+#include "server/socket_access.h"
 
 namespace kinsock {
-
-// Whose the file of a socket is. Plain value.
-struct SocketAccess {
-  std::string owner;         // a name or a number; empty: the daemon's user
-  std::string group;         // likewise
-  uint32_t mode = 0;         // 0: 0660
-  std::optional<uid_t> uid;  // that `owner` is; none: nobody is called so
-  std::optional<gid_t> gid;  // likewise
-  friend bool operator==(const SocketAccess&, const SocketAccess&) = default;
-};
 
 // What is wanted of a forward: what a client or a configuration file may say. Plain value; checked by
 // forward_validation, and what is said below holds after that.

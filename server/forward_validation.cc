@@ -17,7 +17,6 @@ namespace {
 using Violations = std::vector<FieldViolation>;
 
 constexpr uint32_t kAnyPort = 0xffffffff;  // VMADDR_PORT_ANY
-constexpr uint32_t kMaxMode = 0777;
 
 void CheckAddress(const std::string& wanted, const std::string& other, const char* field, const char* other_field,
                   const char* direction, Violations& violations) {
@@ -33,19 +32,11 @@ void CheckAddress(const std::string& wanted, const std::string& other, const cha
 }
 
 void CheckAccess(const ForwardSpec& spec, Violations& violations) {
-  const SocketAccess& access = *spec.access;
   const std::string field = "forward.socket_access";
   if (!spec.to_guest() || !absl::StartsWith(spec.listen, "unix:")) {
     violations.push_back({field, "is for TO_GUEST on a UNIX socket; leave it out"});
   }
-  const auto missing = [&](const char* part, const std::string& name, const char* what) {
-    violations.push_back({absl::StrCat(field, ".", part), absl::StrCat("there is no ", what, " ", Quoted(name))});
-  };
-  if (!access.owner.empty() && !access.uid.has_value()) missing("owner", access.owner, "user");
-  if (!access.group.empty() && !access.gid.has_value()) missing("group", access.group, "group");
-  if (access.mode > kMaxMode) {
-    violations.push_back({field + ".mode", absl::StrCat(access.mode, " is not from 0 to ", kMaxMode, " (0777)")});
-  }
+  CheckSocketAccess(*spec.access, field, violations);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "router/group_set.h"
 #include "server/text.h"
@@ -29,6 +30,19 @@ std::string Describe(const CidRequest& cid) {
 std::string Describe(const std::optional<VsockProxy>& proxy) {
   if (!proxy.has_value()) return "not there";
   return absl::StrCat("to ", proxy->forward_cid, ", with the ports ", absl::StrJoin(proxy->listen_ports, ","));
+}
+
+std::string Describe(const std::optional<SocketAccess>& access) {
+  if (!access.has_value()) return "not there";
+  return absl::StrCat("of ", access->owner.empty() ? "the daemon's user" : access->owner, ":",
+                      access->group.empty() ? "the daemon's group" : access->group, ", mode 0",
+                      absl::StrFormat("%o", access->mode != 0 ? access->mode : 0660u));
+}
+
+// By what was said: a name may have come to be somebody else's.
+bool SameAccess(const std::optional<SocketAccess>& one, const std::optional<SocketAccess>& other) {
+  if (!one.has_value() || !other.has_value()) return one.has_value() == other.has_value();
+  return one->owner == other->owner && one->group == other->group && one->mode == other->mode;
 }
 
 uint32_t OrDefault(uint32_t value, uint32_t otherwise) { return value != 0 ? value : otherwise; }
@@ -65,6 +79,8 @@ std::vector<FieldViolation> ImmutableDifferences(const VmSnapshot& vm, const VmS
   const bool seqpacket = spec.allow_seqpacket.value_or(true);
   expect(wanted.allow_seqpacket.has_value(), wanted.allow_seqpacket.value_or(true) == seqpacket,
          "vm.spec.allow_seqpacket", seqpacket ? "true" : "false");
+  expect(wanted.socket_access.has_value(), SameAccess(wanted.socket_access, spec.socket_access),
+         "vm.spec.socket_access", Describe(spec.socket_access));
   return differences;
 }
 

@@ -6,6 +6,7 @@
 #include "server/proto_time.h"
 #include "server/quota_conversion.h"
 #include "server/resource_version.h"
+#include "server/socket_access_conversion.h"
 
 namespace kinsock {
 namespace {
@@ -58,6 +59,7 @@ v1::VmSpec SpecToProto(const VmSpec& spec) {
   out.set_tx_buffer_bytes(spec.tx_buffer_bytes);
   if (spec.quota != Quota()) *out.mutable_quota() = ToProto(spec.quota);
   if (spec.readiness.source != Readiness::Source::kNone) SetReadiness(spec.readiness, *out.mutable_readiness());
+  if (spec.socket_access.has_value()) *out.mutable_socket_access() = ToProto(*spec.socket_access);
   if (spec.allow_seqpacket.has_value()) out.set_allow_seqpacket(*spec.allow_seqpacket);
   if (spec.orphan_ttl.count() > 0) SetDuration(*out.mutable_orphan_ttl(), spec.orphan_ttl);
   return out;

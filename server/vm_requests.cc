@@ -14,6 +14,7 @@
 #include "server/quota_conversion.h"
 #include "server/request_hash.h"
 #include "server/resource_name.h"
+#include "server/socket_access_conversion.h"
 #include "server/text.h"
 #include "server/vm_validation.h"
 
@@ -107,6 +108,7 @@ VmSpec ToVmSpec(const v1::VmSpec& spec, Violations& violations) {
   out.tx_buffer_bytes = spec.tx_buffer_bytes();
   out.quota = ToQuota(spec.quota());
   if (spec.has_readiness()) out.readiness = ToReadiness(spec.readiness(), violations);
+  if (spec.has_socket_access()) out.socket_access = ToSocketAccess(spec.socket_access());
   if (spec.has_allow_seqpacket()) out.allow_seqpacket = spec.allow_seqpacket();
   out.orphan_ttl = ParseTime(spec.orphan_ttl(), kMaxOrphanTtl, "vm.spec.orphan_ttl", violations);
   return out;

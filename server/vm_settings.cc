@@ -132,6 +132,7 @@ std::string SettingOfField(std::string_view field) {
       {"vm.spec.tx_buffer_bytes", "tx_buffer_size"},
       {"vm.spec.quota", "quota"},
       {"vm.spec.readiness", "readiness"},
+      {"vm.spec.socket_access", "socket_access"},
   };
   for (const auto& [prefix, setting] : settings) {
     if (absl::StartsWith(AbslView(field), prefix)) return setting;

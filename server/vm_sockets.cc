@@ -37,12 +37,19 @@ absl::Status MakeDirectory(const std::string& directory) {
 }
 
 // `directory` is "<runtime dir>/vms/<id>"; the parent of the runtime directory exists, or the machine is not set up.
-absl::Status MakeDefaultDirectory(const std::string& directory) {
+// `passable`: others are let in, by the files' own permissions, and have to get there.
+absl::Status MakeDefaultDirectory(const std::string& directory, bool passable) {
   const std::string vms = directory.substr(0, directory.rfind('/'));
   const std::string runtime = vms.substr(0, vms.rfind('/'));
-  KINSOCK_RETURN_IF_ERROR(MakeDirectory(runtime));
-  KINSOCK_RETURN_IF_ERROR(MakeDirectory(vms));
-  return MakeDirectory(directory);
+  for (const std::string& each : {runtime, vms, directory}) {
+    KINSOCK_RETURN_IF_ERROR(MakeDirectory(each));
+    struct stat there {};
+    // One that is somebody else's is as he wants it.
+    if (passable && stat(each.c_str(), &there) == 0 && there.st_uid == geteuid()) {
+      chmod(each.c_str(), (there.st_mode & 07777) | S_IXOTH);
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -52,6 +59,7 @@ VmSocketPaths VmSocketPaths::Resolve(const VmCreation& creation, const std::stri
   paths.vhost_user = creation.spec.vhost_user_socket;
   if (creation.spec.has_uds) paths.uds = creation.spec.uds_path;
   paths.vsock = creation.spec.vsock_proxy;
+  paths.access = creation.spec.socket_access;
   if (paths.vhost_user.empty() && IsVmId(creation.id)) {
     paths.default_directory = absl::StrCat(runtime_dir, "/vms/", creation.id);
     paths.vhost_user = paths.default_directory + "/vhost.sock";
@@ -94,16 +102,17 @@ absl::StatusOr<VmSockets> VmSockets::Make(const VmSocketPaths& paths, const std:
                                           SocketRegistry& registry) {
   VmSockets sockets(registry);
   if (!paths.default_directory.empty()) {
-    KINSOCK_RETURN_IF_ERROR(MakeDefaultDirectory(paths.default_directory));
+    KINSOCK_RETURN_IF_ERROR(MakeDefaultDirectory(paths.default_directory, paths.access.has_value()));
     sockets.default_directory_ = paths.default_directory;
   }
+  const SocketPermissions permissions = PermissionsOf(paths.access, SocketPermissions{.mode = kSocketMode});
   // Registered one by one: the second is then checked against the first, too.
   const auto listen = [&](const std::string& path, int backlog, bool hybrid) -> absl::StatusOr<BoundSocket> {
     const std::string canonical = CanonicalSocketPath(path);
     KINSOCK_RETURN_IF_ERROR(registry.CheckFree(canonical, hybrid));
     registry.Take(canonical, hybrid, vm_name);
     sockets.registered_.push_back(canonical);
-    return ListenWithin(paths.within, path, backlog, SocketPermissions{.mode = kSocketMode});
+    return ListenWithin(paths.within, path, backlog, permissions);
   };
   KINSOCK_ASSIGN_OR_RETURN(sockets.vhost_user_, listen(paths.vhost_user, kVhostUserBacklog, false));
   if (!paths.uds.empty()) {

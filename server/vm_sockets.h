@@ -26,6 +26,7 @@ struct VmSocketPaths {
   std::string uds;                     // empty: no host side
   std::optional<VsockProxy> vsock;     // the host side on AF_VSOCK, if there is one
   const SocketDirs* within = nullptr;  // below which directories they must lie; null, or without any: anywhere
+  std::optional<SocketAccess> access;  // to the UNIX sockets; none: the daemon's user and group
   std::string default_directory;       // "<runtime dir>/vms/<id>" when `vhost_user` lies there: made when missing
 
   static VmSocketPaths Resolve(const VmCreation& creation, const std::string& runtime_dir);

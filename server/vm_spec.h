@@ -13,6 +13,7 @@
 #include "device/readiness.h"
 #include "router/cid.h"
 #include "server/quota.h"
+#include "server/socket_access.h"
 
 namespace kinsock {
 
@@ -60,6 +61,7 @@ struct VmSpec {
   std::optional<bool> allow_seqpacket;    // none: true
   Quota quota;
   Readiness readiness;
+  std::optional<SocketAccess> socket_access;
   std::chrono::milliseconds orphan_ttl{0};  // 0: stays without a VMM
   friend bool operator==(const VmSpec&, const VmSpec&) = default;
 };

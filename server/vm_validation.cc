@@ -222,6 +222,9 @@ std::vector<FieldViolation> CheckVm(const VmCreation& creation) {
   CheckSizes(creation.spec, violations);
   CheckQuota(creation.spec.quota, "vm.spec.quota", violations);
   CheckReadiness(creation.spec.readiness, violations);
+  if (creation.spec.socket_access.has_value()) {
+    CheckSocketAccess(*creation.spec.socket_access, "vm.spec.socket_access", violations);
+  }
   return violations;
 }
 

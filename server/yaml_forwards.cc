@@ -2,7 +2,6 @@
 #include "server/yaml_forwards.h"
 
 #include <cstddef>
-#include <cstdlib>
 #include <string>
 #include <utility>
 
@@ -11,7 +10,7 @@
 #include "server/forward_validation.h"
 #include "server/network_validation.h"
 #include "server/runtime_dir.h"
-#include "server/user_names.h"
+#include "server/yaml_socket_access.h"
 
 namespace kinsock {
 namespace {
@@ -29,50 +28,27 @@ void ReadAddress(YamlMap& entry, const YAML::Node& value, const char* key, Forwa
   out = "unix:" + *path;
 }
 
-// Octal, as of chmod.
-void ReadMode(YamlMap& entry, const YAML::Node& value, SocketAccess& access) {
-  std::string text;
-  entry.Text(value, "mode", text);
-  char* end = nullptr;
-  const unsigned long mode = std::strtoul(text.c_str(), &end, 8);
-  if (text.empty() || *end != '\0' || mode > 0777)
-    return entry.Say(value.Mark(), "mode", "is not a mode; write \"0660\"");
-  access.mode = static_cast<uint32_t>(mode);
-}
-
 void ReadForward(YamlMap& entry, ForwardCreation& forward) {
   ForwardSpec& spec = forward.spec;
-  const auto access = [&spec]() -> SocketAccess& {
-    return spec.access.has_value() ? *spec.access : spec.access.emplace();
-  };
-  entry.Read(
-      {{"name", [&](const YAML::Node& value) { entry.Text(value, "name", forward.id); }},
-       {"vm",
-        [&](const YAML::Node& value) {
-          entry.Text(value, "vm", spec.vm);
-          if (!absl::StartsWith(spec.vm, "vms/")) spec.vm = "vms/" + spec.vm;
-        }},
-       {"guest_port", [&](const YAML::Node& value) { entry.ReadNumber(value, "guest_port", spec.guest_port); }},
-       {"listen",
-        [&](const YAML::Node& value) {
-          ReadAddress(entry, value, "listen", Forward::Direction::kToGuest, spec, spec.listen);
-        }},
-       {"target",
-        [&](const YAML::Node& value) {
-          ReadAddress(entry, value, "target", Forward::Direction::kFromGuest, spec, spec.target);
-        }},
-       {"mode", [&](const YAML::Node& value) { ReadMode(entry, value, access()); }},
-       {"owner",
-        [&](const YAML::Node& value) {
-          entry.Text(value, "owner", access().owner);
-          access().uid = UserId(access().owner);
-        }},
-       {"group",
-        [&](const YAML::Node& value) {
-          entry.Text(value, "group", access().group);
-          access().gid = GroupId(access().group);
-        }},
-       {"send_proxy_v2", [&](const YAML::Node& value) { entry.Bool(value, "send_proxy_v2", spec.send_proxy_v2); }}});
+  YamlMap::Readers readers = SocketAccessReaders(entry, spec.access);
+  readers.merge(YamlMap::Readers{
+      {"name", [&](const YAML::Node& value) { entry.Text(value, "name", forward.id); }},
+      {"vm",
+       [&](const YAML::Node& value) {
+         entry.Text(value, "vm", spec.vm);
+         if (!absl::StartsWith(spec.vm, "vms/")) spec.vm = "vms/" + spec.vm;
+       }},
+      {"guest_port", [&](const YAML::Node& value) { entry.ReadNumber(value, "guest_port", spec.guest_port); }},
+      {"listen",
+       [&](const YAML::Node& value) {
+         ReadAddress(entry, value, "listen", Forward::Direction::kToGuest, spec, spec.listen);
+       }},
+      {"target",
+       [&](const YAML::Node& value) {
+         ReadAddress(entry, value, "target", Forward::Direction::kFromGuest, spec, spec.target);
+       }},
+      {"send_proxy_v2", [&](const YAML::Node& value) { entry.Bool(value, "send_proxy_v2", spec.send_proxy_v2); }}});
+  entry.Read(readers);
 }
 
 }  // namespace

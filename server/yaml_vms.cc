@@ -13,6 +13,7 @@
 #include "server/vm_settings.h"
 #include "server/vm_validation.h"
 #include "server/yaml_quota.h"
+#include "server/yaml_socket_access.h"
 
 namespace kinsock {
 namespace {
@@ -79,7 +80,12 @@ void ReadVm(YamlMap& map, YamlFaults& faults, VmCreation& vm) {
        [&](const YAML::Node& value) { map.Bool(value, "allow_seqpacket", vm.spec.allow_seqpacket.emplace()); }},
       {"quota", [&](const YAML::Node& value) { ReadYamlQuota(value, map.FieldOf("quota"), faults, vm.spec.quota); }},
       {"readiness",
-       [&](const YAML::Node& value) { ReadReadiness(value, map.FieldOf("readiness"), faults, vm.spec.readiness); }}};
+       [&](const YAML::Node& value) { ReadReadiness(value, map.FieldOf("readiness"), faults, vm.spec.readiness); }},
+      {"socket_access", [&](const YAML::Node& value) {
+         YamlMap access(value, map.FieldOf("socket_access"), faults);
+         if (!access.IsMap("{group: kvm, mode: \"0660\"}")) return;
+         access.Read(SocketAccessReaders(access, vm.spec.socket_access));
+       }}};
   for (const std::string_view key : VmSettingKeys()) {
     readers[key] = [&map, &vm, key](const YAML::Node& value) {
       std::string text;

@@ -184,8 +184,8 @@ TEST_F(KinsockctlTest, AVmIsDrainedAndResumed) {
 
 TEST_F(KinsockctlTest, AForwardFromItsCreationToItsEnd) {
   ASSERT_EQ(Ctl({"vm", "create", "web"}).code, 0);
-  const Outcome made = Ctl({"forward", "create", "ssh", "web:22", "--listen", "unix:" + (daemon_ / "ssh"), "--mode",
-                            "0600", "--proxy-v2"});
+  const Outcome made = Ctl(
+      {"forward", "create", "ssh", "web:22", "--listen", "unix:" + (daemon_ / "ssh"), "--mode", "0600", "--proxy-v2"});
   EXPECT_EQ(made.code, 0) << made.error;
   EXPECT_THAT(made.out, AllOf(StartsWith("NAME  VM   PORT  DIRECTION"), HasSubstr("ssh   web  22    to-guest"),
                               HasSubstr("unix:" + (daemon_ / "ssh"))));
@@ -206,6 +206,15 @@ TEST_F(KinsockctlTest, AForwardFromItsCreationToItsEnd) {
   EXPECT_EQ(Ctl({"forward", "create", "x", "web:22"}).code, 2);
   EXPECT_EQ(Ctl({"forward", "create", "x", "web:22", "--listen", "unix:/x", "--mode", "rw"}).code, 2);
   EXPECT_EQ(Ctl({"forward", "set", "log"}).code, 2);
+}
+
+TEST_F(KinsockctlTest, SocketsAreWhoseTheyAreSaidToBe) {
+  ASSERT_EQ(Ctl({"vm", "create", "web", "--socket-mode", "0600", "--socket-group", std::to_string(getegid())}).code, 0);
+  EXPECT_THAT(Ctl({"vm", "get", "web", "-o", "json"}).out,
+              AllOf(HasSubstr("\"mode\": 384"), HasSubstr("\"group\": \"" + std::to_string(getegid()) + "\"")));
+  const Outcome wrong = Ctl({"vm", "create", "db", "--socket-mode", "rw"});
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_THAT(wrong.error, HasSubstr("--socket-mode: \"rw\" is not a mode"));
 }
 
 TEST_F(KinsockctlTest, AVmGetsAnotherCid) {

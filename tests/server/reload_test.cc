@@ -422,7 +422,7 @@ networks: [{name: lab, quarantine: 90s, default_policy: allow}]
 policies: [{name: p, network: lab, allow: false, from: {labels: {tier: web}}, ports: [22, 80-90]}]
 vms:
 - {name: a, guest_cid: 3, network: lab, labels: {tier: web}, annotations: {note: "x: y"}, orphan_ttl: 1h}
-- {name: b, guest_cid: 4, readiness: {probe_guest_port: 22}, allow_seqpacket: false}
+- {name: b, guest_cid: 4, readiness: {probe_guest_port: 22}, allow_seqpacket: false, socket_access: {mode: "0600"}}
 forwards:
 - {name: log, vm: a, guest_port: 514, target: "tcp:127.0.0.1:514", send_proxy_v2: true}
 )";

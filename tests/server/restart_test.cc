@@ -64,6 +64,7 @@ TEST_F(RestartTest, AVmIsThereAgainAndListens) {
   spec.mutable_uds()->set_path(daemon_ / "web.uds");
   spec.add_groups("blue");
   spec.mutable_readiness()->set_probe_guest_port(22);
+  spec.mutable_socket_access()->set_mode(0600);
   spec.mutable_quota()->set_max_connections(10);
   spec.mutable_quota()->mutable_bytes_to_guest()->set_rate(1'000'000);
   v1::Vm made;

@@ -140,6 +140,8 @@ bool SimulatedGuest::ServiceEvents() {
   if (!events->HasUsed()) return false;
   while (events->HasUsed()) {
     if (events->Reap()->written != 4) machine_.violations().Add("an event that is not four bytes");
+    // What came before is under the CID of before; what comes later must not be.
+    while (std::optional<VsockPacket> packet = machine_.rx().Take()) Dispatch(*packet);
     machine_.ReadCid();
     AbandonConnections();
     events->Add(ChainBuilder().Writable(machine_.memory().Allocate(4), 4));

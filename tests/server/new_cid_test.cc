@@ -72,7 +72,8 @@ class NewCidTest : public testing::VmFixture {
     return lease.name();
   }
   v1::Condition Degraded(const std::string& id) {
-    for (const v1::Condition& condition : Get(id).status().conditions()) {
+    const v1::Vm vm = Get(id);
+    for (const v1::Condition& condition : vm.status().conditions()) {
       if (condition.type() == "Degraded") return condition;
     }
     return {};

@@ -104,6 +104,7 @@ Client::Client(const Options& options) : options_(options) {
   vms_ = v1::VmService::NewStub(channel_);
   connections_ = v1::ConnectionService::NewStub(channel_);
   networks_ = v1::NetworkService::NewStub(channel_);
+  forwards_ = v1::ForwardService::NewStub(channel_);
   admin_ = v1::AdminService::NewStub(channel_);
 }
 

@@ -11,6 +11,7 @@
 
 #include "api/kinsock/v1/admin_service.grpc.pb.h"
 #include "api/kinsock/v1/connection_service.grpc.pb.h"
+#include "api/kinsock/v1/forward_service.grpc.pb.h"
 #include "api/kinsock/v1/network_service.grpc.pb.h"
 #include "api/kinsock/v1/vm_service.grpc.pb.h"
 #include "cli/exit_code.h"
@@ -26,6 +27,7 @@ class Client {
   v1::VmService::Stub& vms() { return *vms_; }
   v1::ConnectionService::Stub& connections() { return *connections_; }
   v1::NetworkService::Stub& networks() { return *networks_; }
+  v1::ForwardService::Stub& forwards() { return *forwards_; }
   v1::AdminService::Stub& admin() { return *admin_; }
 
   // Gives a call the time that the user allows, or `otherwise`.
@@ -40,6 +42,7 @@ class Client {
   std::unique_ptr<v1::VmService::Stub> vms_;
   std::unique_ptr<v1::ConnectionService::Stub> connections_;
   std::unique_ptr<v1::NetworkService::Stub> networks_;
+  std::unique_ptr<v1::ForwardService::Stub> forwards_;
   std::unique_ptr<v1::AdminService::Stub> admin_;
 };
 

@@ -21,11 +21,13 @@ void DeclareWatchCommands(CLI::App& vm, Command& command);     // watch, wait
 void DeclareConnCommands(CLI::App& app, Command& command);     // conn list, watch, reset
 void DeclareNetCommands(CLI::App& app, Command& command);      // net ...
 void DeclarePolicyCommands(CLI::App& app, Command& command);   // policy ...
+void DeclareForwardCommands(CLI::App& app, Command& command);  // forward ...
 void DeclareCidCommands(CLI::App& app, Command& command);      // cid ...
 void DeclareStats(CLI::App& app, Command& command);            // stats, pairs
 void DeclareVmmArgs(CLI::App& app, Command& command);          // vmm-args
 void DeclareInfo(CLI::App& app, Command& command);             // info
-void DeclareAdmin(CLI::App& app, Command& command);            // log-level, daemon drain
+void DeclareAdmin(CLI::App& app, Command& command);            // log-level, daemon drain, and those of DeclareConfig()
+void DeclareConfig(CLI::App& app, CLI::App& daemon, Command& command);  // config dump, check; daemon reload
 void DeclareEvents(CLI::App& app, Command& command);           // events
 
 }  // namespace kinsock

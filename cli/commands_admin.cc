@@ -78,6 +78,7 @@ void DeclareAdmin(CLI::App& app, Command& command) {
   drain->add_flag("--undo", what->undo, "Make VMs again");
   drain->add_option("--reason", what->reason, "Why, for the daemon's log")->option_text("TEXT");
   drain->callback([what, &command] { command = [what](const Options& options) { return Drain(*what, options); }; });
+  DeclareConfig(app, *daemon, command);
 }
 
 }  // namespace kinsock

@@ -15,15 +15,13 @@
 #include "cli/duration.h"
 #include "cli/output.h"
 #include "cli/quota_flags.h"
-#include "cli/table.h"
+#include "cli/resource_commands.h"
 #include "cli/vm_view.h"
 
 namespace kinsock {
 namespace {
 
 using google::protobuf::util::TimeUtil;
-
-constexpr int kPageSize = 1000;
 
 std::string FullNetworkName(const std::string& name) {
   return name.rfind("networks/", 0) == 0 ? name : "networks/" + name;
@@ -33,8 +31,6 @@ std::string FullNetworkName(const std::string& name) {
 std::string FullPolicyName(const std::string& network, const std::string& name) {
   return name.rfind("networks/", 0) == 0 ? name : absl::StrCat(FullNetworkName(network), "/policies/", name);
 }
-
-std::string LastPart(const std::string& name) { return name.substr(name.rfind('/') + 1); }
 
 // "80" or "1-1023".
 bool ParseRange(const std::string& text, uint32_t& first, uint32_t& last) {
@@ -46,38 +42,6 @@ bool ParseRange(const std::string& text, uint32_t& first, uint32_t& last) {
 
 std::string RangeText(uint32_t first, uint32_t last) {
   return first == last ? absl::StrCat(first) : absl::StrCat(first, "-", last);
-}
-
-template <typename Response, typename Request, typename Stub>
-grpc::Status Ask(const Client& client, Stub& stub,
-                 grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*), const Request& request,
-                 Response& response) {
-  grpc::ClientContext context;
-  client.SetDeadline(context, kQuestionTimeout);
-  return (stub.*method)(&context, request, &response);
-}
-
-// Shows messages of one kind: as they are, by their names, or by `row` in a table.
-template <typename Message, typename Row>
-void Show(const std::vector<Message>& items, bool list, std::vector<std::string> headers, Row row,
-          const Options& options, const google::protobuf::Message& whole) {
-  std::string text;
-  switch (options.format) {
-    case OutputFormat::kJson:
-    case OutputFormat::kYaml:
-      return Print(Render(list ? whole : static_cast<const google::protobuf::Message&>(items.front()), options.format));
-    case OutputFormat::kJsonl:
-      for (const Message& item : items) text += Render(item, options.format);
-      return Print(text);
-    case OutputFormat::kName:
-      for (const Message& item : items) text += item.name() + "\n";
-      return Print(text);
-    default:
-      break;
-  }
-  Table table(std::move(headers));
-  for (const Message& item : items) table.Add(row(item));
-  Print(table.Render(options.headers));
 }
 
 // --- Networks ---
@@ -490,14 +454,6 @@ ExitCode ReleaseCid(const CidFlags& flags, const Options& options) {
   google::protobuf::Empty nothing;
   const grpc::Status status = Ask(client, client.networks(), &v1::NetworkService::Stub::ReleaseCid, request, nothing);
   return status.ok() ? kExitOk : client.Report(status);
-}
-
-// Sets `command` to `run` with the flags when `app` was given.
-template <typename Flags>
-void Bind(CLI::App* app, std::shared_ptr<Flags> flags, ExitCode (*run)(const Flags&, const Options&),
-          Command& command) {
-  app->callback(
-      [flags, run, &command] { command = [flags, run](const Options& options) { return run(*flags, options); }; });
 }
 
 void AddNetworkFlags(CLI::App* app, NetworkFlags& flags) {

@@ -118,6 +118,7 @@ int main(int argc, char** argv) {
   kinsock::DeclareNetCommands(app, command);
   kinsock::DeclarePolicyCommands(app, command);
   kinsock::DeclareCidCommands(app, command);
+  kinsock::DeclareForwardCommands(app, command);
   kinsock::DeclareStats(app, command);
   kinsock::DeclareVmmArgs(app, command);
   kinsock::DeclareInfo(app, command);

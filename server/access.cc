@@ -29,7 +29,9 @@ struct Rule {
 // what concerns the daemon as a whole, or everybody's rights, is the admin's.
 constexpr Rule kRules[] = {
     {"AdminService.Drain", Role::kAdmin},
+    {"AdminService.DumpConfig", Role::kOperator},
     {"AdminService.GetInfo", Role::kViewer},
+    {"AdminService.Reload", Role::kAdmin},
     {"AdminService.SetLogLevel", Role::kAdmin},
     {"AdminService.WatchEvents", Role::kOperator},
     {"ConnectionService.GetStats", Role::kViewer},
@@ -37,6 +39,11 @@ constexpr Rule kRules[] = {
     {"ConnectionService.ResetConnection", Role::kOperator},
     {"ConnectionService.StreamStats", Role::kViewer},
     {"ConnectionService.WatchConnections", Role::kViewer},
+    {"ForwardService.CreateForward", Role::kOperator},
+    {"ForwardService.DeleteForward", Role::kOperator},
+    {"ForwardService.GetForward", Role::kViewer},
+    {"ForwardService.ListForwards", Role::kViewer},
+    {"ForwardService.UpdateForward", Role::kOperator},
     {"NetworkService.CreateNetwork", Role::kAdmin},
     {"NetworkService.CreatePolicy", Role::kAdmin},
     {"NetworkService.DeleteNetwork", Role::kAdmin},
@@ -83,15 +90,32 @@ std::optional<Role> RoleNeeded(std::string_view method) {
   return std::nullopt;
 }
 
+void Access::SetRules(const RoleRules& rules) {
+  auto next = std::make_shared<const RoleRules>(rules);
+  MutexLock lock(mutex_);
+  rules_ = std::move(next);
+}
+
+std::shared_ptr<const RoleRules> Access::rules() const {
+  MutexLock lock(mutex_);
+  return rules_;
+}
+
 absl::StatusOr<Caller> Access::CallerOf(const grpc::CallbackServerContext& context) const {
   std::optional<Caller> caller = connections_.Find(context.peer());
-  if (caller.has_value()) return *std::move(caller);
+  const std::shared_ptr<const RoleRules> rules = this->rules();
+  if (caller.has_value()) {
+    // What it was when he connected may have been changed since then.
+    const Peer peer{caller->uid, caller->gid, caller->pid, caller->groups};
+    caller->role = caller->view_only ? rules->RoleOnViewSocket(peer) : rules->RoleOf(peer);
+    return *std::move(caller);
+  }
   if (const auto tls = context.auth_context(); tls != nullptr && tls->IsPeerAuthenticated()) {
     std::vector<std::string> names;
     for (const grpc::string_ref& name : tls->FindPropertyValues(GRPC_X509_SAN_PROPERTY_NAME)) {
       names.emplace_back(name.data(), name.size());
     }
-    auto [role, san] = rules_.RoleOf(names);
+    auto [role, san] = rules->RoleOf(names);
     return Caller{.transport = Caller::Transport::kTls, .role = role, .san = std::move(san)};
   }
   return Error(absl::StatusCode::kUnauthenticated, "ROLE_REQUIRED",

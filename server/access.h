@@ -7,12 +7,15 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/mutex.h"
 #include "server/api_connections.h"
 #include "server/caller.h"
 #include "server/role_rules.h"
@@ -32,8 +35,13 @@ std::optional<Role> RoleNeeded(std::string_view method);
 // Any thread; a call must not be finished yet.
 class Access {
  public:
-  // Both outlive this object. `rules` say what the names in certificates may; what users may is known of connections.
-  Access(const ApiConnections& connections, const RoleRules& rules) : connections_(connections), rules_(rules) {}
+  // `connections` outlive this object. `rules`: until there are others.
+  Access(const ApiConnections& connections, const RoleRules& rules)
+      : connections_(connections), rules_(std::make_shared<const RoleRules>(rules)) {}
+
+  // From the next call on, also of connections that are open.
+  void SetRules(const RoleRules& rules);
+  std::shared_ptr<const RoleRules> rules() const;
 
   // Called with each call that is denied, on the thread of the call. Before there are any.
   using OnDenied = std::function<void(const absl::StatusOr<Caller>&, std::string_view method, Role need)>;
@@ -57,7 +65,8 @@ class Access {
 
  private:
   const ApiConnections& connections_;
-  const RoleRules& rules_;
+  mutable Mutex mutex_;
+  std::shared_ptr<const RoleRules> rules_ ABSL_GUARDED_BY(mutex_);
   OnDenied on_denied_;
   mutable WatchQuota watches_;
   mutable std::atomic<uint64_t> refused_{0};  // logged at each power of two: a client can be refused without end

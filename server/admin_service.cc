@@ -7,10 +7,12 @@
 
 #include "device/device_spec.h"
 #include "server/api_limits.h"
+#include "server/dump_call.h"
 #include "server/error.h"
 #include "server/event_hub.h"
 #include "server/log.h"
 #include "server/proto_time.h"
+#include "server/reload_conversion.h"
 #include "server/ring_watch.h"
 #include "server/status_conversion.h"
 #include "server/version.h"
@@ -25,7 +27,8 @@ constexpr const char* kFeatures[] = {
     "vm.drain",         "vm.reset",         "vm.wait",       "vm.filter",      "vm.orphan_ttl",   "cid.static",
     "cid.range",        "cid.automatic",    "uds",           "stats",          "connection.list", "connection.closed",
     "connection.reset", "stats.pairs",      "stats.stream",  "node.drain",     "log.level",       "event.watch",
-    "connection.watch", "connection.rates", "info.reactors", "event.trace_id",
+    "connection.watch", "connection.rates", "info.reactors", "event.trace_id", "config.reload",   "config.dump",
+    "managed_by",
 };
 
 void SetLimits(v1::Limits& out) {
@@ -94,6 +97,12 @@ absl::StatusOr<LevelChange> ToLevelChange(const v1::SetLogLevelRequest& request)
   }
   if (!violations.empty()) return FieldsInvalid("", violations);
   return change;
+}
+
+// For the audit: the call has answered, and nothing has changed.
+absl::Status ConfigIsWrong(const ReloadReport& report) {
+  return Error(absl::StatusCode::kFailedPrecondition, "CONFIG_INVALID",
+               report.problems.empty() ? "the file is wrong" : report.problems.front().ToString());
 }
 
 }  // namespace
@@ -173,6 +182,31 @@ grpc::ServerUnaryReactor* AdminService::Drain(grpc::CallbackServerContext* conte
     reactor->Finish(grpc::Status::OK);
   });
   return reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::Reload(grpc::CallbackServerContext* context, const v1::ReloadRequest* request,
+                                               v1::ReloadResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (access_.Refuses(*context, "AdminService.Reload", reactor)) return reactor;
+  main_.Post([this, context, reactor, request, response] {
+    const ReloadRequest wanted{.validate_only = request->validate_only(), .force = request->force()};
+    hooks_.reload(wanted, [this, context, reactor, response, wanted](const absl::StatusOr<ReloadReport>& report) {
+      if (!wanted.validate_only) {
+        const absl::Status result = report.ok() && !report->applied ? ConfigIsWrong(*report) : report.status();
+        audit_.Mutation(*context, "AdminService.Reload", kDaemon, result, {{"force", wanted.force ? "true" : ""}});
+      }
+      if (report.ok()) *response = ToProto(*report);
+      reactor->Finish(ToGrpcStatus(report.status()));
+    });
+  });
+  return reactor;
+}
+
+grpc::ServerWriteReactor<v1::ConfigDump>* AdminService::DumpConfig(grpc::CallbackServerContext* context,
+                                                                   const v1::DumpConfigRequest* request) {
+  absl::StatusOr<WatchQuota::Ticket> ticket = access_.AdmitWatch(*context, "AdminService.DumpConfig");
+  if (!ticket.ok()) return new RefusedStream<v1::ConfigDump>(ToGrpcStatus(ticket.status()));
+  return DumpCall::Start(main_, hooks_.look_at_config, request->file_only(), *std::move(ticket));
 }
 
 grpc::ServerWriteReactor<v1::Event>* AdminService::WatchEvents(grpc::CallbackServerContext* context,

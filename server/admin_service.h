@@ -13,9 +13,12 @@
 #include "base/event_loop.h"
 #include "server/access.h"
 #include "server/audit.h"
+#include "server/config_dump.h"
+#include "server/config_reloader.h"
 #include "server/event_log.h"
 #include "server/log.h"
 #include "server/reactor_pool.h"
+#include "server/reload_report.h"
 
 namespace kinsock {
 
@@ -46,6 +49,8 @@ class AdminService final : public v1::AdminService::CallbackService {
   struct Hooks {
     std::function<DaemonInfo()> look;
     std::function<void(bool)> set_draining;
+    std::function<void(ReloadRequest, ConfigReloader::Done)> reload;
+    std::function<ConfigSnapshot()> look_at_config;
   };
 
   AdminService(EventLoop& main, Hooks hooks, const Access& access, Audit& audit, EventLog& events);
@@ -56,6 +61,10 @@ class AdminService final : public v1::AdminService::CallbackService {
                                         google::protobuf::Empty* response) override;
   grpc::ServerUnaryReactor* Drain(grpc::CallbackServerContext* context, const v1::DrainRequest* request,
                                   google::protobuf::Empty* response) override;
+  grpc::ServerUnaryReactor* Reload(grpc::CallbackServerContext* context, const v1::ReloadRequest* request,
+                                   v1::ReloadResponse* response) override;
+  grpc::ServerWriteReactor<v1::ConfigDump>* DumpConfig(grpc::CallbackServerContext* context,
+                                                       const v1::DumpConfigRequest* request) override;
   grpc::ServerWriteReactor<v1::Event>* WatchEvents(grpc::CallbackServerContext* context,
                                                    const v1::WatchRequest* request) override;
 

@@ -2,6 +2,7 @@
 #ifndef KINSOCK_SERVER_ANSWERS_H_
 #define KINSOCK_SERVER_ANSWERS_H_
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -20,8 +21,8 @@
 namespace kinsock {
 
 // Lets each request with a request_id through once: its repetition gets the answer of the first, also when that is
-// still under way. Only successes are kept; they are forgotten when the daemon stops. What a VM's requests have instead
-// (RequestGate) outlives it.
+// still under way. Only successes are kept; they are forgotten when the daemon stops, unless somebody writes them down
+// and says them again (Remember()). What a VM's requests have instead is RequestGate.
 //
 // Thread: main. It outlives what it lets through.
 template <typename Result>
@@ -61,6 +62,14 @@ class Answers {
       before.waiting.push_back(std::move(done));
     }
     return nullptr;
+  }
+
+  // An answer that was given before this was made, for `keep` from now on, at most kKeep.
+  void Remember(const std::string& id, uint64_t hash, Result result, std::chrono::nanoseconds keep) {
+    const auto [entry, is_new] = entries_.try_emplace(id);
+    if (!is_new) return;
+    entry->second = {.hash = hash, .answered = true, .result = std::move(result), .waiting = {}};
+    oldest_first_.push_back({clock_.Now() + std::min<std::chrono::nanoseconds>(keep, kKeep), id});
   }
 
  private:

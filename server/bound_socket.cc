@@ -36,9 +36,14 @@ UniqueFd LockDirectory(const std::string& path) {
   return fd;
 }
 
-// Gives what others may do to the file, which the umask took away at bind(). Through a descriptor, for the owner of the
-// directory could have put a link to another file in its place.
-bool Open(const std::string& path, const struct stat& made, mode_t mode) {
+// Gives the file what bind() could not: what the umask took away, and other owners. Through a descriptor, for the owner
+// of the directory could have put a link to another file in its place.
+bool Settle(const std::string& path, const struct stat& made, const SocketPermissions& wanted) {
+  const mode_t mode = wanted.mode;
+  const mode_t lacks = mode & ~made.st_mode;
+  const bool other_mode = wanted.exact ? lacks != 0 : (lacks & S_IRWXO) != 0;
+  const bool other_owner = wanted.uid != static_cast<uid_t>(-1) || wanted.gid != static_cast<gid_t>(-1);
+  if (!other_mode && !other_owner) return true;
   const UniqueFd file(open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   struct stat found;
   if (!file.valid() || fstat(file.get(), &found) != 0) return false;
@@ -46,7 +51,9 @@ bool Open(const std::string& path, const struct stat& made, mode_t mode) {
     errno = ENOENT;
     return false;
   }
-  return chmod(absl::StrCat("/proc/self/fd/", file.get()).c_str(), mode) == 0;
+  // In this order: what is another's is no longer ours to change.
+  if (other_mode && chmod(absl::StrCat("/proc/self/fd/", file.get()).c_str(), mode) != 0) return false;
+  return !other_owner || fchownat(file.get(), "", wanted.uid, wanted.gid, AT_EMPTY_PATH) == 0;
 }
 
 absl::Status Failed(const std::string& path, const char* what) {
@@ -73,11 +80,11 @@ std::string BoundSocket::Place() const {
 }
 
 absl::StatusOr<BoundSocket> BoundSocket::Listen(const std::string& path, int backlog, mode_t mode) {
-  return ListenIn(UniqueFd(), path, backlog, mode);
+  return ListenIn(UniqueFd(), path, backlog, SocketPermissions{.mode = mode});
 }
 
 absl::StatusOr<BoundSocket> BoundSocket::ListenIn(UniqueFd directory, const std::string& path, int backlog,
-                                                  mode_t mode) {
+                                                  const SocketPermissions& permissions) {
   BoundSocket bound;
   bound.directory_ = std::move(directory);
   bound.path_ = path;
@@ -98,7 +105,7 @@ absl::StatusOr<BoundSocket> BoundSocket::ListenIn(UniqueFd directory, const std:
   UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd.valid()) return Failed(path, "socket");
   // On Linux, bind() makes the file with the mode of the socket: it never has another one.
-  if (fchmod(fd.get(), mode) != 0) return Failed(path, "setting its permissions");
+  if (fchmod(fd.get(), permissions.mode) != 0) return Failed(path, "setting its permissions");
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (where.size() >= sizeof(address.sun_path)) {
@@ -114,7 +121,7 @@ absl::StatusOr<BoundSocket> BoundSocket::ListenIn(UniqueFd directory, const std:
   bound.device_ = made.st_dev;
   bound.inode_ = made.st_ino;
   bound.listener_ = std::move(fd);
-  if ((mode & S_IRWXO & ~made.st_mode) != 0 && !Open(where, made, mode)) return Failed(path, "setting its permissions");
+  if (!Settle(where, made, permissions)) return Failed(path, "setting its permissions");
   if (listen(bound.listener_.get(), backlog) != 0) return Failed(path, "listen");
   return bound;
 }

@@ -12,6 +12,14 @@
 
 namespace kinsock {
 
+// Who may connect to a socket: permissions and owners of its file.
+struct SocketPermissions {
+  mode_t mode = 0660;
+  bool exact = false;                  // whatever the umask
+  uid_t uid = static_cast<uid_t>(-1);  // -1: the daemon's
+  gid_t gid = static_cast<gid_t>(-1);  // likewise
+};
+
 // A listening UNIX socket and its file. The file goes with this object, unless by then something else stands at the
 // path; the descriptor can be handed on before.
 class BoundSocket {
@@ -22,8 +30,10 @@ class BoundSocket {
   // are no descriptors left.
   static absl::StatusOr<BoundSocket> Listen(const std::string& path, int backlog, mode_t mode);
 
-  // The same in `directory`, an O_PATH descriptor of what `path` names as its directory; kept, for removing.
-  static absl::StatusOr<BoundSocket> ListenIn(UniqueFd directory, const std::string& path, int backlog, mode_t mode);
+  // The same in `directory`, an O_PATH descriptor of what `path` names as its directory; kept, for removing. Invalid:
+  // where `path` says. Nobody can connect before the file has its owners.
+  static absl::StatusOr<BoundSocket> ListenIn(UniqueFd directory, const std::string& path, int backlog,
+                                              const SocketPermissions& permissions);
 
   // A socket that listens and has no file.
   static BoundSocket WithoutFile(UniqueFd listener);

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace kinsock {
 
@@ -33,6 +34,8 @@ struct Caller {
   bool view_only = false;  // came by a socket on which nobody is more than a viewer
   // kTls: the name in the certificate that gave the role.
   std::string san;
+  // kUnix: his other groups.
+  std::vector<gid_t> groups;
 
   // For messages and logs: "uid 1000 (pid 4711)", "\"spiffe://cluster/node-7\"".
   std::string ToString() const;

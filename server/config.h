@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "server/forward_spec.h"
 #include "server/log.h"
 #include "server/network.h"
 #include "server/quota.h"
@@ -23,7 +24,7 @@ struct ConfiguredVm {
   std::string origin;  // where it says so, for messages: "kinsock.yaml:3:5", "--vm 2"
 };
 
-// A network, or a policy, that a file asks for.
+// A network, a policy, or a forward that a file asks for.
 struct ConfiguredNetwork {
   NetworkCreation creation;
   std::string origin;
@@ -32,12 +33,18 @@ struct ConfiguredPolicy {
   PolicyCreation creation;
   std::string origin;
 };
+struct ConfiguredForward {
+  ForwardCreation creation;
+  std::string origin;
+};
 
 // Everything that a start of kinsockd depends on, checked as far as that can be done without the machine.
 struct Config {
+  std::string file;  // that --config names, absolute; empty: none
   std::vector<ConfiguredNetwork> networks;
   std::vector<ConfiguredPolicy> policies;
   std::vector<ConfiguredVm> vms;
+  std::vector<ConfiguredForward> forwards;
   std::vector<std::string> api_sockets;       // paths; none: no API
   std::vector<std::string> api_view_sockets;  // paths where nobody is more than a viewer
   std::vector<TcpEndpoint> api_tcp;           // only with `tls`
@@ -51,9 +58,19 @@ struct Config {
   LogFormat log_format = LogFormat::kKeyValue;
 };
 
-// What no two VMs may have both: name, CID, socket path, AF_VSOCK port. One line for each clash, which names both
-// origins.
-std::vector<std::string> FindClashes(const std::vector<ConfiguredVm>& vms);
+// Something that is wrong with a configuration.
+struct ConfigProblem {
+  std::string place;  // "kinsock.yaml:3:5"; empty: `what` says it
+  std::string field;  // "vms[0].queue_size"; empty: it is not about one
+  std::string what;
+
+  // "place: field: what".
+  std::string ToString() const;
+};
+
+// What no two of a kind may have both: a network or a policy its name, a VM its name, CID, socket paths, AF_VSOCK
+// ports, a forward its name and where it listens, or the port that its guest calls. One for each clash, which names both origins.
+std::vector<ConfigProblem> FindClashes(const Config& config);
 
 }  // namespace kinsock
 

@@ -29,13 +29,6 @@ v1::Connection::State StateToProto(FlowInfo::State state) {
   return v1::Connection::STATE_UNSPECIFIED;
 }
 
-// The names are the same on both sides; kNone has none in the API.
-v1::Connection::CloseReason ReasonToProto(CloseReason reason) {
-  v1::Connection::CloseReason out;
-  const bool known = v1::Connection::CloseReason_Parse(CloseReasonName(reason), &out);
-  return known ? out : v1::Connection::CLOSE_REASON_UNSPECIFIED;
-}
-
 // `called`: this end is the connection's target. The host's end then is the file that is named after the port.
 void SetEndpoint(const FlowInfo::End& end, const VmSnapshotPtr& vm, bool called, v1::Endpoint& out) {
   out.set_cid(end.cid);
@@ -66,6 +59,12 @@ void SetDirection(const FlowInfo::Direction& direction, v1::Flow& out) {
 }
 
 }  // namespace
+
+v1::Connection::CloseReason ReasonToProto(CloseReason reason) {
+  v1::Connection::CloseReason out;
+  const bool known = v1::Connection::CloseReason_Parse(CloseReasonName(reason), &out);
+  return known ? out : v1::Connection::CLOSE_REASON_UNSPECIFIED;
+}
 
 std::optional<FlowInfo::State> StateFromProto(int state) {
   switch (state) {

@@ -32,6 +32,9 @@ std::string ConnectionName(uint64_t flow_id, std::string_view instance);
 // NOT_FOUND CONNECTION_NOT_FOUND.
 absl::Status ConnectionNotFound(std::string_view name);
 
+// The names are the same on both sides; kNone has none in the API.
+v1::Connection::CloseReason ReasonToProto(CloseReason reason);
+
 // `instance` makes the connection's name unique across restarts of the daemon. Pure function; any thread.
 v1::Connection ToProto(const FlowInfo& flow, const FlowVms& vms, const std::string& instance);
 

@@ -19,8 +19,10 @@
 #include "router/cid.h"
 #include "server/denial_event.h"
 #include "server/error.h"
+#include "server/forward_event.h"
 #include "server/log.h"
 #include "server/peer.h"
+#include "server/reload_conversion.h"
 #include "server/runtime_dir.h"
 #include "server/saved_state.h"
 #include "server/socket_path.h"
@@ -61,13 +63,24 @@ std::set<std::pair<std::string, Cid>> FixedCids(const std::vector<ConfiguredVm>&
   return cids;
 }
 
+// Where sockets of the API's VMs may be.
+SocketDirs DirsOf(const Config& config) {
+  SocketDirs dirs;
+  if (config.socket_dirs.empty()) return dirs;
+  dirs.Allow(RuntimeDir());
+  for (const std::string& directory : config.socket_dirs) dirs.Allow(directory);
+  return dirs;
+}
+
 }  // namespace
 
-Daemon::Daemon(Config config)
+Daemon::Daemon(Config config, std::function<ConfigReading()> reread)
     : config_(std::move(config)),
+      reread_(std::move(reread)),
       instance_(RandomUuid()),
       start_time_(std::chrono::system_clock::now()),
-      signals_(loop_, [this] { RequestStop(); }),
+      signals_(
+          loop_, [this] { RequestStop(); }, [this] { OnHangup(); }),
       api_connections_(Clock::Monotonic(), ApiConnections::Limits()),
       access_(api_connections_, config_.api_roles),
       events_(loop_),
@@ -89,8 +102,10 @@ Daemon::~Daemon() {
   api_.reset();
   snapshots_.reset();
   pool_.reset();
+  forwards_.reset();
   manager_.reset();
   networks_.reset();
+  reloader_.reset();
 }
 
 absl::Status Daemon::Start() {
@@ -106,21 +121,24 @@ absl::Status Daemon::Start() {
       [this](DeviceId device, const DeviceStatus& status) { manager_->OnDeviceStatus(device, status); });
   VmJournal& journal = store_ != nullptr ? static_cast<VmJournal&>(*store_) : no_journal_;
   networks_ = std::make_unique<NetworkManager>(loop_, Clock::Monotonic(), *pool_, journal);
-  manager_ = std::make_unique<VmManager>(loop_, Clock::Monotonic(), *pool_, *networks_, hub_, sockets_, journal,
-                                         RuntimeDir());
+  manager_ =
+      std::make_unique<VmManager>(loop_, Clock::Monotonic(), *pool_, *networks_, hub_, sockets_, journal, RuntimeDir());
+  forwards_ = std::make_unique<ForwardManager>(loop_, Clock::Monotonic(), *pool_, *manager_, sockets_, journal,
+                                               [this](ForwardManager::Change change, const ForwardDefinition& forward) {
+                                                 events_.Add(ForwardEvent(change, forward));
+                                               });
   manager_->LimitVmsTo(config_.quota);
-  if (!config_.socket_dirs.empty()) {
-    SocketDirs dirs;
-    dirs.Allow(RuntimeDir());
-    for (const std::string& directory : config_.socket_dirs) dirs.Allow(directory);
-    manager_->LimitSocketsTo(std::move(dirs));
-  }
+  manager_->LimitSocketsTo(DirsOf(config_));
+  forwards_->LimitSocketsTo(DirsOf(config_));
   snapshots_ = std::make_unique<FlowSnapshots>(*pool_);
   networks_->Restore(saved, FixedCids(config_.vms));
   KINSOCK_RETURN_IF_ERROR(CreateConfiguredNetworks());
+  forwards_->Restore(saved);
   manager_->Restore(std::move(saved), FixedCids(config_.vms));
   KINSOCK_RETURN_IF_ERROR(CreateConfiguredVms());
-  ServeSavedVms();
+  KINSOCK_RETURN_IF_ERROR(CreateConfiguredForwards());
+  ServeSaved();
+  StartReloader();
   KINSOCK_RETURN_IF_ERROR(StartApi());
   Log(LogLevel::kInfo, "daemon.started")
       .With("vms", static_cast<int64_t>(manager_->size()))
@@ -139,6 +157,7 @@ absl::Status Daemon::BindApi() {
   for (const std::string& path : config_.api_view_sockets) KINSOCK_RETURN_IF_ERROR(BindApiSocket(path, true));
   for (const TcpEndpoint& endpoint : config_.api_tcp) {
     KINSOCK_ASSIGN_OR_RETURN(UniqueFd listener, endpoint.Listen(kApiBacklog));
+    sockets_.Take(endpoint.place(), false, "the API");
     api_sockets_.push_back({BoundSocket::WithoutFile(std::move(listener)), ApiSocket::Kind::kTcp});
   }
   return absl::OkStatus();
@@ -154,7 +173,7 @@ absl::StatusOr<SavedState> Daemon::OpenState() {
   return saved;
 }
 
-// Two VMs cannot have one name, and neither is to be lost for the other.
+// Two VMs, or forwards, cannot have one name, and neither is to be lost for the other.
 absl::Status Daemon::CheckNames(const SavedState& saved) const {
   std::set<std::string> names;
   for (const SavedVm& vm : saved.vms) names.insert(vm.definition->id);
@@ -167,6 +186,15 @@ absl::Status Daemon::CheckNames(const SavedState& saved) const {
                                   store_->path(),
                                   "; give this one another name, or start "
                                   "without it and delete the other"));
+  }
+  names.clear();
+  for (const ForwardDefinitionPtr& forward : saved.forwards) names.insert(forward->id);
+  for (const ConfiguredForward& forward : config_.forwards) {
+    if (names.count(forward.creation.id) == 0) continue;
+    faults.push_back(absl::StrCat(forward.origin, ": name: \"", forward.creation.id,
+                                  "\" is that of a forward which was created through the API and is kept in ",
+                                  store_->path(),
+                                  "; give this one another name, or start without it and delete the other"));
   }
   if (faults.empty()) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrJoin(faults, "\n"));
@@ -196,13 +224,6 @@ absl::Status Daemon::BindApiSocket(const std::string& path, bool view_only) {
   return absl::OkStatus();
 }
 
-// The file lets the daemon's group in, for which else it would be of no use.
-Role Daemon::RoleOnViewSocket(const Peer& peer) const {
-  const gid_t own = getegid();
-  const bool of_group = peer.gid == own || std::find(peer.groups.begin(), peer.groups.end(), own) != peer.groups.end();
-  return of_group ? Role::kViewer : std::min(Role::kViewer, config_.api_roles.RoleOf(peer));
-}
-
 absl::StatusOr<Caller> Daemon::Identify(ApiSocket::Kind kind, int fd) const {
   if (kind == ApiSocket::Kind::kTcp) {
     // Who it is, the handshake will tell, and Access asks.
@@ -212,8 +233,9 @@ absl::StatusOr<Caller> Daemon::Identify(ApiSocket::Kind kind, int fd) const {
   }
   KINSOCK_ASSIGN_OR_RETURN(const Peer peer, PeerOf(fd));
   const bool view_only = kind == ApiSocket::Kind::kView;
-  const Role role = view_only ? RoleOnViewSocket(peer) : config_.api_roles.RoleOf(peer);
-  return Caller{Caller::Transport::kUnix, role, peer.uid, peer.gid, peer.pid, view_only, ""};
+  const std::shared_ptr<const RoleRules> rules = access_.rules();
+  const Role role = view_only ? rules->RoleOnViewSocket(peer) : rules->RoleOf(peer);
+  return Caller{Caller::Transport::kUnix, role, peer.uid, peer.gid, peer.pid, view_only, "", peer.groups};
 }
 
 // Before any VM: none is ever served by less than what the file says.
@@ -259,9 +281,25 @@ absl::Status Daemon::CreateConfiguredVms() {
   return absl::FailedPreconditionError(absl::StrJoin(faults, "\n"));
 }
 
-void Daemon::ServeSavedVms() {
+absl::Status Daemon::CreateConfiguredForwards() {
+  size_t left = config_.forwards.size();
+  std::vector<std::string> faults;
+  for (const ConfiguredForward& forward : config_.forwards) {
+    ForwardCreation creation = forward.creation;
+    creation.configured = true;
+    forwards_->Create(std::move(creation), [&](const absl::StatusOr<ForwardSnapshot>& result) {
+      --left;
+      if (!result.ok()) faults.push_back(absl::StrCat(forward.origin, ": ", result.status().message()));
+    });
+  }
+  while (left > 0) loop_.RunOnce(std::chrono::milliseconds(1000));
+  if (faults.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrJoin(faults, "\n"));
+}
+
+void Daemon::ServeSaved() {
   bool served = false;
-  manager_->ServeRestored([&served] { served = true; });
+  manager_->ServeRestored([&] { forwards_->ServeRestored([&served] { served = true; }); });
   while (!served) loop_.RunOnce(std::chrono::milliseconds(1000));
 }
 
@@ -272,15 +310,20 @@ absl::Status Daemon::StartApi() {
   connection_service_ =
       std::make_unique<ConnectionService>(loop_, *manager_, *pool_, *snapshots_, instance_, access_, audit_);
   network_service_ = std::make_unique<NetworkService>(loop_, *networks_, *manager_, access_, audit_);
+  forward_service_ = std::make_unique<ForwardService>(loop_, *forwards_, access_, audit_);
   const auto set_draining = [this](bool draining) {
     manager_->SetDraining(draining);
     api_->SetVmsServing(!draining);
   };
-  admin_service_ = std::make_unique<AdminService>(loop_, AdminService::Hooks{[this] { return Look(); }, set_draining},
-                                                  access_, audit_, events_);
+  const auto reload = [this](ReloadRequest request, ConfigReloader::Done done) {
+    reloader_->Reload(request, std::move(done));
+  };
+  admin_service_ = std::make_unique<AdminService>(
+      loop_, AdminService::Hooks{[this] { return Look(); }, set_draining, reload, [this] { return LookAtConfig(); }},
+      access_, audit_, events_);
   KINSOCK_ASSIGN_OR_RETURN(api_,
                            ApiServer::Start({vm_service_.get(), connection_service_.get(), network_service_.get(),
-                                             admin_service_.get()},
+                                             forward_service_.get(), admin_service_.get()},
                                             config_.api_tcp.empty() ? std::nullopt : std::make_optional(config_.tls)));
   greeter_ = std::make_unique<ApiGreeter>(loop_, [this](UniqueFd connection) { api_->Serve(std::move(connection)); });
   for (ApiSocket& api : api_sockets_) {
@@ -298,6 +341,57 @@ absl::Status Daemon::StartApi() {
   api_->SetServing(true);
   ReturnMemoryFromTimeToTime();
   return absl::OkStatus();
+}
+
+void Daemon::StartReloader() {
+  const auto apply_settings = [this](const Config& config, EventLoop::Task done) {
+    manager_->LimitSocketsTo(DirsOf(config));
+    forwards_->LimitSocketsTo(DirsOf(config));
+    ChangeRoles(config.api_roles);
+    manager_->ChangeLimitOfVms(config.quota, std::move(done));
+  };
+  const auto on_report = [this](const ReloadReport& report) { events_.Add(ReloadEvent(report)); };
+  reloader_ = std::make_unique<ConfigReloader>(loop_, config_, reread_, *networks_, *manager_, *forwards_, RuntimeDir(),
+                                               ConfigReloader::Hooks{apply_settings, on_report});
+}
+
+// Whoever has a role, or none, has it from his next call on. The sockets' files let in whom it concerns.
+void Daemon::ChangeRoles(const RoleRules& roles) {
+  const bool shared = roles.concern_other_users();
+  const bool other_files = shared != access_.rules()->concern_other_users();
+  access_.SetRules(roles);
+  if (!other_files) return;
+  const std::string runtime_dir = RuntimeDir();
+  for (const std::vector<std::string>* paths : {&config_.api_sockets, &config_.api_view_sockets}) {
+    for (const std::string& path : *paths) {
+      struct stat directory;
+      if (shared && path.substr(0, path.rfind('/')) == runtime_dir && stat(runtime_dir.c_str(), &directory) == 0 &&
+          directory.st_uid == geteuid()) {
+        chmod(runtime_dir.c_str(), kSharedRuntimeDirMode);
+      }
+      chmod(path.c_str(), shared ? kSharedApiSocketMode : kApiSocketMode);
+    }
+  }
+}
+
+void Daemon::OnHangup() {
+  if (reloader_ != nullptr) return reloader_->ReloadSoon();
+  Log(LogLevel::kWarning, "config.not_reloaded").With("reason", "the daemon is still starting");
+}
+
+ConfigSnapshot Daemon::LookAtConfig() {
+  ConfigSnapshot snapshot;
+  snapshot.settings = reloader_->running();
+  for (const NetworkSnapshot& network : networks_->List("", NetworkManager::kMaxNetworks)) {
+    snapshot.networks.push_back(network.definition);
+    const auto policies = networks_->List(network.definition->id, "", NetworkManager::kMaxPolicies);
+    if (policies.ok()) snapshot.policies.insert(snapshot.policies.end(), policies->begin(), policies->end());
+  }
+  snapshot.vms = manager_->Snapshot();
+  for (const ForwardSnapshot& forward : forwards_->List("", "", ForwardManager::kMaxForwards)) {
+    snapshot.forwards.push_back(forward.definition);
+  }
+  return snapshot;
 }
 
 void Daemon::ReturnMemoryFromTimeToTime() {
@@ -346,8 +440,10 @@ void Daemon::Stop() {
   NotifyManager("STOPPING=1");
   for (const auto& listener : listeners_) listener->Stop();
   greeter_.reset();
+  reloader_->Close();
   manager_->Close();
   networks_->Close();
+  forwards_->Close();
   hub_.Close(ShuttingDown());
   events_.Close(ShuttingDown());
   if (connection_service_ != nullptr) connection_service_->Close(ShuttingDown());

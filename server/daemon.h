@@ -3,6 +3,7 @@
 #define KINSOCK_SERVER_DAEMON_H_
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,11 +19,16 @@
 #include "server/api_server.h"
 #include "server/audit.h"
 #include "server/config.h"
+#include "server/config_dump.h"
+#include "server/config_reloader.h"
 #include "server/connection_service.h"
 #include "server/denial_limiter.h"
 #include "server/event_hub.h"
 #include "server/event_log.h"
+#include "server/flag_config.h"
 #include "server/flow_snapshots.h"
+#include "server/forward_manager.h"
+#include "server/forward_service.h"
 #include "server/lifecycle_events.h"
 #include "server/lock_file.h"
 #include "server/network_manager.h"
@@ -40,7 +46,7 @@ namespace kinsock {
 // All of kinsockd, put together and taken apart in the reverse order.
 //
 //     Start:  lock and bind the API sockets - state file - reactors - VMs of the configuration, then those of the
-//             state file - gRPC - accept - READY
+//             state file - forwards likewise - gRPC - accept - READY
 //     Stop:   no new API connections - watches end - calls finish - gRPC gone - sockets removed - reactors joined
 //
 // Nothing is made before the API sockets are ours: a second daemon is refused before it touches anything.
@@ -48,7 +54,8 @@ namespace kinsock {
 // Thread: main, which becomes the loop's.
 class Daemon {
  public:
-  explicit Daemon(Config config);
+  // `reread`: reads the configuration once more; null: there is no file.
+  explicit Daemon(Config config, std::function<ConfigReading()> reread = nullptr);
   ~Daemon();
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
@@ -74,18 +81,23 @@ class Daemon {
   absl::StatusOr<SavedState> OpenState();
   absl::Status CheckNames(const SavedState& saved) const;
   absl::Status BindApiSocket(const std::string& path, bool view_only);
-  Role RoleOnViewSocket(const Peer& peer) const;
   absl::StatusOr<Caller> Identify(ApiSocket::Kind kind, int fd) const;
   absl::Status CreateConfiguredNetworks();
   absl::Status CreateConfiguredVms();
-  void ServeSavedVms();
+  absl::Status CreateConfiguredForwards();
+  void ServeSaved();
   absl::Status StartApi();
+  void StartReloader();
+  void ChangeRoles(const RoleRules& roles);
+  void OnHangup();
+  ConfigSnapshot LookAtConfig();
   void ReturnMemoryFromTimeToTime();
   DaemonInfo Look();
   void OnDenials(const Denials& denials);
   void Stop();
 
   const Config config_;
+  const std::function<ConfigReading()> reread_;
   const std::string instance_;  // id of this start
   const std::chrono::system_clock::time_point start_time_;
   bool stop_requested_ = false;
@@ -109,10 +121,13 @@ class Daemon {
   std::unique_ptr<ReactorPool> pool_;
   std::unique_ptr<NetworkManager> networks_;
   std::unique_ptr<VmManager> manager_;
+  std::unique_ptr<ForwardManager> forwards_;
+  std::unique_ptr<ConfigReloader> reloader_;
   std::unique_ptr<FlowSnapshots> snapshots_;
   std::unique_ptr<VmService> vm_service_;
   std::unique_ptr<ConnectionService> connection_service_;
   std::unique_ptr<NetworkService> network_service_;
+  std::unique_ptr<ForwardService> forward_service_;
   std::unique_ptr<AdminService> admin_service_;
   std::unique_ptr<ApiServer> api_;
   std::unique_ptr<ApiGreeter> greeter_;

@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <optional>
 #include <utility>
@@ -16,7 +17,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
-#include "base/status_macros.h"
+#include "server/config_yaml.h"
 #include "server/error.h"
 #include "server/runtime_dir.h"
 #include "server/socket_path.h"
@@ -29,14 +30,10 @@
 namespace kinsock {
 namespace {
 
-// More threads than this never helped a memory-bound copy, and each polls its own ring of sockets.
-constexpr size_t kMaxReactors = 64;
 constexpr size_t kMaxDefaultReactors = 4;
+constexpr std::chrono::microseconds kDefaultPoll{20};  // docs/adr/0010-polling.md
 
-// Longer than a thousand sleeps cost; nobody waits for the next packet that long with a thread that has nothing to do.
-constexpr uint32_t kMaxPollUs = 10'000;
-
-// The flags as they were given.
+// The flags as they were given; empty, none: not given.
 struct Flags {
   std::string config_file;
   std::vector<std::string> vms;
@@ -47,10 +44,11 @@ struct Flags {
   std::vector<std::string> socket_dirs;
   TlsFiles tls;
   std::string state_dir;
-  std::string reactors = "auto";
-  uint32_t poll_us = 20;  // docs/adr/0010-polling.md
-  std::string log_format = "kv";
+  std::string reactors;
+  std::optional<uint32_t> poll_us;
+  std::string log_format;
   bool check = false;
+  bool print_config = false;
   bool version = false;
 };
 
@@ -114,12 +112,13 @@ void Declare(CLI::App& app, Flags& flags) {
       ->option_text("N|auto");
   app.add_option("--poll-us", flags.poll_us,
                  "Microseconds that such a thread looks for more packets before it sleeps, at most; it learns how long "
-                 "is worth it")
+                 "is worth it (20)")
       ->check(CLI::Range(uint32_t{0}, kMaxPollUs))
-      ->capture_default_str()
       ->option_text("N");
   app.add_option("--log-format", flags.log_format, "Of the lines on standard error")->option_text("kv|json");
-  app.add_flag("--check", flags.check, "Say whether the configuration is good, and end");
+  app.add_flag("--check", flags.check, "Say whether the configuration is good, and end: 0 if it is, else 1");
+  app.add_flag("--print-config", flags.print_config,
+               "Print the configuration as it is with all flags, files and defaults, as a file for --config, and end");
   app.add_flag("--version", flags.version, "Print the version");
 }
 
@@ -169,15 +168,26 @@ void ParseSingleVm(const std::map<std::string, std::string>& settings, std::vect
   if (faults.size() == before) FinishVm(std::move(vm), vms, faults);
 }
 
-void ParseReactors(const std::string& text, Config& config, std::vector<std::string>& faults) {
+// What the command line says stands before the file.
+void ParseThreads(const Flags& flags, const YamlConfig& file, Config& config, std::vector<std::string>& faults) {
   config.reactors = std::clamp<size_t>(UsableCpus() / 2, 1, kMaxDefaultReactors);  // docs/adr/0005-reactors.md
-  if (text == "auto") return;
-  size_t reactors = 0;
-  if (absl::SimpleAtoi(text, &reactors) && reactors >= 1 && reactors <= kMaxReactors) {
-    config.reactors = reactors;
-  } else {
-    faults.push_back(
-        absl::StrCat("--reactors: ", Quoted(text), " is not a number from 1 to ", kMaxReactors, ", nor auto"));
+  if (flags.reactors.empty()) {
+    config.reactors = file.reactors.value_or(config.reactors);
+  } else if (size_t number = 0; absl::SimpleAtoi(flags.reactors, &number) && number >= 1 && number <= kMaxReactors) {
+    config.reactors = number;
+  } else if (flags.reactors != "auto") {
+    faults.push_back(absl::StrCat("--reactors: ", Quoted(flags.reactors), " is not a number from 1 to ", kMaxReactors,
+                                  ", nor auto"));
+  }
+  config.poll =
+      flags.poll_us.has_value() ? std::chrono::microseconds(*flags.poll_us) : file.poll.value_or(kDefaultPoll);
+  config.log_format = file.log_format.value_or(LogFormat::kKeyValue);
+  if (flags.log_format == "json") {
+    config.log_format = LogFormat::kJson;
+  } else if (flags.log_format == "kv") {
+    config.log_format = LogFormat::kKeyValue;
+  } else if (!flags.log_format.empty()) {
+    faults.push_back(absl::StrCat("--log-format: ", Quoted(flags.log_format), " is neither kv nor json"));
   }
 }
 
@@ -262,8 +272,24 @@ void ParseApi(const Flags& flags, Config& config, std::vector<std::string>& faul
   if (flags.api.empty() && !vms_given) config.api_sockets.push_back(DefaultApiSocket());
 }
 
-absl::StatusOr<Config> Interpret(const Flags& flags) {
-  Config config;
+void TakeFile(const YamlConfig& file, Config& config) {
+  config.networks = file.networks;
+  config.policies = file.policies;
+  config.vms = file.vms;
+  config.forwards = file.forwards;
+  config.api_sockets = file.api_sockets;
+  config.api_view_sockets = file.api_view_sockets;
+  config.socket_dirs = file.socket_dirs;
+  config.api_tcp = file.api_tcp;
+  config.tls = file.tls;
+  config.api_roles = file.api_roles;
+  config.state_dir = file.state_dir;
+  config.quota = file.quota;
+}
+
+ConfigReading Interpret(const Flags& flags) {
+  ConfigReading reading;
+  Config& config = reading.config;
   std::vector<std::string> faults;
   const int sources =
       (flags.config_file.empty() ? 0 : 1) + (flags.vms.empty() ? 0 : 1) + (flags.single_vm.empty() ? 0 : 1);
@@ -272,38 +298,25 @@ absl::StatusOr<Config> Interpret(const Flags& flags) {
         "--config, --vm and the flags of a single VM (--guest-cid, --socket, ...) exclude each other; use one of the "
         "three");
   }
+  YamlConfig file;
   if (!flags.config_file.empty()) {
-    absl::StatusOr<YamlConfig> file = LoadYamlConfig(flags.config_file);
-    if (file.ok()) {
-      config.networks = std::move(file->networks);
-      config.policies = std::move(file->policies);
-      config.vms = std::move(file->vms);
-      config.api_sockets = std::move(file->api_sockets);
-      config.api_view_sockets = std::move(file->api_view_sockets);
-      config.socket_dirs = std::move(file->socket_dirs);
-      config.api_tcp = std::move(file->api_tcp);
-      config.tls = std::move(file->tls);
-      config.api_roles = std::move(file->api_roles);
-      config.state_dir = std::move(file->state_dir);
-      config.quota = file->quota;
-    } else {
-      faults.emplace_back(file.status().message());
-    }
+    file = LoadYamlConfig(flags.config_file, reading.problems);
+    TakeFile(file, config);
+    config.file = UserPath(flags.config_file);
   }
   for (size_t i = 0; i < flags.vms.size(); ++i) ParseVmOption(flags.vms[i], i, config.vms, faults);
   ParseSingleVm(flags.single_vm, config.vms, faults);
-  ParseReactors(flags.reactors, config, faults);
-  config.poll = std::chrono::microseconds(flags.poll_us);
+  ParseThreads(flags, file, config, faults);
   ParseApi(flags, config, faults);
   if (!flags.state_dir.empty()) config.state_dir = UserPath(flags.state_dir);
-  if (flags.log_format == "json") {
-    config.log_format = LogFormat::kJson;
-  } else if (flags.log_format != "kv") {
-    faults.push_back(absl::StrCat("--log-format: ", Quoted(flags.log_format), " is neither kv nor json"));
-  }
-  if (faults.empty()) faults = FindClashes(config.vms);
-  if (!faults.empty()) return absl::InvalidArgumentError(absl::StrJoin(faults, "\n"));
-  return config;
+  for (std::string& fault : faults) reading.problems.push_back({"", "", std::move(fault)});
+  if (reading.problems.empty()) reading.problems = FindClashes(config);
+  return reading;
+}
+
+std::string Join(const std::vector<ConfigProblem>& problems) {
+  return absl::StrJoin(problems, "\n",
+                       [](std::string* out, const ConfigProblem& problem) { *out += problem.ToString(); });
 }
 
 }  // namespace
@@ -328,8 +341,18 @@ absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv) 
     line.text = absl::StrCat("kinsockd ", kVersion, "\n");
     return line;
   }
-  KINSOCK_ASSIGN_OR_RETURN(line.config, Interpret(flags));
-  if (flags.check) line.action = CommandLine::Action::kCheck;
+  ConfigReading reading = Interpret(flags);
+  line.config = std::move(reading.config);
+  line.problems = std::move(reading.problems);
+  if (flags.check) {
+    line.action = CommandLine::Action::kCheck;
+  } else if (flags.print_config) {
+    line.action = CommandLine::Action::kPrint;
+    line.text = ConfigToYaml(line.config);
+  } else if (!line.problems.empty()) {
+    return absl::InvalidArgumentError(Join(line.problems));
+  }
+  if (!flags.config_file.empty()) line.reread = [flags] { return Interpret(flags); };
   return line;
 }
 

@@ -29,6 +29,12 @@ int main(int argc, char** argv) {
     Complain(line.status());
     return 2;
   }
+  if (!line->problems.empty()) {
+    for (const kinsock::ConfigProblem& problem : line->problems) {
+      std::fprintf(stderr, "kinsockd: %s\n", problem.ToString().c_str());
+    }
+    return 1;
+  }
   if (line->action == Action::kPrint) {
     std::fputs(line->text.c_str(), stdout);
     return 0;
@@ -43,7 +49,7 @@ int main(int argc, char** argv) {
   kinsock::StartLogging(line->config.log_format);
   absl::Status started;
   {
-    kinsock::Daemon daemon(std::move(line->config));
+    kinsock::Daemon daemon(std::move(line->config), std::move(line->reread));
     started = daemon.Start();
     if (started.ok()) daemon.Run();
   }

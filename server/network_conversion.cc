@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/network_conversion.h"
 
-#include <algorithm>
 #include <chrono>
-#include <initializer_list>
 #include <optional>
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "base/status_macros.h"
-#include "google/protobuf/util/field_mask_util.h"
+#include "server/change_mask.h"
+#include "server/managed_by.h"
 #include "server/proto_time.h"
 #include "server/quota_conversion.h"
 #include "server/request_hash.h"
@@ -21,7 +19,6 @@ namespace kinsock {
 namespace {
 
 using google::protobuf::FieldMask;
-using google::protobuf::util::FieldMaskUtil;
 
 constexpr char kNetworkForm[] = "networks/{network_id}";
 constexpr char kPolicyForm[] = "networks/{network_id}/policies/{policy_id}";
@@ -92,51 +89,7 @@ absl::Status Invalid(const char* field, std::string description) {
   return FieldsInvalid("", {{field, std::move(description)}});
 }
 
-bool IsLimit(const std::string& path) {
-  return std::any_of(kQuotaFields.begin(), kQuotaFields.end(),
-                     [&](std::string_view field) { return path == absl::StrCat("quota.", AbslView(field)); });
-}
-
-// The fields to change; all of `fields` for none and "*". Where "quota" is one, each of its limits is, too.
-absl::StatusOr<FieldMask> ToMask(const FieldMask& mask, std::initializer_list<const char*> fields) {
-  FieldMask all;
-  for (const char* field : fields) all.add_paths(field);
-  if (mask.paths().empty()) return all;
-  FieldMask some;
-  for (const std::string& path : mask.paths()) {
-    if (path == "*") return all;
-    const auto has = [&all](std::string_view field) {
-      return std::find(all.paths().begin(), all.paths().end(), field) != all.paths().end();
-    };
-    if (!has(path) && !(has("quota") && IsLimit(path))) {
-      return Invalid("update_mask", absl::StrCat(Quoted(path), " cannot be changed; name some of ",
-                                                 absl::StrJoin(fields, ", "), ", or \"*\""));
-    }
-    some.add_paths(path);
-  }
-  return some;
-}
-
-template <typename Message>
-void Merge(const Message& from, const FieldMask& mask, Message& into) {
-  FieldMaskUtil::MergeOptions options;
-  options.set_replace_message_fields(true);
-  options.set_replace_repeated_fields(true);
-  FieldMaskUtil::MergeMessageTo(from, mask, options, &into);
-}
-
-template <typename Request>
-void SetRequest(const Request& request, MutationRequest& out) {
-  out.request_id = request.request_id();
-  out.request_hash = RequestHash(request);
-  out.validate_only = request.validate_only();
-}
-
 }  // namespace
-
-absl::Status NotAName(const char* field, std::string_view name, const char* form) {
-  return Invalid(field, absl::StrCat(Quoted(name), " is not of the form \"", form, "\""));
-}
 
 v1::Network::DefaultPolicy ToProto(DefaultPolicy otherwise) {
   switch (otherwise) {
@@ -155,6 +108,7 @@ v1::Network ToProto(const NetworkSnapshot& network) {
   const NetworkDefinition& definition = *network.definition;
   v1::Network out = SpecToProto(definition.spec);
   out.set_name(definition.name());
+  out.set_managed_by(definition.configured ? kManagedByFile : kManagedByApi);
   out.set_vms(static_cast<uint32_t>(network.vms));
   out.set_policies(static_cast<uint32_t>(network.policies));
   out.set_default_allowed(network.default_allowed);
@@ -171,6 +125,7 @@ v1::Policy ToProto(const PolicyDefinition& policy) {
   v1::Policy out = SpecToProto(policy.spec);
   out.set_name(policy.name());
   out.set_hits(policy.hits->value());
+  out.set_managed_by(policy.configured ? kManagedByFile : kManagedByApi);
   if (policy.uid.empty()) return out;
   out.set_etag(policy.etag());
   out.set_uid(policy.uid);
@@ -263,7 +218,7 @@ absl::StatusOr<NetworkUpdate> ToNetworkUpdate(const v1::UpdateNetworkRequest& re
       ToMask(request.update_mask(), {"cid_range", "reserved_ranges", "quarantine", "default_policy", "quota"}));
   update.change = [wanted = request.network(), mask](const NetworkSpec& current) {
     v1::Network next = SpecToProto(current);
-    Merge(wanted, mask, next);
+    MergeByMask(wanted, mask, next);
     return ToNetworkSpec(next);
   };
   return update;
@@ -303,7 +258,7 @@ absl::StatusOr<PolicyUpdate> ToPolicyUpdate(const v1::UpdatePolicyRequest& reque
                                                                                 "ports", "reset_existing"}));
   update.change = [wanted = request.policy(), mask](const PolicySpec& current) {
     v1::Policy next = SpecToProto(current);
-    Merge(wanted, mask, next);
+    MergeByMask(wanted, mask, next);
     return ToPolicySpec(next);
   };
   return update;
@@ -359,6 +314,20 @@ absl::StatusOr<CidReservation> ToCidReservation(const v1::ReserveCidRequest& req
   }
   if (!violations.empty()) return FieldsInvalid("reservation", violations);
   return reservation;
+}
+
+absl::StatusOr<CidRelease> ToCidRelease(const v1::ReleaseCidRequest& request) {
+  std::vector<FieldViolation> violations;
+  const auto name = ParseCidName(request.name());
+  if (!name.has_value()) return NotAName("name", request.name(), "networks/{network_id}/cids/{cid}");
+  CheckRequestId(request.request_id(), violations);
+  if (!violations.empty()) return FieldsInvalid("", violations);
+  return CidRelease{.network = name->first,
+                    .cid = name->second,
+                    .force = request.force(),
+                    .request_id = request.request_id(),
+                    .request_hash = RequestHash(request),
+                    .validate_only = request.validate_only()};
 }
 
 }  // namespace kinsock

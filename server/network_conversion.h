@@ -34,9 +34,7 @@ absl::StatusOr<PolicyCreation> ToPolicyCreation(const v1::CreatePolicyRequest& r
 absl::StatusOr<PolicyUpdate> ToPolicyUpdate(const v1::UpdatePolicyRequest& request);
 absl::StatusOr<PolicyDeletion> ToPolicyDeletion(const v1::DeletePolicyRequest& request);
 absl::StatusOr<CidReservation> ToCidReservation(const v1::ReserveCidRequest& request);
-
-// What is wrong with a name that is none: the `field`'s violation, and FIELD_INVALID.
-absl::Status NotAName(const char* field, std::string_view name, const char* form);
+absl::StatusOr<CidRelease> ToCidRelease(const v1::ReleaseCidRequest& request);
 
 }  // namespace kinsock
 

@@ -6,66 +6,23 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "server/definitions.h"
 #include "server/error.h"
 #include "server/log.h"
 #include "server/network_validation.h"
 #include "server/text.h"
-#include "server/unique_id.h"
 #include "server/vm_refusals.h"
 #include "server/vm_validation.h"
 
 namespace kinsock {
 namespace {
 
-absl::Status NotFound(const char* reason, const char* type, const std::string& name) {
-  return Error(absl::StatusCode::kNotFound, reason, absl::StrCat("there is no ", name)).Resource(type, name);
-}
-
 absl::Status NetworkNotFound(const std::string& id) {
-  return NotFound("NETWORK_NOT_FOUND", "kinsock.v1.Network", "networks/" + id);
+  return DefinitionNotFound("NETWORK_NOT_FOUND", "kinsock.v1.Network", "networks/" + id);
 }
 
 absl::Status PolicyNotFound(const std::string& network, const std::string& id) {
-  return NotFound("POLICY_NOT_FOUND", "kinsock.v1.Policy", "networks/" + network + "/policies/" + id);
-}
-
-template <typename Definition>
-absl::Status Exists(const char* reason, const char* type, const Definition& definition) {
-  return Error(absl::StatusCode::kAlreadyExists, reason,
-               absl::StrCat(definition.name(), " exists; choose another name, or change that one"))
-      .Resource(type, definition.name());
-}
-
-// What speaks against changing `definition` by `request`.
-template <typename Definition>
-absl::Status CheckChange(const Definition& definition, const MutationRequest& request) {
-  if (definition.configured != request.configured && definition.configured) {
-    return Error(absl::StatusCode::kFailedPrecondition, "MANAGED_BY_FILE",
-                 absl::StrCat(definition.name(), " is said by the configuration file; change it there"))
-        .Precondition("MANAGED_BY_FILE", definition.name(), "change the configuration file");
-  }
-  if (!request.etag.empty() && request.etag != definition.etag()) {
-    return Error(absl::StatusCode::kAborted, "ETAG_MISMATCH",
-                 absl::StrCat(definition.name(), " has changed since it was read; read it again"))
-        .With("current", definition.etag());
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Changing(const std::string& name) {
-  return Error(absl::StatusCode::kAborted, "CONCURRENT_CHANGE",
-               absl::StrCat(name, " is being changed by somebody else at this moment; try again"))
-      .RetryAfter(std::chrono::milliseconds(10));
-}
-
-template <typename Definition>
-std::shared_ptr<Definition> Define(const MutationRequest& request) {
-  auto definition = std::make_shared<Definition>();
-  definition->id = request.id;
-  if (!request.validate_only) definition->uid = RandomUuid();
-  definition->create_time = std::chrono::system_clock::now();
-  definition->configured = request.configured;
-  return definition;
+  return DefinitionNotFound("POLICY_NOT_FOUND", "kinsock.v1.Policy", "networks/" + network + "/policies/" + id);
 }
 
 std::shared_ptr<const Policy> ToPolicy(const PolicyDefinition& definition) {
@@ -82,17 +39,6 @@ std::shared_ptr<const Policy> ToPolicy(const PolicyDefinition& definition) {
   return policy;
 }
 
-std::vector<FieldViolation> CheckRequest(const MutationRequest& request, const char* id_field) {
-  std::vector<FieldViolation> violations;
-  CheckId(request.id, id_field, violations);
-  CheckRequestId(request.request_id, violations);
-  return violations;
-}
-
-void Append(std::vector<FieldViolation> more, std::vector<FieldViolation>& violations) {
-  for (FieldViolation& violation : more) violations.push_back(std::move(violation));
-}
-
 }  // namespace
 
 NetworkManager::NetworkManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, VmJournal& journal)
@@ -102,7 +48,8 @@ NetworkManager::NetworkManager(EventLoop& loop, const Clock& clock, ReactorPool&
       journal_(journal),
       network_answers_(clock),
       policy_answers_(clock),
-      cid_answers_(clock) {
+      cid_answers_(clock),
+      release_answers_(clock) {
   auto definition = Define<NetworkDefinition>({.id = kDefaultNetworkId});
   Add(std::move(definition));
 }
@@ -153,6 +100,7 @@ void NetworkManager::Restore(const SavedState& saved, const std::set<std::pair<s
       CidsOf(cid.network).Restore(cid.cid, cid.holder, cid.until - now, cid.was_used);
     }
   }
+  RememberAnswers(saved);
 }
 
 // What comes from the configuration file is there as long as the file says so.
@@ -193,42 +141,55 @@ void NetworkManager::Create(NetworkCreation creation, NetworkDone done) {
   if (!creation.validate_only)
     done = network_answers_.Enter(creation.request_id, creation.request_hash, std::move(done));
   if (!done) return;
-  std::vector<FieldViolation> violations = CheckRequest(creation, "network_id");
+  std::vector<FieldViolation> violations = CheckIds(creation, "network_id");
   Append(CheckNetwork(creation.spec), violations);
   if (!violations.empty()) return done(FieldsInvalid("network " + Quoted(creation.id), violations));
   const auto same = networks_.find(creation.id);
-  // The file may say what the default network is.
-  const bool takes_over = same != networks_.end() && creation.configured && !same->second.definition->configured;
-  if (same != networks_.end() && !takes_over) {
-    return done(kinsock::Exists("NETWORK_EXISTS", "kinsock.v1.Network", *same->second.definition));
+  if (same != networks_.end() && creation.configured && !same->second.definition->configured) {
+    return TakeOver(same->second, std::move(creation), std::move(done));
+  }
+  if (same != networks_.end()) {
+    return done(DefinitionExists("NETWORK_EXISTS", "kinsock.v1.Network", *same->second.definition));
   }
   if (networks_.size() >= kMaxNetworks) return done(QuotaExceeded("networks", kMaxNetworks, "delete some"));
   auto definition = Define<NetworkDefinition>(creation);
   definition->spec = std::move(creation.spec);
   if (creation.validate_only) return done(NetworkSnapshot{.definition = std::move(definition)});
-  if (takes_over) {
-    same->second.definition = definition;
-    same->second.cids->set_rules(definition->spec);
-  } else {
-    Network& added = Add(definition);
-    added.changing.insert("");
-    added.made = false;
-  }
   // Its place is taken at once, and nobody sees it or is let into it before it is written.
+  Network& added = Add(definition);
+  added.changing.insert("");
+  added.made = false;
   JournalEntry entry;
   entry.put_network = definition;
+  NoteRequest(Kind::kNetwork, creation, definition->uid, entry);
   Commit(std::move(entry), !creation.configured,
          [this, id = definition->id, done = std::move(done)](absl::Status written) mutable {
            Network& made = networks_.at(id);
            made.changing.erase("");
            if (!written.ok()) {
-             if (!made.made) networks_.erase(id);
+             networks_.erase(id);
              return done(std::move(written));
            }
            made.made = true;
            Log(LogLevel::kInfo, "network.created").With("network", "networks/" + id);
            Recompile(id, [this, id, done = std::move(done)]() mutable { done(Get(id)); });
          });
+}
+
+// The file may say what a network is that is there already, as the default network always is.
+void NetworkManager::TakeOver(Network& network, NetworkCreation creation, NetworkDone done) {
+  auto next = std::make_shared<NetworkDefinition>(*network.definition);
+  next->configured = true;
+  next->spec = std::move(creation.spec);
+  Become(network, std::move(next), JournalEntry(), false, std::move(done));
+}
+
+// The default network is always there: when the file has it no more, it is the API's, and as it is by default.
+void NetworkManager::LetDefaultGo(Network& network, NetworkDone done) {
+  auto next = std::make_shared<NetworkDefinition>(*network.definition);
+  next->configured = false;
+  next->spec = NetworkSpec();
+  Become(network, std::move(next), JournalEntry(), true, std::move(done));
 }
 
 void NetworkManager::Update(NetworkUpdate update, NetworkDone done) {
@@ -248,16 +209,26 @@ void NetworkManager::Update(NetworkUpdate update, NetworkDone done) {
   if (*spec == network.definition->spec) return done(Look(network));
   auto next = std::make_shared<NetworkDefinition>(*network.definition);
   next->spec = *std::move(spec);
-  ++next->generation;
   if (update.validate_only) {
+    ++next->generation;
     NetworkSnapshot would_be = Look(network);
     would_be.definition = std::move(next);
     return done(std::move(would_be));
   }
-  if (network.deleting || !network.changing.insert("").second) return done(Changing(network.definition->name()));
+  const bool saved = !next->configured;
   JournalEntry entry;
+  NoteRequest(Kind::kNetwork, update, next->uid, entry);
+  Become(network, std::move(next), std::move(entry), saved, std::move(done));
+}
+
+// `next`, of the next generation, is what the network is once the journal knows it, if it is to know.
+void NetworkManager::Become(Network& network, std::shared_ptr<NetworkDefinition> next, JournalEntry entry, bool saved,
+                            NetworkDone done) {
+  if (network.deleting || !network.changing.insert("").second)
+    return done(ConcurrentChange(network.definition->name()));
+  ++next->generation;
   entry.put_network = next;
-  Commit(std::move(entry), !next->configured, [this, next, done = std::move(done)](absl::Status written) mutable {
+  Commit(std::move(entry), saved, [this, next, done = std::move(done)](absl::Status written) mutable {
     Network& changed = networks_.at(next->id);
     changed.changing.erase("");
     if (!written.ok()) return done(std::move(written));
@@ -281,6 +252,7 @@ void NetworkManager::Delete(NetworkDeletion deletion, NetworkDone done) {
   if (!found.ok()) return deletion.allow_missing ? done(NetworkSnapshot()) : done(found.status());
   Network& network = **found;
   if (absl::Status fault = CheckChange(*network.definition, deletion); !fault.ok()) return done(std::move(fault));
+  if (deletion.id == kDefaultNetworkId && deletion.configured) return LetDefaultGo(network, std::move(done));
   const std::string name = network.definition->name();
   const auto in_use = [&](const std::string& by, const std::string& what_to_do) {
     return Error(absl::StatusCode::kFailedPrecondition, "NETWORK_IN_USE", absl::StrCat(name, " ", by, "; ", what_to_do))
@@ -297,24 +269,25 @@ void NetworkManager::Delete(NetworkDeletion deletion, NetworkDone done) {
                                       [](const auto& policy) { return policy.second->configured; });
   if (file_in_it) return done(in_use("has policies of the configuration file", "take them out there first"));
   if (deletion.validate_only) return done(Look(network));
-  if (network.deleting || !network.changing.empty()) return done(Changing(name));
+  if (network.deleting || !network.changing.empty()) return done(ConcurrentChange(name));
   network.deleting = true;
   JournalEntry entry;
   entry.erase_network = deletion.id;
-  Commit(std::move(entry), !network.definition->configured,
-         [this, id = deletion.id, done = std::move(done)](absl::Status written) mutable {
-           Network& gone = networks_.at(id);
-           gone.deleting = false;
-           if (!written.ok()) return done(std::move(written));
-           NetworkSnapshot last = Look(gone);
-           policies_ -= gone.policies.size();
-           pool_.RemoveNetwork(gone.number);
-           std::vector<EventLoop::Task> waiting = std::move(gone.when_told);
-           networks_.erase(id);
-           Log(LogLevel::kInfo, "network.deleted").With("network", "networks/" + id);
-           for (EventLoop::Task& task : waiting) task();
-           done(std::move(last));
-         });
+  NoteRequest(Kind::kNetwork, deletion, network.definition->uid, entry);
+  // Also when it is the file's, which may have taken it over from the API: it must not come back.
+  Commit(std::move(entry), true, [this, id = deletion.id, done = std::move(done)](absl::Status written) mutable {
+    Network& gone = networks_.at(id);
+    gone.deleting = false;
+    if (!written.ok()) return done(std::move(written));
+    NetworkSnapshot last = Look(gone);
+    policies_ -= gone.policies.size();
+    pool_.RemoveNetwork(gone.number);
+    std::vector<EventLoop::Task> waiting = std::move(gone.when_told);
+    networks_.erase(id);
+    Log(LogLevel::kInfo, "network.deleted").With("network", "networks/" + id);
+    for (EventLoop::Task& task : waiting) task();
+    done(std::move(last));
+  });
 }
 
 absl::StatusOr<NetworkSnapshot> NetworkManager::Get(const std::string& id) const {
@@ -339,23 +312,24 @@ void NetworkManager::Create(PolicyCreation creation, PolicyDone done) {
   if (!creation.validate_only)
     done = policy_answers_.Enter(creation.request_id, creation.request_hash, std::move(done));
   if (!done) return;
-  std::vector<FieldViolation> violations = CheckRequest(creation, "policy_id");
+  std::vector<FieldViolation> violations = CheckIds(creation, "policy_id");
   Append(CheckPolicy(creation.spec), violations);
   if (!violations.empty()) return done(FieldsInvalid("policy " + Quoted(creation.id), violations));
   if (absl::Status fault = CheckUsable(creation.network); !fault.ok()) return done(std::move(fault));
   Network& network = networks_.at(creation.network);
   if (const auto same = network.policies.find(creation.id); same != network.policies.end()) {
-    return done(kinsock::Exists("POLICY_EXISTS", "kinsock.v1.Policy", *same->second));
+    return done(DefinitionExists("POLICY_EXISTS", "kinsock.v1.Policy", *same->second));
   }
   if (policies_ >= kMaxPolicies) return done(QuotaExceeded("policies", kMaxPolicies, "delete some, or join some"));
   auto definition = Define<PolicyDefinition>(creation);
   definition->network = creation.network;
   definition->spec = std::move(creation.spec);
   if (creation.validate_only) return done(PolicyDefinitionPtr(std::move(definition)));
-  if (!network.changing.insert(creation.id).second) return done(Changing(definition->name()));
+  if (!network.changing.insert(creation.id).second) return done(ConcurrentChange(definition->name()));
   ++policies_;
   JournalEntry entry;
   entry.put_policy = definition;
+  NoteRequest(Kind::kPolicy, creation, definition->uid, entry);
   Commit(std::move(entry), !creation.configured,
          [this, definition, done = std::move(done)](absl::Status written) mutable {
            Network& in = networks_.at(definition->network);
@@ -390,9 +364,10 @@ void NetworkManager::Update(PolicyUpdate update, PolicyDone done) {
   ++next->generation;
   if (update.validate_only) return done(PolicyDefinitionPtr(std::move(next)));
   Network& network = networks_.at(update.network);
-  if (network.deleting || !network.changing.insert(update.id).second) return done(Changing(current.name()));
+  if (network.deleting || !network.changing.insert(update.id).second) return done(ConcurrentChange(current.name()));
   JournalEntry entry;
   entry.put_policy = next;
+  NoteRequest(Kind::kPolicy, update, next->uid, entry);
   Commit(std::move(entry), !next->configured, [this, next, done = std::move(done)](absl::Status written) mutable {
     Network& in = networks_.at(next->network);
     in.changing.erase(next->id);
@@ -414,9 +389,10 @@ void NetworkManager::Delete(PolicyDeletion deletion, PolicyDone done) {
   if (absl::Status fault = CheckChange(**found, deletion); !fault.ok()) return done(std::move(fault));
   if (deletion.validate_only) return done(*found);
   Network& network = networks_.at(deletion.network);
-  if (network.deleting || !network.changing.insert(deletion.id).second) return done(Changing((*found)->name()));
+  if (network.deleting || !network.changing.insert(deletion.id).second) return done(ConcurrentChange((*found)->name()));
   JournalEntry entry;
   entry.erase_policy = *found;
+  NoteRequest(Kind::kPolicy, deletion, (*found)->uid, entry);
   Commit(std::move(entry), !(*found)->configured,
          [this, last = *found, done = std::move(done)](absl::Status written) mutable {
            Network& in = networks_.at(last->network);
@@ -521,6 +497,12 @@ void NetworkManager::Reserve(CidReservation reservation, CidDone done) {
   entry.reserve = ReservedCid{reservation.network, *cid, reservation.holder,
                               std::chrono::system_clock::now() + reservation.time, cids.WouldRest(*cid)};
   entry.cursors = {reservation.network, cids.cursors()};
+  NoteRequest(Kind::kCid,
+              {.id = absl::StrCat(*cid),
+               .network = reservation.network,
+               .request_id = reservation.request_id,
+               .request_hash = reservation.request_hash},
+              reservation.holder, entry);
   Commit(std::move(entry), true, [this, reserved, done = std::move(done)](absl::Status written) mutable {
     if (written.ok()) return done(std::move(reserved));
     if (Exists(reserved.network)) CidsOf(reserved.network).ReleaseLease(reserved.lease.cid, false);
@@ -528,24 +510,37 @@ void NetworkManager::Reserve(CidReservation reservation, CidDone done) {
   });
 }
 
-void NetworkManager::Release(const std::string& network, Cid cid, bool force,
-                             absl::AnyInvocable<void(absl::Status)> done) {
+void NetworkManager::Release(CidRelease release, CidDone done) {
   loop_.thread().AssertHeld();
   if (closed_) return done(ShuttingDown());
-  if (absl::Status fault = CheckUsable(network); !fault.ok()) return done(std::move(fault));
-  CidAllocator& cids = CidsOf(network);
-  if (absl::Status fault = cids.CheckRelease(cid, force); !fault.ok()) return done(std::move(fault));
-  JournalEntry entry;
-  entry.release = {network, cid};
-  if (cids.WouldRest(cid) && !force) {
-    const std::vector<CidAllocator::Lease> now = cids.List(cid - 1, 1);
-    entry.rest = RestingCid{network, cid, now.front().holder, std::chrono::system_clock::now() + cids.rest()};
+  if (!release.validate_only) {
+    done = release_answers_.Enter(release.request_id, release.request_hash, std::move(done));
   }
-  Commit(std::move(entry), true, [this, network, cid, force, done = std::move(done)](absl::Status written) mutable {
-    // A VM may have taken it meanwhile: then it is the VM's.
-    if (written.ok() && Exists(network)) CidsOf(network).ReleaseLease(cid, force);
-    done(std::move(written));
-  });
+  if (!done) return;
+  if (absl::Status fault = CheckUsable(release.network); !fault.ok()) return done(std::move(fault));
+  CidAllocator& cids = CidsOf(release.network);
+  if (absl::Status fault = cids.CheckRelease(release.cid, release.force); !fault.ok()) return done(std::move(fault));
+  const CidLease last{release.network, cids.List(release.cid - 1, 1).front()};
+  if (release.validate_only) return done(last);
+  JournalEntry entry;
+  entry.release = {release.network, release.cid};
+  if (cids.WouldRest(release.cid) && !release.force) {
+    entry.rest =
+        RestingCid{release.network, release.cid, last.lease.holder, std::chrono::system_clock::now() + cids.rest()};
+  }
+  NoteRequest(Kind::kRelease,
+              {.id = absl::StrCat(release.cid),
+               .network = release.network,
+               .request_id = release.request_id,
+               .request_hash = release.request_hash},
+              last.lease.holder, entry);
+  Commit(std::move(entry), true,
+         [this, last, force = release.force, done = std::move(done)](absl::Status written) mutable {
+           if (!written.ok()) return done(std::move(written));
+           // A VM may have taken it meanwhile: then it is the VM's.
+           if (Exists(last.network)) CidsOf(last.network).ReleaseLease(last.lease.cid, force);
+           done(std::move(last));
+         });
 }
 
 absl::StatusOr<std::vector<CidLease>> NetworkManager::ListCids(const std::string& network, Cid after, size_t max) {

@@ -39,6 +39,16 @@ struct CidReservation {
   bool validate_only = false;
 };
 
+// The same of its end; also of a CID that rests, with `force`.
+struct CidRelease {
+  std::string network;  // id
+  Cid cid = 0;
+  bool force = false;
+  std::string request_id;
+  uint64_t request_hash = 0;
+  bool validate_only = false;
+};
+
 // A CID of a network that is not free, for a person.
 struct CidLease {
   std::string network;  // id
@@ -99,7 +109,7 @@ class NetworkManager {
   // --- CIDs ---
 
   void Reserve(CidReservation reservation, CidDone done);
-  void Release(const std::string& network, Cid cid, bool force, absl::AnyInvocable<void(absl::Status)> done);
+  void Release(CidRelease release, CidDone done);  // as it was
   absl::StatusOr<std::vector<CidLease>> ListCids(const std::string& network, Cid after, size_t max);
   size_t resting_cids();
 
@@ -140,7 +150,18 @@ class NetworkManager {
     std::vector<EventLoop::Task> when_told;  // run when they have been
   };
 
+  using Kind = AnsweredObjectRequest::Kind;
+
   void Commit(JournalEntry entry, bool saved, VmJournal::Done done);
+  static void NoteRequest(Kind kind, const MutationRequest& request, const std::string& uid, JournalEntry& entry);
+  void RememberAnswers(const SavedState& saved);
+  NetworkSnapshot AnswerAboutNetwork(const AnsweredObjectRequest& request) const;
+  PolicyDefinitionPtr AnswerAboutPolicy(const AnsweredObjectRequest& request) const;
+  CidLease AnswerAboutCid(const AnsweredObjectRequest& request);
+  void TakeOver(Network& network, NetworkCreation creation, NetworkDone done);
+  void LetDefaultGo(Network& network, NetworkDone done);
+  void Become(Network& network, std::shared_ptr<NetworkDefinition> next, JournalEntry entry, bool saved,
+              NetworkDone done);
   NetworkSnapshot Look(const Network& network) const;
   Network& Add(NetworkDefinitionPtr definition);
   void Recompile(const std::string& id, EventLoop::Task told);
@@ -160,6 +181,7 @@ class NetworkManager {
   Answers<NetworkSnapshot> network_answers_;
   Answers<PolicyDefinitionPtr> policy_answers_;
   Answers<CidLease> cid_answers_;
+  Answers<CidLease> release_answers_;
 };
 
 }  // namespace kinsock

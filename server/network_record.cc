@@ -1,33 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/network_record.h"
 
-#include <chrono>
 #include <memory>
 #include <utility>
 
+#include "server/definition_record.h"
 #include "server/network_conversion.h"
 #include "server/network_validation.h"
 
 namespace kinsock {
-namespace {
-
-template <typename Message>
-absl::Status FillBase(const Message& message, DefinitionBase& base) {
-  if (message.uid().empty() || message.generation() < 1) return absl::DataLossError("lacks uid or generation");
-  base.uid = message.uid();
-  base.generation = message.generation();
-  base.create_time =
-      std::chrono::system_clock::time_point(std::chrono::duration_cast<std::chrono::system_clock::duration>(
-          std::chrono::seconds(message.create_time().seconds()) +
-          std::chrono::nanoseconds(message.create_time().nanos())));
-  return absl::OkStatus();
-}
-
-}  // namespace
-
 std::string ToRecord(const NetworkDefinition& network) {
   v1::Network message = ToProto(NetworkSnapshot{.definition = std::make_shared<const NetworkDefinition>(network)});
   message.clear_etag();
+  message.clear_managed_by();
   return message.SerializeAsString();
 }
 
@@ -35,6 +20,7 @@ std::string ToRecord(const PolicyDefinition& policy) {
   v1::Policy message = ToProto(policy);
   message.clear_etag();
   message.clear_hits();
+  message.clear_managed_by();
   return message.SerializeAsString();
 }
 

@@ -12,6 +12,7 @@
 #include "base/status_macros.h"
 #include "server/error.h"
 #include "server/network_conversion.h"
+#include "server/page_filling.h"
 #include "server/paging.h"
 #include "server/status_conversion.h"
 #include "server/text.h"
@@ -28,6 +29,7 @@ void Fill(const CidLease& lease, v1::CidLease& response) { response = ToProto(le
 void Fill(const PolicyDefinitionPtr& policy, v1::Policy& response) {
   if (policy != nullptr) response = ToProto(*policy);
 }
+constexpr auto kFill = [](const auto& result, auto& response) { Fill(result, response); };
 
 // What a request is about, for the audit; what a client has called so need not exist.
 std::string ObjectOf(const v1::CreateNetworkRequest& request) {
@@ -44,65 +46,7 @@ std::string ObjectOf(const Request& request) {
   return request.name();
 }
 
-// Adds what fits of `items`, of which there may be one too many, and says where the next page begins.
-template <typename Items, typename Add, typename After>
-std::string FillPage(const Items& items, size_t size, Add add, After after) {
-  size_t listed = 0, bytes = 0;
-  PageToken token;
-  for (const auto& item : items) {
-    auto proto = add(item);
-    bytes += proto.first;
-    if (listed == size || (listed > 0 && bytes > NetworkService::kMaxPageBytes)) return token.ToString();
-    proto.second();
-    ++listed;
-    // Names, not versions: what is made or taken away meanwhile may be in a page or not.
-    token = PageToken{{"0", 1}, after(item)};
-  }
-  return "";
-}
-
 }  // namespace
-
-template <typename Request, typename Wanted, typename Result, typename Response>
-grpc::ServerUnaryReactor* NetworkService::Decide(
-    std::string_view method, grpc::CallbackServerContext* context, const Request& request,
-    absl::StatusOr<Wanted> (*convert)(const Request&),
-    void (NetworkManager::*decide)(Wanted, absl::AnyInvocable<void(absl::StatusOr<Result>)>), Response* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (access_.Refuses(*context, method, reactor)) return reactor;
-  absl::StatusOr<Wanted> wanted = convert(request);
-  if (!wanted.ok()) {
-    if (!request.validate_only()) audit_.Mutation(*context, method, ObjectOf(request), wanted.status());
-    reactor->Finish(ToGrpcStatus(wanted.status()));
-    return reactor;
-  }
-  // gRPC keeps the context, the reactor and the response until Finish().
-  main_.Post([this, method, context, reactor, &request, response, decide, wanted = *std::move(wanted)]() mutable {
-    if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
-    (networks_.*decide)(std::move(wanted),
-                        [this, method, context, reactor, &request, response](absl::StatusOr<Result> result) {
-                          if (result.ok()) Fill(*result, *response);
-                          if (!request.validate_only()) {
-                            const std::string object = result.ok() ? response->name() : ObjectOf(request);
-                            audit_.Mutation(*context, method, object, result.status());
-                          }
-                          reactor->Finish(ToGrpcStatus(result.status()));
-                        });
-  });
-  return reactor;
-}
-
-template <typename FillResponse>
-grpc::ServerUnaryReactor* NetworkService::Answer(std::string_view method, grpc::CallbackServerContext* context,
-                                                 FillResponse fill) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (access_.Refuses(*context, method, reactor)) return reactor;
-  main_.Post([context, reactor, fill = std::move(fill)] {
-    if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
-    reactor->Finish(ToGrpcStatus(fill()));
-  });
-  return reactor;
-}
 
 // --- Networks ---
 
@@ -110,26 +54,29 @@ grpc::ServerUnaryReactor* NetworkService::CreateNetwork(grpc::CallbackServerCont
                                                         const v1::CreateNetworkRequest* request,
                                                         v1::Network* response) {
   void (NetworkManager::*create)(NetworkCreation, NetworkManager::NetworkDone) = &NetworkManager::Create;
-  return Decide("NetworkService.CreateNetwork", context, *request, ToNetworkCreation, create, response);
+  return calls_.Decide("NetworkService.CreateNetwork", context, *request, ObjectOf(*request), ToNetworkCreation,
+                       networks_, create, response, kFill);
 }
 
 grpc::ServerUnaryReactor* NetworkService::UpdateNetwork(grpc::CallbackServerContext* context,
                                                         const v1::UpdateNetworkRequest* request,
                                                         v1::Network* response) {
   void (NetworkManager::*update)(NetworkUpdate, NetworkManager::NetworkDone) = &NetworkManager::Update;
-  return Decide("NetworkService.UpdateNetwork", context, *request, ToNetworkUpdate, update, response);
+  return calls_.Decide("NetworkService.UpdateNetwork", context, *request, ObjectOf(*request), ToNetworkUpdate,
+                       networks_, update, response, kFill);
 }
 
 grpc::ServerUnaryReactor* NetworkService::DeleteNetwork(grpc::CallbackServerContext* context,
                                                         const v1::DeleteNetworkRequest* request,
                                                         v1::Network* response) {
   void (NetworkManager::*remove)(NetworkDeletion, NetworkManager::NetworkDone) = &NetworkManager::Delete;
-  return Decide("NetworkService.DeleteNetwork", context, *request, ToNetworkDeletion, remove, response);
+  return calls_.Decide("NetworkService.DeleteNetwork", context, *request, ObjectOf(*request), ToNetworkDeletion,
+                       networks_, remove, response, kFill);
 }
 
 grpc::ServerUnaryReactor* NetworkService::GetNetwork(grpc::CallbackServerContext* context,
                                                      const v1::GetNetworkRequest* request, v1::Network* response) {
-  return Answer("NetworkService.GetNetwork", context, [this, request, response]() -> absl::Status {
+  return calls_.Answer("NetworkService.GetNetwork", context, [this, request, response]() -> absl::Status {
     const auto id = ParseNetworkName(request->name());
     if (!id.has_value()) return NotAName("name", request->name(), kNetworkForm);
     KINSOCK_ASSIGN_OR_RETURN(const NetworkSnapshot network, networks_.Get(*id));
@@ -141,7 +88,7 @@ grpc::ServerUnaryReactor* NetworkService::GetNetwork(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* NetworkService::ListNetworks(grpc::CallbackServerContext* context,
                                                        const v1::ListNetworksRequest* request,
                                                        v1::ListNetworksResponse* response) {
-  return Answer("NetworkService.ListNetworks", context, [this, request, response]() -> absl::Status {
+  return calls_.Answer("NetworkService.ListNetworks", context, [this, request, response]() -> absl::Status {
     KINSOCK_ASSIGN_OR_RETURN(const Page page, ParsePage(request->page_size(), request->page_token()));
     const std::string after = page.token.has_value() ? page.token->after : "";
     response->set_next_page_token(FillPage(
@@ -160,24 +107,27 @@ grpc::ServerUnaryReactor* NetworkService::ListNetworks(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* NetworkService::CreatePolicy(grpc::CallbackServerContext* context,
                                                        const v1::CreatePolicyRequest* request, v1::Policy* response) {
   void (NetworkManager::*create)(PolicyCreation, NetworkManager::PolicyDone) = &NetworkManager::Create;
-  return Decide("NetworkService.CreatePolicy", context, *request, ToPolicyCreation, create, response);
+  return calls_.Decide("NetworkService.CreatePolicy", context, *request, ObjectOf(*request), ToPolicyCreation,
+                       networks_, create, response, kFill);
 }
 
 grpc::ServerUnaryReactor* NetworkService::UpdatePolicy(grpc::CallbackServerContext* context,
                                                        const v1::UpdatePolicyRequest* request, v1::Policy* response) {
   void (NetworkManager::*update)(PolicyUpdate, NetworkManager::PolicyDone) = &NetworkManager::Update;
-  return Decide("NetworkService.UpdatePolicy", context, *request, ToPolicyUpdate, update, response);
+  return calls_.Decide("NetworkService.UpdatePolicy", context, *request, ObjectOf(*request), ToPolicyUpdate, networks_,
+                       update, response, kFill);
 }
 
 grpc::ServerUnaryReactor* NetworkService::DeletePolicy(grpc::CallbackServerContext* context,
                                                        const v1::DeletePolicyRequest* request, v1::Policy* response) {
   void (NetworkManager::*remove)(PolicyDeletion, NetworkManager::PolicyDone) = &NetworkManager::Delete;
-  return Decide("NetworkService.DeletePolicy", context, *request, ToPolicyDeletion, remove, response);
+  return calls_.Decide("NetworkService.DeletePolicy", context, *request, ObjectOf(*request), ToPolicyDeletion,
+                       networks_, remove, response, kFill);
 }
 
 grpc::ServerUnaryReactor* NetworkService::GetPolicy(grpc::CallbackServerContext* context,
                                                     const v1::GetPolicyRequest* request, v1::Policy* response) {
-  return Answer("NetworkService.GetPolicy", context, [this, request, response]() -> absl::Status {
+  return calls_.Answer("NetworkService.GetPolicy", context, [this, request, response]() -> absl::Status {
     const auto name = ParsePolicyName(request->name());
     if (!name.has_value()) {
       return NotAName("name", request->name(), "networks/{network_id}/policies/{policy_id}");
@@ -191,7 +141,7 @@ grpc::ServerUnaryReactor* NetworkService::GetPolicy(grpc::CallbackServerContext*
 grpc::ServerUnaryReactor* NetworkService::ListPolicies(grpc::CallbackServerContext* context,
                                                        const v1::ListPoliciesRequest* request,
                                                        v1::ListPoliciesResponse* response) {
-  return Answer("NetworkService.ListPolicies", context, [this, request, response]() -> absl::Status {
+  return calls_.Answer("NetworkService.ListPolicies", context, [this, request, response]() -> absl::Status {
     const auto network = ParseNetworkName(request->parent());
     if (!network.has_value()) return NotAName("parent", request->parent(), kNetworkForm);
     KINSOCK_ASSIGN_OR_RETURN(const Page page, ParsePage(request->page_size(), request->page_token()));
@@ -212,7 +162,8 @@ grpc::ServerUnaryReactor* NetworkService::ListPolicies(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* NetworkService::TestPolicy(grpc::CallbackServerContext* context,
                                                      const v1::TestPolicyRequest* request,
                                                      v1::TestPolicyResponse* response) {
-  return Answer("NetworkService.TestPolicy", context, [this, request, response] { return Test(*request, *response); });
+  return calls_.Answer("NetworkService.TestPolicy", context,
+                       [this, request, response] { return Test(*request, *response); });
 }
 
 absl::Status NetworkService::Test(const v1::TestPolicyRequest& request, v1::TestPolicyResponse& response) const {
@@ -258,7 +209,7 @@ absl::Status NetworkService::Test(const v1::TestPolicyRequest& request, v1::Test
 
 grpc::ServerUnaryReactor* NetworkService::ListCids(grpc::CallbackServerContext* context,
                                                    const v1::ListCidsRequest* request, v1::ListCidsResponse* response) {
-  return Answer("NetworkService.ListCids", context, [this, request, response]() -> absl::Status {
+  return calls_.Answer("NetworkService.ListCids", context, [this, request, response]() -> absl::Status {
     const auto network = ParseNetworkName(request->parent());
     if (!network.has_value()) return NotAName("parent", request->parent(), kNetworkForm);
     KINSOCK_ASSIGN_OR_RETURN(const Page page, ParsePage(request->page_size(), request->page_token()));
@@ -280,27 +231,15 @@ grpc::ServerUnaryReactor* NetworkService::ListCids(grpc::CallbackServerContext* 
 
 grpc::ServerUnaryReactor* NetworkService::ReserveCid(grpc::CallbackServerContext* context,
                                                      const v1::ReserveCidRequest* request, v1::CidLease* response) {
-  return Decide("NetworkService.ReserveCid", context, *request, ToCidReservation, &NetworkManager::Reserve, response);
+  return calls_.Decide("NetworkService.ReserveCid", context, *request, ObjectOf(*request), ToCidReservation, networks_,
+                       &NetworkManager::Reserve, response, kFill);
 }
 
 grpc::ServerUnaryReactor* NetworkService::ReleaseCid(grpc::CallbackServerContext* context,
-                                                     const v1::ReleaseCidRequest* request, google::protobuf::Empty*) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (access_.Refuses(*context, "NetworkService.ReleaseCid", reactor)) return reactor;
-  const auto name = ParseCidName(request->name());
-  const auto finish = [this, context, reactor, request](const absl::Status& status) {
-    audit_.Mutation(*context, "NetworkService.ReleaseCid", request->name(), status);
-    reactor->Finish(ToGrpcStatus(status));
-  };
-  if (!name.has_value()) {
-    finish(NotAName("name", request->name(), "networks/{network_id}/cids/{cid}"));
-    return reactor;
-  }
-  main_.Post([this, context, reactor, name = *name, force = request->force(), finish] {
-    if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
-    networks_.Release(name.first, name.second, force, finish);
-  });
-  return reactor;
+                                                     const v1::ReleaseCidRequest* request,
+                                                     google::protobuf::Empty* response) {
+  return calls_.Decide("NetworkService.ReleaseCid", context, *request, ObjectOf(*request), ToCidRelease, networks_,
+                       &NetworkManager::Release, response, [](const CidLease&, google::protobuf::Empty&) {});
 }
 
 }  // namespace kinsock

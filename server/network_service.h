@@ -2,14 +2,13 @@
 #ifndef KINSOCK_SERVER_NETWORK_SERVICE_H_
 #define KINSOCK_SERVER_NETWORK_SERVICE_H_
 
-#include <string_view>
-
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "api/kinsock/v1/network_service.grpc.pb.h"
 #include "base/event_loop.h"
 #include "server/access.h"
 #include "server/audit.h"
 #include "server/network_manager.h"
+#include "server/unary_calls.h"
 #include "server/vm_manager.h"
 
 namespace kinsock {
@@ -20,11 +19,8 @@ namespace kinsock {
 // Thread: any (gRPC's). `main` and the others outlive the gRPC server, and main runs until it is shut down.
 class NetworkService final : public v1::NetworkService::CallbackService {
  public:
-  // gRPC clients refuse messages above 4 MiB; a policy has at most some 20 KiB.
-  static constexpr size_t kMaxPageBytes = 3u << 20;
-
   NetworkService(EventLoop& main, NetworkManager& networks, VmManager& vms, const Access& access, Audit& audit)
-      : main_(main), networks_(networks), vms_(vms), access_(access), audit_(audit) {}
+      : networks_(networks), vms_(vms), calls_(main, access, audit) {}
 
   grpc::ServerUnaryReactor* CreateNetwork(grpc::CallbackServerContext* context, const v1::CreateNetworkRequest* request,
                                           v1::Network* response) override;
@@ -56,23 +52,11 @@ class NetworkService final : public v1::NetworkService::CallbackService {
                                        google::protobuf::Empty* response) override;
 
  private:
-  // Has the manager decide about what a client wants, and answers.
-  template <typename Request, typename Wanted, typename Result, typename Response>
-  grpc::ServerUnaryReactor* Decide(std::string_view method, grpc::CallbackServerContext* context,
-                                   const Request& request, absl::StatusOr<Wanted> (*convert)(const Request&),
-                                   void (NetworkManager::*decide)(Wanted,
-                                                                  absl::AnyInvocable<void(absl::StatusOr<Result>)>),
-                                   Response* response);
-  // Answers with what `fill` says on main.
-  template <typename Fill>
-  grpc::ServerUnaryReactor* Answer(std::string_view method, grpc::CallbackServerContext* context, Fill fill);
   absl::Status Test(const v1::TestPolicyRequest& request, v1::TestPolicyResponse& response) const;
 
-  EventLoop& main_;
   NetworkManager& networks_;  // main thread's
   VmManager& vms_;            // main thread's
-  const Access& access_;
-  Audit& audit_;
+  UnaryCalls calls_;
 };
 
 }  // namespace kinsock

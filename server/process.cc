@@ -46,15 +46,16 @@ void ReturnFreeMemory() {
 }
 
 void StandBehindReactors() {
-  // One processor then goes to a reactor for 9 parts, and for 1 to a thread of the API.
-  constexpr int kNicenessMore = 10;
+  // One processor then goes to a reactor for 3 parts, and for 1 to a thread of the API.
+  constexpr int kNicenessMore = 5;
   // Of this thread alone; what it starts inherits it. Asking for less cannot be refused.
   setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + kNicenessMore);
 }
 
 void NotifyManager(const char* state) { sd_notify(0, state); }
 
-SignalWatch::SignalWatch(EventLoop& loop, std::function<void()> on_stop) : loop_(loop), on_stop_(std::move(on_stop)) {}
+SignalWatch::SignalWatch(EventLoop& loop, std::function<void()> on_stop, std::function<void()> on_reload)
+    : loop_(loop), on_stop_(std::move(on_stop)), on_reload_(std::move(on_reload)) {}
 
 SignalWatch::~SignalWatch() {
   if (fd_.valid()) loop_.Forget(fd_.get(), *this);
@@ -71,7 +72,8 @@ void SignalWatch::OnReady(uint32_t) {
   signalfd_siginfo info;
   while (read(fd_.get(), &info, sizeof(info)) == sizeof(info)) {
     if (info.ssi_signo == SIGHUP) {
-      Log(LogLevel::kWarning, "signal.ignored").With("signal", "SIGHUP").With("pid", info.ssi_pid);
+      Log(LogLevel::kInfo, "signal.reload").With("signal", "SIGHUP").With("pid", info.ssi_pid);
+      on_reload_();
     } else {
       Log(LogLevel::kInfo, "signal.stop")
           .With("signal", strsignal(static_cast<int>(info.ssi_signo)))

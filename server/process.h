@@ -13,26 +13,27 @@
 namespace kinsock {
 
 // What the daemon arranges with the machine for its whole life, before it starts a thread: as many descriptors as
-// the hard limit allows, files that only its user and group can use, no death by SIGPIPE or SIGXFSZ, and the signals that
-// SignalWatch takes blocked in all threads.
+// the hard limit allows, files that only its user and group can use, no death by SIGPIPE or SIGXFSZ, and the signals
+// that SignalWatch takes blocked in all threads.
 void PrepareProcess();
 
 // Gives memory that is free, but that the allocator keeps, back to the machine when it is a lot: after a flood of calls
 // that is gigabytes. Takes milliseconds then. Any thread.
 void ReturnFreeMemory();
 
-// Lets the calling thread, and all that it starts from now on, have a processor only after those that it started before:
-// calls to the API, however many, take what the reactors leave.
+// Lets the calling thread, and all that it starts from now on, have a processor only after those that it started
+// before: calls to the API, however many, take what the reactors leave.
 void StandBehindReactors();
 
 // Tells systemd, if it listens: "READY=1", "STOPPING=1".
 void NotifyManager(const char* state);
 
-// Signals as events of a loop: SIGTERM and SIGINT ask to stop; SIGHUP is written to the log. Thread: the loop's.
+// Signals as events of a loop: SIGTERM and SIGINT ask to stop; SIGHUP to read the configuration again. Thread: the
+// loop's.
 class SignalWatch final : public FdHandler {
  public:
-  // After PrepareProcess(). `on_stop` may be called more than once.
-  SignalWatch(EventLoop& loop, std::function<void()> on_stop);
+  // After PrepareProcess(). Both may be called more than once.
+  SignalWatch(EventLoop& loop, std::function<void()> on_stop, std::function<void()> on_reload);
   ~SignalWatch();
   SignalWatch(const SignalWatch&) = delete;
   SignalWatch& operator=(const SignalWatch&) = delete;
@@ -44,6 +45,7 @@ class SignalWatch final : public FdHandler {
  private:
   EventLoop& loop_;
   const std::function<void()> on_stop_;
+  const std::function<void()> on_reload_;
   UniqueFd fd_;
 };
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/role_rules.h"
 
-#include <grp.h>
-#include <pwd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,45 +8,19 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "server/text.h"
+#include "server/user_names.h"
 
 namespace kinsock {
 namespace {
-
-// What a name service may say of one name: a group's members come along.
-constexpr size_t kNameServiceBytes = 1u << 20;
-
-// The kernel takes it for "no id".
-constexpr uint32_t kNobody = 0xffffffff;
 
 std::optional<Role> RoleOfName(std::string_view name) {
   for (const Role role : {Role::kViewer, Role::kOperator, Role::kAdmin}) {
     if (name == RoleName(role)) return role;
   }
   return std::nullopt;
-}
-
-std::optional<uid_t> UserId(const std::string& name) {
-  uid_t number = 0;
-  if (absl::SimpleAtoi(name, &number) && number != kNobody) return number;
-  std::vector<char> buffer(kNameServiceBytes);
-  passwd entry;
-  passwd* found = nullptr;
-  if (getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr) return {};
-  return found->pw_uid;
-}
-
-std::optional<gid_t> GroupId(const std::string& name) {
-  gid_t number = 0;
-  if (absl::SimpleAtoi(name, &number) && number != kNobody) return number;
-  std::vector<char> buffer(kNameServiceBytes);
-  group entry;
-  group* found = nullptr;
-  if (getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr) return {};
-  return found->gr_gid;
 }
 
 template <typename Id>
@@ -82,6 +54,7 @@ std::string RoleRules::Add(std::string_view role_name, std::string_view subject)
     const std::optional<uid_t> uid = UserId(name);
     if (!uid.has_value()) return absl::StrCat(Quoted(name), " is no user of this machine; create it, or give a number");
     Raise(users_, *uid, *role);
+    rules_.emplace_back(role_name, subject);
     return "";
   }
   if (kind == "group" && !name.empty()) {
@@ -89,10 +62,12 @@ std::string RoleRules::Add(std::string_view role_name, std::string_view subject)
     if (!gid.has_value())
       return absl::StrCat(Quoted(name), " is no group of this machine; create it, or give a number");
     Raise(groups_, *gid, *role);
+    rules_.emplace_back(role_name, subject);
     return "";
   }
   if (kind == "san" && !name.empty()) {
     Raise(sans_, name, *role);
+    rules_.emplace_back(role_name, subject);
     return "";
   }
   return absl::StrCat(Quoted(subject), " names nobody; write user:NAME, group:NAME or san:NAME");
@@ -103,6 +78,12 @@ Role RoleRules::RoleOf(const Peer& peer) const {
   Role role = std::max(Look(users_, peer.uid), Look(groups_, peer.gid));
   for (const gid_t group : peer.groups) role = std::max(role, Look(groups_, group));
   return role;
+}
+
+Role RoleRules::RoleOnViewSocket(const Peer& peer) const {
+  const gid_t own = getegid();
+  const bool of_group = peer.gid == own || std::find(peer.groups.begin(), peer.groups.end(), own) != peer.groups.end();
+  return of_group ? Role::kViewer : std::min(Role::kViewer, RoleOf(peer));
 }
 
 std::pair<Role, std::string> RoleRules::RoleOf(const std::vector<std::string>& sans) const {

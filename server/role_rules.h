@@ -31,6 +31,10 @@ class RoleRules {
 
   Role RoleOf(const Peer& peer) const;
 
+  // The same on a socket for looking: at most a viewer. The file of that socket lets the daemon's group in, for which
+  // else it would be of no use.
+  Role RoleOnViewSocket(const Peer& peer) const;
+
   // The highest role that one of the names in a certificate has, and that name; without any: the first name.
   std::pair<Role, std::string> RoleOf(const std::vector<std::string>& sans) const;
 
@@ -38,7 +42,15 @@ class RoleRules {
   // others in.
   bool concern_other_users() const { return !users_.empty() || !groups_.empty(); }
 
+  // What was added, role and subject, in that order.
+  const std::vector<std::pair<std::string, std::string>>& rules() const { return rules_; }
+
+  friend bool operator==(const RoleRules& a, const RoleRules& b) {
+    return a.users_ == b.users_ && a.groups_ == b.groups_ && a.sans_ == b.sans_;
+  }
+
  private:
+  std::vector<std::pair<std::string, std::string>> rules_;
   std::map<uid_t, Role> users_;
   std::map<gid_t, Role> groups_;
   std::map<std::string, Role> sans_;

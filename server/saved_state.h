@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "router/cid.h"
+#include "server/forward_spec.h"
 #include "server/network.h"
 #include "server/vm.h"
 
@@ -57,6 +58,18 @@ struct AnsweredRequest {
   WallTime forget_at;
 };
 
+// The same of something else than a VM. Each kind has request ids of its own.
+struct AnsweredObjectRequest {
+  enum class Kind : uint8_t { kNetwork = 1, kPolicy = 2, kCid = 3, kRelease = 4, kForward = 5 };  // as they are in the file
+  Kind kind = Kind::kNetwork;
+  std::string id;
+  uint64_t hash = 0;
+  std::string network;  // of a policy or a CID: where it is
+  std::string object;   // what it was about: the id, of a CID its number
+  std::string uid;      // of a CID who held it
+  WallTime forget_at;
+};
+
 // All of it.
 struct SavedState {
   std::vector<SavedVm> vms;  // in the order of their ids
@@ -64,8 +77,10 @@ struct SavedState {
   std::vector<ReservedCid> reserved;
   std::map<std::string, CidCursors> cursors;  // by the id of the network
   std::vector<NetworkDefinitionPtr> networks;
-  std::vector<PolicyDefinitionPtr> policies;  // each of one of the networks, or of the default one
-  std::vector<AnsweredRequest> requests;      // oldest first
+  std::vector<PolicyDefinitionPtr> policies;      // each of one of the networks, or of the default one
+  std::vector<AnsweredRequest> requests;          // oldest first
+  std::vector<ForwardDefinitionPtr> forwards;     // in the order of their ids
+  std::vector<AnsweredObjectRequest> object_requests;  // oldest first
 };
 
 }  // namespace kinsock

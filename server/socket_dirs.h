@@ -32,10 +32,10 @@ class SocketDirs {
   // Why `path` lies below none of the directories, in words that follow it; empty if it lies below one.
   std::string Fault(const std::string& path) const;
 
- private:
   // The allowed directory that `path` lies below; empty if none.
   std::string Above(const std::string& path) const;
 
+ private:
   std::vector<std::string> directories_;
 };
 

@@ -6,6 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 #include "server/error.h"
 #include "server/text.h"
 #include "server/vsock_listener.h"
@@ -22,7 +23,20 @@ std::string WithoutPort(const std::string& path) {
   return digits ? path.substr(0, mark) : "";
 }
 
+constexpr absl::string_view kTcp = "tcp:";
+
+// "tcp:*:80" for "tcp:127.0.0.1:80"; empty if `place` is no address of TCP.
+std::string OnAllAddresses(const std::string& place) {
+  return absl::StartsWith(place, kTcp) ? absl::StrCat(kTcp, "*", place.substr(place.rfind(':'))) : "";
+}
+
 absl::Status Busy(const std::string& path, const std::string& holder, std::string_view why) {
+  if (absl::StartsWith(path, kTcp)) {
+    return Error(absl::StatusCode::kAlreadyExists, "TCP_PORT_BUSY",
+                 absl::StrCat(path, " ", AbslView(why), " ", holder, "; choose another"))
+        .With("address", path)
+        .With("holder", holder);
+  }
   return Error(absl::StatusCode::kAlreadyExists, "SOCKET_PATH_BUSY",
                absl::StrCat("socket path ", Quoted(path), " ", AbslView(why), " ", holder, "; choose another"))
       .With("path", path)
@@ -31,21 +45,44 @@ absl::Status Busy(const std::string& path, const std::string& holder, std::strin
 
 }  // namespace
 
-absl::Status SocketRegistry::CheckFree(const std::string& path, bool hybrid) const {
-  if (const auto same = taken_.find(path); same != taken_.end()) return Busy(path, same->second.holder, "belongs to");
+absl::Status SocketRegistry::CheckHolders(const std::string& path) const {
+  for (const std::string& place : {path, OnAllAddresses(path)}) {
+    const auto same = taken_.find(place);
+    if (same != taken_.end()) return Busy(path, same->second.holder, "belongs to");
+  }
   const auto caller = taken_.find(WithoutPort(path));
   if (caller != taken_.end() && caller->second.hybrid) {
     return Busy(path, caller->second.holder, "is where calls to the host arrive from the guest of");
   }
+  return absl::OkStatus();
+}
+
+absl::Status SocketRegistry::CheckTarget(const std::string& path) const { return CheckHolders(path); }
+
+absl::Status SocketRegistry::CheckFree(const std::string& path, bool hybrid) const {
+  KINSOCK_RETURN_IF_ERROR(CheckHolders(path));
+  if (const auto led = targets_.find(path); led != targets_.end()) {
+    return Busy(path, led->second, "is where a guest is led by");
+  }
   if (!hybrid) return absl::OkStatus();
   const std::string prefix = absl::StrCat(path, "_");
-  for (auto entry = taken_.lower_bound(prefix); entry != taken_.end() && absl::StartsWith(entry->first, prefix);
-       ++entry) {
-    if (WithoutPort(entry->first) == path) {
-      return Busy(path, entry->second.holder, "followed by a port would be the socket of");
+  const auto check = [&](const auto& places, const auto& holder_of) -> absl::Status {
+    for (auto place = places.lower_bound(prefix); place != places.end() && absl::StartsWith(place->first, prefix);
+         ++place) {
+      if (WithoutPort(place->first) == path) {
+        return Busy(path, holder_of(place->second), "followed by a port would be the socket of");
+      }
     }
-  }
-  return absl::OkStatus();
+    return absl::OkStatus();
+  };
+  KINSOCK_RETURN_IF_ERROR(check(taken_, [](const Entry& entry) { return entry.holder; }));
+  return check(targets_, [](const std::string& holder) { return holder; });
+}
+
+void SocketRegistry::ReleaseTarget(const std::string& path, const std::string& holder) {
+  const auto [first, last] = targets_.equal_range(path);
+  const auto mine = std::find_if(first, last, [&](const auto& target) { return target.second == holder; });
+  if (mine != last) targets_.erase(mine);
 }
 
 absl::Status SocketRegistry::CheckPortFree(uint32_t port) const {

@@ -106,7 +106,32 @@ CREATE TABLE reserved_cids (
 CREATE INDEX reserved_cids_by_end ON reserved_cids (reserved_until);
 )sql";
 
-constexpr const char* kMigrations[] = {kVmsAndCids, kRequests, kNetworks};
+// 4: forwards, each of a VM by its id, which may be one of the configuration file. `definition` is a kinsock.v1.Forward
+// (forward_record.h). Requests that were about something else than a VM are as those of 2; `kind` is that of
+// AnsweredObjectRequest.
+constexpr char kForwards[] = R"sql(
+CREATE TABLE forwards (
+  id TEXT NOT NULL PRIMARY KEY,
+  vm TEXT NOT NULL,
+  definition BLOB NOT NULL,
+  checksum INTEGER NOT NULL
+) STRICT;
+CREATE INDEX forwards_by_vm ON forwards (vm);
+CREATE TABLE object_requests (
+  seq INTEGER NOT NULL PRIMARY KEY,
+  kind INTEGER NOT NULL CHECK (kind BETWEEN 1 AND 5),
+  id TEXT NOT NULL,
+  hash INTEGER NOT NULL,
+  network TEXT NOT NULL,
+  object TEXT NOT NULL,
+  uid TEXT NOT NULL,
+  forget_at INTEGER NOT NULL,
+  UNIQUE (kind, id)
+) STRICT;
+CREATE INDEX object_requests_by_end ON object_requests (forget_at);
+)sql";
+
+constexpr const char* kMigrations[] = {kVmsAndCids, kRequests, kNetworks, kForwards};
 
 }  // namespace
 

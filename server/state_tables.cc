@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "server/forward_record.h"
 #include "server/network_record.h"
 #include "server/stable_hash.h"
 #include "server/text.h"
@@ -30,7 +31,8 @@ WallTime FromMilliseconds(int64_t milliseconds) { return WallTime(std::chrono::m
 struct StateTables::Statements {
   std::optional<SqliteStatement> put_vm, erase_vm, put_resting, erase_resting, erase_rested, put_reserved,
       erase_reserved, erase_expired, put_cursor, put_network, erase_network, put_policy, erase_policy, put_request,
-      erase_late, erase_many;
+      erase_late, erase_many, put_forward, erase_forward, erase_forwards_of, put_object_request,
+      erase_late_object_requests, erase_many_object_requests;
   std::vector<SqliteStatement> erase_of_network;
 };
 
@@ -53,9 +55,10 @@ absl::StatusOr<StateTables> StateTables::Prepare(Sqlite& db) {
               "INSERT OR REPLACE INTO resting_cids (network, cid, holder, rests_until) VALUES (?1, ?2, ?3, ?4)"));
   KINSOCK_RETURN_IF_ERROR(prepare(sql.erase_resting, "DELETE FROM resting_cids WHERE network = ?1 AND cid = ?2"));
   KINSOCK_RETURN_IF_ERROR(prepare(sql.erase_rested, "DELETE FROM resting_cids WHERE rests_until <= ?1"));
-  KINSOCK_RETURN_IF_ERROR(prepare(sql.put_reserved,
-                                  "INSERT OR REPLACE INTO reserved_cids (network, cid, holder, reserved_until, was_used) "
-                                  "VALUES (?1, ?2, ?3, ?4, ?5)"));
+  KINSOCK_RETURN_IF_ERROR(
+      prepare(sql.put_reserved,
+              "INSERT OR REPLACE INTO reserved_cids (network, cid, holder, reserved_until, was_used) "
+              "VALUES (?1, ?2, ?3, ?4, ?5)"));
   KINSOCK_RETURN_IF_ERROR(prepare(sql.erase_reserved, "DELETE FROM reserved_cids WHERE network = ?1 AND cid = ?2"));
   KINSOCK_RETURN_IF_ERROR(prepare(sql.erase_expired, "DELETE FROM reserved_cids WHERE reserved_until <= ?1"));
   KINSOCK_RETURN_IF_ERROR(
@@ -63,13 +66,12 @@ absl::StatusOr<StateTables> StateTables::Prepare(Sqlite& db) {
   KINSOCK_RETURN_IF_ERROR(
       prepare(sql.put_network, "INSERT OR REPLACE INTO networks (id, definition, checksum) VALUES (?1, ?2, ?3)"));
   KINSOCK_RETURN_IF_ERROR(prepare(sql.erase_network, "DELETE FROM networks WHERE id = ?1"));
-  KINSOCK_RETURN_IF_ERROR(
-      prepare(sql.put_policy,
-              "INSERT OR REPLACE INTO policies (network, id, definition, checksum) VALUES (?1, ?2, ?3, ?4)"));
+  KINSOCK_RETURN_IF_ERROR(prepare(
+      sql.put_policy, "INSERT OR REPLACE INTO policies (network, id, definition, checksum) VALUES (?1, ?2, ?3, ?4)"));
   KINSOCK_RETURN_IF_ERROR(prepare(sql.erase_policy, "DELETE FROM policies WHERE network = ?1 AND id = ?2"));
   for (const char* table : {"policies", "resting_cids", "reserved_cids", "cid_cursors"}) {
-    KINSOCK_ASSIGN_OR_RETURN(SqliteStatement erase, SqliteStatement::Prepare(
-                                                        db, absl::StrCat("DELETE FROM ", table, " WHERE network = ?1")));
+    KINSOCK_ASSIGN_OR_RETURN(SqliteStatement erase,
+                             SqliteStatement::Prepare(db, absl::StrCat("DELETE FROM ", table, " WHERE network = ?1")));
     sql.erase_of_network.push_back(std::move(erase));
   }
   KINSOCK_RETURN_IF_ERROR(prepare(sql.put_request,
@@ -78,6 +80,18 @@ absl::StatusOr<StateTables> StateTables::Prepare(Sqlite& db) {
   KINSOCK_RETURN_IF_ERROR(prepare(sql.erase_late, "DELETE FROM requests WHERE forget_at <= ?1"));
   KINSOCK_RETURN_IF_ERROR(
       prepare(sql.erase_many, "DELETE FROM requests WHERE seq <= (SELECT max(seq) FROM requests) - ?1"));
+  KINSOCK_RETURN_IF_ERROR(prepare(
+      sql.put_forward, "INSERT OR REPLACE INTO forwards (id, vm, definition, checksum) VALUES (?1, ?2, ?3, ?4)"));
+  KINSOCK_RETURN_IF_ERROR(prepare(sql.erase_forward, "DELETE FROM forwards WHERE id = ?1"));
+  KINSOCK_RETURN_IF_ERROR(prepare(sql.erase_forwards_of, "DELETE FROM forwards WHERE vm = ?1"));
+  KINSOCK_RETURN_IF_ERROR(
+      prepare(sql.put_object_request,
+              "INSERT OR REPLACE INTO object_requests (kind, id, hash, network, object, uid, forget_at) "
+              "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"));
+  KINSOCK_RETURN_IF_ERROR(prepare(sql.erase_late_object_requests, "DELETE FROM object_requests WHERE forget_at <= ?1"));
+  KINSOCK_RETURN_IF_ERROR(
+      prepare(sql.erase_many_object_requests,
+              "DELETE FROM object_requests WHERE seq <= (SELECT max(seq) FROM object_requests) - ?1"));
   return tables;
 }
 
@@ -87,6 +101,8 @@ absl::StatusOr<SavedState> StateTables::Read() {
   KINSOCK_RETURN_IF_ERROR(ReadVms(state));
   KINSOCK_RETURN_IF_ERROR(ReadCids(state));
   KINSOCK_RETURN_IF_ERROR(ReadRequests(state));
+  KINSOCK_RETURN_IF_ERROR(ReadForwards(state));
+  KINSOCK_RETURN_IF_ERROR(ReadObjectRequests(state));
   return state;
 }
 
@@ -116,9 +132,8 @@ absl::Status StateTables::ReadNetworks(SavedState& state) {
   const auto damaged = [](absl::string_view what, const std::string& id, absl::string_view how) {
     return absl::DataLossError(absl::StrCat("is damaged: the row of ", what, " ", Quoted(id), " ", how));
   };
-  KINSOCK_ASSIGN_OR_RETURN(
-      SqliteStatement networks,
-      SqliteStatement::Prepare(*db_, "SELECT id, definition, checksum FROM networks ORDER BY id"));
+  KINSOCK_ASSIGN_OR_RETURN(SqliteStatement networks,
+                           SqliteStatement::Prepare(*db_, "SELECT id, definition, checksum FROM networks ORDER BY id"));
   while (true) {
     KINSOCK_ASSIGN_OR_RETURN(const bool row, networks.Step());
     if (!row) break;
@@ -155,8 +170,8 @@ absl::Status StateTables::ReadCids(SavedState& state) {
   while (true) {
     KINSOCK_ASSIGN_OR_RETURN(const bool row, resting.Step());
     if (!row) break;
-    state.resting.push_back({resting.Bytes(0), static_cast<Cid>(resting.Number(1)), resting.Bytes(2),
-                             FromMilliseconds(resting.Number(3))});
+    state.resting.push_back(
+        {resting.Bytes(0), static_cast<Cid>(resting.Number(1)), resting.Bytes(2), FromMilliseconds(resting.Number(3))});
   }
   KINSOCK_ASSIGN_OR_RETURN(
       SqliteStatement reserved,
@@ -191,6 +206,40 @@ absl::Status StateTables::ReadRequests(SavedState& state) {
   }
 }
 
+absl::Status StateTables::ReadForwards(SavedState& state) {
+  KINSOCK_ASSIGN_OR_RETURN(
+      SqliteStatement rows,
+      SqliteStatement::Prepare(*db_, "SELECT id, vm, definition, checksum FROM forwards ORDER BY id"));
+  while (true) {
+    KINSOCK_ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) break;
+    const std::string id = rows.Bytes(0), record = rows.Bytes(2);
+    const auto damaged = [&](absl::string_view what) {
+      return absl::DataLossError(absl::StrCat("is damaged: the row of forward ", Quoted(id), " ", what));
+    };
+    if (static_cast<int64_t>(StableHash(record)) != rows.Number(3)) return damaged("does not have its checksum");
+    absl::StatusOr<ForwardDefinitionPtr> forward = ForwardFromRecord(record);
+    if (!forward.ok()) return damaged(forward.status().message());
+    if ((*forward)->id != id || (*forward)->spec.vm_id() != rows.Bytes(1)) return damaged("contradicts itself");
+    state.forwards.push_back(*std::move(forward));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StateTables::ReadObjectRequests(SavedState& state) {
+  KINSOCK_ASSIGN_OR_RETURN(
+      SqliteStatement requests,
+      SqliteStatement::Prepare(
+          *db_, "SELECT kind, id, hash, network, object, uid, forget_at FROM object_requests ORDER BY seq"));
+  while (true) {
+    KINSOCK_ASSIGN_OR_RETURN(const bool row, requests.Step());
+    if (!row) return absl::OkStatus();
+    state.object_requests.push_back({static_cast<AnsweredObjectRequest::Kind>(requests.Number(0)), requests.Bytes(1),
+                                     static_cast<uint64_t>(requests.Number(2)), requests.Bytes(3), requests.Bytes(4),
+                                     requests.Bytes(5), FromMilliseconds(requests.Number(6))});
+  }
+}
+
 absl::Status StateTables::Write(const JournalEntry& entry, WallTime now) {
   Statements& sql = *statements_;
   if (!entry.erase_uid.empty()) {
@@ -211,7 +260,43 @@ absl::Status StateTables::Write(const JournalEntry& entry, WallTime now) {
   }
   KINSOCK_RETURN_IF_ERROR(WriteNetworks(entry));
   KINSOCK_RETURN_IF_ERROR(WriteCids(entry, now));
+  KINSOCK_RETURN_IF_ERROR(WriteForwards(entry));
+  KINSOCK_RETURN_IF_ERROR(WriteObjectRequests(entry, now));
   return WriteRequests(entry, now);
+}
+
+absl::Status StateTables::WriteForwards(const JournalEntry& entry) {
+  Statements& sql = *statements_;
+  if (!entry.erase_forwards_of.empty()) {
+    KINSOCK_RETURN_IF_ERROR(sql.erase_forwards_of->Bind(1, entry.erase_forwards_of).Run());
+  }
+  if (!entry.erase_forward.empty()) KINSOCK_RETURN_IF_ERROR(sql.erase_forward->Bind(1, entry.erase_forward).Run());
+  if (entry.put_forward != nullptr) {
+    const std::string record = ToRecord(*entry.put_forward);
+    KINSOCK_RETURN_IF_ERROR(sql.put_forward->Bind(1, entry.put_forward->id)
+                                .Bind(2, entry.put_forward->spec.vm_id())
+                                .BindBlob(3, record)
+                                .Bind(4, static_cast<int64_t>(StableHash(record)))
+                                .Run());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StateTables::WriteObjectRequests(const JournalEntry& entry, WallTime now) {
+  Statements& sql = *statements_;
+  for (const AnsweredObjectRequest& request : entry.object_requests) {
+    KINSOCK_RETURN_IF_ERROR(sql.put_object_request->Bind(1, static_cast<int64_t>(request.kind))
+                                .Bind(2, request.id)
+                                .Bind(3, static_cast<int64_t>(request.hash))
+                                .Bind(4, request.network)
+                                .Bind(5, request.object)
+                                .Bind(6, request.uid)
+                                .Bind(7, Milliseconds(request.forget_at))
+                                .Run());
+  }
+  if (entry.object_requests.empty()) return absl::OkStatus();
+  KINSOCK_RETURN_IF_ERROR(sql.erase_late_object_requests->Bind(1, Milliseconds(now)).Run());
+  return sql.erase_many_object_requests->Bind(1, kMaxObjectRequests).Run();
 }
 
 absl::Status StateTables::WriteNetworks(const JournalEntry& entry) {

@@ -19,6 +19,8 @@ class StateTables {
  public:
   // Requests in the file, some 200 bytes each: as many as RequestTable keeps. Beyond: the oldest go.
   static constexpr int64_t kMaxRequests = 100'000;
+  // The same of those about other things: as many as Answers keeps of each kind.
+  static constexpr int64_t kMaxObjectRequests = 50'000;
 
   // INTERNAL when the tables are not those of this release.
   static absl::StatusOr<StateTables> Prepare(Sqlite& db);
@@ -36,10 +38,14 @@ class StateTables {
   absl::Status ReadVms(SavedState& state);
   absl::Status ReadCids(SavedState& state);
   absl::Status ReadRequests(SavedState& state);
+  absl::Status ReadForwards(SavedState& state);
+  absl::Status ReadObjectRequests(SavedState& state);
   absl::Status WriteNetworks(const JournalEntry& entry);
   absl::Status Release(const std::string& network, Cid cid);
   absl::Status WriteCids(const JournalEntry& entry, WallTime now);
   absl::Status WriteRequests(const JournalEntry& entry, WallTime now);
+  absl::Status WriteForwards(const JournalEntry& entry);
+  absl::Status WriteObjectRequests(const JournalEntry& entry, WallTime now);
 
   struct Statements;
 

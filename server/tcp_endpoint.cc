@@ -59,7 +59,15 @@ absl::StatusOr<TcpEndpoint> TcpEndpoint::Parse(std::string_view endpoint) {
   return Malformed(endpoint);
 }
 
-absl::StatusOr<UniqueFd> TcpEndpoint::Listen(int backlog) const {
+TcpEndpoint TcpEndpoint::Of(const sockaddr_storage& address, socklen_t length) {
+  TcpEndpoint made;
+  made.address_ = address;
+  made.length_ = length;
+  made.text_ = made.place().substr(kPrefix.size());
+  return made;
+}
+
+absl::StatusOr<UniqueFd> TcpEndpoint::TryListen(int backlog) const {
   UniqueFd fd(socket(address_.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   const int on = 1;
   // A daemon that starts anew is not to wait for the last one's connections to be forgotten.
@@ -68,8 +76,45 @@ absl::StatusOr<UniqueFd> TcpEndpoint::Listen(int backlog) const {
     return fd;
   }
   const int error = errno;
-  return Error(error == EADDRINUSE ? absl::StatusCode::kAlreadyExists : absl::StatusCode::kFailedPrecondition,
-               "SOCKET_FAILED", absl::StrCat("--api: tcp:", text_, " cannot be listened on: ", strerror(error)));
+  return absl::Status(error == EADDRINUSE ? absl::StatusCode::kAlreadyExists : absl::StatusCode::kFailedPrecondition,
+                      absl::StrCat("tcp:", text_, " cannot be listened on: ", strerror(error)));
+}
+
+absl::StatusOr<UniqueFd> TcpEndpoint::Listen(int backlog) const {
+  absl::StatusOr<UniqueFd> fd = TryListen(backlog);
+  if (fd.ok()) return fd;
+  return Error(fd.status().code(), "SOCKET_FAILED", absl::StrCat("--api: ", fd.status().message()));
+}
+
+uint16_t TcpEndpoint::port() const {
+  return ntohs(address_.ss_family == AF_INET ? reinterpret_cast<const sockaddr_in&>(address_).sin_port
+                                             : reinterpret_cast<const sockaddr_in6&>(address_).sin6_port);
+}
+
+bool TcpEndpoint::is_loopback() const {
+  if (address_.ss_family == AF_INET) {
+    return ntohl(reinterpret_cast<const sockaddr_in&>(address_).sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+  }
+  return IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6&>(address_).sin6_addr);
+}
+
+std::string TcpEndpoint::place() const {
+  char host[INET6_ADDRSTRLEN] = "";
+  if (address_.ss_family == AF_INET) {
+    const in_addr& v4 = reinterpret_cast<const sockaddr_in&>(address_).sin_addr;
+    if (v4.s_addr == htonl(INADDR_ANY)) return absl::StrCat(kPrefix, "*:", port());
+    inet_ntop(AF_INET, &v4, host, sizeof(host));
+    return absl::StrCat(kPrefix, host, ":", port());
+  }
+  const in6_addr& v6 = reinterpret_cast<const sockaddr_in6&>(address_).sin6_addr;
+  if (IN6_IS_ADDR_UNSPECIFIED(&v6)) return absl::StrCat(kPrefix, "*:", port());
+  // ::ffff:a.b.c.d is a.b.c.d to who connects.
+  if (IN6_IS_ADDR_V4MAPPED(&v6)) {
+    inet_ntop(AF_INET, &v6.s6_addr[12], host, sizeof(host));
+    return absl::StrCat(kPrefix, host, ":", port());
+  }
+  inet_ntop(AF_INET6, &v6, host, sizeof(host));
+  return absl::StrCat(kPrefix, "[", host, "]:", port());
 }
 
 }  // namespace kinsock

@@ -22,12 +22,24 @@ class TcpEndpoint {
   // "tcp:127.0.0.1:7443", "tcp:[::1]:7443". INVALID_ARGUMENT: what is wrong, in words that follow the setting's name.
   static absl::StatusOr<TcpEndpoint> Parse(std::string_view endpoint);
 
+  // One whose address the kernel has given. Precondition: it is of AF_INET or AF_INET6.
+  static TcpEndpoint Of(const sockaddr_storage& address, socklen_t length);
+
   // A non-blocking socket that listens there. ALREADY_EXISTS when somebody else does; FAILED_PRECONDITION when the
   // machine does not have the address or does not give the port.
   absl::StatusOr<UniqueFd> Listen(int backlog) const;
+  // The same for the settings of anything but the API: the errors are the kernel's.
+  absl::StatusOr<UniqueFd> TryListen(int backlog) const;
 
   // As it was given, without "tcp:".
   const std::string& text() const { return text_; }
+
+  const sockaddr_storage& address() const { return address_; }
+  socklen_t length() const { return length_; }
+  uint16_t port() const;
+  bool is_loopback() const;
+  // How the registry of sockets knows it: "tcp:127.0.0.1:80", and "tcp:*:80" for all addresses.
+  std::string place() const;
 
  private:
   std::string text_;

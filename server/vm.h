@@ -27,6 +27,7 @@ struct VmDefinition {
   std::map<std::string, std::string> labels;
   std::map<std::string, std::string> annotations;
   VmSpec spec;  // as it was asked for: what was left out stays out
+  bool configured = false;  // by the configuration file or the command line, and changed only there
 
   std::string name() const { return "vms/" + id; }
   std::string etag() const;

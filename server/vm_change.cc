@@ -68,6 +68,19 @@ std::vector<FieldViolation> ImmutableDifferences(const VmSnapshot& vm, const VmS
   return differences;
 }
 
+VmUpdate UpdateTo(const VmCreation& wanted) {
+  VmUpdate update;
+  update.id = wanted.id;
+  update.labels = wanted.labels;
+  update.annotations = wanted.annotations;
+  update.groups = wanted.spec.groups;
+  update.orphan_ttl = wanted.spec.orphan_ttl;
+  update.readiness = wanted.spec.readiness;
+  update.quota = wanted.spec.quota;
+  update.quota_fields = AllQuotaFields();
+  return update;
+}
+
 std::vector<std::string> EffectiveGroups(const VmSpec& spec) {
   if (spec.groups.empty()) return {VmSpec::kDefaultGroup};
   return GroupSet(spec.groups).names();

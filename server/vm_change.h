@@ -44,7 +44,8 @@ struct VmUpdate {
 // All of a VM, made or changed until it is so. Plain value.
 struct VmApplication {
   VmCreation vm;
-  std::string etag;  // empty: whatever there is
+  std::string etag;              // empty: whatever there is
+  bool force_conflicts = false;  // also when the VM is the configuration's, until that is read again
 };
 
 // What is different in `wanted`, of what cannot change: the field, and how it is now. `paths`: of `wanted`, resolved.
@@ -52,6 +53,9 @@ struct VmApplication {
 enum class Compare : uint8_t { kAll, kWhereSaid };
 std::vector<FieldViolation> ImmutableDifferences(const VmSnapshot& vm, const VmSpec& wanted, const VmSocketPaths& paths,
                                                  Compare compare);
+
+// All that can change, as `wanted` has it. The request's own parts stay out.
+VmUpdate UpdateTo(const VmCreation& wanted);
 
 // The groups that a spec means: sorted, each once, the default filled in.
 std::vector<std::string> EffectiveGroups(const VmSpec& spec);

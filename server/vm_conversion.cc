@@ -2,6 +2,7 @@
 #include "server/vm_conversion.h"
 
 #include "absl/strings/str_cat.h"
+#include "server/managed_by.h"
 #include "server/proto_time.h"
 #include "server/quota_conversion.h"
 #include "server/resource_version.h"
@@ -128,6 +129,7 @@ v1::Vm ToProto(const VmSnapshot& vm, const std::string& epoch) {
   *out.mutable_spec() = SpecToProto(vm.definition->spec);
   out.mutable_labels()->insert(vm.definition->labels.begin(), vm.definition->labels.end());
   out.mutable_annotations()->insert(vm.definition->annotations.begin(), vm.definition->annotations.end());
+  out.set_managed_by(vm.definition->configured ? kManagedByFile : kManagedByApi);
   SetStatus(vm, *out.mutable_status());
   if (vm.definition->uid.empty()) return out;
   out.set_uid(vm.definition->uid);

@@ -23,6 +23,7 @@ struct VmDeletion {
   std::string request_id;                      // empty: not repeatable
   uint64_t request_hash = 0;                   // as in VmCreation
   bool validate_only = false;
+  bool configured = false;  // comes from the configuration file
 };
 
 }  // namespace kinsock

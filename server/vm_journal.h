@@ -19,18 +19,23 @@ struct JournalEntry {
   std::string erase_uid;       // of the VM that is no more; empty: none
   std::optional<RestingCid> rest;
   std::optional<ReservedCid> reserve;
-  std::optional<std::pair<std::string, Cid>> release;           // network and CID that is neither reserved nor rests
-  std::optional<std::pair<std::string, CidCursors>> cursors;    // of a network
-  NetworkDefinitionPtr put_network;                             // is made, or has become other than it was; null: none
-  std::string erase_network;                                    // id; with its policies and all that is known of its CIDs
+  std::optional<std::pair<std::string, Cid>> release;         // network and CID that is neither reserved nor rests
+  std::optional<std::pair<std::string, CidCursors>> cursors;  // of a network
+  NetworkDefinitionPtr put_network;                           // is made, or has become other than it was; null: none
+  std::string erase_network;                                  // id; with its policies and all that is known of its CIDs
   PolicyDefinitionPtr put_policy;
   PolicyDefinitionPtr erase_policy;
+  ForwardDefinitionPtr put_forward;       // is made, or has become other than it was
+  std::string erase_forward;              // id
+  std::string erase_forwards_of;          // id of the VM that takes its forwards with it
   std::vector<AnsweredRequest> requests;  // that asked for it
+  std::vector<AnsweredObjectRequest> object_requests;
 
   bool empty() const {
-    return !put.has_value() && erase_uid.empty() && !rest.has_value() && !cursors.has_value() &&
-           !reserve.has_value() && !release.has_value() && put_network == nullptr && erase_network.empty() &&
-           put_policy == nullptr && erase_policy == nullptr && requests.empty();
+    return !put.has_value() && erase_uid.empty() && !rest.has_value() && !cursors.has_value() && !reserve.has_value() &&
+           !release.has_value() && put_network == nullptr && erase_network.empty() && put_policy == nullptr &&
+           erase_policy == nullptr && put_forward == nullptr && erase_forward.empty() && erase_forwards_of.empty() &&
+           requests.empty() && object_requests.empty();
   }
 };
 

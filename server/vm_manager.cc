@@ -27,6 +27,7 @@ std::shared_ptr<const VmDefinition> Define(VmCreation& creation, bool real) {
   definition->labels = std::move(creation.labels);
   definition->annotations = std::move(creation.annotations);
   definition->spec = std::move(creation.spec);
+  definition->configured = creation.configured;
   return definition;
 }
 
@@ -168,6 +169,10 @@ absl::Status VmManager::CheckCreation(const VmCreation& creation, const VmSocket
   KINSOCK_RETURN_IF_ERROR(busy);
   const std::string network = NetworkOf(creation.spec);
   KINSOCK_RETURN_IF_ERROR(networks_.CheckUsable(network));
+  // Who writes the file has decided, also about a CID that rests or is reserved.
+  if (creation.configured && creation.spec.cid.kind == CidRequest::Kind::kFixed && !creation.validate_only) {
+    networks_.CidsOf(network).ReleaseLease(creation.spec.cid.first, true);
+  }
   KINSOCK_ASSIGN_OR_RETURN(cid, networks_.CidsOf(network).Peek(creation.spec.cid, "vms/" + creation.id));
   return absl::OkStatus();
 }
@@ -273,6 +278,7 @@ void VmManager::RecordDeletion(Vm& vm) {
   const VmDefinition& definition = *vm.now->definition;
   JournalEntry entry;
   if (vm.saved) entry.erase_uid = definition.uid;
+  entry.erase_forwards_of = definition.id;
   entry.requests = std::exchange(vm.deleted_for, {});
   const CidAllocator& cids = networks_.CidsOf(vm.network());
   if (cids.IsHeld(vm.now->status.cid, definition.name())) {
@@ -297,6 +303,7 @@ void VmManager::RecordDeletion(Vm& vm) {
 
 absl::Status VmManager::CheckDeletion(const VmDeletion& deletion, const Vm& vm) const {
   const VmDefinition& definition = *vm.now->definition;
+  if (definition.configured && !deletion.configured) return VmManagedByFile(definition);
   if (!deletion.uid.empty() && deletion.uid != definition.uid) return UidMismatch(definition, deletion.uid);
   if (!deletion.etag.empty() && deletion.etag != definition.etag()) return EtagMismatch(definition, deletion.etag);
   // As the device says now: what was published may be a second old.
@@ -314,6 +321,7 @@ void VmManager::StartDeleting(Vm& vm, absl::Status reason) {
   VmStatus status = vm.now->status;
   BeginDeleting(status, std::chrono::system_clock::now());
   Publish(vm, VmEvent::Type::kModified, std::move(status));
+  if (departure_.begins) departure_.begins(vm.now->definition->id);
   if (!has_device) return OnRemoved(vm.device, reason);
   pool_.RemoveDevice(vm.device,
                      [this, device = vm.device, reason = std::move(reason)]() mutable { OnRemoved(device, reason); });
@@ -347,6 +355,7 @@ void VmManager::OnRemoved(DeviceId device, const absl::Status& reason) {
   vms_.erase(id);
   device_ids_.erase(device);
   departed_.Remember(device, *last);
+  if (departure_.ends) departure_.ends(id);
   Log(reason.ok() ? LogLevel::kInfo : LogLevel::kError, reason.ok() ? "vm.deleted" : "vm.failed")
       .With("vm", last->definition->name())
       .With("cid", last->status.cid)
@@ -360,6 +369,18 @@ absl::StatusOr<VmSnapshotPtr> VmManager::Get(const std::string& id) const {
   const auto found = vms_.find(id);
   if (found == vms_.end()) return VmNotFound(id);
   return found->second->now;
+}
+
+absl::StatusOr<DeviceId> VmManager::ServedDevice(const std::string& id) const {
+  const auto found = vms_.find(id);
+  if (found == vms_.end()) return VmNotFound(id);
+  const Vm& vm = *found->second;
+  if (vm.doomed()) return VmIsBeingDeleted(*vm.now->definition);
+  if (vm.failed()) return VmIsFailed(*vm.now->definition);
+  if (vm.served) return vm.device;
+  return Error(absl::StatusCode::kAborted, "CONCURRENT_CHANGE",
+               absl::StrCat("vms/", id, " is being made at this moment; try again"))
+      .RetryAfter(std::chrono::milliseconds(10));
 }
 
 absl::StatusOr<VmStats> VmManager::Stats(const std::string& id) const {

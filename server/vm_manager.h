@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/clock.h"
@@ -89,6 +91,9 @@ class VmManager {
   // What no VM gets more of, whatever its own quota says; before the first one is made or restored.
   void LimitVmsTo(const Quota& quota) { quota_ = quota; }
 
+  // The same later. `done`: it holds for each VM.
+  void ChangeLimitOfVms(const Quota& quota, EventLoop::Task done);
+
   // Changes some of a VM. `done`: every reactor goes by it. One that is being made is changed when it is.
   void Update(VmUpdate update, Done done);
 
@@ -120,6 +125,18 @@ class VmManager {
 
   // All VMs, in the order of their ids; shared by all who ask before the next change.
   SnapshotList Snapshot();
+
+  // The device of a VM, for who adds to it or changes it. VM_NOT_FOUND, VM_DELETING, VM_FAILED; ABORTED
+  // CONCURRENT_CHANGE while the VM is being made.
+  absl::StatusOr<DeviceId> ServedDevice(const std::string& id) const;
+
+  // For who adds to VMs. `begins`: a VM goes, which the journal knows, and with it what erase_forwards_of names;
+  // `ends`: nothing of its device is left. Null: nobody.
+  struct Departure {
+    std::function<void(const std::string& id)> begins;
+    std::function<void(const std::string& id)> ends;
+  };
+  void SetOnDeparture(Departure departure) { departure_ = std::move(departure); }
 
   // The VM of a device, or what it was if it is gone since DepartedVms::kKeep at most; else null.
   VmSnapshotPtr OfDevice(DeviceId device) const;
@@ -173,6 +190,7 @@ class VmManager {
   // What holds for a VM of which this is said: of each limit the smallest of its own, its network's and the daemon's.
   DeviceLimits LimitsOf(const VmSpec& spec) const;
   void OnNetworkQuota(const std::string& network, EventLoop::Task done);
+  void TellLimits(absl::FunctionRef<bool(const Vm&)> concerns, EventLoop::Task done);
   void OnServed(DeviceId device, absl::Status status);
   void OnCreated(Vm& vm, const absl::Status& written);
   VmSnapshotPtr ResultOf(const AnsweredRequest& request) const;
@@ -205,6 +223,7 @@ class VmManager {
   const std::string runtime_dir_;
   SocketDirs socket_dirs_;
   Quota quota_;
+  Departure departure_;
   bool closed_ = false;
   bool draining_ = false;
 

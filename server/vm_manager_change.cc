@@ -41,6 +41,7 @@ void VmManager::UpdateOnce(VmUpdate update, Done done) {
   if (!differences.empty()) return done(FieldsInvalid("vm " + Quoted(update.id), differences));
   absl::StatusOr<std::shared_ptr<const VmDefinition>> next = Change(vm.now->definition, update);
   if (!next.ok()) return done(next.status());
+  if (current.configured && *next != vm.now->definition) return done(VmManagedByFile(current));
   Commit(vm, *std::move(next), RequestOf(update), std::move(done));
 }
 
@@ -70,23 +71,18 @@ void VmManager::ApplyOnce(VmApplication application, Done done) {
   const std::vector<FieldViolation> violations = CheckVm(wanted);
   if (!violations.empty()) return done(FieldsInvalid("vm " + Quoted(wanted.id), violations));
   if (vm.doomed()) return done(VmIsBeingDeleted(current));
+  if (wanted.configured && !current.configured) return done(VmExists(*vm.now));
   if (!application.etag.empty() && application.etag != current.etag()) {
     return done(EtagMismatch(current, application.etag));
   }
   const VmSocketPaths paths = VmSocketPaths::Resolve(wanted, runtime_dir_);
   const std::vector<FieldViolation> differences = ImmutableDifferences(*vm.now, wanted.spec, paths, Compare::kAll);
   if (!differences.empty()) return done(ImmutableFields(current, differences));
-  VmUpdate update;
-  update.id = wanted.id;
-  update.labels = std::move(wanted.labels);
-  update.annotations = std::move(wanted.annotations);
-  update.groups = std::move(wanted.spec.groups);
-  update.orphan_ttl = wanted.spec.orphan_ttl;
-  update.readiness = wanted.spec.readiness;
-  update.quota = wanted.spec.quota;
-  update.quota_fields = AllQuotaFields();
-  absl::StatusOr<std::shared_ptr<const VmDefinition>> next = Change(vm.now->definition, update);
+  absl::StatusOr<std::shared_ptr<const VmDefinition>> next = Change(vm.now->definition, UpdateTo(wanted));
   if (!next.ok()) return done(next.status());
+  if (!wanted.configured && !application.force_conflicts && *next != vm.now->definition && current.configured) {
+    return done(VmManagedByFile(current));
+  }
   Commit(vm, *std::move(next), RequestOf(wanted), std::move(done));
 }
 
@@ -153,8 +149,17 @@ DeviceLimits VmManager::LimitsOf(const VmSpec& spec) const {
   return ResolveLimits({&spec.quota, &of_network, &quota_});
 }
 
-// The VMs' specs stay what they are: only what follows from them is another. One without a device will be made with it.
+void VmManager::ChangeLimitOfVms(const Quota& quota, EventLoop::Task done) {
+  quota_ = quota;
+  TellLimits([](const Vm&) { return true; }, std::move(done));
+}
+
 void VmManager::OnNetworkQuota(const std::string& network, EventLoop::Task done) {
+  TellLimits([&network](const Vm& vm) { return vm.network() == network; }, std::move(done));
+}
+
+// The VMs' specs stay what they are: only what follows from them is another. One without a device will be made with it.
+void VmManager::TellLimits(absl::FunctionRef<bool(const Vm&)> concerns, EventLoop::Task done) {
   // Whoever has it last ends it: each device that is told, and this loop.
   auto all = std::make_shared<EventLoop::Task>(std::move(done));
   const auto release = [](std::shared_ptr<EventLoop::Task>& mine) {
@@ -162,7 +167,7 @@ void VmManager::OnNetworkQuota(const std::string& network, EventLoop::Task done)
     mine.reset();
   };
   for (const auto& [id, vm] : vms_) {
-    if (vm->network() != network || !vm->sockets.has_value() || vm->deleting()) continue;
+    if (!concerns(*vm) || !vm->sockets.has_value() || vm->deleting()) continue;
     pool_.Tell(
         vm->device, [limits = LimitsOf(vm->now->definition->spec)](VsockDevice& device) { device.SetLimits(limits); },
         [release, mine = all]() mutable { release(mine); });

@@ -21,6 +21,7 @@ std::string ToRecord(const SavedVm& vm) {
   // What only this start of the daemon knows, or what follows from the rest.
   proto.clear_resource_version();
   proto.clear_etag();
+  proto.clear_managed_by();
   proto.clear_status();
   proto.mutable_status()->set_cid(vm.cid);
   proto.mutable_status()->set_driver_cid(vm.former_cid);

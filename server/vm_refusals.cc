@@ -56,6 +56,14 @@ absl::Status VmIsBeingDeleted(const VmDefinition& vm) {
       .RetryAfter(std::chrono::seconds(1));
 }
 
+absl::Status VmManagedByFile(const VmDefinition& vm) {
+  constexpr char kWhatToDo[] = "change it there, and have the daemon read it again (kinsockctl daemon reload)";
+  return Error(absl::StatusCode::kFailedPrecondition, "MANAGED_BY_FILE",
+               absl::StrCat(vm.name(), " is said by the configuration file or the command line; ", kWhatToDo))
+      .Resource(kVmType, vm.name())
+      .Precondition("MANAGED_BY_FILE", vm.name(), kWhatToDo);
+}
+
 absl::Status VmIsFailed(const VmDefinition& vm) {
   return Error(absl::StatusCode::kFailedPrecondition, "VM_FAILED",
                absl::StrCat(vm.name(),

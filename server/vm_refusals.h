@@ -28,6 +28,9 @@ absl::Status EtagMismatch(const VmDefinition& vm, const std::string& wanted);
 // FAILED_PRECONDITION VM_DELETING.
 absl::Status VmIsBeingDeleted(const VmDefinition& vm);
 
+// FAILED_PRECONDITION MANAGED_BY_FILE.
+absl::Status VmManagedByFile(const VmDefinition& vm);
+
 // FAILED_PRECONDITION VM_FAILED.
 absl::Status VmIsFailed(const VmDefinition& vm);
 

@@ -86,7 +86,8 @@ VmSpec ToVmSpec(const v1::VmSpec& spec, Violations& violations) {
   if (!spec.network().empty()) {
     const auto network = ParseNetworkName(spec.network());
     if (!network.has_value()) {
-      violations.push_back({"vm.spec.network", absl::StrCat(Quoted(spec.network()), " is not the name of a network; give "
+      violations.push_back({"vm.spec.network", absl::StrCat(Quoted(spec.network()),
+                                                            " is not the name of a network; give "
                                                             "\"networks/{network_id}\"")});
     } else {
       out.network = *network;
@@ -259,7 +260,7 @@ absl::StatusOr<VmCreation> ToVmCreation(const v1::CreateVmRequest& request) { re
 absl::StatusOr<VmApplication> ToVmApplication(const v1::ApplyVmRequest& request) {
   absl::StatusOr<VmCreation> vm = ToVm(request);
   if (!vm.ok()) return vm.status();
-  return VmApplication{.vm = *std::move(vm), .etag = request.etag()};
+  return VmApplication{.vm = *std::move(vm), .etag = request.etag(), .force_conflicts = request.force_conflicts()};
 }
 
 absl::StatusOr<VmUpdate> ToVmUpdate(const v1::UpdateVmRequest& request) {

@@ -26,9 +26,14 @@ std::string ApplyCid(std::string_view value, VmCreation& vm) {
     vm.spec.cid = CidRequest::Automatic();
     return "";
   }
+  const std::pair<absl::string_view, absl::string_view> ends = absl::StrSplit(AbslView(value), absl::MaxSplits('-', 1));
+  if (Cid first = 0, last = 0; absl::SimpleAtoi(ends.first, &first) && absl::SimpleAtoi(ends.second, &last)) {
+    vm.spec.cid = CidRequest::Range(first, last);
+    return "";
+  }
   // The existing daemon holds CIDs in 64 bits; none above 32 works there either.
   Cid cid = 0;
-  if (!absl::SimpleAtoi(AbslView(value), &cid)) return NotANumber(value) + ", nor \"auto\"";
+  if (!absl::SimpleAtoi(AbslView(value), &cid)) return NotANumber(value) + ", nor a range (1024-2047), nor \"auto\"";
   vm.spec.cid = CidRequest::Fixed(cid);
   return "";
 }
@@ -65,8 +70,8 @@ std::string ApplyListenPorts(std::string_view value, VmCreation& vm) {
 
 const std::vector<std::string_view>& VmSettingKeys() {
   static const auto& keys =
-      *new std::vector<std::string_view>{"name",       "guest_cid", "socket",      "uds_path",      "tx_buffer_size", "network",
-                                         "queue_size", "groups",    "forward_cid", "forward_listen"};
+      *new std::vector<std::string_view>{"name",    "guest_cid",  "socket", "uds_path",    "tx_buffer_size",
+                                         "network", "queue_size", "groups", "forward_cid", "forward_listen"};
   return keys;
 }
 
@@ -114,6 +119,8 @@ void NameVm(VmCreation& vm) {
 std::string SettingOfField(std::string_view field) {
   static const auto& settings = *new std::vector<std::pair<absl::string_view, const char*>>{
       {"vm_id", "name"},
+      {"vm.labels", "labels"},
+      {"vm.annotations", "annotations"},
       {"vm.spec.cid", "guest_cid"},
       {"vm.spec.network", "network"},
       {"vm.spec.vhost_user_socket", "socket"},

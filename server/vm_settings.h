@@ -11,10 +11,10 @@
 namespace kinsock {
 
 // One VM in the words of vhost-device-vsock, the daemon that people come from: the same settings are its flags, the
-// keys of its --vm option and those of its YAML file. "-" and "_" in a key are the same. `name` and the value "auto"
-// of guest_cid are ours.
+// keys of its --vm option and those of its YAML file. "-" and "_" in a key are the same. `name`, `network`, and the values
+// "auto" and "1024-2047" of guest_cid are ours.
 //
-//     name guest_cid socket uds_path tx_buffer_size queue_size groups forward_cid forward_listen
+//     name network guest_cid socket uds_path tx_buffer_size queue_size groups forward_cid forward_listen
 
 // All keys, with "_".
 const std::vector<std::string_view>& VmSettingKeys();

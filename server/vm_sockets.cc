@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "server/placed_socket.h"
 #include "server/socket_path.h"
 #include "server/text.h"
 #include "server/vm_validation.h"
@@ -44,34 +45,6 @@ absl::Status MakeDefaultDirectory(const std::string& directory) {
   return MakeDirectory(directory);
 }
 
-absl::Status CheckPlace(const std::string& field, const std::string& path, bool directory_may_be_missing,
-                        const SocketDirs* within, std::vector<FieldViolation>& violations) {
-  if (within != nullptr && !within->anywhere()) {
-    std::string fault = within->Fault(path);
-    if (fault.empty() && !directory_may_be_missing) {
-      const absl::StatusOr<UniqueFd> directory = within->OpenDirectoryOf(path);
-      if (!directory.ok()) fault = std::string(directory.status().message());
-    }
-    if (!fault.empty()) {
-      violations.push_back({field, absl::StrCat(Quoted(path), " ", fault)});
-      return absl::OkStatus();
-    }
-  }
-  const SocketPlace place = InspectSocketPlace(path, directory_may_be_missing);
-  if (place.kind == SocketPlace::Kind::kBusy) return SocketPathBusy(path, place.reason);
-  if (place.kind == SocketPlace::Kind::kRefused) {
-    violations.push_back({field, absl::StrCat(Quoted(path), " ", place.reason)});
-  }
-  return absl::OkStatus();
-}
-
-// The place was good a moment ago.
-absl::Status SocketPlaceLost(const std::string& path, const absl::Status& why) {
-  return Error(absl::StatusCode::kFailedPrecondition, "SOCKET_FAILED",
-               absl::StrCat("socket path ", Quoted(path), " ", why.message()))
-      .With("path", path);
-}
-
 }  // namespace
 
 VmSocketPaths VmSocketPaths::Resolve(const VmCreation& creation, const std::string& runtime_dir) {
@@ -93,7 +66,7 @@ absl::Status VmSocketPaths::Check(const SocketRegistry& registry, std::vector<Fi
   absl::Status busy;
   if (fault.empty()) {
     busy = registry.CheckFree(CanonicalSocketPath(vhost_user), false);
-    if (busy.ok()) busy = CheckPlace("vm.spec.vhost_user_socket", vhost_user, in_default, within, violations);
+    if (busy.ok()) busy = CheckSocketPlace("vm.spec.vhost_user_socket", vhost_user, in_default, within, violations);
   } else if (in_default) {
     violations.push_back({"vm.spec.vhost_user_socket", "by default " + fault});
   }
@@ -103,7 +76,7 @@ absl::Status VmSocketPaths::Check(const SocketRegistry& registry, std::vector<Fi
   // The host's socket may lie in the default directory too, which is made by then.
   const bool beside = in_default && uds.substr(0, uds.rfind('/')) == default_directory;
   if (busy.ok()) busy = registry.CheckFree(CanonicalSocketPath(uds), true);
-  if (busy.ok()) busy = CheckPlace("vm.spec.uds.path", uds, beside, within, violations);
+  if (busy.ok()) busy = CheckSocketPlace("vm.spec.uds.path", uds, beside, within, violations);
   return busy;
 }
 
@@ -130,10 +103,7 @@ absl::StatusOr<VmSockets> VmSockets::Make(const VmSocketPaths& paths, const std:
     KINSOCK_RETURN_IF_ERROR(registry.CheckFree(canonical, hybrid));
     registry.Take(canonical, hybrid, vm_name);
     sockets.registered_.push_back(canonical);
-    if (paths.within == nullptr || paths.within->anywhere()) return BoundSocket::Listen(path, backlog, kSocketMode);
-    absl::StatusOr<UniqueFd> directory = paths.within->OpenDirectoryOf(path);
-    if (!directory.ok()) return SocketPlaceLost(path, directory.status());
-    return BoundSocket::ListenIn(*std::move(directory), path, backlog, kSocketMode);
+    return ListenWithin(paths.within, path, backlog, SocketPermissions{.mode = kSocketMode});
   };
   KINSOCK_ASSIGN_OR_RETURN(sockets.vhost_user_, listen(paths.vhost_user, kVhostUserBacklog, false));
   if (!paths.uds.empty()) {

@@ -3,25 +3,26 @@
 
 #include <yaml-cpp/yaml.h>
 
-#include <algorithm>
 #include <cerrno>
+#include <cstring>
+#include <filesystem>
 #include <fstream>
-#include <functional>
-#include <map>
+#include <system_error>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "base/status_macros.h"
-#include "server/error.h"
 #include "server/runtime_dir.h"
 #include "server/socket_path.h"
 #include "server/text.h"
-#include "server/vm_settings.h"
 #include "server/vm_validation.h"
+#include "server/yaml_forwards.h"
+#include "server/yaml_map.h"
 #include "server/yaml_networks.h"
+#include "server/yaml_quota.h"
+#include "server/yaml_vms.h"
 
 namespace kinsock {
 namespace {
@@ -32,346 +33,233 @@ constexpr std::streamoff kMaxFileBytes = 16 << 20;
 // Walks the document and collects every fault with its place. yaml-cpp reports by exceptions; none leaves this file.
 class Reader {
  public:
-  explicit Reader(std::string file) : file_(std::move(file)) {
-    networks_.read_quota = [this](const YAML::Node& node, const std::string& field, Quota& quota) {
-      ReadQuota(node, field, quota);
-    };
-  }
+  explicit Reader(YamlFaults& faults) : faults_(faults) {}
 
   void Read(const YAML::Node& root);
 
   YamlConfig config;
-  std::vector<std::string> faults;
 
  private:
-  using OnEntry = std::function<void(const YAML::Node& key, const YAML::Node& value)>;
+  void ReadApi(const YAML::Node& node);
+  void ReadState(const YAML::Node& node);
+  void ReadDaemon(const YAML::Node& node);
+  void ReadDefaults(const YAML::Node& node);
+  void ReadListen(const YAML::Node& endpoint, YamlMap& map);
+  void ReadEndpoint(const YAML::Node& endpoint, const char* key, YamlMap& map, std::vector<std::string>& paths);
+  void ReadTls(const YAML::Node& node);
+  void ReadRoles(const YAML::Node& node);
+  void ReadHolders(const std::string& role, const YAML::Node& node);
 
-  void ForEachEntry(const YAML::Node& map, const std::string& field, const OnEntry& on_entry);
-  void ReadApi(const YAML::Node& api);
-  void ReadState(const YAML::Node& state);
-  void ReadDefaults(const YAML::Node& defaults);
-  void ReadQuota(const YAML::Node& node, const std::string& field, Quota& quota);
-  void ReadReadiness(const YAML::Node& node, const std::string& field, Readiness& readiness);
-  void ReadRate(const YAML::Node& node, const std::string& field, Rate& rate);
-  void ReadEndpoint(const YAML::Node& endpoint, const std::string& field, std::vector<std::string>& paths);
-  void ReadSocketDirs(const YAML::Node& directories);
-  void ReadTls(const YAML::Node& tls);
-  void ReadRoles(const YAML::Node& roles);
-  void ReadVm(const YAML::Node& node, const std::string& field);
-  std::string SettingText(const std::string& key, const YAML::Node& value, const std::string& field);
-
-  std::string At(const YAML::Mark& mark) const { return absl::StrCat(file_, ":", mark.line + 1, ":", mark.column + 1); }
-  void Fault(const YAML::Mark& mark, const std::string& field, const std::string& what) {
-    faults.push_back(absl::StrCat(At(mark), ": ", field, field.empty() ? "" : ": ", what));
-  }
-
-  const std::string file_;
-  YamlNetworks networks_;
+  YamlFaults& faults_;
+  // Of VMs that do not say them; 0: the daemon's own.
+  uint32_t queue_size_ = 0;
+  uint32_t tx_buffer_bytes_ = 0;
 };
-
-void Reader::ForEachEntry(const YAML::Node& map, const std::string& field, const OnEntry& on_entry) {
-  std::map<std::string, YAML::Mark> seen;
-  for (const auto& entry : map) {
-    if (!entry.first.IsScalar()) {
-      Fault(entry.first.Mark(), field, "a key is not a word");
-      continue;
-    }
-    const std::string key = NormalSettingKey(entry.first.Scalar());
-    const auto [first, is_new] = seen.emplace(key, entry.first.Mark());
-    if (is_new) {
-      on_entry(entry.first, entry.second);
-    } else {
-      Fault(entry.first.Mark(), absl::StrCat(field, field.empty() ? "" : ".", key),
-            absl::StrCat("was said already in line ", first->second.line + 1, "; keep one of them"));
-    }
-  }
-}
 
 void Reader::Read(const YAML::Node& root) {
   if (root.IsNull()) return;  // an empty file asks for nothing
   if (!root.IsMap())
-    return Fault(root.Mark(), "", "the file is not a list of \"key: value\" pairs; begin with \"vms:\"");
-  ForEachEntry(root, "", [this](const YAML::Node& key, const YAML::Node& value) {
-    const std::string& name = key.Scalar();
-    if (name == "api") return ReadApi(value);
-    if (name == "state") return ReadState(value);
-    const auto fault = [this](const YAML::Mark& mark, const std::string& field, const std::string& what) {
-      Fault(mark, field, what);
-    };
-    const auto place = [this](const YAML::Mark& mark) { return At(mark); };
-    if (name == "networks") return networks_.ReadNetworks(value, fault, place);
-    if (name == "policies") return networks_.ReadPolicies(value, fault, place);
-    if (name == "defaults") return ReadDefaults(value);
-    if (name != "vms") {
-      const std::string hint = DidYouMean(name, {"vms", "api", "state", "networks", "policies", "defaults"});
-      return Fault(key.Mark(), name, absl::StrCat("is not a setting", hint));
-    }
-    if (value.IsNull()) return;
-    if (!value.IsSequence()) return Fault(value.Mark(), "vms", "is not a list; begin each VM with \"- \"");
-    for (size_t i = 0; i < value.size(); ++i) ReadVm(value[i], absl::StrCat("vms[", i, "]"));
-  });
-  config.networks = std::move(networks_.networks);
-  config.policies = std::move(networks_.policies);
-}
-
-void Reader::ReadApi(const YAML::Node& api) {
-  if (!api.IsMap()) return Fault(api.Mark(), "api", "is not a map; write \"api: {listen: [...]}\"");
-  ForEachEntry(api, "api", [this](const YAML::Node& key, const YAML::Node& value) {
-    const std::string name = NormalSettingKey(key.Scalar());
-    if (name == "roles") return ReadRoles(value);
-    if (name == "tls") return ReadTls(value);
-    if (name == "socket_dirs") return ReadSocketDirs(value);
-    if (name == "viewer_socket") return ReadEndpoint(value, "api.viewer_socket", config.api_view_sockets);
-    if (name != "listen") {
-      return Fault(key.Mark(), "api." + key.Scalar(),
-                   absl::StrCat("is not a setting",
-                                DidYouMean(key.Scalar(), {"listen", "viewer_socket", "tls", "roles", "socket_dirs"})));
-    }
-    if (!value.IsSequence()) return Fault(value.Mark(), "api.listen", "is not a list; write [\"unix:PATH\"]");
-    for (const YAML::Node& endpoint : value) {
-      if (!endpoint.IsScalar() || !TcpEndpoint::IsTcp(endpoint.Scalar())) {
-        ReadEndpoint(endpoint, "api.listen", config.api_sockets);
-        continue;
-      }
-      absl::StatusOr<TcpEndpoint> tcp = TcpEndpoint::Parse(endpoint.Scalar());
-      if (!tcp.ok()) {
-        Fault(endpoint.Mark(), "api.listen", std::string(tcp.status().message()));
-      } else {
-        config.api_tcp.push_back(*std::move(tcp));
-      }
-    }
-  });
-}
-
-void Reader::ReadState(const YAML::Node& state) {
-  if (!state.IsMap()) return Fault(state.Mark(), "state", "is not a map; write \"state: {dir: DIR}\"");
-  ForEachEntry(state, "state", [this](const YAML::Node& key, const YAML::Node& value) {
-    if (key.Scalar() != "dir") {
-      return Fault(key.Mark(), "state." + key.Scalar(),
-                   absl::StrCat("is not a setting", DidYouMean(key.Scalar(), {"dir"})));
-    }
-    if (!value.IsScalar()) return Fault(value.Mark(), "state.dir", "is not a path");
-    config.state_dir = UserPath(value.Scalar());
-  });
-}
-
-void Reader::ReadDefaults(const YAML::Node& defaults) {
-  if (!defaults.IsMap()) return Fault(defaults.Mark(), "defaults", "is not a map; write \"defaults: {quota: {...}}\"");
-  ForEachEntry(defaults, "defaults", [this](const YAML::Node& key, const YAML::Node& value) {
-    if (key.Scalar() != "quota") {
-      return Fault(key.Mark(), "defaults." + key.Scalar(),
-                   absl::StrCat("is not a setting", DidYouMean(key.Scalar(), {"quota"})));
-    }
-    ReadQuota(value, "defaults.quota", config.quota);
-  });
-}
-
-void Reader::ReadQuota(const YAML::Node& node, const std::string& field, Quota& quota) {
-  if (!node.IsMap()) return Fault(node.Mark(), field, "is not a map; write {max_connections: N}");
-  const size_t faults_before = faults.size();
-  ForEachEntry(node, field, [&](const YAML::Node& key, const YAML::Node& value) {
-    const std::string name = NormalSettingKey(key.Scalar());
-    const std::string full = absl::StrCat(field, ".", key.Scalar());
-    const std::map<std::string, Rate*> rates{{"connects_per_second", &quota.connects_per_second},
-                                             {"bytes_to_guest", &quota.bytes_to_guest},
-                                             {"bytes_from_guest", &quota.bytes_from_guest},
-                                             {"packets_from_guest", &quota.packets_from_guest}};
-    if (const auto rate = rates.find(name); rate != rates.end()) return ReadRate(value, full, *rate->second);
-    const auto number = [&](auto& into) {
-      if (!value.IsScalar() || !absl::SimpleAtoi(value.Scalar(), &into)) Fault(value.Mark(), full, "is not a number");
-    };
-    if (name == "max_connections") return number(quota.max_connections);
-    if (name == "max_pending_connections") return number(quota.max_pending_connections);
-    if (name == "max_buffer_bytes") return number(quota.max_buffer_bytes);
-    Fault(key.Mark(), full,
-          absl::StrCat("is not a limit", DidYouMean(name, {kQuotaFields.begin(), kQuotaFields.end()})));
-  });
-  if (faults.size() > faults_before) return;
-  std::vector<FieldViolation> violations;
-  CheckQuota(quota, field, violations);
-  for (const FieldViolation& violation : violations) Fault(node.Mark(), violation.field, violation.description);
-}
-
-// One of three sources, each with its port.
-void Reader::ReadReadiness(const YAML::Node& node, const std::string& field, Readiness& readiness) {
-  const std::map<std::string, Readiness::Source> sources{{"guest_connects_port", Readiness::Source::kGuestConnects},
-                                                         {"probe_guest_port", Readiness::Source::kProbe},
-                                                         {"sd_notify_port", Readiness::Source::kNotify}};
-  if (!node.IsMap() || node.size() != 1) {
-    return Fault(node.Mark(), field,
-                 "is not one source; write {guest_connects_port: N}, {probe_guest_port: N} or {sd_notify_port: N}");
+    return faults_.Add(root.Mark(), "", "the file is not a list of \"key: value\" pairs; begin with \"vms:\"");
+  YamlMap map(root, "", faults_);
+  map.Read({{"api", [this](const YAML::Node& value) { ReadApi(value); }},
+            {"state", [this](const YAML::Node& value) { ReadState(value); }},
+            {"daemon", [this](const YAML::Node& value) { ReadDaemon(value); }},
+            {"defaults", [this](const YAML::Node& value) { ReadDefaults(value); }},
+            {"networks", [this](const YAML::Node& value) { ReadYamlNetworks(value, faults_, config.networks); }},
+            {"policies", [this](const YAML::Node& value) { ReadYamlPolicies(value, faults_, config.policies); }},
+            {"vms", [this](const YAML::Node& value) { ReadYamlVms(value, faults_, config.vms); }},
+            {"forwards", [this](const YAML::Node& value) { ReadYamlForwards(value, faults_, config.forwards); }}});
+  for (ConfiguredVm& vm : config.vms) {
+    VmSpec& spec = vm.creation.spec;
+    if (spec.queue_size == 0) spec.queue_size = queue_size_;
+    if (spec.tx_buffer_bytes == 0) spec.tx_buffer_bytes = tx_buffer_bytes_;
   }
-  ForEachEntry(node, field, [&](const YAML::Node& key, const YAML::Node& value) {
-    const std::string full = absl::StrCat(field, ".", key.Scalar());
-    const auto source = sources.find(NormalSettingKey(key.Scalar()));
-    if (source == sources.end()) {
-      std::vector<std::string_view> known;
-      for (const auto& [name, unused] : sources) known.push_back(name);
-      return Fault(key.Mark(), full, absl::StrCat("is not a source", DidYouMean(key.Scalar(), known)));
-    }
-    readiness.source = source->second;
-    if (!value.IsScalar() || !absl::SimpleAtoi(value.Scalar(), &readiness.port)) {
-      Fault(value.Mark(), full, "is not a port");
-    }
-  });
 }
 
-// A number, or {rate: N, burst: N}.
-void Reader::ReadRate(const YAML::Node& node, const std::string& field, Rate& rate) {
-  if (node.IsScalar() && absl::SimpleAtoi(node.Scalar(), &rate.per_second)) return;
-  if (!node.IsMap()) return Fault(node.Mark(), field, "is neither a number nor {rate: N, burst: N}");
-  ForEachEntry(node, field, [&](const YAML::Node& key, const YAML::Node& value) {
-    const std::string full = absl::StrCat(field, ".", key.Scalar());
-    const bool is_rate = key.Scalar() == "rate";
-    if (!is_rate && key.Scalar() != "burst") {
-      return Fault(key.Mark(), full,
-                   absl::StrCat("is not part of a rate", DidYouMean(key.Scalar(), {"rate", "burst"})));
-    }
-    uint64_t& into = is_rate ? rate.per_second : rate.burst;
-    if (!value.IsScalar() || !absl::SimpleAtoi(value.Scalar(), &into)) Fault(value.Mark(), full, "is not a number");
-  });
+void Reader::ReadApi(const YAML::Node& node) {
+  YamlMap api(node, "api", faults_);
+  if (!api.IsMap("\"api: {listen: [...]}\"")) return;
+  const auto socket_dir = [&](const YAML::Node& directory) {
+    const std::string path = directory.IsScalar() ? UserPath(directory.Scalar()) : "";
+    const std::string fault = path == "/" ? "" : SocketPathFault(path, kMaxSocketPathBytes - 2);
+    if (!fault.empty()) return api.Say(directory.Mark(), "socket_dirs", fault);
+    config.socket_dirs.push_back(path);
+  };
+  const auto viewer_socket = [&](const YAML::Node& value) {
+    ReadEndpoint(value, "viewer_socket", api, config.api_view_sockets);
+  };
+  api.Read({{"listen",
+             [&](const YAML::Node& value) {
+               api.List(
+                   value, "listen", [&](const YAML::Node& item) { ReadListen(item, api); }, "[\"unix:PATH\"]");
+             }},
+            {"viewer_socket",
+             [&](const YAML::Node& value) {
+               if (!value.IsSequence()) return viewer_socket(value);
+               for (const YAML::Node& item : value) viewer_socket(item);
+             }},
+            {"socket_dirs", [&](const YAML::Node& value) { api.List(value, "socket_dirs", socket_dir, "[DIR]"); }},
+            {"tls", [&](const YAML::Node& value) { ReadTls(value); }},
+            {"roles", [&](const YAML::Node& value) { ReadRoles(value); }}});
 }
 
-void Reader::ReadEndpoint(const YAML::Node& endpoint, const std::string& field, std::vector<std::string>& paths) {
-  if (!endpoint.IsScalar()) return Fault(endpoint.Mark(), field, "is or has what is not text; write \"unix:PATH\"");
+void Reader::ReadListen(const YAML::Node& endpoint, YamlMap& map) {
+  if (!endpoint.IsScalar() || !TcpEndpoint::IsTcp(endpoint.Scalar())) {
+    return ReadEndpoint(endpoint, "listen", map, config.api_sockets);
+  }
+  absl::StatusOr<TcpEndpoint> tcp = TcpEndpoint::Parse(endpoint.Scalar());
+  if (!tcp.ok()) return map.Say(endpoint.Mark(), "listen", std::string(tcp.status().message()));
+  config.api_tcp.push_back(*std::move(tcp));
+}
+
+void Reader::ReadEndpoint(const YAML::Node& endpoint, const char* key, YamlMap& map, std::vector<std::string>& paths) {
+  if (!endpoint.IsScalar()) return map.Say(endpoint.Mark(), key, "is or has what is not text; write \"unix:PATH\"");
   absl::StatusOr<std::string> path = ParseUnixEndpoint(endpoint.Scalar());
-  if (!path.ok()) return Fault(endpoint.Mark(), field, std::string(path.status().message()));
+  if (!path.ok()) return map.Say(endpoint.Mark(), key, std::string(path.status().message()));
   paths.push_back(*std::move(path));
 }
 
-void Reader::ReadSocketDirs(const YAML::Node& directories) {
-  const std::string field = "api.socket_dirs";
-  if (!directories.IsSequence()) return Fault(directories.Mark(), field, "is not a list; write [DIR]");
-  for (const YAML::Node& directory : directories) {
-    const std::string path = directory.IsScalar() ? UserPath(directory.Scalar()) : "";
-    const std::string fault = path == "/" ? "" : SocketPathFault(path, kMaxSocketPathBytes - 2);
-    if (!fault.empty()) {
-      Fault(directory.Mark(), field, fault);
+void Reader::ReadTls(const YAML::Node& node) {
+  YamlMap tls(node, "api.tls", faults_);
+  if (!tls.IsMap("{cert: FILE, key: FILE, client_ca: FILE}")) return;
+  const auto file = [&tls](const char* key, std::string& path) {
+    return [&tls, key, &path](const YAML::Node& value) {
+      if (!value.IsScalar()) return tls.Say(value.Mark(), key, "is not the name of a file");
+      path = UserPath(value.Scalar());
+    };
+  };
+  tls.Read({{"cert", file("cert", config.tls.certificate)},
+            {"key", file("key", config.tls.key)},
+            {"client_ca", file("client_ca", config.tls.client_ca)}});
+}
+
+void Reader::ReadRoles(const YAML::Node& node) {
+  YamlMap roles(node, "api.roles", faults_);
+  if (!roles.IsMap("{admin: {gids: [NAME]}}")) return;
+  // A role that is none is found fault with at the first who is to have it.
+  for (const auto& role : node) {
+    if (!role.first.IsScalar()) {
+      roles.Say(role.first.Mark(), "", "a key is not a word");
     } else {
-      config.socket_dirs.push_back(path);
+      ReadHolders(role.first.Scalar(), role.second);
     }
   }
 }
 
-void Reader::ReadTls(const YAML::Node& tls) {
-  if (!tls.IsMap()) return Fault(tls.Mark(), "api.tls", "is not a map; write {cert: FILE, key: FILE, client_ca: FILE}");
-  const std::map<std::string, std::string*> files{
-      {"cert", &config.tls.certificate}, {"key", &config.tls.key}, {"client_ca", &config.tls.client_ca}};
-  ForEachEntry(tls, "api.tls", [&](const YAML::Node& key, const YAML::Node& value) {
-    const std::string field = "api.tls." + key.Scalar();
-    const auto file = files.find(NormalSettingKey(key.Scalar()));
-    if (file == files.end()) {
-      return Fault(key.Mark(), field,
-                   absl::StrCat("is not a setting", DidYouMean(key.Scalar(), {"cert", "key", "client_ca"})));
+void Reader::ReadHolders(const std::string& role, const YAML::Node& node) {
+  YamlMap holders(node, "api.roles." + role, faults_);
+  if (!holders.IsMap("{uids: [NAME], gids: [NAME], sans: [NAME]}")) return;
+  const auto kind = [&](const char* key, const std::string& prefix) {
+    return [this, &holders, &role, key, prefix](const YAML::Node& names) {
+      const auto add = [&](const YAML::Node& name) {
+        const std::string fault =
+            !name.IsScalar() ? "has an entry that is not text" : config.api_roles.Add(role, prefix + name.Scalar());
+        if (!fault.empty()) holders.Say(name.Mark(), key, fault);
+      };
+      holders.List(names, key, add, "[NAME]");
+    };
+  };
+  holders.Read({{"uids", kind("uids", "user:")}, {"gids", kind("gids", "group:")}, {"sans", kind("sans", "san:")}});
+}
+
+void Reader::ReadState(const YAML::Node& node) {
+  YamlMap state(node, "state", faults_);
+  if (!state.IsMap("\"state: {dir: DIR}\"")) return;
+  state.Read({{"dir", [&](const YAML::Node& value) {
+                 if (!value.IsScalar()) return state.Say(value.Mark(), "dir", "is not a path");
+                 config.state_dir = UserPath(value.Scalar());
+               }}});
+}
+
+void Reader::ReadDaemon(const YAML::Node& node) {
+  YamlMap daemon(node, "daemon", faults_);
+  if (!daemon.IsMap("\"daemon: {reactors: 2}\"")) return;
+  const auto reactors = [&](const YAML::Node& value) {
+    size_t number = 0;
+    if (value.IsScalar() && value.Scalar() == "auto") return;
+    if (!value.IsScalar() || !absl::SimpleAtoi(value.Scalar(), &number) || number < 1 || number > kMaxReactors) {
+      return daemon.Say(value.Mark(), "reactors",
+                        absl::StrCat("is not a number from 1 to ", kMaxReactors, ", nor auto"));
     }
-    if (!value.IsScalar()) return Fault(value.Mark(), field, "is not the name of a file");
-    *file->second = UserPath(value.Scalar());
-  });
+    config.reactors = number;
+  };
+  const auto poll = [&](const YAML::Node& value) {
+    uint32_t number = 0;
+    if (!value.IsScalar() || !absl::SimpleAtoi(value.Scalar(), &number) || number > kMaxPollUs) {
+      return daemon.Say(value.Mark(), "poll_us", absl::StrCat("is not a number from 0 to ", kMaxPollUs));
+    }
+    config.poll = std::chrono::microseconds(number);
+  };
+  const auto log_format = [&](const YAML::Node& value) {
+    const std::string format = value.IsScalar() ? value.Scalar() : "";
+    if (format != "kv" && format != "json") return daemon.Say(value.Mark(), "log_format", "is neither kv nor json");
+    config.log_format = format == "json" ? LogFormat::kJson : LogFormat::kKeyValue;
+  };
+  daemon.Read({{"reactors", reactors}, {"poll_us", poll}, {"log_format", log_format}});
 }
 
-void Reader::ReadRoles(const YAML::Node& roles) {
-  if (!roles.IsMap()) return Fault(roles.Mark(), "api.roles", "is not a map; write {admin: {gids: [NAME]}}");
-  ForEachEntry(roles, "api.roles", [this](const YAML::Node& role, const YAML::Node& holders) {
-    const std::string field = "api.roles." + role.Scalar();
-    if (!holders.IsMap())
-      return Fault(holders.Mark(), field, "is not a map; write {uids: [NAME], gids: [NAME], sans: [NAME]}");
-    ForEachEntry(holders, field, [&](const YAML::Node& key, const YAML::Node& names) {
-      const std::string holder_field = absl::StrCat(field, ".", key.Scalar());
-      const std::map<std::string, std::string> kinds{{"uids", "user"}, {"gids", "group"}, {"sans", "san"}};
-      const auto kind = kinds.find(key.Scalar());
-      if (kind == kinds.end()) {
-        return Fault(key.Mark(), holder_field,
-                     absl::StrCat("is not a setting", DidYouMean(key.Scalar(), {"uids", "gids", "sans"})));
-      }
-      if (!names.IsSequence()) return Fault(names.Mark(), holder_field, "is not a list; write [NAME]");
-      for (const YAML::Node& name : names) {
-        const std::string fault = !name.IsScalar()
-                                      ? "has an entry that is not text"
-                                      : config.api_roles.Add(role.Scalar(), kind->second + ":" + name.Scalar());
-        if (!fault.empty()) Fault(name.Mark(), holder_field, fault);
-      }
-    });
-  });
-}
-
-// The value of a VM's setting as it would stand on a command line; `groups` and `forward_listen` may be lists.
-std::string Reader::SettingText(const std::string& key, const YAML::Node& value, const std::string& field) {
-  if (value.IsScalar()) return value.Scalar();
-  std::vector<std::string> items;
-  const bool list = (key == "groups" || key == "forward_listen") && value.IsSequence();
-  for (size_t i = 0; list && i < value.size(); ++i) {
-    if (value[i].IsScalar()) items.push_back(value[i].Scalar());
+void Reader::ReadDefaults(const YAML::Node& node) {
+  YamlMap defaults(node, "defaults", faults_);
+  if (!defaults.IsMap("\"defaults: {quota: {...}}\"")) return;
+  defaults.Read(
+      {{"quota", [&](const YAML::Node& value) { ReadYamlQuota(value, "defaults.quota", faults_, config.quota); }},
+       {"queue_size", [&](const YAML::Node& value) { defaults.ReadNumber(value, "queue_size", queue_size_); }},
+       {"tx_buffer_size",
+        [&](const YAML::Node& value) { defaults.ReadNumber(value, "tx_buffer_size", tx_buffer_bytes_); }}});
+  // By the rules of VMs, of which there may be none.
+  VmCreation sizes{.id = "sizes"};
+  sizes.spec.queue_size = queue_size_;
+  sizes.spec.tx_buffer_bytes = tx_buffer_bytes_;
+  for (const FieldViolation& violation : CheckVm(sizes)) {
+    defaults.SayOfKey(violation.field == "vm.spec.queue_size" ? "queue_size" : "tx_buffer_size", violation.description);
   }
-  if (list && items.size() == value.size()) return absl::StrJoin(items, "+");
-  Fault(value.Mark(), field, list ? "has an entry that is not text" : "is not a single value");
-  return "";
-}
-
-void Reader::ReadVm(const YAML::Node& node, const std::string& field) {
-  if (!node.IsMap()) return Fault(node.Mark(), field, "is not a VM; write \"- guest_cid: 3\" and so on");
-  const size_t faults_before = faults.size();
-  ConfiguredVm vm{DefaultVm(), At(node.Mark())};
-  std::map<std::string, YAML::Mark> places;
-  ForEachEntry(node, field, [&](const YAML::Node& key, const YAML::Node& value) {
-    const std::string name = NormalSettingKey(key.Scalar());
-    const std::string full = absl::StrCat(field, ".", key.Scalar());
-    const size_t before = faults.size();
-    if (name == "quota") return ReadQuota(value, full, vm.creation.spec.quota);
-    if (name == "readiness") return ReadReadiness(value, full, vm.creation.spec.readiness);
-    const std::string text = SettingText(name, value, full);
-    if (faults.size() > before) return;
-    places[name] = value.Mark();
-    const std::string fault = ApplyVmSetting(name, text, vm.creation);
-    const auto& keys = VmSettingKeys();
-    const bool known = std::find(keys.begin(), keys.end(), name) != keys.end();
-    if (!fault.empty()) Fault(known ? value.Mark() : key.Mark(), full, fault);
-  });
-  if (faults.size() > faults_before) return;
-  NameVm(vm.creation);
-  if (vm.creation.id.empty()) {
-    return Fault(node.Mark(), field, "has neither a name nor a fixed guest_cid to be named after; give it a name");
-  }
-  for (const FieldViolation& violation : CheckVm(vm.creation)) {
-    const std::string setting = SettingOfField(violation.field);
-    const auto place = places.find(setting);
-    Fault(place != places.end() ? place->second : node.Mark(), absl::StrCat(field, ".", setting),
-          violation.description);
-  }
-  config.vms.push_back(std::move(vm));
 }
 
 }  // namespace
 
-absl::StatusOr<YamlConfig> ParseYamlConfig(const std::string& yaml, const std::string& file) {
-  Reader reader(file);
+YamlConfig ParseYamlConfig(const std::string& yaml, const std::string& file, std::vector<ConfigProblem>& problems) {
+  YamlFaults faults(file);
+  Reader reader(faults);
   try {
     reader.Read(YAML::Load(yaml));
   } catch (const YAML::Exception& error) {
-    reader.faults.push_back(
-        absl::StrCat(file, ":", error.mark.line + 1, ":", error.mark.column + 1, ": is not YAML: ", error.msg));
+    faults.Add(error.mark, "", absl::StrCat("is not YAML: ", error.msg));
   }
-  if (reader.faults.empty()) reader.faults = FindClashes(reader.config.vms);
-  if (!reader.faults.empty()) return absl::InvalidArgumentError(absl::StrJoin(reader.faults, "\n"));
+  for (ConfigProblem& problem : faults.Take()) problems.push_back(std::move(problem));
   return std::move(reader.config);
 }
 
-absl::StatusOr<YamlConfig> LoadYamlConfig(const std::string& path) {
+absl::StatusOr<YamlConfig> ParseYamlConfig(const std::string& yaml, const std::string& file) {
+  std::vector<ConfigProblem> problems;
+  YamlConfig config = ParseYamlConfig(yaml, file, problems);
+  if (problems.empty()) return config;
+  return absl::InvalidArgumentError(absl::StrJoin(
+      problems, "\n", [](std::string* out, const ConfigProblem& problem) { *out += problem.ToString(); }));
+}
+
+YamlConfig LoadYamlConfig(const std::string& path, std::vector<ConfigProblem>& problems) {
+  // Whoever opens a pipe waits for its other end.
+  std::error_code error;
+  if (const auto status = std::filesystem::status(path, error);
+      std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
+    problems.push_back({path, "", "the configuration file is no file but something else"});
+    return {};
+  }
   errno = 0;
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   const std::streamoff size = file.tellg();
-  if (!file || size < 0) {
-    return absl::ErrnoToStatus(errno != 0 ? errno : EIO, absl::StrCat(path, ": the configuration file cannot be read"));
+  std::string text(file && size >= 0 && size <= kMaxFileBytes ? static_cast<size_t>(size) : 0, '\0');
+  if (file && size > kMaxFileBytes) {
+    problems.push_back({path, "", absl::StrCat("has ", size, " bytes, a configuration file at most ", kMaxFileBytes)});
+    return {};
   }
-  if (size > kMaxFileBytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": has ", size, " bytes, a configuration file at most ", kMaxFileBytes));
-  }
-  std::string text(static_cast<size_t>(size), '\0');
   file.seekg(0);
-  if (!file.read(text.data(), size)) {
-    return absl::ErrnoToStatus(errno != 0 ? errno : EIO, absl::StrCat(path, ": the configuration file cannot be read"));
+  if (!file || size < 0 || !file.read(text.data(), size)) {
+    problems.push_back(
+        {path, "", absl::StrCat("the configuration file cannot be read: ", strerror(errno != 0 ? errno : EIO))});
+    return {};
   }
-  return ParseYamlConfig(text, path);
+  return ParseYamlConfig(text, path, problems);
 }
 
 }  // namespace kinsock

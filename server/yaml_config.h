@@ -2,6 +2,10 @@
 #ifndef KINSOCK_SERVER_YAML_CONFIG_H_
 #define KINSOCK_SERVER_YAML_CONFIG_H_
 
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,11 +14,19 @@
 
 namespace kinsock {
 
-// What a configuration file says.
+// The bounds of what the daemon does with its threads.
+//
+// More threads than this never helped a memory-bound copy, and each polls its own ring of sockets.
+inline constexpr size_t kMaxReactors = 64;
+// Longer than a thousand sleeps cost; nobody waits for the next packet that long with a thread that has nothing to do.
+inline constexpr uint32_t kMaxPollUs = 10'000;
+
+// What a configuration file says. None: not said.
 struct YamlConfig {
   std::vector<ConfiguredNetwork> networks;
   std::vector<ConfiguredPolicy> policies;
   std::vector<ConfiguredVm> vms;
+  std::vector<ConfiguredForward> forwards;
   std::vector<std::string> api_sockets;
   std::vector<std::string> api_view_sockets;
   std::vector<TcpEndpoint> api_tcp;
@@ -23,6 +35,9 @@ struct YamlConfig {
   RoleRules api_roles;
   Quota quota;
   std::string state_dir;  // empty: not said
+  std::optional<size_t> reactors;
+  std::optional<std::chrono::microseconds> poll;
+  std::optional<LogFormat> log_format;
 };
 
 // Reads the YAML text `yaml`. `file` is its name, for messages.
@@ -32,17 +47,22 @@ struct YamlConfig {
 //           tls: {cert: FILE, key: FILE, client_ca: FILE},  # for "tcp:ADDRESS:PORT" in `listen`
 //           roles: {admin: {gids: [kinsock-admin]}, viewer: {uids: [prometheus], sans: [node-7.example]}}}
 //     state: {dir: "%S/kinsock"}
-//     defaults: {quota: {max_connections: 1024, bytes_to_guest: {rate: 100000000, burst: 10000000}}}
+//     daemon: {reactors: 2, poll_us: 20, log_format: kv}
+//     defaults: {quota: {max_connections: 1024, bytes_to_guest: {rate: 100000000, burst: 10000000}},
+//                queue_size: 1024, tx_buffer_size: 65536}  # quota: of every VM; the others: of the file's
 //     networks: [...]  # and policies: yaml_networks.h
-//     vms: [{name: web-1, guest_cid: 42, socket: /run/web-1.sock, uds_path: /run/web-1.uds, groups: "web+db"}]
+//     vms: [...]       # yaml_vms.h
+//     forwards: [...]  # yaml_forwards.h
 //
-// A file of the existing daemon has only `vms` and loads unchanged; `groups` may be a list, too, and
-// each VM may have a `quota` as above. INVALID_ARGUMENT: a
-// line for each thing that is wrong, "file:line:column: field: what". Any thread.
-absl::StatusOr<YamlConfig> ParseYamlConfig(const std::string& yaml, const std::string& file);
+// A file of the existing daemon has only `vms` and loads unchanged. What is wrong is added to `problems`, and what is
+// returned then is of no use. Any thread.
+YamlConfig ParseYamlConfig(const std::string& yaml, const std::string& file, std::vector<ConfigProblem>& problems);
 
-// The same of the file at `path`. NOT_FOUND and the like when it cannot be read.
-absl::StatusOr<YamlConfig> LoadYamlConfig(const std::string& path);
+// The same of the file at `path`, also when it cannot be read. Blocks as long as the file system does.
+YamlConfig LoadYamlConfig(const std::string& path, std::vector<ConfigProblem>& problems);
+
+// As the first; INVALID_ARGUMENT: a line for each problem.
+absl::StatusOr<YamlConfig> ParseYamlConfig(const std::string& yaml, const std::string& file);
 
 }  // namespace kinsock
 

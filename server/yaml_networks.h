@@ -4,11 +4,10 @@
 
 #include <yaml-cpp/yaml.h>
 
-#include <functional>
-#include <string>
 #include <vector>
 
 #include "server/config.h"
+#include "server/yaml_map.h"
 
 namespace kinsock {
 
@@ -21,21 +20,9 @@ namespace kinsock {
 //                 ports: [22, 1-1023]}]
 //
 // What is left out has its default; a policy without a name is "file-1", "file-2" and so on in the order of the file.
-// Faults are told by `fault`: place, field, what is wrong. Throws what yaml-cpp throws.
-struct YamlNetworks {
-  using Fault = std::function<void(const YAML::Mark&, const std::string& field, const std::string& what)>;
-  // "kinsock.yaml:3:5".
-  using Place = std::function<std::string(const YAML::Mark&)>;
-
-  // Reads what `quota` is; faults as by `fault`.
-  std::function<void(const YAML::Node&, const std::string& field, Quota&)> read_quota;
-
-  std::vector<ConfiguredNetwork> networks;
-  std::vector<ConfiguredPolicy> policies;
-
-  void ReadNetworks(const YAML::Node& list, const Fault& fault, const Place& place);
-  void ReadPolicies(const YAML::Node& list, const Fault& fault, const Place& place);
-};
+// Throws what yaml-cpp throws.
+void ReadYamlNetworks(const YAML::Node& list, YamlFaults& faults, std::vector<ConfiguredNetwork>& networks);
+void ReadYamlPolicies(const YAML::Node& list, YamlFaults& faults, std::vector<ConfiguredPolicy>& policies);
 
 }  // namespace kinsock
 

@@ -17,6 +17,7 @@
 
 #include "base/unique_fd.h"
 #include "google/protobuf/util/json_util.h"
+#include "tests/server/file_daemon.h"
 #include "tests/server/running_daemon.h"
 #include "tests/support/simulated_guest.h"
 #include "tests/support/stage.h"
@@ -179,6 +180,32 @@ TEST_F(KinsockctlTest, AVmIsDrainedAndResumed) {
   EXPECT_EQ(Ctl({"vm", "resume", "nope"}).code, 3);
   EXPECT_THAT(Ctl({"vm", "reset", "web"}).out, HasSubstr("web   LISTENING "));
   EXPECT_EQ(Ctl({"vm", "delete", "web", "--drain-timeout", "10s"}).out, "vms/web deleted\n");
+}
+
+TEST_F(KinsockctlTest, AForwardFromItsCreationToItsEnd) {
+  ASSERT_EQ(Ctl({"vm", "create", "web"}).code, 0);
+  const Outcome made = Ctl({"forward", "create", "ssh", "web:22", "--listen", "unix:" + (daemon_ / "ssh"), "--mode",
+                            "0600", "--proxy-v2"});
+  EXPECT_EQ(made.code, 0) << made.error;
+  EXPECT_THAT(made.out, AllOf(StartsWith("NAME  VM   PORT  DIRECTION"), HasSubstr("ssh   web  22    to-guest"),
+                              HasSubstr("unix:" + (daemon_ / "ssh"))));
+  ASSERT_EQ(Ctl({"forward", "create", "log", "web:514", "--target", "tcp:127.0.0.1:514"}).code, 0);
+  EXPECT_EQ(Ctl({"forward", "list", "-o", "name"}).out, "forwards/log\nforwards/ssh\n");
+  EXPECT_EQ(Ctl({"forward", "list", "--vm", "web", "--no-headers", "-o", "name"}).out, "forwards/log\nforwards/ssh\n");
+  EXPECT_THAT(Ctl({"forward", "get", "ssh", "-o", "json"}).out,
+              AllOf(HasSubstr("\"mode\": 384"), HasSubstr("\"sendProxyV2\": true")));
+  const Outcome set = Ctl({"forward", "set", "log", "--port", "515", "--target", "tcp:[::1]:514"});
+  EXPECT_EQ(set.code, 0) << set.error;
+  EXPECT_THAT(set.out, AllOf(HasSubstr("515"), HasSubstr("tcp:[::1]:514")));
+  EXPECT_THAT(Ctl({"forward", "create", "ssh", "web:22", "--listen", "unix:" + (daemon_ / "s")}).error,
+              HasSubstr("forwards/ssh exists"));
+  EXPECT_EQ(Ctl({"forward", "delete", "ssh", "--reset"}).code, 0);
+  EXPECT_EQ(Ctl({"forward", "get", "ssh"}).code, 3);
+  // What makes no sense asks the daemon nothing.
+  EXPECT_EQ(Ctl({"forward", "create", "x", "web", "--listen", "unix:/x"}).code, 2);
+  EXPECT_EQ(Ctl({"forward", "create", "x", "web:22"}).code, 2);
+  EXPECT_EQ(Ctl({"forward", "create", "x", "web:22", "--listen", "unix:/x", "--mode", "rw"}).code, 2);
+  EXPECT_EQ(Ctl({"forward", "set", "log"}).code, 2);
 }
 
 TEST_F(KinsockctlTest, AVmGetsAnotherCid) {
@@ -376,6 +403,58 @@ TEST_F(KinsockctlTest, ArgumentsForQemu) {
             "-object memory-backend-memfd,id=mem0,size=1G,share=on -machine memory-backend=mem0 -chardev "
             "socket,id=kinsock0,path=" +
                 (daemon_ / "kinsock/vms/a/vhost.sock") + " -device vhost-user-vsock-pci,chardev=kinsock0\n");
+}
+
+TEST(KinsockctlConfigTest, TheFileIsCheckedReadAgainAndDumped) {
+  testing::FileDaemon daemon("vms: [{name: a, guest_cid: 3}, {name: b, guest_cid: 4}]\n");
+  const auto ctl = [&](const std::vector<std::string>& arguments) {
+    return RunCtl(arguments, {{"KINSOCK_ENDPOINT", "unix:" + daemon->api_socket()}});
+  };
+  const Outcome good = ctl({"config", "check"});
+  EXPECT_EQ(good.code, 0) << good.error;
+  EXPECT_EQ(good.out, "the configuration is good, and holds: 2 objects\n");
+  const Outcome managed = ctl({"vm", "delete", "a"});
+  EXPECT_EQ(managed.code, 4);
+  EXPECT_THAT(managed.error, HasSubstr("kinsockctl daemon reload"));
+  ASSERT_EQ(ctl({"vm", "create", "mine", "--cid", "50"}).code, 0);
+
+  daemon.Write("vms: [{name: a, guest_cid: 3, labels: {tier: web}}, {name: c, guest_cid: 5}]\n");
+  const Outcome look = ctl({"daemon", "reload", "--dry-run"});
+  EXPECT_EQ(look.code, 0) << look.error;
+  EXPECT_EQ(look.out, "would update vms/a\nwould create vms/c\nwould delete vms/b\n");
+  const Outcome done = ctl({"daemon", "reload"});
+  EXPECT_EQ(done.code, 0) << done.error;
+  EXPECT_EQ(done.out, "updated vms/a\ncreated vms/c\ndeleted vms/b\n");
+  EXPECT_EQ(ctl({"daemon", "reload"}).out, "nothing to change: 2 objects\n");
+
+  daemon.Write("daemon: {poll_us: 3}\nvms: [{name: a, guest_cid: 3}, {name: mine, guest_cid: 6}]\n");
+  const Outcome refused = ctl({"daemon", "reload"});
+  EXPECT_EQ(refused.code, 4);
+  EXPECT_THAT(refused.out, AllOf(HasSubstr("updated vms/a\n"), HasSubstr("deleted vms/c\n"), Not(HasSubstr("mine"))));
+  EXPECT_THAT(refused.error, AllOf(HasSubstr("not done: create vms/mine: VM_EXISTS: "), HasSubstr("kinsock.yaml:2:"),
+                                   HasSubstr("other only after a restart of the daemon: daemon.poll_us")));
+
+  const Outcome dump = ctl({"config", "dump"});
+  EXPECT_EQ(dump.code, 0) << dump.error;
+  EXPECT_THAT(dump.out, AllOf(HasSubstr("- name: \"a\"\n"), HasSubstr("- name: \"mine\"\n")));
+  EXPECT_THAT(ctl({"config", "dump", "--file-only"}).out, Not(HasSubstr("mine")));
+  const std::string json = ctl({"config", "dump", "-o", "jsonl"}).out;
+  v1::ConfigDump first;
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(json.substr(0, json.find('\n')), &first).ok());
+  EXPECT_THAT(first.yaml(), HasSubstr("daemon:"));
+  // What is dumped is a good file.
+  std::ofstream(daemon / "dump.yaml") << dump.out;
+  EXPECT_EQ(ctl({"config", "check", daemon / "dump.yaml"}).out, daemon / "dump.yaml is good\n");
+
+  daemon.Write("vms: [{nam: a}]\n");
+  for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{
+           {"daemon", "reload"}, {"config", "check"}, {"config", "check", daemon.file()}}) {
+    const Outcome wrong = ctl(command);
+    EXPECT_EQ(wrong.code, 1) << command[1];
+    EXPECT_THAT(wrong.error,
+                HasSubstr("kinsockctl: " + daemon.file() + ":1:8: vms[0].nam: is not a setting of a VM (did"));
+  }
+  EXPECT_EQ(ctl({"config", "check", "/no/such"}).code, 1);
 }
 
 TEST(KinsockctlViewTest, WhoMayNotIsToldWhatHeLacks) {

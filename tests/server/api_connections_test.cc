@@ -24,7 +24,7 @@ namespace {
 
 constexpr std::chrono::seconds kPatience{60};
 
-Caller User(uid_t uid, Role role = Role::kViewer) { return {Caller::Transport::kUnix, role, uid, uid, 1, false, ""}; }
+Caller User(uid_t uid, Role role = Role::kViewer) { return {Caller::Transport::kUnix, role, uid, uid, 1, false, "", {}}; }
 
 struct Pair {
   Pair() {

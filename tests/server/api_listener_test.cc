@@ -37,7 +37,7 @@ class ApiListenerTest : public ::testing::Test {
         [](int fd) -> absl::StatusOr<Caller> {
           const absl::StatusOr<Peer> peer = PeerOf(fd);
           if (!peer.ok()) return peer.status();
-          return Caller{Caller::Transport::kUnix, Role::kViewer, peer->uid, peer->gid, peer->pid, false, ""};
+          return Caller{Caller::Transport::kUnix, Role::kViewer, peer->uid, peer->gid, peer->pid, false, "", {}};
         },
         [this](UniqueFd connection) { taken_.push_back(std::move(connection)); });
     ASSERT_TRUE(listener_->Start().ok());

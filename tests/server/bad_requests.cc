@@ -10,11 +10,13 @@
 #include "absl/strings/str_cat.h"
 #include "api/kinsock/v1/admin_service.grpc.pb.h"
 #include "api/kinsock/v1/connection_service.grpc.pb.h"
+#include "api/kinsock/v1/forward_service.grpc.pb.h"
 #include "api/kinsock/v1/network_service.grpc.pb.h"
 #include "api/kinsock/v1/vm_service.grpc.pb.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "google/protobuf/wire_format_lite.h"
+#include "tests/server/bad_forward_requests.h"
 #include "tests/server/bad_network_requests.h"
 #include "tests/server/request_call.h"
 #include "tests/server/running_daemon.h"
@@ -348,6 +350,8 @@ class Catalogue {
                                                          r.mutable_bookmark_interval()->set_nanos(1);
                                                        })),
             "bookmark_interval");
+    add("Reload: there is no file", Call(*admin_, &Admin::Reload, v1::ReloadRequest()), StatusCode::FAILED_PRECONDITION,
+        "NO_CONFIG_FILE");
     invalid("WatchEvents: no version", Stream(*admin_, &Admin::WatchEvents, version("x")), "resource_version");
 
     const auto watch_connections = [&](const std::function<void(v1::WatchConnectionsRequest&)>& fill) {
@@ -408,7 +412,8 @@ class Catalogue {
   void AddBytes(std::vector<Case>& cases) {
     constexpr int kNoField = 1000;
     for (const char* name : {v1::VmService::service_full_name(), v1::ConnectionService::service_full_name(),
-                             v1::NetworkService::service_full_name(), v1::AdminService::service_full_name()}) {
+                             v1::NetworkService::service_full_name(), v1::ForwardService::service_full_name(),
+                             v1::AdminService::service_full_name()}) {
       const auto* service = google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(name);
       for (int i = 0; i < service->method_count(); ++i) {
         const auto& method = *service->method(i);
@@ -468,9 +473,10 @@ class Catalogue {
 
 }  // namespace
 
-std::vector<BadRequest> BadRequests(std::shared_ptr<grpc::Channel> channel, BadPaths paths) {
-  std::vector<BadRequest> requests = Catalogue::Of(std::make_shared<Catalogue>(channel, std::move(paths)));
+std::vector<BadRequest> BadRequests(std::shared_ptr<grpc::Channel> channel, const BadPaths& paths) {
+  std::vector<BadRequest> requests = Catalogue::Of(std::make_shared<Catalogue>(channel, paths));
   for (BadRequest& bad : BadNetworkRequests(channel)) requests.push_back(std::move(bad));
+  for (BadRequest& bad : BadForwardRequests(channel, paths)) requests.push_back(std::move(bad));
   return requests;
 }
 

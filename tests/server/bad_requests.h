@@ -29,7 +29,7 @@ struct BadPaths {
 
 // Everything that can be wrong, method by method. The daemon has two VMs: "there" with CID 50, and one that was created
 // with the request_id "once". None of this changes anything.
-std::vector<BadRequest> BadRequests(std::shared_ptr<grpc::Channel> channel, BadPaths paths);
+std::vector<BadRequest> BadRequests(std::shared_ptr<grpc::Channel> channel, const BadPaths& paths);
 
 }  // namespace kinsock::testing
 

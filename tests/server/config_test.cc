@@ -10,9 +10,11 @@
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <string>
 #include <vector>
 
+#include "server/config_yaml.h"
 #include "server/flag_config.h"
 #include "server/yaml_config.h"
 #include "tests/support/temp_dir.h"
@@ -357,7 +359,22 @@ TEST(YamlTest, FaultsNameLineColumnAndField) {
       {"vmss: []\n", "f:1:1: vmss: is not a setting (did you mean \"vms\"?)"},
       {"api: {listen: unix:/x}\n", "f:1:15: api.listen: is not a list"},
       {"api: {listen: [/x]}\n", "f:1:16: api.listen: \"/x\" is not a UNIX socket; give unix:PATH"},
-      {"api: {viewer_socket: [unix:/x]}\n", "f:1:22: api.viewer_socket: is or has what is not text"},
+      {"api: {viewer_socket: {a: b}}\n", "f:1:22: api.viewer_socket: is or has what is not text"},
+      {"api: {viewer_socket: [unix:/x, [a]]}\n", "f:1:32: api.viewer_socket: is or has what is not text"},
+      {"daemon: {reactors: 65}\n", "f:1:20: daemon.reactors: is not a number from 1 to 64"},
+      {"daemon: {poll_us: 10001}\n", "f:1:19: daemon.poll_us: is not a number from 0 to 10000"},
+      {"daemon: {log_format: xml}\n", "f:1:22: daemon.log_format: is neither kv nor json"},
+      {"defaults: {queue_size: 5}\n", "f:1:24: defaults.queue_size: 5 is not a power of two"},
+      {"vms:\n  - guest_cid: 2047-1024\n    name: a\n", "f:2:16: vms[0].guest_cid: "},
+      {"vms:\n  - guest_cid: 1024-x\n", "f:2:16: vms[0].guest_cid: \"1024-x\" is not a number"},
+      {"vms:\n  - {guest_cid: 3, sticky_cid: true}\n", "f:2:32: vms[0].sticky_cid: is of no use with a fixed"},
+      {"vms:\n  - labels: [a]\n", "f:2:13: vms[0].labels: is not a map"},
+      {"vms:\n  - labels: {a b: c}\n", "f:2:13: vms[0].labels: key \"a b\" is not"},
+      {"vms:\n  - labels: {a: b, a: c}\n", "f:2:20: vms[0].labels: has \"a\" twice"},
+      {"vms:\n  - annotations: {a: [b]}\n", "f:2:19: vms[0].annotations: has what is not text"},
+      {"vms:\n  - orphan_ttl: ten\n", "f:2:17: vms[0].orphan_ttl: is not a time"},
+      {"vms:\n  - orphan_ttl: 721h\n", "f:2:17: vms[0].orphan_ttl: is not from 0 to 720 hours"},
+      {"vms:\n  - allow_seqpacket: 1\n", "f:2:22: vms[0].allow_seqpacket: is neither true nor false"},
       {"api: {rolls: 1}\n", "f:1:7: api.rolls: is not a setting (did you mean \"roles\"?)"},
       {"api: {listen: ['tcp:host:1']}\n", "f:1:16: api.listen: \"tcp:host:1\" is not an address"},
       {"api: {socket_dirs: /a}\n", "f:1:20: api.socket_dirs: is not a list"},
@@ -456,6 +473,240 @@ TEST(YamlNetworksTest, EachFaultIsToldWithItsPlace) {
   }
 }
 
+TEST(YamlTest, AVmSaysAllThatTheApiKnows) {
+  const absl::StatusOr<YamlConfig> config = ParseYamlConfig(R"(
+defaults: {queue_size: 256, tx_buffer_size: 32768}
+vms:
+  - {name: a, guest_cid: 1024-2047, sticky-cid: true, network: lab, labels: {tier: web, zone: "1"},
+     annotations: {owner: team a}, orphan_ttl: 90s, allow_seqpacket: false, queue_size: 512}
+)",
+                                                            "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  ASSERT_EQ(config->vms.size(), 1u);
+  const VmCreation& vm = config->vms[0].creation;
+  CidRequest cid = CidRequest::Range(1024, 2047);
+  cid.sticky = true;
+  EXPECT_EQ(vm.spec.cid, cid);
+  EXPECT_EQ(vm.labels, (std::map<std::string, std::string>{{"tier", "web"}, {"zone", "1"}}));
+  EXPECT_EQ(vm.annotations.at("owner"), "team a");
+  EXPECT_EQ(vm.spec.orphan_ttl, std::chrono::seconds(90));
+  EXPECT_EQ(vm.spec.allow_seqpacket, false);
+  EXPECT_EQ(vm.spec.queue_size, 512u) << "its own";
+  EXPECT_EQ(vm.spec.tx_buffer_bytes, 32768u) << "the file's";
+}
+
+TEST(YamlTest, FaultsHaveABound) {
+  std::string yaml = "vms:\n";
+  for (int i = 0; i < 1000; ++i) yaml += "  - {guest_cid: 2, grups: a}\n";
+  const std::string faults(ParseYamlConfig(yaml, "f").status().message());
+  EXPECT_LT(faults.size(), 100'000u);
+  EXPECT_THAT(faults, HasSubstr("f: has 800 more faults"));
+}
+
+TEST(YamlTest, AliasesOfAliasesAreBounded) {
+  // Some 8 KiB that would be 10^9 labels if each alias were a copy.
+  std::string yaml = "vms:\n- &vm {guest_cid: 3, labels: {";
+  for (int i = 0; i < 64; ++i) yaml += "l" + std::to_string(i) + ": x, ";
+  yaml += "}}\n";
+  for (int i = 0; i < 20'000; ++i) yaml += "- *vm\n";
+  EXPECT_THAT(std::string(ParseYamlConfig(yaml, "f").status().message()), HasSubstr("a daemon at most 16384"));
+}
+
+// ---- What is written can be read.
+
+// Everything that can be said, with texts that look like something else.
+Config Everything() {
+  Config config;
+  config.api_sockets = {"/run/kinsock/api.sock", "/run/a b: c.sock"};
+  config.api_view_sockets = {"/run/view.sock", "/run/view2.sock"};
+  config.api_tcp = {*TcpEndpoint::Parse("tcp:[::1]:7443")};
+  config.tls = {"/c", "/k", "/a"};
+  config.socket_dirs = {"/srv/vms", "/"};
+  EXPECT_EQ(config.api_roles.Add("admin=group:50002"), "");
+  EXPECT_EQ(config.api_roles.Add("viewer=user:50001"), "");
+  EXPECT_EQ(config.api_roles.Add("operator=san:spiffe://fleet/x"), "");
+  config.quota = {.max_connections = 1024, .bytes_to_guest = {1'000'000, 100'000}};
+  config.state_dir = "/var/lib/kinsock";
+  config.reactors = 3;
+  config.poll = std::chrono::microseconds(7);
+  config.log_format = LogFormat::kJson;
+
+  NetworkCreation lab;
+  lab.id = "lab";
+  lab.spec = {.cids = {1024, 2047},
+              .reserved = {{1100, 1199}, {1500, 1500}},
+              .quarantine = std::chrono::milliseconds(90'500),
+              .otherwise = DefaultPolicy::kDeny,
+              .quota = {.max_buffer_bytes = 65536, .packets_from_guest = {1000, 0}}};
+  config.networks.push_back({lab, "lab"});
+  NetworkCreation plain;
+  plain.id = "null";
+  config.networks.push_back({plain, "plain"});
+
+  PolicyCreation policy;
+  policy.id = "low-ports";
+  policy.network = "lab";
+  policy.spec = {.priority = -5, .allow = true, .reset_existing = true};
+  policy.spec.from = {
+      .vm = "vms/a", .groups = {"true", "x y", "\u00e4"}, .labels = {{"tier", "1.0"}}, .cids = CidSpan{3, 9}};
+  policy.spec.to.host = true;
+  policy.spec.ports = {{22, 22}, {1000, 2000}};
+  config.policies.push_back({policy, "policy"});
+
+  VmCreation vm;
+  vm.id = "a";
+  vm.labels = {{"tier", "null"}, {"zone", ""}, {"n", "0x1f"}, {"v", "1e3"}};
+  vm.annotations = {{"note", "line\nline \"quoted\" \t# no comment \\"},
+                    {"~", "x"},
+                    {std::string(1500, 'k'), "long"},
+                    {"\u2603", "- [a, b]: {c}"}};
+  vm.spec.network = "lab";
+  vm.spec.cid = CidRequest::Range(1024, 2000);
+  vm.spec.cid.sticky = true;
+  vm.spec.vhost_user_socket = "/run/a.sock";
+  vm.spec.has_uds = true;
+  vm.spec.uds_path = "/run/a#1.uds";
+  vm.spec.groups = {"db", "a: b", "null"};
+  vm.spec.queue_size = 512;
+  vm.spec.tx_buffer_bytes = 4096;
+  vm.spec.allow_seqpacket = false;
+  vm.spec.quota = {.max_connections = 5,
+                   .max_pending_connections = 4,
+                   .connects_per_second = {10, 0},
+                   .bytes_from_guest = {1'000'000, 500'000}};
+  vm.spec.readiness = {Readiness::Source::kProbe, 22};
+  vm.spec.orphan_ttl = std::chrono::milliseconds(1'500);
+  config.vms.push_back({vm, "a"});
+  VmCreation proxy;
+  proxy.id = "b";
+  proxy.spec.cid = CidRequest::Fixed(42);
+  proxy.spec.vsock_proxy = VsockProxy{.forward_cid = 1, .listen_ports = {9001, 9002}};
+  config.vms.push_back({proxy, "b"});
+  VmCreation automatic;
+  automatic.id = "c";
+  config.vms.push_back({automatic, "c"});
+  return config;
+}
+
+TEST(WrittenConfigTest, IsReadAsItWas) {
+  const Config config = Everything();
+  const std::string yaml = ConfigToYaml(config);
+  const absl::StatusOr<YamlConfig> read = ParseYamlConfig(yaml, "f");
+  ASSERT_TRUE(read.ok()) << read.status() << "\n" << yaml;
+  EXPECT_EQ(read->api_sockets, config.api_sockets);
+  EXPECT_EQ(read->api_view_sockets, config.api_view_sockets);
+  ASSERT_EQ(read->api_tcp.size(), 1u);
+  EXPECT_EQ(read->api_tcp[0].text(), "[::1]:7443");
+  EXPECT_EQ(read->tls.key, "/k");
+  EXPECT_EQ(read->socket_dirs, config.socket_dirs);
+  EXPECT_EQ(read->api_roles, config.api_roles);
+  EXPECT_EQ(read->quota, config.quota);
+  EXPECT_EQ(read->state_dir, config.state_dir);
+  EXPECT_EQ(read->reactors, config.reactors);
+  EXPECT_EQ(read->poll, config.poll);
+  EXPECT_EQ(read->log_format, config.log_format);
+  ASSERT_EQ(read->networks.size(), config.networks.size());
+  for (size_t i = 0; i < config.networks.size(); ++i) {
+    EXPECT_EQ(read->networks[i].creation.id, config.networks[i].creation.id);
+    EXPECT_EQ(read->networks[i].creation.spec, config.networks[i].creation.spec) << yaml;
+  }
+  ASSERT_EQ(read->policies.size(), 1u);
+  EXPECT_EQ(read->policies[0].creation.id, "low-ports");
+  EXPECT_EQ(read->policies[0].creation.network, "lab");
+  EXPECT_EQ(read->policies[0].creation.spec, config.policies[0].creation.spec) << yaml;
+  ASSERT_EQ(read->vms.size(), config.vms.size());
+  for (size_t i = 0; i < config.vms.size(); ++i) {
+    const VmCreation &is = read->vms[i].creation, &was = config.vms[i].creation;
+    EXPECT_EQ(is.id, was.id);
+    EXPECT_EQ(is.labels, was.labels) << yaml;
+    EXPECT_EQ(is.annotations, was.annotations) << yaml;
+    EXPECT_EQ(is.spec, was.spec) << yaml;
+  }
+}
+
+TEST(WrittenConfigTest, IsWrittenAgainAsItWas) {
+  testing::TempDir dir;
+  Config config = Everything();
+  config.api_tcp.clear();  // whose certificates would have to be there
+  config.tls = {};
+  const std::string yaml = ConfigToYaml(config);
+  std::ofstream(dir / "k.yaml") << yaml;
+  const absl::StatusOr<CommandLine> line = Parse({"--config", dir / "k.yaml", "--print-config"});
+  ASSERT_TRUE(line.ok()) << line.status();
+  EXPECT_EQ(line->action, CommandLine::Action::kPrint);
+  EXPECT_THAT(line->problems, IsEmpty());
+  EXPECT_EQ(line->text, yaml);
+}
+
+TEST(WrittenConfigTest, AReservedCidIsWrittenAsTheOneItIs) {
+  VmSpec spec;
+  spec.cid = CidRequest::Reserved("default", 50);
+  const absl::StatusOr<YamlConfig> read = ParseYamlConfig("vms:\n" + VmToYaml("a", {}, {}, spec), "f");
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->vms[0].creation.spec.cid, CidRequest::Fixed(50));
+}
+
+TEST(FlagsTest, WhatTheCommandLineSaysStandsBeforeTheFile) {
+  testing::TempDir dir;
+  std::ofstream(dir / "k.yaml") << "daemon: {reactors: 3, poll_us: 5, log_format: json}\nstate: {dir: /s}\n";
+  const Config file = Good({"--config", dir / "k.yaml"});
+  EXPECT_EQ(file.reactors, 3u);
+  EXPECT_EQ(file.poll, std::chrono::microseconds(5));
+  EXPECT_EQ(file.log_format, LogFormat::kJson);
+  EXPECT_EQ(file.file, dir / "k.yaml");
+  const Config both =
+      Good({"--config", dir / "k.yaml", "--reactors=2", "--poll-us=0", "--log-format=kv", "--state-dir=/t"});
+  EXPECT_EQ(both.reactors, 2u);
+  EXPECT_EQ(both.poll, std::chrono::microseconds(0));
+  EXPECT_EQ(both.log_format, LogFormat::kKeyValue);
+  EXPECT_EQ(both.state_dir, "/t");
+  EXPECT_EQ(Good({}).poll, std::chrono::microseconds(20));
+}
+
+TEST(FlagsTest, ACheckSaysAllThatIsWrong) {
+  testing::TempDir dir;
+  std::ofstream(dir / "k.yaml") << "vms: [{guest_cid: 2}, {gest_cid: 3}]\n";
+  for (const char* flag : {"--check", "--print-config"}) {
+    const absl::StatusOr<CommandLine> line = Parse({"--config", dir / "k.yaml", flag, "--reactors=0"});
+    ASSERT_TRUE(line.ok()) << line.status();
+    ASSERT_EQ(line->problems.size(), 3u);
+    EXPECT_EQ(line->problems[0].place, dir / "k.yaml:1:19");
+    EXPECT_EQ(line->problems[0].field, "vms[0].guest_cid");
+    EXPECT_THAT(line->problems[1].ToString(),
+                HasSubstr("k.yaml:1:24: vms[1].gest_cid: is not a setting of a VM (did you"));
+    EXPECT_THAT(line->problems[2].what, HasSubstr("--reactors"));
+  }
+}
+
+TEST(FlagsTest, ClashesInAFileNameBothLines) {
+  testing::TempDir dir;
+  std::ofstream(dir / "k.yaml") << "networks: [{name: lab}, {name: lab}]\n"
+                                   "policies: [{name: a}, {name: a, network: lab}, {name: a}]\n"
+                                   "vms:\n"
+                                   "- {guest_cid: 3, socket: /a, uds_path: /b}\n"
+                                   "- {guest_cid: 4, socket: /b}\n";
+  EXPECT_THAT(Fault({"--config", dir / "k.yaml"}),
+              AllOf(HasSubstr("k.yaml:1:25: name \"lab\" is already that of the network at"),
+                    HasSubstr("k.yaml:2:48: name \"a\" is already that of the policy at"),
+                    HasSubstr("k.yaml:5:3: path \"/b\" is already that of the VM at " + (dir / "k.yaml:4:3"))));
+}
+
+TEST(FlagsTest, AFileIsReadAnewBelowTheFlags) {
+  testing::TempDir dir;
+  std::ofstream(dir / "k.yaml") << "vms: [{guest_cid: 3}]\n";
+  const absl::StatusOr<CommandLine> line = Parse({"--config", dir / "k.yaml", "--reactors=2"});
+  ASSERT_TRUE(line.ok()) << line.status();
+  std::ofstream(dir / "k.yaml") << "daemon: {reactors: 3}\nvms: [{guest_cid: 4}]\n";
+  const ConfigReading anew = line->reread();
+  EXPECT_THAT(anew.problems, IsEmpty());
+  EXPECT_EQ(anew.config.vms[0].creation.id, "vm-4");
+  EXPECT_EQ(anew.config.reactors, 2u);
+  std::ofstream(dir / "k.yaml") << "vms: {\n";
+  EXPECT_EQ(line->reread().problems.size(), 1u);
+  EXPECT_EQ(Parse({"--socket=/a"})->reread, nullptr);
+  EXPECT_THAT(Fault({"--config", dir.path()}), HasSubstr("is no file but something else"));
+}
+
 TEST(YamlTest, DeepNestingIsNoCrash) { EXPECT_FALSE(ParseYamlConfig("vms: " + std::string(100'000, '['), "f").ok()); }
 
 TEST(YamlTest, TheFileIsTakenThroughTheCommandLine) {
@@ -465,6 +716,52 @@ TEST(YamlTest, TheFileIsTakenThroughTheCommandLine) {
   ASSERT_EQ(config.vms.size(), 1u);
   EXPECT_EQ(config.vms[0].creation.id, "vm-9");
   EXPECT_THAT(config.api_sockets, IsEmpty());
+}
+
+TEST(YamlForwardsTest, BothDirectionsByTheirAddress) {
+  const absl::StatusOr<YamlConfig> config = ParseYamlConfig(R"(
+forwards:
+  - {name: ssh, vm: web-1, guest_port: 22, listen: "unix:/run/ssh.sock", mode: "0622", group: 0}
+  - {name: log, vm: vms/web-1, guest-port: 514, target: "tcp:[::1]:514", send_proxy_v2: true}
+)",
+                                                            "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  ASSERT_EQ(config->forwards.size(), 2u);
+  const ForwardSpec& ssh = config->forwards[0].creation.spec;
+  EXPECT_EQ(config->forwards[0].creation.id, "ssh");
+  EXPECT_EQ(config->forwards[0].origin, "f:3:5");
+  EXPECT_EQ(ssh.vm, "vms/web-1");
+  EXPECT_TRUE(ssh.to_guest());
+  EXPECT_EQ(ssh.listen, "unix:/run/ssh.sock");
+  EXPECT_EQ(ssh.access->mode, 0622u);
+  EXPECT_EQ(ssh.access->gid, 0u);
+  const ForwardSpec& log = config->forwards[1].creation.spec;
+  EXPECT_EQ(log.vm, "vms/web-1");
+  EXPECT_EQ(log.direction, Forward::Direction::kFromGuest);
+  EXPECT_EQ(log.target, "tcp:[::1]:514");
+  EXPECT_TRUE(log.send_proxy_v2);
+}
+
+TEST(YamlForwardsTest, FaultsNameLineColumnAndField) {
+  const std::vector<BadYaml> cases = {
+      {"forwards: 1", "f:1:11: forwards: is not a list"},
+      {"forwards:\n- ssh", "f:2:3: forwards[0]: is not a map"},
+      {"forwards:\n- {lisen: x}", "f:2:4: forwards[0].lisen: is not a setting (did you mean \"listen\"?)"},
+      {"forwards:\n- {guest_port: ssh}", "f:2:16: forwards[0].guest_port: is not a number"},
+      {"forwards:\n- {mode: 9}", "f:2:10: forwards[0].mode: is not a mode"},
+      {"forwards:\n- {name: a, vm: b, guest_port: 1}", "f:2:3: forwards[0].listen: is missing, and so is target"},
+      {"forwards:\n- {name: a, vm: b, guest_port: 1, listen: \"tcp:0.0.0.0:1\"}",
+       "f:2:43: forwards[0].listen: \"tcp:0.0.0.0:1\" is not on the loopback interface"},
+      {"forwards:\n- {name: a, vm: b, guest_port: 1, listen: \"unix:/a\", owner: no-such-user-here}",
+       "forwards[0].owner: there is no user \"no-such-user-here\""},
+      {"forwards:\n- {name: a, vm: b, guest_port: 1, target: \"unix:/a\", mode: 0600}",
+       "forwards[0].mode: is for TO_GUEST on a UNIX socket"},
+  };
+  for (const BadYaml& test : cases) {
+    const absl::Status refused = ParseYamlConfig(test.yaml, "f").status();
+    EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument) << test.yaml;
+    EXPECT_THAT(std::string(refused.message()), HasSubstr(test.says)) << test.yaml;
+  }
 }
 
 }  // namespace

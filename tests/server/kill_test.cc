@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Clients create, change, move and delete VMs, networks, policies and reservations as fast as they can while kinsockd is
-// killed, over and over. Whatever was answered is there after each start, and no CID belongs to two VMs, nor too soon
-// to another.
+// Clients create, change, move and delete VMs, networks, policies, reservations and forwards as fast as they can while
+// kinsockd is killed, over and over. Whatever was answered is there after each start, and no CID belongs to two VMs,
+// nor too soon to another.
 //
 // KINSOCK_KILL_ROUNDS: how often it is killed (20). KINSOCK_KILL_SEED: of the random choices (of the clock).
 #include <gtest/gtest.h>
@@ -22,7 +22,9 @@
 #include "base/mutex.h"
 #include "server/cid_allocator.h"
 #include "tests/server/daemon_process.h"
+#include "tests/server/forward_client.h"
 #include "tests/server/running_daemon.h"
+#include "tests/support/unix_socket.h"
 
 namespace kinsock {
 namespace {
@@ -370,6 +372,97 @@ class NetworkClient {
   int answers_ = 0;
 };
 
+// One client with forwards of a VM of its own, each at its own path. What each is, in one text; empty: it is not there.
+class ForwardsClient {
+ public:
+  ForwardsClient(const DaemonProcess& daemon, uint64_t seed) : directory_(daemon / "f"), random_(seed) {
+    for (int i = 0; i < kForwards; ++i) known_[absl::StrCat("f-", i)] = "";
+  }
+
+  // Calls until a call is not answered.
+  void Run(DaemonProcess& daemon) {
+    const auto stub = v1::ForwardService::NewStub(daemon.channel());
+    testing::ForwardClient client(*stub);
+    unsure_.clear();
+    // The VM goes now and then, and takes its forwards with it.
+    while (unsure_.empty()) {
+      if (!has_vm_) {
+        if (!Note(daemon.Create(kVm), "vm", "")) return;
+        has_vm_ = true;
+      }
+      auto forward = known_.begin();
+      std::advance(forward, random_() % known_.size());
+      const std::string id = forward->first;
+      const auto port = static_cast<uint32_t>(1 + random_() % 1000);
+      if (random_() % 32 == 0) {
+        if (!Note(daemon.Delete(kVm), "vm", "")) return;
+        has_vm_ = false;
+        for (auto& [each, state] : known_) state.clear();
+      } else if (forward->second.empty()) {
+        Note(client.Create(testing::ForwardClient::ToGuest(id, kVm, port, Address(id))), id, absl::StrCat(port));
+      } else if (random_() % 2 == 0) {
+        v1::UpdateForwardRequest request;
+        request.mutable_forward()->set_name("forwards/" + id);
+        request.mutable_forward()->set_guest_port(port);
+        request.mutable_update_mask()->add_paths("guest_port");
+        Note(client.Update(request), id, absl::StrCat(port));
+      } else {
+        Note(client.Delete(id), id, "");
+      }
+    }
+  }
+
+  // What there is after a start, against what was answered before.
+  void Compare(DaemonProcess& daemon, bool has_vm) {
+    const auto stub = v1::ForwardService::NewStub(daemon.channel());
+    testing::ForwardClient client(*stub);
+    EXPECT_TRUE(has_vm == has_vm_ || unsure_ == "vm");
+    // Both or neither: they go in one entry.
+    const bool gone = has_vm_ && !has_vm;
+    has_vm_ = has_vm;
+    for (auto& [id, state] : known_) {
+      SCOPED_TRACE(id);
+      v1::Forward forward;
+      const bool found = client.Get(id, &forward).ok();
+      const std::string is = found ? absl::StrCat(forward.guest_port()) : "";
+      const std::string was = gone ? "" : state;
+      EXPECT_TRUE(is == was || (id == unsure_ && is == may_be_)) << "is \"" << is << "\", was \"" << was << "\"";
+      EXPECT_EQ(forward.status().error(), "");
+      EXPECT_EQ(testing::TryConnect(testing::NewUnixSocket(), directory_ + id), found);
+      state = is;
+    }
+  }
+
+  static constexpr char kVm[] = "forwarder";
+  int answers() const { return answers_; }
+
+ private:
+  static constexpr int kForwards = 6;
+
+  std::string Address(const std::string& id) const { return "unix:" + directory_ + id; }
+
+  // Whether the daemon answered; `object` is to become `after` then.
+  bool Note(const grpc::Status& status, const std::string& object, const std::string& after) {
+    if (!status.ok() && testing::Reason(status).empty()) {
+      unsure_ = object;
+      may_be_ = after;
+      return false;
+    }
+    ++answers_;
+    EXPECT_TRUE(status.ok()) << object << ": " << status.error_message();
+    if (object != "vm") known_[object] = after;
+    return true;
+  }
+
+  const std::string directory_;
+  std::mt19937_64 random_;
+  std::map<std::string, std::string> known_;  // id -> port in the guest
+  bool has_vm_ = false;
+  std::string unsure_;  // which it was that was not answered about
+  std::string may_be_;  // and what that is, if it happened
+  int answers_ = 0;
+};
+
 TEST(KillTest, NothingThatWasAnsweredIsLostAndNoCidIsGivenTwice) {
   const uint64_t rounds = FromEnvironment("KINSOCK_KILL_ROUNDS", 20);
   const uint64_t seed = FromEnvironment("KINSOCK_KILL_SEED", static_cast<uint64_t>(time(nullptr)));
@@ -385,6 +478,7 @@ TEST(KillTest, NothingThatWasAnsweredIsLostAndNoCidIsGivenTwice) {
   NetworkClient network_client(random());
 
   DaemonProcess daemon;
+  ForwardsClient forwards_client(daemon, random());
   for (uint64_t round = 0; round < rounds && !::testing::Test::HasFailure(); ++round) {
     SCOPED_TRACE(absl::StrCat("round ", round));
     // Now and then it does not even get up.
@@ -401,10 +495,12 @@ TEST(KillTest, NothingThatWasAnsweredIsLostAndNoCidIsGivenTwice) {
     }
     for (const auto& client : clients) client->Compare(listed);
     network_client.Compare(daemon);
+    forwards_client.Compare(daemon, listed.count(ForwardsClient::kVm) > 0);
 
     std::vector<std::thread> threads;
     for (const auto& client : clients) threads.emplace_back([&daemon, &client] { client->Run(daemon); });
     threads.emplace_back([&daemon, &network_client] { network_client.Run(daemon); });
+    threads.emplace_back([&daemon, &forwards_client] { forwards_client.Run(daemon); });
     daemon.Kill(milliseconds(400));
     for (std::thread& thread : threads) thread.join();
   }
@@ -412,7 +508,8 @@ TEST(KillTest, NothingThatWasAnsweredIsLostAndNoCidIsGivenTwice) {
   for (const auto& client : clients) answers += client->answers();
   EXPECT_GT(answers, static_cast<int>(rounds));
   EXPECT_GT(network_client.answers(), static_cast<int>(rounds));
-  answers += network_client.answers();
+  EXPECT_GT(forwards_client.answers(), static_cast<int>(rounds));
+  answers += network_client.answers() + forwards_client.answers();
   RecordProperty("answers", answers);
   printf("%llu rounds, %d answered mutations\n", static_cast<unsigned long long>(rounds), answers);
 }

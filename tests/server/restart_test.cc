@@ -136,6 +136,64 @@ TEST_F(RestartTest, ARepeatedRequestIsNotCarriedOutAgain) {
   EXPECT_EQ(Reason(daemon_.Create(request)), "REQUEST_ID_REUSED");
 }
 
+// Of networks, policies and CIDs, too: each request has one effect and one answer, before and after a crash.
+TEST_F(RestartTest, ARepeatedRequestAboutANetworkIsNotCarriedOutAgain) {
+  using Stub = v1::NetworkService::Stub;
+  const auto ask = [this](auto method, const auto& request, auto& response) {
+    grpc::ClientContext context;
+    testing::SetDeadline(context);
+    return (v1::NetworkService::NewStub(daemon_.channel()).get()->*method)(&context, request, &response);
+  };
+  v1::CreateNetworkRequest network;
+  network.set_network_id("lab");
+  network.set_request_id("r");
+  v1::CreatePolicyRequest policy;
+  policy.set_parent("networks/lab");
+  policy.set_policy_id("closed");
+  policy.set_request_id("r");
+  v1::ReserveCidRequest reservation;
+  reservation.set_parent("networks/lab");
+  reservation.set_holder("who comes");
+  reservation.set_request_id("r");
+  v1::Network lab, lab_again;
+  v1::Policy closed, closed_again;
+  v1::CidLease lease, lease_again;
+  ASSERT_TRUE(ask(&Stub::CreateNetwork, network, lab).ok());
+  ASSERT_TRUE(ask(&Stub::CreatePolicy, policy, closed).ok());
+  ASSERT_TRUE(ask(&Stub::ReserveCid, reservation, lease).ok());
+  daemon_.Kill();
+  ASSERT_TRUE(daemon_.Start());
+  ASSERT_TRUE(ask(&Stub::CreateNetwork, network, lab_again).ok());
+  ASSERT_TRUE(ask(&Stub::CreatePolicy, policy, closed_again).ok());
+  ASSERT_TRUE(ask(&Stub::ReserveCid, reservation, lease_again).ok());
+  EXPECT_EQ(lab_again.uid(), lab.uid());
+  EXPECT_EQ(lab_again.policies(), 1u);
+  EXPECT_EQ(closed_again.uid(), closed.uid());
+  EXPECT_EQ(lease_again.cid(), lease.cid());
+  EXPECT_EQ(lease_again.state(), v1::CidLease::RESERVED);
+
+  // Also when they are gone by now.
+  v1::ReleaseCidRequest release;
+  release.set_name(lease.name());
+  release.set_request_id("r");
+  v1::DeleteNetworkRequest deletion;
+  deletion.set_name("networks/lab");
+  deletion.set_force(true);
+  deletion.set_request_id("gone");
+  google::protobuf::Empty nothing;
+  ASSERT_TRUE(ask(&Stub::ReleaseCid, release, nothing).ok());
+  ASSERT_TRUE(ask(&Stub::DeleteNetwork, deletion, lab_again).ok());
+  daemon_.Kill();
+  ASSERT_TRUE(daemon_.Start());
+  EXPECT_TRUE(ask(&Stub::ReleaseCid, release, nothing).ok());
+  ASSERT_TRUE(ask(&Stub::DeleteNetwork, deletion, lab_again).ok());
+  EXPECT_EQ(lab_again.uid(), lab.uid());
+  ASSERT_TRUE(ask(&Stub::CreatePolicy, policy, closed_again).ok());
+  EXPECT_EQ(closed_again.uid(), closed.uid());
+  network.set_network_id("other");
+  EXPECT_EQ(Reason(ask(&Stub::CreateNetwork, network, lab_again)), "REQUEST_ID_REUSED");
+}
+
 TEST_F(RestartTest, AutomaticCidsGoOnWhereTheyWere) {
   v1::Vm first, second;
   ASSERT_TRUE(daemon_.Create("a", 0, &first).ok());
@@ -213,8 +271,7 @@ TEST_F(RestartTest, TheConfigurationsCidIsTheConfigurationsAndTheVmIsKept) {
   EXPECT_EQ(failed.status().state(), v1::VmStatus::FAILED);
   EXPECT_THAT(failed.status().conditions(0).message(), HasSubstr("gives CID 42 to another VM"));
   EXPECT_EQ(daemon_.Get("flag").status().state(), v1::VmStatus::LISTENING);
-  // When the other is gone, the CID is still nobody else's.
-  EXPECT_TRUE(daemon_.Delete("flag").ok());
+  EXPECT_EQ(Reason(daemon_.Delete("flag")), "MANAGED_BY_FILE");
   EXPECT_EQ(Reason(daemon_.Create("thief", 42)), "CID_IN_USE");
   daemon_.Kill();
   ASSERT_TRUE(daemon_.Start());

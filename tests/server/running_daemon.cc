@@ -26,13 +26,20 @@ Message Detail(const grpc::Status& status) {
 
 }  // namespace
 
-RunningDaemon::RunningDaemon(Config config) {
+RunningDaemon::RunningDaemon(Config config, std::function<ConfigReading()> reread) {
   setenv("XDG_RUNTIME_DIR", dir_.path().c_str(), 1);
   config.api_sockets = {api_socket()};
+  if (reread != nullptr) {
+    reread = [reread = std::move(reread), sockets = config.api_sockets] {
+      ConfigReading reading = reread();
+      reading.config.api_sockets = sockets;
+      return reading;
+    };
+  }
   std::promise<absl::Status> started;
-  thread_ = std::thread([this, &started, config = std::move(config)] {
+  thread_ = std::thread([this, &started, config = std::move(config), reread = std::move(reread)] {
     // Made, run and unmade on one thread, which is its main thread.
-    Daemon daemon(config);
+    Daemon daemon(config, reread);
     absl::Status status = daemon.Start();
     const bool running = status.ok();
     daemon_ = &daemon;
@@ -44,6 +51,7 @@ RunningDaemon::RunningDaemon(Config config) {
   vms_ = v1::VmService::NewStub(channel);
   connections_ = v1::ConnectionService::NewStub(channel);
   networks_ = v1::NetworkService::NewStub(channel);
+  forwards_ = v1::ForwardService::NewStub(channel);
   admin_ = v1::AdminService::NewStub(channel);
 }
 

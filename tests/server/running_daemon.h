@@ -6,6 +6,7 @@
 #include <grpcpp/support/status.h>
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -14,6 +15,7 @@
 #include "api/google/rpc/error_details.pb.h"
 #include "api/kinsock/v1/admin_service.grpc.pb.h"
 #include "api/kinsock/v1/connection_service.grpc.pb.h"
+#include "api/kinsock/v1/forward_service.grpc.pb.h"
 #include "api/kinsock/v1/network_service.grpc.pb.h"
 #include "api/kinsock/v1/vm_service.grpc.pb.h"
 #include "server/config.h"
@@ -29,7 +31,8 @@ class RunningDaemon {
   // How long anything may take; only a hanging daemon meets it.
   static constexpr std::chrono::seconds kPatience{60};
 
-  explicit RunningDaemon(Config config = {});
+  // `reread`: as Daemon has it.
+  explicit RunningDaemon(Config config = {}, std::function<ConfigReading()> reread = nullptr);
   ~RunningDaemon() { Stop(); }
   RunningDaemon(const RunningDaemon&) = delete;
   RunningDaemon& operator=(const RunningDaemon&) = delete;
@@ -47,6 +50,7 @@ class RunningDaemon {
   v1::VmService::Stub& vms() { return *vms_; }
   v1::ConnectionService::Stub& connections() { return *connections_; }
   v1::NetworkService::Stub& networks() { return *networks_; }
+  v1::ForwardService::Stub& forwards() { return *forwards_; }
   v1::AdminService::Stub& admin() { return *admin_; }
   std::shared_ptr<grpc::Channel> NewChannel() const;
 
@@ -67,6 +71,7 @@ class RunningDaemon {
   std::unique_ptr<v1::VmService::Stub> vms_;
   std::unique_ptr<v1::ConnectionService::Stub> connections_;
   std::unique_ptr<v1::NetworkService::Stub> networks_;
+  std::unique_ptr<v1::ForwardService::Stub> forwards_;
   std::unique_ptr<v1::AdminService::Stub> admin_;
 };
 

@@ -65,5 +65,36 @@ TEST_F(SocketRegistryTest, NoGuestIsGivenAPathFromWhichItWouldReachOne) {
   EXPECT_THAT(std::string(registry_.CheckFree("/run/b", true).message()), ::testing::HasSubstr("vms/b"));
 }
 
+TEST_F(SocketRegistryTest, NoTargetIsASocketOfOurs) {
+  EXPECT_EQ(ErrorReason(registry_.CheckTarget("/run/a.sock")), "SOCKET_PATH_BUSY");
+  EXPECT_EQ(ErrorReason(registry_.CheckTarget("/run/a.uds")), "SOCKET_PATH_BUSY");
+  EXPECT_EQ(ErrorReason(registry_.CheckTarget("/run/a.uds_80")), "SOCKET_PATH_BUSY");
+  EXPECT_TRUE(registry_.CheckTarget("/run/syslog").ok());
+}
+
+TEST_F(SocketRegistryTest, WhereGuestsAreLedNothingIsMadeUntilNoneIs) {
+  registry_.TakeTarget("/run/log", "forwards/a");
+  registry_.TakeTarget("/run/log", "forwards/b");
+  registry_.TakeTarget("/run/d_80", "forwards/c");
+  EXPECT_TRUE(registry_.CheckTarget("/run/log").ok()) << "several may lead there";
+  EXPECT_EQ(Answer("/run/log", false), "SOCKET_PATH_BUSY");
+  EXPECT_EQ(Answer("/run/log", true), "SOCKET_PATH_BUSY");
+  EXPECT_EQ(Answer("/run/d", true), "SOCKET_PATH_BUSY") << "its guest would reach what the forward leads to";
+  EXPECT_EQ(Answer("/run/d", false), "");
+  registry_.ReleaseTarget("/run/log", "forwards/a");
+  EXPECT_EQ(Answer("/run/log", false), "SOCKET_PATH_BUSY");
+  registry_.ReleaseTarget("/run/log", "forwards/b");
+  EXPECT_EQ(Answer("/run/log", false), "");
+}
+
+TEST_F(SocketRegistryTest, AnAddressOfTcpHasOneOwnerAndAllAddressesAreEach) {
+  registry_.Take("tcp:127.0.0.1:80", false, "forwards/a");
+  registry_.Take("tcp:*:7443", false, "the API");
+  EXPECT_EQ(Answer("tcp:127.0.0.1:80", false), "TCP_PORT_BUSY");
+  EXPECT_EQ(Answer("tcp:[::1]:80", false), "");
+  EXPECT_EQ(Answer("tcp:[::1]:7443", false), "TCP_PORT_BUSY");
+  EXPECT_EQ(ErrorReason(registry_.CheckTarget("tcp:127.0.0.1:7443")), "TCP_PORT_BUSY");
+}
+
 }  // namespace
 }  // namespace kinsock

@@ -28,7 +28,14 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Pair;
 
-// What a file of this release becomes one of schema 2 with: its tables as that release made them, word for word.
+// What a file of this release becomes one of schema 3 with.
+constexpr char kBackToSchema3[] = R"sql(
+DROP TABLE forwards;
+DROP TABLE object_requests;
+PRAGMA user_version=3;
+)sql";
+
+// What one of schema 3 becomes one of schema 2 with: its tables as that release made them, word for word.
 constexpr char kBackToSchema2[] = R"sql(
 DROP TABLE networks;
 DROP TABLE policies;
@@ -70,6 +77,23 @@ class StateFileTest : public testing::StateFixture {
     ASSERT_TRUE(Open().ok());
     for (Cid cid = 100; cid < 150; ++cid) ASSERT_TRUE(Commit(Making(Vm(absl::StrCat("vm-", cid), cid))).ok());
     store_.reset();
+  }
+
+  static JournalEntry MakingForward(const std::string& id, const std::string& vm) {
+    auto definition = std::make_shared<ForwardDefinition>();
+    definition->id = id;
+    definition->uid = RandomUuid();
+    definition->create_time = WallTime(std::chrono::seconds(1'700'000'000));
+    definition->spec = {.vm = "vms/" + vm,
+                        .guest_port = 22,
+                        .direction = Forward::Direction::kToGuest,
+                        .listen = "unix:/run/ssh",
+                        .target = "",
+                        .access = SocketAccess{.owner = "0", .group = "", .mode = 0600, .uid = 0, .gid = {}},
+                        .send_proxy_v2 = true};
+    JournalEntry entry;
+    entry.put_forward = std::move(definition);
+    return entry;
   }
 
   // The start is refused in words that tell where, what and what to do; and the file is as it was.
@@ -140,7 +164,7 @@ TEST_F(StateFileTest, AFileOfSchema2KeepsAllAndGetsNetworks) {
   ASSERT_TRUE(Commit(std::move(more)).ok());
   const std::map<std::string, Cid> vms = Saved();
   store_.reset();
-  Tamper(kBackToSchema2);
+  Tamper(absl::StrCat(kBackToSchema3, kBackToSchema2));
 
   ASSERT_TRUE(Open().ok());
   SavedState saved = store_->TakeSaved();
@@ -179,13 +203,82 @@ TEST_F(StateFileTest, AFileOfSchema1KeepsItsVmsAndRemembersRequests) {
   MakeGood();
   const std::map<std::string, Cid> vms = Saved();
   store_.reset();
-  Tamper(absl::StrCat(kBackToSchema2, "DROP TABLE requests; PRAGMA user_version=1"));
+  Tamper(absl::StrCat(kBackToSchema3, kBackToSchema2, "DROP TABLE requests; PRAGMA user_version=1"));
   EXPECT_EQ(Saved(), vms);
   JournalEntry entry;
   entry.requests.push_back({"r", 1, "vm-101", "uid", 101, std::chrono::system_clock::now() + std::chrono::hours(1)});
   EXPECT_TRUE(Commit(std::move(entry)).ok());
   ASSERT_TRUE(Open().ok());
   EXPECT_EQ(store_->TakeSaved().requests.size(), 1u);
+}
+
+TEST_F(StateFileTest, AFileOfSchema3KeepsAllAndGetsForwards) {
+  MakeGood();
+  ASSERT_TRUE(Open().ok());
+  auto network = std::make_shared<NetworkDefinition>();
+  network->id = "lab";
+  network->uid = RandomUuid();
+  JournalEntry more;
+  more.put_network = std::move(network);
+  more.requests.push_back({"r", 1, "vm-101", "uid", 101, std::chrono::system_clock::now() + std::chrono::hours(1)});
+  ASSERT_TRUE(Commit(std::move(more)).ok());
+  const std::map<std::string, Cid> vms = Saved();
+  store_.reset();
+  Tamper(kBackToSchema3);
+
+  ASSERT_TRUE(Open().ok());
+  SavedState saved = store_->TakeSaved();
+  EXPECT_EQ(saved.vms.size(), vms.size());
+  EXPECT_EQ(saved.networks.size(), 1u);
+  EXPECT_EQ(saved.requests.size(), 1u);
+  EXPECT_THAT(saved.forwards, IsEmpty());
+  EXPECT_THAT(saved.object_requests, IsEmpty());
+  ASSERT_TRUE(Commit(MakingForward("ssh", "vm-101")).ok());
+  ASSERT_TRUE(Open().ok());
+  saved = store_->TakeSaved();
+  ASSERT_EQ(saved.forwards.size(), 1u);
+  EXPECT_EQ(saved.forwards[0]->name(), "forwards/ssh");
+}
+
+TEST_F(StateFileTest, AForwardIsKeptAsItIs) {
+  ASSERT_TRUE(Open().ok());
+  JournalEntry entry = MakingForward("ssh", "web");
+  const ForwardDefinitionPtr made = entry.put_forward;
+  const WallTime later =
+      std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now()) + std::chrono::hours(1);
+  entry.object_requests.push_back(
+      {AnsweredObjectRequest::Kind::kForward, "r", 0xfedcba9876543210, "", "ssh", made->uid, later});
+  ASSERT_TRUE(Commit(std::move(entry)).ok());
+  ASSERT_TRUE(Commit(MakingForward("other", "db")).ok());
+  ASSERT_TRUE(Open().ok());
+  SavedState saved = store_->TakeSaved();
+  ASSERT_EQ(saved.forwards.size(), 2u);
+  EXPECT_EQ(saved.forwards[1]->spec, made->spec);
+  EXPECT_EQ(saved.forwards[1]->uid, made->uid);
+  EXPECT_EQ(saved.forwards[1]->create_time, made->create_time);
+  ASSERT_EQ(saved.object_requests.size(), 1u);
+  EXPECT_EQ(saved.object_requests[0].hash, 0xfedcba9876543210);
+  EXPECT_EQ(saved.object_requests[0].uid, made->uid);
+  EXPECT_EQ(saved.object_requests[0].forget_at, later);
+
+  // With the VM, in one entry.
+  JournalEntry gone;
+  gone.erase_forwards_of = "web";
+  ASSERT_TRUE(Commit(std::move(gone)).ok());
+  ASSERT_TRUE(Open().ok());
+  saved = store_->TakeSaved();
+  ASSERT_EQ(saved.forwards.size(), 1u);
+  EXPECT_EQ(saved.forwards[0]->id, "other");
+}
+
+TEST_F(StateFileTest, ARowOfAForwardThatSaysSomethingElseIsRefused) {
+  ASSERT_TRUE(Open().ok());
+  ASSERT_TRUE(Commit(MakingForward("ssh", "web")).ok());
+  store_.reset();
+  Tamper("UPDATE forwards SET vm = 'db'");
+  ExpectRefused("the row of forward \"ssh\" contradicts itself");
+  Tamper("UPDATE forwards SET checksum = checksum + 1");
+  ExpectRefused("the row of forward \"ssh\" does not have its checksum");
 }
 
 TEST_F(StateFileTest, EveryOlderSchemaBecomesThisOne) {

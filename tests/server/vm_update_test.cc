@@ -94,7 +94,7 @@ TEST_F(VmUpdateTest, WithoutAMaskWhatIsSaidIsMeant) {
   const grpc::Status refused = Update(change);
   EXPECT_EQ(Reason(refused), "FIELD_INVALID");
   EXPECT_THAT(Fields(refused), UnorderedElementsAre("vm.spec.cid", "vm.spec.queue_size"));
-  EXPECT_THAT(refused.error_message(), HasSubstr("is 7 and cannot change"));
+  EXPECT_THAT(refused.error_message(), HasSubstr("is 7 and changes by ResetVm"));
 }
 
 TEST_F(VmUpdateTest, PathsThatCannotBeChangedAreNamedAllAtOnce) {

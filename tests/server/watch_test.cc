@@ -315,7 +315,7 @@ class SlowReaderTest : public ::testing::Test {
   std::unique_ptr<v1::VmService::Stub> Connect() {
     int ends[2];
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
-    EXPECT_TRUE(connections_.Add(ends[0], {.role = Role::kViewer}));
+    EXPECT_TRUE(connections_.Add(ends[0], {.role = Role::kViewer, .uid = geteuid()}));
     api_->Serve(UniqueFd(ends[0]));
     return v1::VmService::NewStub(grpc::CreateInsecureChannelFromFd("client", ends[1]));
   }

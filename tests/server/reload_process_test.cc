@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// kinsockd in a process of its own that is told by SIGHUP to read its configuration file again, and asked whether one
+// is good.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <fstream>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "api/kinsock/v1/admin_service.grpc.pb.h"
+#include "tests/server/daemon_process.h"
+#include "tests/server/running_daemon.h"
+#include "tests/support/process.h"
+#include "tests/support/stage.h"
+
+namespace kinsock {
+namespace {
+
+using testing::DaemonProcess;
+using ::testing::HasSubstr;
+using testing::Process;
+using ::testing::SizeIs;
+
+class HangupTest : public ::testing::Test {
+ protected:
+  std::string file() { return daemon_ / "kinsock.yaml"; }
+  void Write(const std::string& yaml) { std::ofstream(file(), std::ios::trunc) << yaml; }
+  void Start(const std::string& yaml) {
+    Write(yaml);
+    ASSERT_TRUE(daemon_.Start({"--config", file()})) << daemon_.errors();
+  }
+  void Hangup() { ASSERT_EQ(kill(daemon_.pid(), SIGHUP), 0); }
+  bool Exists(const std::string& id) { return !daemon_.Get(id).name().empty(); }
+  bool LogSays(const std::string& text) { return daemon_.errors().find(text) != std::string::npos; }
+
+  // Reasons of the events that are remembered, of those that are about the daemon.
+  std::vector<std::string> DaemonEvents() {
+    const auto stub = v1::AdminService::NewStub(daemon_.channel());
+    grpc::ClientContext context;
+    testing::SetDeadline(context);
+    const auto stream = stub->WatchEvents(&context, v1::WatchRequest());
+    std::vector<std::string> reasons;
+    v1::Event event;
+    while (stream->Read(&event) && event.type() != v1::Event::SYNCED) {
+      if (event.object() == "daemon") reasons.push_back(event.reason());
+    }
+    context.TryCancel();
+    stream->Finish();
+    return reasons;
+  }
+
+  DaemonProcess daemon_;
+  testing::Stage stage_;
+};
+
+TEST_F(HangupTest, TheFilesVmsFollowTheFileAndTheApisStay) {
+  Start("vms: [{name: a, guest_cid: 3}, {name: b, guest_cid: 4}]\n");
+  ASSERT_TRUE(daemon_.Create("mine", 50).ok());
+  const std::string uid = daemon_.Get("a").uid();
+  Write("vms: [{name: a, guest_cid: 3, labels: {tier: web}}, {name: c, guest_cid: 5}]\n");
+  Hangup();
+  ASSERT_TRUE(stage_.RunUntil([&] { return LogSays("config.reloaded"); })) << daemon_.errors();
+  EXPECT_EQ(daemon_.Get("a").labels().at("tier"), "web");
+  EXPECT_EQ(daemon_.Get("a").uid(), uid);
+  EXPECT_FALSE(Exists("b"));
+  EXPECT_TRUE(Exists("c"));
+  EXPECT_TRUE(Exists("mine"));
+  EXPECT_THAT(DaemonEvents(), ::testing::ElementsAre("CONFIG_RELOADED"));
+
+  // After a restart there is what the file says, and what the API has made.
+  daemon_.Stop();
+  ASSERT_TRUE(daemon_.Start({"--config", file()})) << daemon_.errors();
+  EXPECT_THAT(daemon_.List(), SizeIs(3));
+  EXPECT_TRUE(Exists("mine"));
+}
+
+TEST_F(HangupTest, AWrongFileIsInTheLogAndChangesNothing) {
+  Start("vms: [{name: a, guest_cid: 3}]\n");
+  Write("vms: [{name: a, gest_cid: 3}]\n");
+  Hangup();
+  ASSERT_TRUE(stage_.RunUntil([&] { return LogSays("config.refused"); })) << daemon_.errors();
+  EXPECT_THAT(daemon_.errors(), HasSubstr(absl::StrCat(file(), ":1:17")));
+  EXPECT_THAT(daemon_.errors(), HasSubstr("did you mean"));
+  EXPECT_EQ(daemon_.Get("a").generation(), 1);
+  EXPECT_THAT(DaemonEvents(), ::testing::ElementsAre("CONFIG_REFUSED"));
+}
+
+TEST_F(HangupTest, ManySignalsAreFollowedByTheLastFile) {
+  Start("vms: [{name: a, guest_cid: 3}]\n");
+  for (int i = 0; i < 100; ++i) {
+    Write(absl::StrCat("vms: [{name: a, guest_cid: 3, labels: {round: \"", i, "\"}}]\n"));
+    Hangup();
+  }
+  EXPECT_TRUE(stage_.RunUntil([&] {
+    const v1::Vm vm = daemon_.Get("a");
+    return vm.labels().count("round") > 0 && vm.labels().at("round") == "99";
+  })) << daemon_.errors();
+}
+
+TEST_F(HangupTest, WithoutAFileASignalDoesNoHarm) {
+  ASSERT_TRUE(daemon_.Start()) << daemon_.errors();
+  Hangup();
+  EXPECT_TRUE(stage_.RunUntil([&] { return LogSays("config.not_reloaded"); })) << daemon_.errors();
+  EXPECT_TRUE(daemon_.Create("a").ok());
+}
+
+TEST_F(HangupTest, ACheckEndsWithWhatItFound) {
+  const auto code = [&](const std::string& yaml, const std::string& flag) {
+    Write(yaml);
+    Process check({"server/kinsockd", "--config", file(), flag});
+    const std::optional<int> status = check.Wait(std::chrono::seconds(60));
+    return status.has_value() && WIFEXITED(*status) ? WEXITSTATUS(*status) : -1;
+  };
+  EXPECT_EQ(code("vms: [{guest_cid: 3}]\n", "--check"), 0);
+  EXPECT_EQ(code("vms: [{guest_cid: 3}]\n", "--print-config"), 0);
+  EXPECT_EQ(code("vms: [{guest_cid: 2}]\n", "--check"), 1);
+  EXPECT_EQ(code("vms: [{guest_cid: 2}]\n", "--print-config"), 1);
+  EXPECT_EQ(code("vms: [{guest_cid: 3}]\n", "--chek"), 2);
+}
+
+}  // namespace
+}  // namespace kinsock

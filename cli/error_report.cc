@@ -31,7 +31,7 @@ Details Unpack(const grpc::Status& status) {
   return details;
 }
 
-// The flag of "vm create" whose value a field of the request is; empty if there is none.
+// The flag of "vm create" or "vm reset" whose value a field of the request is; empty if there is none.
 std::string FlagOfField(const std::string& field) {
   static const auto& flags = *new std::vector<std::pair<const char*, const char*>>{
       {"vm_id", "NAME"},
@@ -68,7 +68,7 @@ std::string NextStep(const Details& details) {
   if (reason == "VM_EXISTS") return absl::StrCat("kinsockctl vm get ", vm, " -o yaml");
   if (reason == "CID_IN_USE") return absl::StrCat("kinsockctl vm get ", metadata("holder"));
   if (reason == "CID_QUARANTINED") {
-    return absl::StrCat("the same in ", details.retry.retry_delay().seconds() + 1, " s, or with --cid auto");
+    return absl::StrCat("the same in ", details.retry.retry_delay().seconds() + 1, " s, or with another CID");
   }
   if (reason == "CID_RANGE_EXHAUSTED") return "kinsockctl vm list";
   if (reason == "VM_ATTACHED") return absl::StrCat("kinsockctl vm delete ", vm, " --force");

@@ -27,7 +27,7 @@ class RequestTable {
   // Reached: the oldest is forgotten; its repetition then meets VM_EXISTS, which is safe too.
   static constexpr size_t kMaxEntries = 100'000;
   // The same in bytes of VM definitions, which a deleted VM leaves to this table alone.
-  static constexpr size_t kMaxBytes = 64u << 20;
+  static constexpr size_t kMaxBytes = 96u << 20;
 
   explicit RequestTable(const Clock& clock) : clock_(clock) {}
 

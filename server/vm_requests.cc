@@ -210,6 +210,9 @@ std::string MaskFault(const std::string& path) {
   if (!google::protobuf::util::FieldMaskUtil::IsValidPath<v1::Vm>(path)) {
     return absl::StrCat(Quoted(path), " is no field of a VM; name ", kMutable);
   }
+  if (IsWithin(path, "spec.cid")) {
+    return absl::StrCat(Quoted(path), " is immutable here: ResetVm with new_cid changes it; name ", kMutable);
+  }
   if (IsWithin(path, "spec")) {
     return absl::StrCat(Quoted(path), " is immutable while the VM exists; name ", kMutable);
   }

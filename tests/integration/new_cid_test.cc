@@ -23,13 +23,12 @@ namespace {
 
 using ::testing::Each;
 using ::testing::Field;
-using ::testing::IsEmpty;
 
 constexpr uint64_t kHost = 2;
 
 class NewCidTest : public HybridTest {
  protected:
-  using HybridTest::HybridTest;
+  explicit NewCidTest(const Clock& clock = Clock::Monotonic()) : HybridTest(clock) {}
 
   // Under a VMM that hands all queues over.
   static GuestOptions Modern() {

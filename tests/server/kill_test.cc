@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Clients create, change and delete VMs, networks, policies, reservations and forwards as fast as they can while
+// Clients create, change, move and delete VMs, networks, policies, reservations and forwards as fast as they can while
 // kinsockd is killed, over and over. Whatever was answered is there after each start, and no CID belongs to two VMs,
 // nor too soon to another.
 //
@@ -45,7 +45,7 @@ struct Known {
 };
 
 // A call that was not answered: it has happened, or it has not.
-enum class Unanswered { kNone, kCreation, kUpdate, kDeletion };
+enum class Unanswered { kNone, kCreation, kUpdate, kMove, kDeletion };
 
 // Which VM had a CID last.
 class CidLedger {
@@ -88,6 +88,8 @@ class Client {
         Create(daemon, vm->second);
       } else if (Random(2) == 0) {
         Update(daemon, vm->second);
+      } else if (Random(2) == 0) {
+        Move(daemon, vm->second);
       } else {
         Delete(daemon, vm->second);
       }
@@ -110,7 +112,7 @@ class Client {
         EXPECT_EQ(call, Unanswered::kCreation) << "an answered deletion is lost";
       } else {
         EXPECT_EQ(vm.uid(), known.uid);
-        EXPECT_EQ(vm.status().cid(), known.cid);
+        if (call != Unanswered::kMove) EXPECT_EQ(vm.status().cid(), known.cid) << "an answered move is lost";
         if (call != Unanswered::kUpdate) EXPECT_EQ(Label(vm), known.label) << "an answered update is lost";
       }
       EXPECT_EQ(vm.status().state(), v1::VmStatus::LISTENING);
@@ -172,6 +174,28 @@ class Client {
     }
     EXPECT_EQ(vm.uid(), known.uid);
     Learn(vm, known);
+  }
+
+  // Another CID for it.
+  void Move(DaemonProcess& daemon, Known& known) {
+    v1::ResetVmRequest request;
+    request.set_name("vms/" + current_);
+    v1::CidRequest& cid = *request.mutable_new_cid();
+    if (Random(4) == 0) {
+      cid.set_static_cid(kFirstContested + static_cast<uint32_t>(Random(kContested)));
+    } else {
+      cid.set_automatic(true);
+    }
+    grpc::ClientContext context;
+    testing::SetDeadline(context);
+    v1::Vm vm;
+    const grpc::Status status = daemon.vms().ResetVm(&context, request, &vm);
+    if (Answered(status, Unanswered::kMove)) {
+      EXPECT_EQ(vm.uid(), known.uid);
+      return Learn(vm, known);
+    }
+    const std::string reason = testing::Reason(status);
+    if (!reason.empty()) EXPECT_TRUE(reason == "CID_IN_USE" || reason == "CID_QUARANTINED") << reason;
   }
 
   void Delete(DaemonProcess& daemon, Known& known) {

@@ -132,6 +132,26 @@ TEST_F(VmLifecycleTest, AllThatIsWrongIsSaidTheWorstFirst) {
   EXPECT_STREQ(degraded.reason, "NotServed");
 }
 
+TEST_F(VmLifecycleTest, AGuestUnderItsFormerCidIsAReasonUntilItIsGone) {
+  const Condition& degraded = vm_.conditions[4];
+  vm_.cid = 7;
+  DeviceStatus status;
+  status.state = DeviceState::kActive;
+  status.driver_cid = 3;
+  ApplyDeviceStatus(vm_, status, Now());
+  EXPECT_STREQ(degraded.reason, "FormerCid");
+  EXPECT_EQ(vm_.driver_cid, 3u);
+  status.driver_cid = 0;  // it cannot be told
+  ApplyDeviceStatus(vm_, status, Now());
+  EXPECT_FALSE(degraded.holds);
+  status.driver_cid = 7;
+  ApplyDeviceStatus(vm_, status, Now());
+  EXPECT_FALSE(degraded.holds);
+  EXPECT_EQ(vm_.driver_cid, 7u);
+  BeginDeleting(vm_, Now());
+  EXPECT_EQ(vm_.driver_cid, 0u);
+}
+
 TEST_F(VmLifecycleTest, ConditionsAreAlwaysNamed) {
   EXPECT_STREQ(connected().type, "FrontEndConnected");
   EXPECT_STREQ(ready().type, "DriverReady");

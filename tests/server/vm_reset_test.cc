@@ -53,6 +53,7 @@ TEST_F(VmResetTest, BothEndsOfEveryConnectionAreReset) {
   a_.Listen(80);
   Stream caller = b_.Connect(3, 80);
   Stream callee = a_.Accept(80);
+  ASSERT_TRUE(stage_.RunUntil([&] { return caller.established(); })) << "before that it would be refused, not closed";
   v1::Vm vm;
   ASSERT_TRUE(Reset("a", &vm).ok());
   EXPECT_EQ(vm.status().state(), v1::VmStatus::ACTIVE);
@@ -70,6 +71,7 @@ TEST_F(VmResetTest, TheDriverIsToldThroughItsEventQueue) {
   modern_.Listen(80);
   Stream caller = b_.Connect(3, 80);
   Stream callee = modern_.Accept(80);
+  ASSERT_TRUE(stage_.RunUntil([&] { return caller.established(); }));
   ASSERT_TRUE(Reset("a").ok());
   testing::VringDriver& events = *modern_.machine().events();
   ASSERT_TRUE(stage_.RunUntil([&] { return events.HasUsed(); }));

@@ -140,6 +140,8 @@ bool SimulatedGuest::ServiceEvents() {
   if (!events->HasUsed()) return false;
   while (events->HasUsed()) {
     if (events->Reap()->written != 4) machine_.violations().Add("an event that is not four bytes");
+    // What came before is under the CID of before; what comes later must not be.
+    while (std::optional<VsockPacket> packet = machine_.rx().Take()) Dispatch(*packet);
     machine_.ReadCid();
     AbandonConnections();
     events->Add(ChainBuilder().Writable(machine_.memory().Allocate(4), 4));
@@ -182,10 +184,9 @@ void SimulatedGuest::Dispatch(const VsockPacket& packet) {
 // virtio 1.3, 5.10.6: what holds for every packet, whatever it is for.
 void SimulatedGuest::CheckHeader(const VsockPacket& packet) {
   const auto wrong = [&](const char* what) { machine_.violations().Add(ToString(packet) + ": " + what); };
-  // A VMM may know of another address before the driver does; and what was in the ring when it changed, and what was
-  // reset then, is under the former one.
+  // A VMM may know of another address before the driver does; and what was reset was under the former one.
   const bool is_mine = packet.dst_cid == cid() || packet.dst_cid == machine_.configured_cid() ||
-                       packet.dst_cid == machine_.former_cid();
+                       (packet.op == VIRTIO_VSOCK_OP_RST && packet.dst_cid == machine_.former_cid());
   if (!is_mine) wrong("not for this guest");
   if (packet.src_cid >> 32 != 0) wrong("reserved bits of the source CID");
   if (packet.src_cid == cid() || packet.src_cid < 2) wrong("a source that cannot be");

@@ -88,23 +88,12 @@ inline bool Fault(const char* flag, const std::string& text, const char* form) {
 template <typename Message, typename Row>
 void Show(const std::vector<Message>& items, bool list, std::vector<std::string> headers, Row row,
           const Options& options, const google::protobuf::Message& whole) {
-  std::string text;
-  switch (options.format) {
-    case OutputFormat::kJson:
-    case OutputFormat::kYaml:
-      return Print(Render(list ? whole : static_cast<const google::protobuf::Message&>(items.front()), options.format));
-    case OutputFormat::kJsonl:
-      for (const Message& item : items) text += Render(item, options.format);
-      return Print(text);
-    case OutputFormat::kName:
-      for (const Message& item : items) text += item.name() + "\n";
-      return Print(text);
-    default:
-      break;
-  }
-  Table table(std::move(headers));
-  for (const Message& item : items) table.Add(row(item));
-  Print(table.Render(options.headers));
+  const google::protobuf::Message& shown = list ? whole : static_cast<const google::protobuf::Message&>(items.front());
+  Print(RenderList(items, shown, options.format, [&] {
+    Table table(std::move(headers));
+    for (const Message& item : items) table.Add(row(item));
+    return table.Render(options.headers);
+  }));
 }
 
 // Sets `command` to `run` with the flags when `app` was given.

@@ -246,6 +246,7 @@ void VmManager::Delete(VmDeletion deletion, Done done) {
 }
 
 void VmManager::DeleteOnce(VmDeletion deletion, Done done) {
+  if (closed_) return done(ShuttingDown());
   const auto found = vms_.find(deletion.id);
   if (found == vms_.end()) {
     if (deletion.allow_missing) return done(VmSnapshotPtr());
@@ -340,7 +341,10 @@ void VmManager::OnRemoved(DeviceId device, const absl::Status& reason) {
     cids.Release(found->now->status.cid, found->now->definition->name(),
                  found->keep_cid ? VmDeletion::kKeepCid : std::chrono::milliseconds(0));
   } else {
-    cids.GiveBack(found->now->status.cid, found->now->definition->name());
+    // Its socket was there for a moment, in which a VMM may have found it.
+    DeviceTotals totals;
+    totals += *found->stats;
+    cids.GiveBack(found->now->status.cid, found->now->definition->name(), totals.front_end_connects > 0);
   }
   if (found->in_network) networks_.RemoveVm(found->network());
   gone_.totals += *found->stats;

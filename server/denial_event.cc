@@ -29,7 +29,7 @@ v1::Event DenialEvent(const FlowInfo& denied, const FlowVms& vms, const std::str
   fields["initiator"] = initiator;
   fields["target"] = target;
   fields["port"] = absl::StrCat(denied.target.port);
-  if (denied.denied_by != nullptr) fields["policy"] = denied.denied_by->name;
+  if (denied.decided_by != nullptr) fields["policy"] = denied.decided_by->name;
   return event;
 }
 

@@ -121,7 +121,7 @@ ExitCode Client::Report(const grpc::Status& status) const {
     std::fprintf(stderr, "kinsockctl: not done in time\n  try: a longer --timeout\n");
     return kExitDeadline;
   }
-  std::fputs(DescribeError(status).c_str(), stderr);
+  std::fputs(DescribeError(status, options_.command).c_str(), stderr);
   return ExitCodeOf(status.error_code());
 }
 

@@ -8,11 +8,12 @@
 
 namespace kinsock {
 
-// What to tell a person about an error of the daemon: the reason, what was wrong, and the next command to try.
+// What to tell a person about an error of the daemon that `command` ("vm create") has met: the reason, what was wrong,
+// and the next command to try.
 //
 //     kinsockctl: CID_IN_USE: CID 3 belongs to vms/web-1; choose another, or leave it to the daemon
 //       try: kinsockctl vm get web-1
-std::string DescribeError(const grpc::Status& status);
+std::string DescribeError(const grpc::Status& status, const std::string& command);
 
 // The reason that the daemon gave, for example "ETAG_MISMATCH"; empty when it gave none.
 std::string ErrorReasonOf(const grpc::Status& status);

@@ -83,23 +83,11 @@ std::string RenderVm(const v1::Vm& vm, const Options& options) {
 }
 
 std::string RenderVms(const v1::ListVmsResponse& list, const Options& options) {
-  std::string text;
-  switch (options.format) {
-    case OutputFormat::kJson:
-    case OutputFormat::kYaml:
-      return Render(list, options.format);
-    case OutputFormat::kJsonl:
-      for (const v1::Vm& vm : list.vms()) text += Render(vm, options.format);
-      return text;
-    case OutputFormat::kName:
-      for (const v1::Vm& vm : list.vms()) text += vm.name() + "\n";
-      return text;
-    default:
-      break;
-  }
-  Table table = MakeVmTable(options.format);
-  for (const v1::Vm& vm : list.vms()) AddVm(vm, options.format, table);
-  return table.Render(options.headers);
+  return RenderList(list.vms(), list, options.format, [&] {
+    Table table = MakeVmTable(options.format);
+    for (const v1::Vm& vm : list.vms()) AddVm(vm, options.format, table);
+    return table.Render(options.headers);
+  });
 }
 
 }  // namespace kinsock

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "device/host_vsock.h"
+#include "router/logged_flow.h"
 
 namespace kinsock {
 namespace {

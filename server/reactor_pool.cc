@@ -57,6 +57,14 @@ struct ReactorPool::State {
     });
   }
 
+  // What a reactor may call with flows for `tell`, which runs on the main thread; null if `tell` is.
+  std::function<void(CollectedFlows)> OnMain(std::function<void(const CollectedFlows&)> tell) {
+    if (tell == nullptr) return nullptr;
+    return [this, tell = std::move(tell)](CollectedFlows flows) {
+      PostToMain([tell, flows = std::move(flows)] { tell(flows); });
+    };
+  }
+
   EventLoop& main;
   StatusCallback on_status;
   std::shared_ptr<bool> alive = std::make_shared<bool>(true);  // main thread

@@ -41,8 +41,8 @@ class ReactorPool {
     std::chrono::microseconds max_spin{0};     // EventLoop::set_max_spin
     const Clock* clock = &Clock::Monotonic();  // of the reactors; outlives the pool
     // Each reactor's, at most once a second, on the main thread; may be null.
-    std::function<void(CollectedFlows)> on_denials;
-    std::function<void(CollectedFlows)> on_logged;
+    std::function<void(const CollectedFlows&)> on_denials;
+    std::function<void(const CollectedFlows&)> on_logged;
   };
 
   // Starts the threads. `main` outlives the pool.

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/connection_event.h"
 
-#include <string_view>
-
 #include "absl/strings/str_cat.h"
 #include "router/policy.h"
 #include "server/proto_time.h"
@@ -17,7 +15,7 @@ std::string NameOf(const FlowInfo::End& end, const VmSnapshotPtr& vm) {
 
 // `happened`: what became of the connection, between the names of its ends.
 v1::Event ConnectionEvent(const FlowInfo& flow, const FlowVms& vms, const std::string& instance,
-                          std::string_view happened) {
+                          const std::string& happened) {
   const std::string initiator = NameOf(flow.initiator, vms.initiator);
   const std::string target = NameOf(flow.target, vms.target);
   v1::Event event;

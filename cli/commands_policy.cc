@@ -79,7 +79,7 @@ void ShowPolicies(const std::vector<v1::Policy>& policies, bool list, const Opti
   v1::ListPoliciesResponse whole;
   *whole.mutable_policies() = {policies.begin(), policies.end()};
   Show(
-      policies, list, {"PRIORITY", "NAME", "ACTION", "FROM", "TO", "PORTS", "RESETS", "HITS"},
+      policies, list, {"PRIORITY", "NAME", "ACTION", "FROM", "TO", "PORTS", "LOGS", "RESETS", "HITS"},
       [](const v1::Policy& policy) {
         return std::vector<std::string>{absl::StrCat(policy.priority()),
                                         LastPart(policy.name()),
@@ -87,6 +87,7 @@ void ShowPolicies(const std::vector<v1::Policy>& policies, bool list, const Opti
                                         SelectorText(policy.from()),
                                         SelectorText(policy.to()),
                                         PortsText(policy),
+                                        policy.log() ? "yes" : "no",
                                         policy.reset_existing() ? "yes" : "no",
                                         absl::StrCat(policy.hits())};
       },
@@ -99,6 +100,7 @@ struct PolicyFlags {
   int32_t priority = 0;
   bool allow = false;
   bool deny = false;
+  bool log = false;
   bool reset_existing = false;
   std::string from;
   std::string to;
@@ -117,6 +119,7 @@ ExitCode CreatePolicy(const PolicyFlags& flags, const Options& options) {
   v1::Policy& policy = *request.mutable_policy();
   policy.set_priority(flags.priority);
   policy.set_allow(flags.allow);
+  policy.set_log(flags.log);
   policy.set_reset_existing(flags.reset_existing);
   if (!ParseSelector(flags.from, "--from", *policy.mutable_from())) return kExitUsage;
   if (!ParseSelector(flags.to, "--to", *policy.mutable_to())) return kExitUsage;
@@ -211,6 +214,7 @@ void DeclarePolicyCommands(CLI::App& app, Command& command) {
   create->add_option("--priority", made->priority, "Lower ones are asked first")->option_text("N");
   create->add_flag("--allow", made->allow, "Such connections may be made");
   create->add_flag("--deny", made->deny, "Such connections are refused");
+  create->add_flag("--log", made->log, "An event for each connection that it allows");
   create->add_flag("--reset-existing", made->reset_existing, "Also end those that exist");
   create->add_option("--from", made->from, "Who connects")->option_text(kSelectorHelp);
   create->add_option("--to", made->to, "Who is connected to")->option_text(kSelectorHelp);

@@ -17,7 +17,7 @@
 #include "base/event_loop.h"
 #include "device/device_spec.h"
 #include "device/vsock_device.h"
-#include "router/denial_collector.h"
+#include "router/flow_collector.h"
 #include "router/flow_info.h"
 #include "router/flow_journal.h"
 #include "router/network.h"
@@ -44,7 +44,9 @@ class Reactor {
   struct Callbacks {
     std::function<void(DeviceId, const DeviceStatus&)> on_status;
     std::function<void(std::shared_ptr<const GuestMemory>)> discard;
-    std::function<void(Denials)> on_denials;  // at most once a second; may be null
+    // At most once a second; may be null.
+    std::function<void(CollectedFlows)> on_denials;  // that had no right, or no room
+    std::function<void(CollectedFlows)> on_logged;   // that a policy let through which says `log`
   };
 
   // Starts the thread. `index` tells it apart from the others, from 0. `max_spin`: EventLoop::set_max_spin. `clock`
@@ -85,7 +87,8 @@ class Reactor {
   Callbacks callbacks_;
   absl::flat_hash_map<NetworkId, std::unique_ptr<RouteTable>> networks_;  // devices refer to the tables
   FlowJournal journal_;
-  DenialCollector denials_;
+  FlowCollector denials_;
+  FlowCollector logged_;
   absl::flat_hash_map<DeviceId, std::unique_ptr<VsockDevice>> devices_;
   std::atomic<int64_t> thread_number_{0};
   std::thread thread_;

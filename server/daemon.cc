@@ -17,7 +17,7 @@
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 #include "router/cid.h"
-#include "server/denial_event.h"
+#include "server/connection_event.h"
 #include "server/error.h"
 #include "server/forward_event.h"
 #include "server/log.h"
@@ -77,7 +77,13 @@ Daemon::Daemon(Config config, std::function<ConfigReading()> reread)
       events_(loop_),
       audit_(loop_, events_, access_),
       lifecycle_events_(events_, Clock::Monotonic()),
-      denials_(loop_, events_, "connections"),
+      denials_(loop_, events_, EventLimiter::OfDenials("connections")),
+      logged_(loop_, events_,
+              {.type = v1::Event::CONNECTION,
+               .severity = v1::Event::INFO,
+               .object = "connections",
+               .reason = "CONNECTIONS_SUPPRESSED",
+               .what = "connections"}),
       hub_(RandomEpoch()) {
   access_.set_on_denied([this](const absl::StatusOr<Caller>& caller, std::string_view method, Role need) {
     audit_.Denied(caller, method, need);
@@ -111,7 +117,8 @@ absl::Status Daemon::Start() {
       loop_,
       ReactorPool::Options{.reactors = config_.reactors,
                            .max_spin = config_.poll,
-                           .on_denials = [this](const Denials& denials) { OnDenials(denials); }},
+                           .on_denials = [this](const CollectedFlows& flows) { Tell(flows, DenialEvent, denials_); },
+                           .on_logged = [this](const CollectedFlows& flows) { Tell(flows, AllowedEvent, logged_); }},
       [this](DeviceId device, const DeviceStatus& status) { manager_->OnDeviceStatus(device, status); });
   VmJournal& journal = store_ != nullptr ? static_cast<VmJournal&>(*store_) : no_journal_;
   networks_ = std::make_unique<NetworkManager>(loop_, Clock::Monotonic(), *pool_, journal);
@@ -416,12 +423,12 @@ DaemonInfo Daemon::Look() {
   return info;
 }
 
-void Daemon::OnDenials(const Denials& denials) {
-  for (const FlowInfo& flow : denials.first) {
+void Daemon::Tell(const CollectedFlows& flows, ToEvent to_event, EventLimiter& limiter) {
+  for (const FlowInfo& flow : flows.first) {
     const FlowVms vms{manager_->OfDevice(flow.initiator.device), manager_->OfDevice(flow.target.device)};
-    denials_.Add(DenialEvent(flow, vms, ConnectionService::ShortInstance(instance_)));
+    limiter.Add(to_event(flow, vms, ConnectionService::ShortInstance(instance_)));
   }
-  denials_.Suppress(denials.more);
+  limiter.Suppress(flows.more);
 }
 
 void Daemon::Run() {

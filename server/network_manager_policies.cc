@@ -28,6 +28,7 @@ std::shared_ptr<const Policy> ToPolicy(const PolicyDefinition& definition) {
   policy->name = definition.name();
   policy->priority = spec.priority;
   policy->allow = spec.allow;
+  policy->log = spec.log;
   policy->reset_existing = spec.reset_existing;
   policy->from = spec.from;
   policy->to = spec.to;

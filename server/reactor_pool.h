@@ -19,7 +19,7 @@
 #include "base/event_loop.h"
 #include "device/device_spec.h"
 #include "device/reactor.h"
-#include "router/denial_collector.h"
+#include "router/flow_collector.h"
 #include "router/flow_info.h"
 #include "router/network.h"
 #include "router/pair_table.h"
@@ -40,7 +40,9 @@ class ReactorPool {
     size_t reactors = 1;                       // threads, >= 1
     std::chrono::microseconds max_spin{0};     // EventLoop::set_max_spin
     const Clock* clock = &Clock::Monotonic();  // of the reactors; outlives the pool
-    std::function<void(Denials)> on_denials;   // each reactor's, at most once a second; may be null
+    // Each reactor's, at most once a second, on the main thread; may be null.
+    std::function<void(const CollectedFlows&)> on_denials;
+    std::function<void(const CollectedFlows&)> on_logged;
   };
 
   // Starts the threads. `main` outlives the pool.

@@ -53,7 +53,7 @@ Config Everything() {
   PolicyCreation policy;
   policy.id = "low-ports";
   policy.network = "lab";
-  policy.spec = {.priority = -5, .allow = true, .reset_existing = true};
+  policy.spec = {.priority = -5, .allow = true, .log = true, .reset_existing = true};
   policy.spec.from = {
       .vm = "vms/a", .groups = {"true", "x y", "\u00e4"}, .labels = {{"tier", "1.0"}}, .cids = CidSpan{3, 9}};
   policy.spec.to.host = true;

@@ -25,7 +25,7 @@ networks:
      quota: {max_connections: 100, bytes_to_guest: {rate: 1000000, burst: 100000}}}
 policies:
   - {network: default, priority: 10, allow: false, from: {labels: {tier: web}}, to: {host: true}, ports: [1-1023]}
-  - {name: open, network: lab, allow: true, reset_existing: true, ports: [22],
+  - {name: open, network: lab, allow: true, log: true, reset_existing: true, ports: [22],
      from: {groups: [a, b], cid_range: 3-9}, to: {vm: web-1}}
 vms:
   - {name: here, guest_cid: 42}
@@ -52,7 +52,7 @@ vms:
   EXPECT_THAT(low.spec.ports, ElementsAre(PortSpan{1, 1023}));
   const PolicyCreation& open = config->policies[1].creation;
   EXPECT_EQ(open.id, "open");
-  EXPECT_TRUE(open.spec.allow && open.spec.reset_existing);
+  EXPECT_TRUE(open.spec.allow && open.spec.log && open.spec.reset_existing);
   EXPECT_THAT(open.spec.from.groups, ElementsAre("a", "b"));
   EXPECT_EQ(open.spec.from.cids, (CidSpan{3, 9}));
   EXPECT_EQ(open.spec.to.vm, "vms/web-1");

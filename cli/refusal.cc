@@ -104,7 +104,8 @@ std::optional<Obstacle> ObstacleOf(const v1::Vm& vm) {
                       "its VMM is there, but the guest's vsock driver is not (modprobe vmw_vsock_virtio_transport)",
                       absl::StrCat("kinsockctl vm wait ", name, " --for=ACTIVE")};
     case Status::SUSPENDED:
-      return Obstacle{"SUSPENDED", "its VMM has stopped the device, as it does with a paused guest",
+      return Obstacle{"SUSPENDED",
+                      "its VMM has stopped the device: the guest is paused, or has unloaded the vsock driver",
                       absl::StrCat("kinsockctl vm wait ", name, " --for=ACTIVE")};
     case Status::DRAINING:
     case Status::DRAINED:

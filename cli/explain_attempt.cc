@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <google/protobuf/util/time_util.h>
 
-#include <utility>
+#include <optional>
+#include <string>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cli/explain_steps.h"
@@ -21,13 +21,17 @@ constexpr uint32_t kHostCid = 2;
 // (HostSide::kBusyTimeout); that it is not there is known at once.
 constexpr int64_t kBusyMilliseconds = 400;
 
-// The limits of spec.quota that `vm` has met and that refuse or end connections, the one that was met last alone if
-// that is known.
-std::vector<std::string> LimitsMet(const v1::Vm& vm) {
+// The limit that `vm` has met in the last seconds; empty: none.
+std::string LimitMetNow(const v1::Vm& vm) {
   for (const v1::Condition& condition : vm.status().conditions()) {
     if (condition.type() != "QuotaLimited" || condition.status() != v1::Condition::TRUE) continue;
-    return {condition.message().substr(0, condition.message().find(' '))};
+    return condition.message().substr(0, condition.message().find(' '));
   }
+  return "";
+}
+
+// Those that `vm` has ever met and that refuse or end connections.
+std::vector<std::string> LimitsMet(const v1::Vm& vm) {
   const v1::FromGuestStats& out = vm.status().stats().from_guest();
   const v1::ToGuestStats& in = vm.status().stats().to_guest();
   std::vector<std::string> limits;
@@ -230,14 +234,21 @@ class Attempt {
 
   void Limited(const v1::Connection& last) {
     std::vector<std::string> met, next;
-    for (const ExplainFacts::End* end : {&facts_.source, &facts_.target}) {
-      if (!end->vm.has_value()) continue;
-      for (const std::string& limit : LimitsMet(*end->vm)) {
-        const uint64_t own = OwnLimit(end->vm->spec().quota(), limit);
-        met.push_back(absl::StrCat("quota.", limit, " of ", end->Name(), own == 0 ? "" : absl::StrCat(", ", own)));
-        next.push_back(own == 0 ? absl::StrCat("kinsockctl net get ", NetworkOf(*end->vm), " -o yaml")
-                                : absl::StrCat("kinsockctl vm set ", end->Name(), " --quota ", limit, "=", 2 * own));
-      }
+    const auto add = [&](const v1::Vm& vm, const std::string& limit) {
+      const std::string name = ShortVmName(vm.name());
+      const uint64_t own = OwnLimit(vm.spec().quota(), limit);
+      met.push_back(absl::StrCat("quota.", limit, " of ", name, own == 0 ? "" : absl::StrCat(", ", own)));
+      next.push_back(own == 0 ? absl::StrCat("kinsockctl net get ", NetworkOf(vm), " -o yaml")
+                              : absl::StrCat("kinsockctl vm set ", name, " --quota ", limit, "=", 2 * own));
+    };
+    const std::vector<const std::optional<v1::Vm>*> ends{&facts_.source.vm, &facts_.target.vm};
+    for (const std::optional<v1::Vm>* vm : ends) {
+      const std::string limit = vm->has_value() ? LimitMetNow(**vm) : "";
+      if (!limit.empty()) add(**vm, limit);
+    }
+    for (const std::optional<v1::Vm>* vm : ends) {
+      if (!met.empty() || !vm->has_value()) continue;
+      for (const std::string& limit : LimitsMet(**vm)) add(**vm, limit);
     }
     if (met.empty() && facts_.forward.has_value()) {
       met.push_back(absl::StrCat("as many connections as ", facts_.forward->name(), " may have were open"));

@@ -21,8 +21,8 @@ constexpr char kReloadDriver[] = "modprobe -r vmw_vsock_virtio_transport && modp
 
 std::string LastPart(const std::string& name) { return name.substr(name.rfind('/') + 1); }
 
-std::string GroupsOf(const v1::Vm& vm) {
-  return vm.spec().groups().empty() ? "default" : absl::StrJoin(vm.spec().groups(), "+");
+std::string GroupsOf(const v1::Vm& vm, const char* between) {
+  return vm.spec().groups().empty() ? "default" : absl::StrJoin(vm.spec().groups(), between);
 }
 
 std::string NetFlag(const std::string& network) {
@@ -278,8 +278,10 @@ class Way {
         absl::StrCat("the default of ", network, ", ", v1::Network::DefaultPolicy_Name(policy.default_policy()));
     if (policy.allowed()) return steps_.Good(Step::POLICY, absl::StrCat("allowed by ", by));
     if (policy.default_policy() != v1::Network::DENY && facts_.source.vm.has_value() && facts_.target.vm.has_value()) {
-      const std::string from = GroupsOf(*facts_.source.vm), to = GroupsOf(*facts_.target.vm);
-      steps_.Next(absl::StrCat("kinsockctl vm set ", source_, " --groups ", ShellWord(absl::StrCat(from, "+", to))));
+      const std::string from = GroupsOf(*facts_.source.vm, "+"), to = GroupsOf(*facts_.target.vm, "+");
+      steps_.Next(absl::StrCat(
+          "kinsockctl vm set ", source_, " --groups ",
+          ShellWord(absl::StrCat(GroupsOf(*facts_.source.vm, ","), ",", GroupsOf(*facts_.target.vm, ",")))));
       return steps_.Bad(Step::POLICY, "NO_SHARED_GROUP",
                         absl::StrCat("denied by ", by, ": ", source_, " is in ", from, ", ", target_, " in ", to),
                         kExitDenied);

@@ -234,7 +234,7 @@ TEST_F(ExplainTest, NoGroupInCommon) {
   web().mutable_spec()->add_groups("a");
   facts_.policy->set_allowed(false);
   Finds("NO_SHARED_GROUP", "denied by the default of networks/default, SHARED_GROUP: web is in a, db in default",
-        {"kinsockctl vm set web --groups a+default"}, kExitDenied);
+        {"kinsockctl vm set web --groups a,default"}, kExitDenied);
 }
 
 TEST_F(ExplainTest, APolicyAndADefaultThatDeny) {

@@ -288,6 +288,28 @@ TEST_F(GuestCommandsTest, WhyOneEndDoesNotReachAnotherIsExplained) {
   EXPECT_EQ(Run({"explain", "host", "host:1"})->code(), 2);
 }
 
+TEST_F(GuestCommandsTest, AVmThatHostProgramsCannotReachGetsAForward) {
+  ASSERT_TRUE(daemon_.Create("bare").ok());
+  v1::Vm bare;
+  ASSERT_TRUE(daemon_.Get("vms/bare", &bare).ok());
+  SimulatedGuest guest(stage_);
+  ASSERT_TRUE(guest.PowerOn(bare.status().vhost_user_socket()).ok());
+  ASSERT_TRUE(stage_.RunUntil(
+      [&] { return daemon_.Get("vms/bare", &bare).ok() && bare.status().state() == v1::VmStatus::ACTIVE; }));
+  auto ctl = Run({"explain", "host", "bare:80"});
+  EXPECT_EQ(ctl->code(), 4);
+  EXPECT_THAT(
+      ctl->printed(),
+      AllOf(HasSubstr("[-] bare was made without a socket for host programs"),
+            HasSubstr("  try: kinsockctl forward create bare-80 bare:80 --listen unix:%t/kinsock/bare-80.sock\n")));
+  // The same, where this test may make a socket.
+  ctl = Run({"forward", "create", "bare-80", "bare:80", "--listen", "unix:" + (daemon_ / "bare-80.sock")});
+  ASSERT_EQ(ctl->code(), 0) << ctl->Complaint();
+  ctl = Run({"explain", "host", "bare:80"});
+  EXPECT_EQ(ctl->code(), 0);
+  EXPECT_THAT(ctl->printed(), HasSubstr("[+] forwards/bare-80 takes who connects to unix:"));
+}
+
 TEST_F(GuestCommandsTest, WhatMovesIsShownAsItMoves) {
   Boot();
   guest_->Listen(80);

@@ -17,7 +17,7 @@ using End = ExplainFacts::End;
 // VMADDR_CID_LOCAL.
 constexpr char kLoopbackCid[] = "1";
 
-constexpr char kReloadDriver[] = "modprobe -r vmw_vsock_virtio_transport && modprobe vmw_vsock_virtio_transport";
+constexpr char kReloadDriver[] = "rmmod vmw_vsock_virtio_transport && modprobe vmw_vsock_virtio_transport";
 
 std::string LastPart(const std::string& name) { return name.substr(name.rfind('/') + 1); }
 

@@ -218,7 +218,7 @@ TEST_F(ExplainTest, AVmThatIsDrained) {
 TEST_F(ExplainTest, AGuestThatGoesByItsFormerCid) {
   Hold(web(), "Degraded", "FormerCid", "the guest's driver goes by CID 9 still");
   Finds("FORMER_CID", "web: the guest's driver goes by CID 9 still",
-        {"web$ modprobe -r vmw_vsock_virtio_transport && modprobe vmw_vsock_virtio_transport"}, kExitConflict);
+        {"web$ rmmod vmw_vsock_virtio_transport && modprobe vmw_vsock_virtio_transport"}, kExitConflict);
 }
 
 TEST_F(ExplainTest, WhatIsWrongBesidesIsSaidAndDoesNotHideWhatFollows) {

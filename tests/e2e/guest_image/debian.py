@@ -70,7 +70,7 @@ def _libraries_of(names: typing.Iterable[str]) -> set[str]:
     libraries = set()
     for line in listing.splitlines():
         relation, _, package = line.strip().partition(": ")
-        if relation.endswith("Depends") and package.startswith("lib") and not package.startswith("libpam-"):
+        if relation.endswith("Depends") and package.startswith(("lib", "zlib")) and not package.startswith("libpam-"):
             libraries.add(package)
     return libraries
 
@@ -97,7 +97,8 @@ def _linked(program: pathlib.Path, tree: pathlib.Path, linker: pathlib.Path) -> 
     path = ":".join(str(tree / directory / _TRIPLET) for directory in ("lib", "usr/lib"))
     listing = subprocess.run([linker, "--library-path", path, "--list", program], capture_output=True, text=True,
                              check=False)
-    if listing.returncode != 0 or "not found" in listing.stdout:
+    words = [word for line in listing.stdout.splitlines() for word in line.split() if word.startswith("/")]
+    libraries = [pathlib.Path(word) for word in words if pathlib.Path(word).name != pathlib.Path(_LINKER).name]
+    if listing.returncode != 0 or not all(library.is_relative_to(tree) for library in libraries):
         raise packages.PackageError(f"{program.name} misses libraries:\n{listing.stdout}{listing.stderr}")
-    words = [pathlib.Path(word) for line in listing.stdout.splitlines() for word in line.split()]
-    return [word for word in words if word.is_relative_to(tree) and word.name != pathlib.Path(_LINKER).name]
+    return libraries

@@ -141,7 +141,9 @@ class Finder {
     request.set_port(facts_.port);
     facts_.policy.emplace();
     const grpc::Status status = client_.networks().TestPolicy(&context, request, &*facts_.policy);
-    return status.ok() ? kExitOk : client_.Report(status);
+    // An older daemon has no policies.
+    if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) facts_.policy.reset();
+    return status.ok() || !facts_.policy.has_value() ? kExitOk : client_.Report(status);
   }
 
   // A daemon that does not tell has none.

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/counter.h"
 #include "base/event_loop.h"
+#include "router/flow_durations.h"
 #include "router/flow_info.h"
 #include "router/pair_table.h"
 
@@ -75,6 +76,9 @@ class FlowJournal {
   // Called with each that Take() takes over.
   void set_on_closed(std::function<void(const FlowInfo&)> on_closed) { on_closed_ = std::move(on_closed); }
 
+  // How long those that began here took. Any thread.
+  FlowDurations& durations() { return durations_; }
+
   // Those that were forgotten before their time. Any thread.
   uint64_t forgotten() const { return forgotten_.value(); }
 
@@ -101,6 +105,7 @@ class FlowJournal {
   PairTable pairs_;
   absl::flat_hash_map<uint64_t, std::deque<Age::iterator>> of_device_;  // by the initiator's; oldest first
   SharedCounter forgotten_;
+  FlowDurations durations_;
 };
 
 }  // namespace kinsock

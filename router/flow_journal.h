@@ -78,6 +78,7 @@ class FlowJournal {
 
   // How long those that began here took. Any thread.
   FlowDurations& durations() { return durations_; }
+  const FlowDurations& durations() const { return durations_; }
 
   // Those that were forgotten before their time. Any thread.
   uint64_t forgotten() const { return forgotten_.value(); }

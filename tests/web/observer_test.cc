@@ -106,6 +106,22 @@ TEST_F(ObserverTest, AScrapeTellsWhatGuestsDo) {
   EXPECT_EQ(testing::CheckMetrics(metrics, daemon_.directory()), "");
 }
 
+TEST_F(ObserverTest, ConnectionsAreTimedByTheWayThatTheyGo) {
+  Boot("a", 3, a_);
+  Boot("b", 4, b_);
+  b_.Listen(80);
+  testing::Stream client = a_.Connect(4, 80);
+  testing::Stream server = b_.Accept(80);
+  EXPECT_TRUE(ScrapeTells("kinsock_connect_duration_seconds_count{direction=\"sibling\"} 1"));
+  EXPECT_THAT(Scrape(), HasSubstr("kinsock_connection_duration_seconds_count{direction=\"sibling\"} 0\n"));
+  client.Close();
+  EXPECT_TRUE(ScrapeTells("kinsock_connection_duration_seconds_count{direction=\"sibling\"} 1"));
+  EXPECT_THAT(Scrape(), HasSubstr("kinsock_connect_duration_seconds_count{direction=\"from_host\"} 0\n"));
+  EXPECT_THAT(Scrape(), HasSubstr("kinsock_reactor_loop_seconds_bucket{reactor=\"0\",le=\"+Inf\"} "));
+  EXPECT_THAT(Scrape(), HasSubstr("kinsock_reactor_delay_seconds_bucket{reactor=\"0\",le=\"+Inf\"} "));
+  EXPECT_THAT(Scrape(), Not(HasSubstr("kinsock_store_"))) << "nothing is kept";
+}
+
 TEST_F(ObserverTest, ADeletedVmIsNoLongerTold) {
   Boot("a", 3, a_);
   EXPECT_TRUE(ScrapeTells("kinsock_vms{network=\"default\",state=\"ACTIVE\"} 1"));
@@ -258,6 +274,22 @@ TEST_F(ObserverTest, EveryMetricOfTheAlertsAndTheDashboardIsThere) {
     EXPECT_GT(used.size(), 5u) << file;
     for (const std::string& name : used) EXPECT_EQ(exported.count(name), 1u) << file << ": " << name;
   }
+}
+
+TEST(KeepingObserverTest, WhatIsWrittenIsCountedAndTimed) {
+  const testing::TempDir state;
+  Config config;
+  config.state_dir = state / "state";
+  RunningDaemon daemon(config, nullptr, true);
+  ASSERT_TRUE(daemon.started().ok()) << daemon.started();
+  ASSERT_TRUE(daemon.Create("a").ok());
+  const std::string metrics = HttpClient(daemon.http_socket()).Get("/metrics").body;
+  EXPECT_THAT(metrics, HasSubstr("kinsock_store_changes_total{result=\"written\"} "));
+  EXPECT_THAT(metrics, Not(HasSubstr("kinsock_store_changes_total{result=\"written\"} 0\n")));
+  EXPECT_THAT(metrics, HasSubstr("kinsock_store_changes_total{result=\"failed\"} 0\n"));
+  EXPECT_THAT(metrics, HasSubstr("kinsock_store_commit_seconds_count "));
+  EXPECT_THAT(metrics, Not(HasSubstr("kinsock_store_commit_seconds_count 0\n")));
+  EXPECT_EQ(testing::CheckMetrics(metrics, daemon.directory()), "");
 }
 
 class BasicObserverTest : public ObserverTest {

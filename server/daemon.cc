@@ -486,6 +486,7 @@ DaemonSample Daemon::Sample() {
   sample.event_watches = {events_.watches(), events_.lagged_watches()};
   sample.api_connections = api_connections_.size();
   sample.forgotten_flows = pool_->forgotten_flows();
+  sample.dropped_log_lines = DroppedLogLines();
   sample.draining = manager_->draining();
   return sample;
 }

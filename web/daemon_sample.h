@@ -45,6 +45,7 @@ struct DaemonSample {
   Watches event_watches;
   size_t api_connections = 0;
   uint64_t forgotten_flows = 0;
+  uint64_t dropped_log_lines = 0;
   bool draining = false;
 };
 

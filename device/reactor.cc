@@ -56,6 +56,7 @@ ReactorActivity Reactor::activity() const {
   const EventLoop::Activity loop = loop_.activity();
   ReactorActivity activity{.thread = thread_number_.load(std::memory_order_relaxed),
                            .sleeps = loop.sleeps,
+                           .rounds = loop_.rounds(),
                            .since_round = loop_.clock().Now() - loop.last_round,
                            .asleep = loop.asleep};
   clockid_t clock;

@@ -14,6 +14,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "base/clock.h"
+#include "base/duration_histogram.h"
 #include "base/event_loop.h"
 #include "device/device_spec.h"
 #include "device/vsock_device.h"
@@ -32,6 +33,7 @@ struct ReactorActivity {
   int64_t thread = 0;                       // the kernel's number of the thread; 0: it has not begun
   std::chrono::nanoseconds cpu_time{0};     // that the thread has used
   uint64_t sleeps = 0;                      // EventLoop::Activity
+  DurationCounts rounds;                    // EventLoop::rounds
   std::chrono::nanoseconds since_round{0};  // since its last round began
   bool asleep = false;
 };

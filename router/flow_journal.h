@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/counter.h"
 #include "base/event_loop.h"
+#include "router/flow_durations.h"
 #include "router/flow_info.h"
 #include "router/pair_table.h"
 
@@ -81,6 +82,9 @@ class FlowJournal {
 
   // Called with each that is Logged().
   void set_on_logged(std::function<void(const FlowInfo&)> on_logged) { on_logged_ = std::move(on_logged); }
+  // How long those that began here took. Any thread.
+  FlowDurations& durations() { return durations_; }
+  const FlowDurations& durations() const { return durations_; }
 
   // Those that were forgotten before their time. Any thread.
   uint64_t forgotten() const { return forgotten_.value(); }
@@ -109,6 +113,7 @@ class FlowJournal {
   PairTable pairs_;
   absl::flat_hash_map<uint64_t, std::deque<Age::iterator>> of_device_;  // by the initiator's; oldest first
   SharedCounter forgotten_;
+  FlowDurations durations_;
 };
 
 }  // namespace kinsock

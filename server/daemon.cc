@@ -389,11 +389,16 @@ DaemonSample Daemon::Sample() {
          networks_->List(id, "", NetworkManager::kMaxPolicies).value_or(std::vector<PolicyDefinitionPtr>())});
   }
   sample.reactors = pool_->Describe();
-  sample.vm_watches = hub_.subscribers();
-  if (connection_service_ != nullptr) sample.connection_watches = connection_service_->watches();
-  sample.event_watches = events_.watches();
+  sample.durations = pool_->durations();
+  if (store_ != nullptr) sample.store = store_->stats();
+  sample.vm_watches = {hub_.subscribers(), hub_.lagged()};
+  if (connection_service_ != nullptr) {
+    sample.connection_watches = {connection_service_->watches(), connection_service_->lagged_watches()};
+  }
+  sample.event_watches = {events_.watches(), events_.lagged_watches()};
   sample.api_connections = api_connections_.size();
   sample.forgotten_flows = pool_->forgotten_flows();
+  sample.dropped_log_lines = DroppedLogLines();
   sample.draining = manager_->draining();
   return sample;
 }

@@ -328,6 +328,18 @@ void ReactorPool::ResetFlow(uint64_t id, CloseReason reason, absl::AnyInvocable<
   });
 }
 
+ReactorPool::Durations ReactorPool::durations() const {
+  Durations sums;
+  for (const std::unique_ptr<Reactor>& reactor : state_->reactors) {
+    const FlowDurations& each = reactor->journal().durations();
+    for (size_t way = 0; way < kFlowWays.size(); ++way) {
+      sums.connects[way] += each.connects[way].Read();
+      sums.connections[way] += each.connections[way].Read();
+    }
+  }
+  return sums;
+}
+
 uint64_t ReactorPool::forgotten_flows() const {
   uint64_t sum = 0;
   for (const std::unique_ptr<Reactor>& reactor : state_->reactors) sum += reactor->journal().forgotten();

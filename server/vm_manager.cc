@@ -85,11 +85,7 @@ VmManager::VmManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, Net
 VmManager::~VmManager() {
   if (check_timer_.has_value()) loop_.Cancel(*check_timer_);
   networks_.SetOnQuota(nullptr);
-  for (const auto& [id, vm] : vms_) {
-    if (vm->held_back.has_value()) loop_.Cancel(*vm->held_back);
-    if (vm->drain_deadline.has_value()) loop_.Cancel(*vm->drain_deadline);
-    if (vm->orphan_timer.has_value()) loop_.Cancel(*vm->orphan_timer);
-  }
+  for (const auto& [id, vm] : vms_) vm->CancelTimers(loop_);
 }
 
 void VmManager::Create(VmCreation creation, Done done) {
@@ -263,9 +259,7 @@ void VmManager::OnRemoved(DeviceId device, const absl::Status& reason) {
   Done creator = std::exchange(found->creator, nullptr);
   std::vector<EventLoop::Task> when_made = std::exchange(found->when_made, {});
   std::vector<Done> deleters = std::move(found->deleters);
-  if (found->held_back.has_value()) loop_.Cancel(*found->held_back);
-  if (found->drain_deadline.has_value()) loop_.Cancel(*found->drain_deadline);
-  if (found->orphan_timer.has_value()) loop_.Cancel(*found->orphan_timer);
+  found->CancelTimers(loop_);
   // With it go the sockets' places and directory: before anybody is told that nothing is left.
   vms_.erase(id);
   device_ids_.erase(device);
@@ -358,6 +352,7 @@ void VmManager::OnDeviceStatus(DeviceId device, const DeviceStatus& status) {
   loop_.thread().AssertHeld();
   Vm* vm = Find(device);
   if (vm == nullptr) return;
+  if (vm->served && StateOf(status) != StateOf(vm->device_status)) ++vm->untold_states;
   vm->device_status = status;
   DeleteIfDrained(*vm);
   if (vm->served) ArmOrphan(*vm);
@@ -383,14 +378,26 @@ void VmManager::PublishHeldBack(Vm& vm) {
 }
 
 void VmManager::PublishStatus(Vm& vm) {
-  const VmState before = vm.now->status.state;
   VmStatus status = vm.now->status;
   ApplyDeviceStatus(status, vm.device_status, std::chrono::system_clock::now(), vm.troubles);
   Publish(vm, VmEvent::Type::kModified, std::move(status));
+  TellState(vm);
+}
+
+// A line for the log. The states that came and went between two lines are counted in the later one, and one comes
+// after the last of them.
+void VmManager::TellState(Vm& vm) {
+  if (vm.untold_states == 0 || vm.state_line.has_value()) return;
+  if (!vm.state_lines.Take(clock_.Now())) {
+    // The VM outlives the timer, which goes with it.
+    vm.state_line = loop_.RunAfter(Vm::kPerStateLine, [this, &vm] {
+      vm.state_line.reset();
+      if (!vm.deleting()) TellState(vm);
+    });
+    return;
+  }
   const VmStatus& now = vm.now->status;
-  if (now.state == before || before == VmState::kProvisioning) return;  // the latter is said by vm.created
-  if (!vm.state_lines.Take(clock_.Now())) return;
-  const uint64_t suppressed = vm.state_lines.TakeSuppressed();
+  const uint64_t suppressed = std::exchange(vm.untold_states, 0) - 1;
   Log(LogLevel::kInfo, "vm.state")
       .With("vm", vm.now->definition->name())
       .With("state", VmStateName(now.state))

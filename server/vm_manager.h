@@ -210,6 +210,7 @@ class VmManager {
   void StartDeleting(Vm& vm, absl::Status reason);
   void OnRemoved(DeviceId device, const absl::Status& reason);
   void PublishStatus(Vm& vm);
+  void TellState(Vm& vm);
   void Publish(Vm& vm, VmEvent::Type type, VmStatus status);
   void Publish(Vm& vm, VmEvent::Type type, std::shared_ptr<const VmDefinition> definition, VmStatus status);
   Vm* Find(DeviceId device);

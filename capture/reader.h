@@ -44,6 +44,7 @@ class CaptureReader {
   void Name(uint64_t point, CaptureInterface interface);
 
   uint64_t packets() const { return packets_; }
+  const CaptureSession& session() const { return *session_; }
 
  private:
   struct Interface {

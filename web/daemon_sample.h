@@ -35,6 +35,8 @@ struct DaemonSample {
   size_t vm_watches = 0;
   size_t connection_watches = 0;
   size_t event_watches = 0;
+  size_t captures = 0;
+  uint64_t capture_lost = 0;
   size_t api_connections = 0;
   uint64_t forgotten_flows = 0;
   bool draining = false;

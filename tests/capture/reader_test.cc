@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a thread that moves packets to a file that tshark reads.
+#include "capture/reader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <linux/virtio_vsock.h>
+
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/scatter_list.h"
+#include "capture/point.h"
+#include "capture/tap.h"
+#include "capture/writer.h"
+#include "router/vsock_header.h"
+#include "tests/capture/tshark.h"
+#include "tests/support/temp_dir.h"
+
+namespace kinsock {
+namespace {
+
+using testing::Capinfos;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+using testing::TempDir;
+using testing::Tshark;
+using Progress = CaptureReader::Progress;
+
+constexpr CapturePoint kFromWeb{.device = 1, .direction = CaptureDirection::kFromGuest};
+constexpr CapturePoint kToDb{.device = 2, .direction = CaptureDirection::kToGuest};
+
+VsockHeader Packet(uint16_t op, uint32_t len = 0) {
+  VsockHeader header{.src_cid = 3, .dst_cid = 4, .src_port = 1024, .dst_port = 5000};
+  header.type = VIRTIO_VSOCK_TYPE_STREAM;
+  header.op = op;
+  header.len = len;
+  header.buf_alloc = 262144;
+  header.fwd_cnt = 17;
+  return header;
+}
+
+// What passes here, as the data plane says it.
+void Move(const CapturePoint& point, const VsockHeader& header, std::string payload = "") {
+  CaptureTap* const tap = CaptureTap::Active();
+  if (tap == nullptr) return;
+  ScatterList list;
+  list.Append(payload.data(), payload.size());
+  tap->Take(point, header, header.len, list, 0, static_cast<uint32_t>(payload.size()));
+}
+
+// One capture on this thread.
+class CaptureTest : public ::testing::Test {
+ protected:
+  ~CaptureTest() override {
+    if (session_ != nullptr) CaptureTap::Detach(*session_);
+  }
+
+  void Begin(std::unique_ptr<CaptureWriter> writer, uint32_t payload_bytes = 0, CaptureReader::Limits limits = {}) {
+    session_ = std::make_shared<CaptureSession>(CaptureFilter(), payload_bytes, 1, nullptr);
+    CaptureTap::Attach(session_, 0);
+    reader_ = std::make_unique<CaptureReader>(session_, std::move(writer), limits);
+    reader_->Begin(file_);
+    reader_->Name(kFromWeb.key(), {.name = "web:from_guest", .description = "what web sends"});
+    reader_->Name(kToDb.key(),
+                  {.name = "db:to_guest", .description = "what db gets", .direction = CaptureDirection::kToGuest});
+  }
+
+  Progress Read() { return reader_->Read(SIZE_MAX, file_); }
+
+  const TempDir dir_;
+  std::shared_ptr<CaptureSession> session_;
+  std::unique_ptr<CaptureReader> reader_;
+  std::string file_;
+};
+
+TEST_F(CaptureTest, NothingIsSeenWhileNobodyCaptures) {
+  EXPECT_EQ(CaptureTap::Active(), nullptr);
+  Begin(MakePcapWriter(CaptureWriter::kHeaderBytes));
+  EXPECT_NE(CaptureTap::Active(), nullptr);
+  std::thread([] { EXPECT_EQ(CaptureTap::Active(), nullptr) << "each thread has its own"; }).join();
+  CaptureTap::Detach(*session_);
+  EXPECT_EQ(CaptureTap::Active(), nullptr);
+}
+
+const std::vector<std::string> kFields{
+    "vsock.src_cid", "vsock.src_port",  "vsock.dst_cid",          "vsock.dst_port",
+    "vsock.op",      "vsock.virtio.op", "vsock.virtio.buf_alloc", "vsock.virtio.fwd_cnt"};
+
+class CaptureFormatTest : public CaptureTest, public ::testing::WithParamInterface<bool> {};
+INSTANTIATE_TEST_SUITE_P(Formats, CaptureFormatTest, ::testing::Bool(),
+                         [](const auto& info) { return info.param ? "pcapng" : "pcap"; });
+
+TEST_P(CaptureFormatTest, TsharkReadsEachKindOfPacket) {
+  Begin(GetParam() ? MakePcapngWriter(CaptureWriter::kMaxPacketBytes, "kinsock")
+                   : MakePcapWriter(CaptureWriter::kMaxPacketBytes),
+        64);
+  Move(kFromWeb, Packet(VIRTIO_VSOCK_OP_REQUEST));
+  Move(kToDb, Packet(VIRTIO_VSOCK_OP_RESPONSE));
+  Move(kFromWeb, Packet(VIRTIO_VSOCK_OP_RW, 5), "hello");
+  Move(kFromWeb, Packet(VIRTIO_VSOCK_OP_CREDIT_UPDATE));
+  Move(kFromWeb, Packet(VIRTIO_VSOCK_OP_SHUTDOWN));
+  Move(kToDb, Packet(VIRTIO_VSOCK_OP_RST));
+  Move(kFromWeb, Packet(77));
+  EXPECT_EQ(Read(), Progress::kDrained);
+  EXPECT_EQ(reader_->packets(), 7u);
+  const auto line = [](int op, int virtio_op) {
+    return absl::StrCat("3|1024|4|5000|", op, "|", virtio_op, "|262144|17");
+  };
+  EXPECT_THAT(Tshark(file_, kFields, dir_.path()),
+              ElementsAre(line(1, 1), line(1, 2), line(4, 5), line(3, 6), line(2, 4), line(2, 3), line(0, 77)));
+  EXPECT_THAT(Tshark(file_, {"vsock.payload"}, dir_.path()), ElementsAre("", "", "68656c6c6f", "", "", "", ""));
+}
+
+TEST_F(CaptureTest, PcapngTellsOfEachInterface) {
+  Begin(MakePcapngWriter(CaptureWriter::kHeaderBytes, "kinsock"));
+  Move(kFromWeb, Packet(VIRTIO_VSOCK_OP_REQUEST));
+  Move(kToDb, Packet(VIRTIO_VSOCK_OP_REQUEST));
+  Move(kFromWeb, Packet(VIRTIO_VSOCK_OP_RW, 5), "hello");
+  Read();
+  EXPECT_TRUE(reader_->AddStatistics(file_));
+  EXPECT_THAT(
+      Tshark(file_, {"frame.interface_name", "frame.interface_description", "frame.cap_len", "frame.len"}, dir_.path()),
+      ElementsAre("web:from_guest|what web sends|76|76", "db:to_guest|what db gets|76|76",
+                  "web:from_guest|what web sends|76|81"));
+  EXPECT_THAT(Tshark(file_, {"frame.packet_flags_direction"}, dir_.path()),
+              ElementsAre("0x00000002", "0x00000001", "0x00000002"));
+  const std::string told = Capinfos(file_, dir_.path());
+  EXPECT_THAT(told, HasSubstr("Linux vsock"));
+  EXPECT_THAT(told, HasSubstr("Number of interfaces in file: 2"));
+  // Nothing is new: nothing is said.
+  const size_t before = file_.size();
+  EXPECT_TRUE(reader_->AddStatistics(file_));
+  EXPECT_EQ(file_.size(), before);
+}
+
+// What a person sees who reads the block.
+TEST_F(CaptureTest, WhatIsLostIsCountedWhereItWas) {
+  Begin(MakePcapngWriter(CaptureWriter::kHeaderBytes, "kinsock"));
+  uint64_t moved = 0;
+  for (; session_->lost() == 0; ++moved) Move(kFromWeb, Packet(VIRTIO_VSOCK_OP_RW));
+  Move(kToDb, Packet(VIRTIO_VSOCK_OP_RW));
+  Move(kToDb, Packet(VIRTIO_VSOCK_OP_RW));
+  EXPECT_EQ(session_->lost(), 3u);
+  EXPECT_EQ(Read(), Progress::kDrained);
+  EXPECT_EQ(reader_->packets(), moved - 1);
+  std::string statistics;
+  EXPECT_TRUE(reader_->AddStatistics(statistics));
+  // isb_ifdrop (5), 8 bytes, and how many.
+  EXPECT_THAT(statistics, HasSubstr(std::string("\x5\0\x8\0\x1\0\0\0\0\0\0\0", 12)));
+  EXPECT_THAT(statistics, HasSubstr(std::string("\x5\0\x8\0\x2\0\0\0\0\0\0\0", 12)));
+  // There is room again.
+  Move(kToDb, Packet(VIRTIO_VSOCK_OP_RW));
+  EXPECT_EQ(session_->lost(), 3u);
+}
+
+TEST_F(CaptureTest, APointWithoutANameWaitsForOne) {
+  Begin(MakePcapngWriter(CaptureWriter::kHeaderBytes, "kinsock"));
+  const CapturePoint stranger{.device = 9, .direction = CaptureDirection::kFromGuest};
+  Move(kFromWeb, Packet(VIRTIO_VSOCK_OP_RW));
+  Move(stranger, Packet(VIRTIO_VSOCK_OP_RST));
+  EXPECT_EQ(Read(), Progress::kNeedsNames);
+  EXPECT_THAT(reader_->unnamed(), ElementsAre(stranger.key()));
+  reader_->Name(stranger.key(), {.name = "late:from_guest", .description = ""});
+  EXPECT_EQ(Read(), Progress::kDrained);
+  EXPECT_THAT(Tshark(file_, {"frame.interface_name", "vsock.op"}, dir_.path()),
+              ElementsAre("web:from_guest|4", "late:from_guest|2"));
+}
+
+TEST_F(CaptureTest, SnapLengthCutsPayloadAndSaysHowMuchThereWas) {
+  Begin(MakePcapWriter(CaptureWriter::kHeaderBytes + 4), 4);
+  Move(kFromWeb, Packet(VIRTIO_VSOCK_OP_RW, 10), "0123456789");
+  Read();
+  EXPECT_THAT(Tshark(file_, {"frame.cap_len", "frame.len"}, dir_.path()), ElementsAre("80|86"));
+  EXPECT_EQ(file_.substr(file_.size() - 4), "0123");
+  EXPECT_EQ(session_->cut(), 0u);
+}
+
+TEST_F(CaptureTest, PayloadThatIsNotThereIsCounted) {
+  Begin(MakePcapWriter(CaptureWriter::kMaxPacketBytes), 100);
+  Move(kFromWeb, Packet(VIRTIO_VSOCK_OP_RW, 10), "");
+  EXPECT_EQ(session_->cut(), 1u);
+}
+
+TEST_F(CaptureTest, EndsAtSoManyPackets) {
+  Begin(MakePcapWriter(CaptureWriter::kHeaderBytes), 0, {.packets = 2});
+  for (int i = 0; i < 3; ++i) Move(kFromWeb, Packet(VIRTIO_VSOCK_OP_RW));
+  EXPECT_EQ(Read(), Progress::kFull);
+  EXPECT_EQ(Read(), Progress::kFull);
+  EXPECT_THAT(Tshark(file_, {"vsock.op"}, dir_.path()), SizeIs(2));
+}
+
+TEST_F(CaptureTest, EndsBeforeSoManyBytes) {
+  Begin(MakePcapWriter(CaptureWriter::kHeaderBytes), 0, {.bytes = 24 + 2 * (16 + 76) + 10});
+  for (int i = 0; i < 3; ++i) Move(kFromWeb, Packet(VIRTIO_VSOCK_OP_RW));
+  EXPECT_EQ(Read(), Progress::kFull);
+  EXPECT_EQ(file_.size(), 24u + 2 * (16 + 76));
+}
+
+// The headers are those of the specification, byte by byte; the payload is not theirs to know.
+TEST_F(CaptureTest, ThePacketIsWhatLinuxMonitorMakes) {
+  Begin(MakePcapWriter(CaptureWriter::kHeaderBytes));
+  Move(kFromWeb, Packet(VIRTIO_VSOCK_OP_RW, 5), "hello");
+  Read();
+  const std::string packet = file_.substr(24 + 16);
+  ASSERT_THAT(packet, SizeIs(76));
+  const std::string monitor("\3\0\0\0\0\0\0\0\4\0\0\0\0\0\0\0\0\4\0\0\x88\x13\0\0\4\0\2\0\x2c\0\0\0", 32);
+  EXPECT_EQ(packet.substr(0, 32), monitor);
+  EXPECT_EQ(packet.substr(32 + 24, 4), std::string("\5\0\0\0", 4)) << "len";
+  EXPECT_EQ(packet.substr(32 + 30, 2), std::string("\5\0", 2)) << "op";
+}
+
+// Threads write into lanes of their own; the file has all of them, the packets of each in order.
+TEST(CaptureThreadsTest, EachThreadHasItsLane) {
+  constexpr size_t kThreads = 3;
+  constexpr uint32_t kPackets = 2000;
+  const auto session = std::make_shared<CaptureSession>(CaptureFilter(), 0, kThreads, nullptr);
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&session, i] {
+      CaptureTap::Attach(session, i);
+      for (uint32_t packet = 0; packet < kPackets; ++packet) {
+        VsockHeader header = Packet(VIRTIO_VSOCK_OP_RW);
+        header.src_cid = 100 + i;
+        header.fwd_cnt = packet;
+        Move(kFromWeb, header);
+      }
+      CaptureTap::Detach(*session);
+    });
+  }
+  CaptureReader reader(session, MakePcapWriter(CaptureWriter::kHeaderBytes), {});
+  std::string file;
+  reader.Begin(file);
+  reader.Name(kFromWeb.key(), {});
+  while (reader.packets() < kThreads * kPackets) reader.Read(SIZE_MAX, file);
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(session->lost(), 0u);
+  const TempDir dir;
+  std::vector<uint32_t> next(kThreads);
+  for (const std::string& line : Tshark(file, {"vsock.src_cid", "vsock.virtio.fwd_cnt"}, dir.path())) {
+    size_t thread = 0;
+    uint32_t packet = 0;
+    ASSERT_EQ(sscanf(line.c_str(), "%zu|%u", &thread, &packet), 2) << line;
+    EXPECT_EQ(packet, next.at(thread - 100)++);
+  }
+  EXPECT_THAT(next, ::testing::Each(kPackets));
+}
+
+}  // namespace
+}  // namespace kinsock

@@ -393,6 +393,9 @@ TEST(YamlTest, FaultsNameLineColumnAndField) {
       {"http: {listen: [x]}\n", "f:1:16: http.listen: is not a single value"},
       {"http: {listen: \"tcp:0.0.0.0:80\"}\n", "can be reached from other machines"},
       {"http: {per_vm_metrics: some}\n", "f:1:24: http.per_vm_metrics: \"some\" is none of full, basic and off"},
+      {"capture: yes\n", "f:1:10: capture: is not a map"},
+      {"capture: {payloads: true}\n", "f:1:11: capture.payloads: is not a setting (did you mean \"payload\"?)"},
+      {"capture: {payload: some}\n", "f:1:20: capture.payload: "},
       {"- a\n", "f:1:1: the file is not a list of \"key: value\" pairs"},
       {"vms: [\n", "is not YAML"},
       {"? [a]\n: b\n", "a key is not a word"},
@@ -805,6 +808,18 @@ TEST(HttpSettingsTest, TheCommandLineStandsBeforeTheFile) {
   const Config config = Good({"--config", dir / "k.yaml", "--http", "tcp:127.0.0.1:1"});
   EXPECT_EQ(config.http.socket, "");
   EXPECT_TRUE(config.http.tcp.has_value());
+}
+
+TEST(CaptureSettingsTest, PayloadIsAllowedOnlyWhereSomebodySaysSo) {
+  EXPECT_FALSE(Good({}).capture_payload);
+  EXPECT_TRUE(Good({"--capture-payload"}).capture_payload);
+  testing::TempDir dir;
+  std::ofstream(dir / "k.yaml") << "capture: {payload: true}\n";
+  EXPECT_TRUE(Good({"--config", dir / "k.yaml"}).capture_payload);
+  const absl::StatusOr<YamlConfig> read = ParseYamlConfig(ConfigToYaml(Good({"--capture-payload"})), "f");
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_TRUE(read->capture_payload) << "and it is printed";
+  EXPECT_EQ(ConfigToYaml(Good({})).find("capture"), std::string::npos);
 }
 
 }  // namespace

@@ -24,6 +24,10 @@
 namespace kinsock {
 namespace {
 
+// A packet's headers, and the longest one (CaptureRequest.snap_length).
+constexpr uint32_t kLeastSnapLength = 76;
+constexpr uint32_t kMostSnapLength = 65612;
+
 struct CaptureFlags {
   std::string file = "-";
   std::string filter;
@@ -111,6 +115,7 @@ void DeclareCapture(CLI::App& app, Command& command) {
       ->allow_extra_args(false)
       ->option_text("VM");
   capture->add_option("-s,--snap-length", flags->snap_length, "Bytes of each packet, its 76 of headers included (all)")
+      ->check(CLI::Range(kLeastSnapLength, kMostSnapLength))
       ->option_text("N");
   capture->add_option("-c,--count", flags->count, "End after so many packets")->option_text("N");
   capture->add_option("--duration", flags->duration, "End after this time")->option_text("TIME");

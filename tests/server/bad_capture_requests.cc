@@ -36,13 +36,20 @@ std::vector<BadRequest> BadCaptureRequests(std::shared_ptr<grpc::Channel> channe
   invalid("a filter of 401 values", filter(many.substr(0, 1024)), "filter");
   add("of no VM", filter("vm=nobody"), grpc::StatusCode::NOT_FOUND, "VM_NOT_FOUND", "");
   add("of no network", filter("network=nowhere"), grpc::StatusCode::NOT_FOUND, "NETWORK_NOT_FOUND", "");
-  invalid("packets without their headers", [](auto& r) { r.set_snap_length(75); }, "snap_length");
-  invalid("packets longer than there are", [](auto& r) { r.set_snap_length(UINT32_MAX); }, "snap_length");
-  invalid("no time", [](auto& r) { r.mutable_duration(); }, "duration");
-  invalid("a time before now", [](auto& r) { r.mutable_duration()->set_seconds(-1); }, "duration");
-  invalid("for ages", [](auto& r) { r.mutable_duration()->set_seconds(INT64_MAX); }, "duration");
-  invalid("no format", [](auto& r) { r.set_format(static_cast<v1::CaptureRequest::Format>(77)); }, "format");
-  add("payload that the configuration does not allow", [](auto& r) { r.set_payload(true); },
+  invalid(
+      "packets without their headers", [](auto& r) { r.set_snap_length(75); }, "snap_length");
+  invalid(
+      "packets longer than there are", [](auto& r) { r.set_snap_length(UINT32_MAX); }, "snap_length");
+  invalid(
+      "no time", [](auto& r) { r.mutable_duration(); }, "duration");
+  invalid(
+      "a time before now", [](auto& r) { r.mutable_duration()->set_seconds(-1); }, "duration");
+  invalid(
+      "for ages", [](auto& r) { r.mutable_duration()->set_seconds(INT64_MAX); }, "duration");
+  invalid(
+      "no format", [](auto& r) { r.set_format(static_cast<v1::CaptureRequest::Format>(77)); }, "format");
+  add(
+      "payload that the configuration does not allow", [](auto& r) { r.set_payload(true); },
       grpc::StatusCode::PERMISSION_DENIED, "PAYLOAD_NOT_ALLOWED", "");
   return all;
 }

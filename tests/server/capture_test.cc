@@ -380,8 +380,8 @@ TEST_F(CaptureTest, PayloadIsForAdminsAndCapturesAreForOperators) {
   ASSERT_TRUE(daemon_->started().ok());
   chmod(daemon_->directory().c_str(), 0755);
   const auto ask = [&](uid_t user, bool payload) {
-    const auto channel = grpc::CreateInsecureChannelFromFd(
-        "api", testing::ConnectAs({user, user, {}}, daemon_->api_socket()).release());
+    const auto channel =
+        grpc::CreateInsecureChannelFromFd("api", testing::ConnectAs({user, user, {}}, daemon_->api_socket()).release());
     const auto stub = v1::ConnectionService::NewStub(channel);
     v1::CaptureRequest request = Request();
     request.set_payload(payload);

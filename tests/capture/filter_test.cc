@@ -109,7 +109,7 @@ TEST(CaptureFilterTest, WhatIsWrongIsSaidWithWhatWouldBeRight) {
   std::string many = "port=1";
   for (int i = 0; i < 64; ++i) many += ",1";
   EXPECT_THAT(fault(many), HasSubstr("has more than 64 values"));
-  EXPECT_THAT(fault("op=\x1b[2J"), HasSubstr("\\x1b"));
+  EXPECT_THAT(fault("op=\x1b[2J"), HasSubstr("\\033[2J"));
 }
 
 TEST(CapturePointTest, IsFoundAgainByItsKey) {

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "tests/capture/tshark.h"
+#include "tests/capture/capture_contents.h"
 #include "tests/cli/running_ctl.h"
 #include "tests/server/running_daemon.h"
 #include "tests/support/simulated_guest.h"
@@ -26,14 +26,13 @@
 namespace kinsock {
 namespace {
 
-using ::testing::AllOf;
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::Not;
+using testing::ReadCapture;
 using testing::RunningCtl;
 using testing::SimulatedGuest;
 using testing::Stream;
-using testing::Tshark;
 
 class CaptureCommandTest : public ::testing::Test {
  protected:
@@ -82,10 +81,6 @@ class CaptureCommandTest : public ::testing::Test {
     return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   }
 
-  std::vector<std::string> Lines(const std::string& file) {
-    return Tshark(file, {"vsock.src_cid", "vsock.dst_cid", "vsock.dst_port", "vsock.op"}, daemon_.directory());
-  }
-
   testing::RunningDaemon daemon_;
   testing::Stage stage_;
   SimulatedGuest asker_{stage_}, teller_{stage_};
@@ -98,7 +93,8 @@ TEST_F(CaptureCommandTest, ToStandardOutputUntilSoManyPackets) {
     Talk();
     EXPECT_EQ(End(*ctl), 0) << ctl->Complaint();
     EXPECT_EQ(ctl->Complaint(), "2 packets captured, 0 lost\n");
-    EXPECT_THAT(Lines(ctl->printed()), ::testing::ElementsAre("3|4|5000|1", "3|4|5000|4"));
+    EXPECT_THAT(ReadCapture(ctl->printed()).Lines(), ElementsAre("3:4:5000 op 1", "3:4:5000 op 5"));
+    EXPECT_EQ(ReadCapture(ctl->printed()).fault, "");
   }
 }
 
@@ -108,10 +104,11 @@ TEST_F(CaptureCommandTest, AnInterruptEndsItWithAWholeFile) {
   Run([&] { return !Read(path).empty(); });
   Talk();
   // Its last packet is in the file.
-  Run([&] { return Lines(Read(path)).size() >= 10; });
+  Run([&] { return ReadCapture(Read(path)).packets.size() >= 10; });
   ctl->Signal(SIGINT);
   EXPECT_EQ(End(*ctl), 0) << ctl->Complaint();
-  EXPECT_THAT(Lines(Read(path)), AllOf(Contains("3|4|5000|1"), Not(Contains(HasSubstr("tshark: ")))));
+  EXPECT_EQ(ReadCapture(Read(path)).fault, "");
+  EXPECT_THAT(ReadCapture(Read(path)).Lines(), Contains("3:4:5000 op 1"));
   EXPECT_THAT(ctl->Complaint(), HasSubstr(" packets captured, 0 lost\n"));
   struct stat made;
   ASSERT_EQ(stat(path.c_str(), &made), 0);

@@ -21,6 +21,7 @@
 #include "capture/session.h"
 #include "capture/writer.h"
 #include "server/captures.h"
+#include "tests/capture/capture_contents.h"
 #include "tests/capture/tshark.h"
 #include "tests/server/running_daemon.h"
 #include "tests/server/talking_guests.h"
@@ -33,12 +34,12 @@
 namespace kinsock {
 namespace {
 
+using testing::CaptureContents;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 using ::testing::Not;
-using testing::OtherUser;
 using testing::Reason;
 using testing::RunningDaemon;
 using testing::SimulatedGuest;
@@ -93,6 +94,13 @@ class Capture {
   }
 
   const std::string& file() const { return file_; }
+  // What it has of whole packets, which is all.
+  CaptureContents Contents() const {
+    CaptureContents contents = testing::ReadCapture(file_);
+    EXPECT_EQ(contents.fault, "");
+    EXPECT_THAT(contents.packets, SizeIs(last_.packets()));
+    return contents;
+  }
   const v1::CaptureChunk& last() const { return last_; }
 
  private:
@@ -143,18 +151,13 @@ class CaptureTest : public ::testing::Test {
     Run([&] { return question.Received() == "answer" && question.closed(); });
   }
 
-  std::vector<std::string> Lines(const Capture& capture, const std::vector<std::string>& fields) {
-    return Tshark(capture.file(), fields, daemon_->directory());
-  }
-
   Stage stage_;
   SimulatedGuest asker_{stage_}, teller_{stage_};
   std::unique_ptr<RunningDaemon> daemon_;
 };
 
-const std::vector<std::string> kWho{"vsock.src_cid", "vsock.dst_cid", "vsock.dst_port", "vsock.virtio.op"};
-const std::string kRequest = "3|4|5000|1";
-const std::string kPayload = "3|4|5000|5";
+const std::string kRequest = "3:4:5000 op 1";
+const std::string kPayload = "3:4:5000 op 5";
 
 TEST_F(CaptureTest, TsharkReadsBothFormatsWhileGuestsTalk) {
   Start();
@@ -165,13 +168,18 @@ TEST_F(CaptureTest, TsharkReadsBothFormatsWhileGuestsTalk) {
     Talk();
     capture.ReadPackets(10);
     capture.Leave();
-    const std::vector<std::string> lines = Lines(capture, kWho);
-    EXPECT_THAT(lines, SizeIs(capture.last().packets()));
+    const std::vector<std::string> lines = capture.Contents().Lines();
     // Once as it is sent, and once as it is given.
-    EXPECT_EQ(std::count(lines.begin(), lines.end(), kRequest), 2);
-    EXPECT_EQ(std::count(lines.begin(), lines.end(), kPayload), 2);
+    EXPECT_THAT(lines, Contains(kRequest).Times(2));
+    EXPECT_THAT(lines, Contains(kPayload).Times(2));
     EXPECT_EQ(lines.front(), kRequest);
-    EXPECT_THAT(lines, Contains(MatchesRegex("4\\|3\\|[0-9]+\\|2"))) << "the answer, to whichever port";
+    const std::vector<std::string> seen =
+        Tshark(capture.file(), {"vsock.src_cid", "vsock.dst_cid", "vsock.dst_port", "vsock.op", "vsock.virtio.op"},
+               daemon_->directory());
+    EXPECT_THAT(seen, SizeIs(lines.size()));
+    EXPECT_EQ(seen.front(), "3|4|5000|1|1");
+    EXPECT_THAT(seen, Contains("3|4|5000|4|5").Times(2));
+    EXPECT_THAT(seen, Contains(MatchesRegex("4\\|3\\|[0-9]+\\|1\\|2"))) << "the answer, to whichever port";
   }
 }
 
@@ -182,9 +190,7 @@ TEST_F(CaptureTest, EachVmAndDirectionIsAnInterface) {
   Talk();
   capture.ReadPackets(2);
   capture.Leave();
-  EXPECT_THAT(Lines(capture, {"frame.interface_name", "frame.interface_description"}),
-              ElementsAre("asker:from_guest|what the guest of vms/asker sends",
-                          "teller:to_guest|what the guest of vms/teller is given"));
+  EXPECT_THAT(capture.Contents().Interfaces(), ElementsAre("asker:from_guest", "teller:to_guest"));
 }
 
 TEST_F(CaptureTest, TheFilterIsThatOfTheDaemon) {
@@ -195,7 +201,7 @@ TEST_F(CaptureTest, TheFilterIsThatOfTheDaemon) {
   Talk();
   capture.ReadPackets(2);
   capture.Leave();
-  EXPECT_THAT(Lines(capture, kWho), ElementsAre(kRequest, kPayload));
+  EXPECT_THAT(capture.Contents().Lines(), ElementsAre(kRequest, kPayload));
 }
 
 TEST_F(CaptureTest, TheHostIsSeenFromItsGuest) {
@@ -209,8 +215,8 @@ TEST_F(CaptureTest, TheHostIsSeenFromItsGuest) {
   Run([&] { return nobody.closed(); });
   capture.ReadPackets(2);
   capture.Leave();
-  EXPECT_THAT(Lines(capture, {"frame.interface_name", "vsock.src_cid", "vsock.dst_cid", "vsock.dst_port"}),
-              ElementsAre("asker:to_guest|2|3|5000", "asker:from_guest|3|2|77"));
+  EXPECT_THAT(capture.Contents().Interfaces(), ElementsAre("asker:to_guest", "asker:from_guest"));
+  EXPECT_THAT(capture.Contents().Lines(), ElementsAre("2:3:5000 op 1", "3:2:77 op 1"));
 }
 
 TEST_F(CaptureTest, WhatIsRefusedWasSentAllTheSame) {
@@ -224,9 +230,9 @@ TEST_F(CaptureTest, WhatIsRefusedWasSentAllTheSame) {
   Run([&] { return refused.closed(); });
   capture.ReadPackets(3);
   capture.Leave();
-  const std::vector<std::string> lines = Lines(capture, kWho);
-  EXPECT_THAT(lines, Contains("99|4|5000|1"));
-  EXPECT_THAT(lines, Contains("3|4|81|1"));
+  const std::vector<std::string> lines = capture.Contents().Lines();
+  EXPECT_THAT(lines, Contains("99:4:5000 op 1"));
+  EXPECT_THAT(lines, Contains("3:4:81 op 1"));
 }
 
 TEST_F(CaptureTest, HeadersAloneUnlessPayloadIsAskedFor) {
@@ -236,7 +242,8 @@ TEST_F(CaptureTest, HeadersAloneUnlessPayloadIsAskedFor) {
   Talk();
   capture.ReadPackets(2);
   capture.Leave();
-  EXPECT_THAT(Lines(capture, {"frame.cap_len", "frame.len"}), ElementsAre("76|84", "76|84"));
+  EXPECT_THAT(capture.Contents().Payloads(), ElementsAre("", ""));
+  EXPECT_EQ(capture.Contents().packets.front().length, CaptureWriter::kHeaderBytes + 8);
   EXPECT_THAT(capture.file(), Not(HasSubstr("question")));
 }
 
@@ -249,9 +256,7 @@ TEST_F(CaptureTest, PayloadIsThatWhichIsDelivered) {
   Talk();
   capture.ReadPackets(4);
   capture.Leave();
-  const std::string question = "7175657374696f6e", answer = "616e73776572";
-  EXPECT_THAT(Lines(capture, {"vsock.src_cid", "vsock.payload"}),
-              ElementsAre("3|" + question, "3|" + question, "4|" + answer, "4|" + answer));
+  EXPECT_THAT(capture.Contents().Payloads(), ElementsAre("question", "question", "answer", "answer"));
   EXPECT_EQ(capture.last().cut(), 0u);
 }
 
@@ -289,11 +294,11 @@ TEST_F(CaptureTest, BoundsOfTheRequestEndItWell) {
   Capture soon(daemon_->connections(), request);
   Talk();
   EXPECT_TRUE(three.End().ok());
-  EXPECT_THAT(Lines(three, kWho), SizeIs(3));
+  EXPECT_THAT(three.Contents().packets, SizeIs(3));
   EXPECT_TRUE(two.End().ok());
-  EXPECT_THAT(Lines(two, kWho), SizeIs(2));
+  EXPECT_THAT(two.Contents().packets, SizeIs(2));
   EXPECT_TRUE(soon.End().ok());
-  EXPECT_THAT(Lines(soon, kWho), SizeIs(soon.last().packets()));
+  soon.Contents();
 }
 
 TEST_F(CaptureTest, TheDaemonEndsItWhenItStops) {
@@ -318,7 +323,7 @@ TEST_F(CaptureTest, AVmThatComesAndGoesIsSeenByItsName) {
   EXPECT_TRUE(daemon_->Delete("late", true).ok());
   capture.ReadPackets(1);
   capture.Leave();
-  EXPECT_THAT(Lines(capture, {"frame.interface_name"}), ElementsAre("late:from_guest"));
+  EXPECT_THAT(capture.Contents().Interfaces(), ElementsAre("late:from_guest"));
 }
 
 // --- Clients that do not mean well. ---
@@ -342,7 +347,7 @@ TEST_F(CaptureTest, AClientThatNeverReadsLosesPacketsAndNobodyElseDoes) {
   while (capture.last().lost() == 0 && capture.Read()) continue;
   EXPECT_GT(capture.last().lost(), 0u);
   capture.Leave();
-  EXPECT_THAT(Tshark(capture.file(), {"vsock.op"}, daemon_->directory()), SizeIs(capture.last().packets()));
+  capture.Contents();
 }
 
 TEST_F(CaptureTest, ThereAreSoManyAndAPlaceIsFreeAgainWhenOneEnds) {

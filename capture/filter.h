@@ -3,6 +3,7 @@
 #define KINSOCK_CAPTURE_FILTER_H_
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "absl/container/inlined_vector.h"

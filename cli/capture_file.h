@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "api/kinsock/v1/capture.pb.h"
 #include "base/unique_fd.h"

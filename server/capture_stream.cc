@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/capture_stream.h"
 
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"

@@ -123,6 +123,7 @@ void DeclareCommands(CLI::App& app, const std::vector<std::string>& rest_of_ssh,
   kinsock::DeclareForwardCommands(app, command);
   kinsock::DeclareStats(app, command);
   kinsock::DeclareTop(app, command);
+  kinsock::DeclareCapture(app, command);
   kinsock::DeclareExplain(app, command);
   kinsock::DeclareGuestCommands(app, command);
   kinsock::DeclareSshCommands(app, rest_of_ssh, command);

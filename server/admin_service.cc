@@ -28,7 +28,7 @@ constexpr const char* kFeatures[] = {
     "cid.range",        "cid.automatic",    "uds",           "stats",          "connection.list", "connection.closed",
     "connection.reset", "stats.pairs",      "stats.stream",  "node.drain",     "log.level",       "event.watch",
     "connection.watch", "connection.rates", "info.reactors", "event.trace_id", "config.reload",   "config.dump",
-    "managed_by",
+    "managed_by",       "connection.capture",
 };
 
 void SetLimits(v1::Limits& out) {

@@ -241,6 +241,10 @@ std::string SettingsToYaml(const Config& config) {
   out << YAML::BeginMap;
   WriteApi(out, config);
   WriteHttp(out, config.http);
+  if (config.capture_payload) {
+    out << YAML::Key << "capture" << YAML::Value << YAML::Flow << YAML::BeginMap << YAML::Key << "payload" << YAML::Value
+        << true << YAML::EndMap;
+  }
   if (!config.state_dir.empty()) {
     out << YAML::Key << "state" << YAML::Value;
     Texts(out, {{"dir", config.state_dir}});

@@ -45,8 +45,9 @@ uint64_t Rank(const FlowInfo& flow, ConnectionQuery::Order order) {
 
 }  // namespace
 
-ConnectionService::ConnectionService(EventLoop& main, VmManager& manager, ReactorPool& pool, FlowSnapshots& snapshots,
-                                     std::string instance, const Access& access, Audit& audit)
+ConnectionService::ConnectionService(EventLoop& main, VmManager& manager, NetworkManager& networks, ReactorPool& pool,
+                                     FlowSnapshots& snapshots, std::string instance, const Access& access, Audit& audit,
+                                     bool capture_payload)
     : main_(main),
       manager_(manager),
       pool_(pool),
@@ -57,7 +58,14 @@ ConnectionService::ConnectionService(EventLoop& main, VmManager& manager, Reacto
       instance_(ShortInstance(instance_id_)),
       reader_(manager, pool, instance_id_),
       feed_(
-          main, snapshots, [this](const FlowInfo& flow) { return VmsOf(flow); }, instance_) {}
+          main, snapshots, [this](const FlowInfo& flow) { return VmsOf(flow); }, instance_),
+      captures_({.main = main,
+                 .manager = manager,
+                 .networks = networks,
+                 .pool = pool,
+                 .access = access,
+                 .audit = audit,
+                 .payload_allowed = capture_payload}) {}
 
 grpc::ServerUnaryReactor* ConnectionService::ListConnections(grpc::CallbackServerContext* context,
                                                              const v1::ListConnectionsRequest* request,
@@ -194,6 +202,11 @@ grpc::ServerWriteReactor<v1::WatchConnectionsResponse>* ConnectionService::Watch
   if (request->has_bookmark_interval()) *from.mutable_bookmark_interval() = request->bookmark_interval();
   return RingWatch<Response, ConnectionFeed::Entry>::Start(main_, feed_.source(*std::move(query)), from,
                                                            *std::move(ticket));
+}
+
+grpc::ServerWriteReactor<v1::CaptureChunk>* ConnectionService::Capture(grpc::CallbackServerContext* context,
+                                                                       const v1::CaptureRequest* request) {
+  return captures_.Start(*context, *request);
 }
 
 FlowVms ConnectionService::VmsOf(const FlowInfo& flow) const {

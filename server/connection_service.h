@@ -11,10 +11,12 @@
 #include "base/event_loop.h"
 #include "server/access.h"
 #include "server/audit.h"
+#include "server/captures.h"
 #include "server/connection_conversion.h"
 #include "server/connection_feed.h"
 #include "server/connection_query.h"
 #include "server/flow_snapshots.h"
+#include "server/network_manager.h"
 #include "server/reactor_pool.h"
 #include "server/stats_reader.h"
 #include "server/stats_stream.h"
@@ -31,8 +33,10 @@ class ConnectionService final : public v1::ConnectionService::CallbackService {
   static std::string ShortInstance(const std::string& instance) { return instance.substr(0, 8); }
 
   // `instance`: id of this start of the daemon, 8 characters or more.
-  ConnectionService(EventLoop& main, VmManager& manager, ReactorPool& pool, FlowSnapshots& snapshots,
-                    std::string instance, const Access& access, Audit& audit);
+  // `capture_payload`: Captures::Environment::payload_allowed.
+  ConnectionService(EventLoop& main, VmManager& manager, NetworkManager& networks, ReactorPool& pool,
+                    FlowSnapshots& snapshots, std::string instance, const Access& access, Audit& audit,
+                    bool capture_payload);
 
   grpc::ServerUnaryReactor* ListConnections(grpc::CallbackServerContext* context,
                                             const v1::ListConnectionsRequest* request,
@@ -48,15 +52,21 @@ class ConnectionService final : public v1::ConnectionService::CallbackService {
   grpc::ServerWriteReactor<v1::WatchConnectionsResponse>* WatchConnections(
       grpc::CallbackServerContext* context, const v1::WatchConnectionsRequest* request) override;
 
+  grpc::ServerWriteReactor<v1::CaptureChunk>* Capture(grpc::CallbackServerContext* context,
+                                                      const v1::CaptureRequest* request) override;
+
   // Ends all streams, and refuses new ones. Main thread.
   void Close(const absl::Status& reason) {
     streams_.Close(reason);
     feed_.Close(reason);
+    captures_.Close(reason);
   }
 
   // Watches of connections that are open. Main thread.
   size_t watches() const { return feed_.watches(); }
   uint64_t lagged_watches() const { return feed_.lagged_watches(); }
+  // Likewise.
+  const Captures& captures() const { return captures_; }
 
  private:
   FlowVms VmsOf(const FlowInfo& flow) const;
@@ -83,6 +93,7 @@ class ConnectionService final : public v1::ConnectionService::CallbackService {
   StatsReader reader_;          // main thread's
   StatsStream::Set streams_;    // main thread's
   ConnectionFeed feed_;         // main thread's
+  Captures captures_;           // main thread's
 };
 
 }  // namespace kinsock

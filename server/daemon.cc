@@ -255,7 +255,8 @@ absl::Status Daemon::StartApi() {
   if (api_sockets_.empty()) return absl::OkStatus();
   vm_service_ = std::make_unique<VmService>(loop_, *manager_, hub_, access_, audit_);
   connection_service_ =
-      std::make_unique<ConnectionService>(loop_, *manager_, *pool_, *snapshots_, instance_, access_, audit_);
+      std::make_unique<ConnectionService>(loop_, *manager_, *networks_, *pool_, *snapshots_, instance_, access_, audit_,
+                                          config_.capture_payload);
   network_service_ = std::make_unique<NetworkService>(loop_, *networks_, *manager_, access_, audit_);
   forward_service_ = std::make_unique<ForwardService>(loop_, *forwards_, access_, audit_);
   const auto set_draining = [this](bool draining) {
@@ -394,6 +395,8 @@ DaemonSample Daemon::Sample() {
   sample.vm_watches = {hub_.subscribers(), hub_.lagged()};
   if (connection_service_ != nullptr) {
     sample.connection_watches = {connection_service_->watches(), connection_service_->lagged_watches()};
+    sample.captures = connection_service_->captures().size();
+    sample.capture_lost = connection_service_->captures().lost();
   }
   sample.event_watches = {events_.watches(), events_.lagged_watches()};
   sample.api_connections = api_connections_.size();

@@ -48,6 +48,7 @@ struct Flags {
   std::optional<uint32_t> poll_us;
   std::string http;
   std::string per_vm_metrics;
+  bool capture_payload = false;
   std::string log_format;
   bool check = false;
   bool print_config = false;
@@ -124,6 +125,8 @@ void Declare(CLI::App& app, Flags& flags) {
   app.add_option("--per-vm-metrics", flags.per_vm_metrics,
                  "How many metrics each VM has besides those of the daemon (full)")
       ->option_text("full|basic|off");
+  app.add_flag("--capture-payload", flags.capture_payload,
+               "Admins may capture what is said on connections; else packets are captured without their payload");
   app.add_option("--log-format", flags.log_format, "Of the lines on standard error")->option_text("kv|json");
   app.add_flag("--check", flags.check, "Say whether the configuration is good, and end: 0 if it is, else 1");
   app.add_flag("--print-config", flags.print_config,
@@ -305,6 +308,7 @@ void TakeFile(const YamlConfig& file, Config& config) {
   config.state_dir = file.state_dir;
   config.quota = file.quota;
   config.http = file.http;
+  config.capture_payload = file.capture_payload;
 }
 
 ConfigReading Interpret(const Flags& flags) {
@@ -330,6 +334,7 @@ ConfigReading Interpret(const Flags& flags) {
   ParseApi(flags, config, faults);
   if (!flags.state_dir.empty()) config.state_dir = UserPath(flags.state_dir);
   ParseHttp(flags, config, faults);
+  config.capture_payload = config.capture_payload || flags.capture_payload;
   for (std::string& fault : faults) reading.problems.push_back({"", "", std::move(fault)});
   if (reading.problems.empty()) reading.problems = FindClashes(config);
   return reading;

@@ -118,6 +118,10 @@ void WriteDaemonMetrics(const DaemonSample& sample, MetricWriter& out) {
   WriteConnectionTimes(sample, out);
   if (sample.store.has_value()) WriteStore(*sample.store, out);
   out.Gauge("kinsock_api_connections", "Open connections to the API.").Add(Number(sample.api_connections));
+  out.Gauge("kinsock_capture_sessions", "Captures that are under way.").Add(Number(sample.captures));
+  out.Counter("kinsock_capture_dropped_packets_total",
+              "Packets that captures have lost because their clients read too slowly; their delivery is not concerned.")
+      .Add(Number(sample.capture_lost));
   out.Gauge("kinsock_draining", "The node is taken out of use.").Add(sample.draining ? 1 : 0);
   out.Counter("kinsock_forgotten_connections_total", "Connections that ended and could not be listed for their minute.")
       .Add(Number(sample.forgotten_flows));

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
@@ -16,6 +18,7 @@
 #include "cli/duration.h"
 #include "cli/exit_code.h"
 #include "cli/options.h"
+#include "cli/terminal.h"
 #include "server/runtime_dir.h"
 #include "server/tcp_endpoint.h"
 #include "server/version.h"
@@ -33,6 +36,8 @@ struct GlobalFlags {
   std::string timeout;
   OutputFormat format = OutputFormat::kTable;
   bool no_headers = false;
+  bool no_color = false;
+  bool verbose = false;
 };
 
 void DeclareGlobals(CLI::App& app, GlobalFlags& flags) {
@@ -57,6 +62,9 @@ void DeclareGlobals(CLI::App& app, GlobalFlags& flags) {
       ->option_text("table|wide|json|yaml|name|jsonl");
   app.add_option("--timeout", flags.timeout, "How long to wait for the daemon")->option_text("30s|500ms|2m");
   app.add_flag("--no-headers", flags.no_headers, "Tables without their first line");
+  app.add_flag("--no-color", flags.no_color, "No colours, as with $NO_COLOR; they are for terminals only");
+  app.add_flag("-v,--verbose", flags.verbose,
+               "Tell of each call to the daemon on standard error: how it ended, and when");
 }
 
 // What gRPC calls `endpoint`.
@@ -76,6 +84,9 @@ std::optional<kinsock::Options> Interpret(const GlobalFlags& flags) {
   kinsock::Options options;
   options.format = flags.format;
   options.headers = !flags.no_headers;
+  options.columns = kinsock::TerminalColumns(STDOUT_FILENO);
+  options.colour = !flags.no_color && kinsock::EnvironmentAllowsColour() && kinsock::IsCapableTerminal(STDOUT_FILENO);
+  options.verbose = flags.verbose;
   const std::string endpoint = flags.endpoint.empty() ? kinsock::DefaultEndpoint() : flags.endpoint;
   const absl::StatusOr<std::string> channel = ChannelEndpoint(endpoint);
   if (!channel.ok()) {
@@ -116,6 +127,8 @@ void DeclareCommands(CLI::App& app, const std::vector<std::string>& rest_of_ssh,
   kinsock::DeclareVmChangeCommands(*vm, command);
   kinsock::DeclareVmDrainCommands(*vm, command);
   kinsock::DeclareWatchCommands(*vm, command);
+  kinsock::DeclareApply(app, "Make VMs, networks, policies and forwards, or change them, until they are as files say",
+                        command);
   kinsock::DeclareConnCommands(app, command);
   kinsock::DeclareNetCommands(app, command);
   kinsock::DeclarePolicyCommands(app, command);
@@ -125,6 +138,7 @@ void DeclareCommands(CLI::App& app, const std::vector<std::string>& rest_of_ssh,
   kinsock::DeclareTop(app, command);
   kinsock::DeclareExplain(app, command);
   kinsock::DeclareGuestCommands(app, command);
+  kinsock::DeclareBench(app, command);
   kinsock::DeclareSshCommands(app, rest_of_ssh, command);
   kinsock::DeclareVmmArgs(app, command);
   kinsock::DeclareInfo(app, command);

@@ -55,7 +55,7 @@ void Show(const std::vector<Message>& items, bool list, std::vector<std::string>
   }
   Table table(std::move(headers));
   for (const Message& item : items) table.Add(row(item));
-  Print(table.Render(options.headers));
+  Print(table.Render(options));
 }
 
 // Sets `command` to `run` with the flags when `app` was given.

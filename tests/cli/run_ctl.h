@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_TESTS_CLI_RUN_CTL_H_
+#define KINSOCK_TESTS_CLI_RUN_CTL_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace kinsock::testing {
+
+// What a command said and how it ended.
+struct Outcome {
+  int code = -1;  // or the negative wait status, when it was killed
+  std::string out;
+  std::string error;
+};
+
+using Environment = std::map<std::string, std::string>;
+
+// The kinsockctl that was built.
+inline constexpr char kCtl[] = "cli/kinsockctl";
+
+// Runs a program to its end, with `input` as its standard input. PATH comes of the test, all else of `environment`.
+Outcome RunProgram(const std::string& program, const std::vector<std::string>& arguments,
+                   const Environment& environment = {}, const std::string& input = "");
+
+inline Outcome RunCtl(const std::vector<std::string>& arguments, const Environment& environment,
+                      const std::string& input = "") {
+  return RunProgram(kCtl, arguments, environment, input);
+}
+
+// The same at a terminal of so many columns: standard output is one, and with `all` the other two, too; then
+// everything is in `out`. `typed`: what a person types, at once.
+Outcome RunAtTerminal(const std::string& program, const std::vector<std::string>& arguments,
+                      const Environment& environment, uint16_t columns, bool all = false,
+                      const std::string& typed = "");
+
+}  // namespace kinsock::testing
+
+#endif  // KINSOCK_TESTS_CLI_RUN_CTL_H_

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -176,9 +177,20 @@ void CompleteLine(const CLI::App& app, std::vector<std::string> words) {
   if (options.has_value()) kinsock::PrintCandidates(app, words, *options);
 }
 
+// A descriptor that whoever started us has closed would be given to the next socket, and what is printed would go
+// there. One that cannot be written to takes its place, so that it is said that nobody reads.
+void OccupyStandardDescriptors() {
+  int fd = 0;
+  do {
+    fd = open("/dev/null", O_RDONLY);
+  } while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd >= 0) close(fd);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  OccupyStandardDescriptors();
   // Whoever started us: an end of what reads us (head, less) is no error to talk about.
   std::signal(SIGPIPE, SIG_DFL);
   CLI::App app("kinsockctl: creates, watches and removes the vsock devices of VMs, and reaches their guests",

@@ -2,6 +2,8 @@
 #include "tests/cli/run_ctl.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -17,6 +19,8 @@
 
 namespace kinsock::testing {
 namespace {
+
+constexpr int kPatienceMs = 60'000;
 
 std::string ContentsOf(const UniqueFd& file) {
   struct stat found;
@@ -81,7 +85,7 @@ Outcome RunProgram(const std::string& program, const std::vector<std::string>& a
 }
 
 Outcome RunAtTerminal(const std::string& program, const std::vector<std::string>& arguments,
-                      const Environment& environment, uint16_t columns, bool all, const std::string& typed) {
+                      const Environment& environment, uint16_t columns, bool all, const std::vector<Typing>& script) {
   const UniqueFd terminal(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
   Require(terminal.valid() && grantpt(terminal.get()) == 0 && unlockpt(terminal.get()) == 0, "no terminal");
   UniqueFd side(open(ptsname(terminal.get()), O_RDWR | O_NOCTTY | O_CLOEXEC));
@@ -90,15 +94,24 @@ Outcome RunAtTerminal(const std::string& program, const std::vector<std::string>
   ioctl(terminal.get(), TIOCSWINSZ, &size);
   const UniqueFd nothing = MemoryFile("in"), error = MemoryFile("error");
   const int in = all ? side.get() : nothing.get();
-  const pid_t pid =
-      Spawn(program, arguments, environment, in, side.get(), all ? side.get() : error.get(), all);
+  const pid_t pid = Spawn(program, arguments, environment, in, side.get(), all ? side.get() : error.get(), all);
   side.reset();
-  Require(write(terminal.get(), typed.data(), typed.size()) == static_cast<ssize_t>(typed.size()), "nothing is typed");
   Outcome outcome;
+  size_t seen = 0, next = 0;
   char chunk[4096];
-  // An error: nobody has the other side any more.
-  for (ssize_t bytes; (bytes = read(terminal.get(), chunk, sizeof(chunk))) > 0;) {
+  for (;;) {
+    pollfd output{terminal.get(), POLLIN, 0};
+    if (poll(&output, 1, kPatienceMs) == 0) kill(pid, SIGKILL);
+    const ssize_t bytes = read(terminal.get(), chunk, sizeof(chunk));
+    if (bytes <= 0) break;  // nobody has the other side any more
     outcome.out.append(chunk, static_cast<size_t>(bytes));
+    for (; next < script.size(); ++next) {
+      const size_t found = outcome.out.find(script[next].at, seen);
+      if (found == std::string::npos) break;
+      seen = found + script[next].at.size();
+      const std::string& text = script[next].text;
+      Require(write(terminal.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()), "nothing is typed");
+    }
   }
   outcome.code = CodeOf(pid);
   outcome.error = ContentsOf(error);

@@ -30,11 +30,17 @@ inline Outcome RunCtl(const std::vector<std::string>& arguments, const Environme
   return RunProgram(kCtl, arguments, environment, input);
 }
 
+// What a person at a terminal does: he types when he sees something.
+struct Typing {
+  std::string at;  // behind what he saw before
+  std::string text;
+};
+
 // The same at a terminal of so many columns: standard output is one, and with `all` the other two, too; then
-// everything is in `out`. `typed`: what a person types, at once.
+// everything is in `out`. Who waits in vain for a minute kills it.
 Outcome RunAtTerminal(const std::string& program, const std::vector<std::string>& arguments,
                       const Environment& environment, uint16_t columns, bool all = false,
-                      const std::string& typed = "");
+                      const std::vector<Typing>& script = {});
 
 }  // namespace kinsock::testing
 

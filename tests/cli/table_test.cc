@@ -103,9 +103,10 @@ TEST(TableTest, ColoursSayWhatIsGoodAndWhatIsBad) {
   table.Add({"b", "FAILED", "7"});
   table.Add({"c", "ACTIVE", "0"});
   table.SetTint(1, Tint::kNotice);
-  EXPECT_EQ(table.Render(Terminal(0, true)),
-            "NAME    STATE   DENIED\nACTIVE  \033[32mACTIVE\033[0m  0\nb       \033[31mFAILED\033[0m  \033[31m7\033[0m\n"
-            "c       \033[33mACTIVE\033[0m  0\n");
+  EXPECT_EQ(
+      table.Render(Terminal(0, true)),
+      "NAME    STATE   DENIED\nACTIVE  \033[32mACTIVE\033[0m  0\nb       \033[31mFAILED\033[0m  \033[31m7\033[0m\n"
+      "c       \033[33mACTIVE\033[0m  0\n");
   EXPECT_THAT(table.Render(Terminal(0)), Not(HasSubstr("\033")));
 }
 

@@ -277,6 +277,9 @@ void DeclareCreate(CLI::App& vm, Command& command) {
       ->option_text("connects:N|probe:N|notify:N");
   create->add_flag("--no-seqpacket", flags->no_seqpacket, "Offer the guest no connections of type SEQPACKET");
   create->add_flag("--validate-only", flags->validate_only, "Check everything, make nothing");
+  create->footer(
+      "Examples:\n  kinsockctl vm create web --uds-path /run/kinsock/web.sock --labels tier=web --groups web,db\n"
+      "  kinsockctl vm create web --cid 42 --ready-when notify:9000 -o json");
   create->callback(
       [flags, &command] { command = [flags](const Options& options) { return Create(*flags, options); }; });
 }
@@ -310,6 +313,9 @@ void DeclareVmCommands(CLI::App& vm, Command& command) {
   list->add_option("--filter", *filter,
                    "Only those that match, as \"labels.tier = web AND state != ACTIVE AND groups:db\"")
       ->option_text("FILTER");
+  list->footer(
+      "Examples:\n  kinsockctl vm list --filter 'labels.tier = web AND state != ACTIVE'\n  kinsockctl vm list -o json "
+      "| jq -r '.vms[].status.cid'");
   list->callback([filter, &command] { command = [filter](const Options& options) { return List(*filter, options); }; });
   DeclareDelete(vm, command);
 }

@@ -196,6 +196,13 @@ int main(int argc, char** argv) {
   CLI::App app("kinsockctl: creates, watches and removes the vsock devices of VMs, and reaches their guests",
                "kinsockctl");
   app.require_subcommand(1)->fallthrough();
+  app.footer(
+      "Examples:\n"
+      "  kinsockctl vm create web --uds-path /run/kinsock/web.sock   # then: kinsockctl vmm-args web\n"
+      "  kinsockctl vm list -o wide\n"
+      "  kinsockctl apply -f vms.yaml --dry-run\n"
+      "  kinsockctl explain web db:5432                              # why it does not work\n"
+      "Exit codes: 0 done, 1 error, 2 usage, 3 not found, 4 conflict, 5 denied, 6 no daemon, 124 not in time");
   GlobalFlags flags;
   kinsock::Command command;
   std::vector<std::string> words(argv + std::min(argc, 1), argv + argc), rest_of_ssh;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "tests/cli/run_ctl.h"
+#include "tests/support/sanitizers.h"
 
 namespace kinsock {
 namespace {
@@ -49,6 +50,7 @@ microseconds LeastTime(std::vector<std::string> words, std::vector<std::string> 
 }
 
 TEST(StartTest, AlmostAllOfItIsTheLoader) {
+  if (testing::kSanitized) GTEST_SKIP() << "sanitizers take time of their own";
   // ld.so(8): loads and binds everything, as at a start, and says where it was found in place of running it.
   const microseconds loader =
       LeastTime({testing::kCtl}, {"LD_TRACE_LOADED_OBJECTS=1", "LD_WARN=yes", "LD_BIND_NOW=yes"});

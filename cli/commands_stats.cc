@@ -109,6 +109,12 @@ std::string EndText(const v1::PairStats::End& end) {
 
 void ShowPairs(const v1::StatsReport& report, const Options& options) {
   if (ShowsMessage(options.format)) return Print(Render(report, options.format));
+  if (options.format == OutputFormat::kName) {
+    for (const v1::PairStats& pair : report.pairs()) {
+      Print(absl::StrCat(EndText(pair.initiator()), " ", EndText(pair.target()), "\n"));
+    }
+    return;
+  }
   const bool wide = options.format == OutputFormat::kWide;
   std::vector<std::string> headers{"FROM", "TO", "SENT", "RECEIVED", "CONNECTS", "REFUSED", "OPEN"};
   if (wide) headers.insert(headers.end(), {"PACKETS", "STALLS"});

@@ -63,7 +63,9 @@ class Reader {
     bool is_whole = false, has_messages = false;
     for (const auto& entry : document) {
       const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "";
-      is_whole = is_whole || IsList(key) || IsOneOf(key, std::begin(kSettings), std::end(kSettings));
+      const bool is_of_list = IsOneOf(key, std::begin(kOfLists), std::end(kOfLists));
+      has_messages = has_messages || is_of_list;
+      is_whole = is_whole || is_of_list || IsList(key) || IsOneOf(key, std::begin(kSettings), std::end(kSettings));
       if (!IsList(key) || !entry.second.IsSequence()) continue;
       has_messages = has_messages || std::any_of(entry.second.begin(), entry.second.end(),
                                                  [](const YAML::Node& item) { return IsMessage(item); });

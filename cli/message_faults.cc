@@ -53,7 +53,7 @@ std::string NotOneOf(const google::protobuf::EnumDescriptor& type) {
 
 // What a value of the field has to be.
 std::string Demand(const FieldDescriptor& field) {
-  if (field.is_map()) return "is not a map of texts, {tier: web}";
+  if (field.is_map()) return "is not a map of texts, {tier: web, zone: \"1\"}";
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_UINT32:
       return "is not a number from 0 to 4294967295";

@@ -103,9 +103,8 @@ TEST_F(ApplyTest, WhatIsListedOrDumpedIsAFile) {
                                              {"config", "dump", "-o", "json"}}) {
     const Outcome applied = Ctl({"apply", "-f", "-"}, Ctl(command).out);
     EXPECT_EQ(applied.code, 0) << command[0] << ": " << applied.error;
-    EXPECT_THAT(applied.out,
-                AllOf(HasSubstr(" unchanged\n"), Not(HasSubstr("created")), Not(HasSubstr("changed\n\n"))));
-    EXPECT_THAT(applied.out, Not(HasSubstr(" changed"))) << command[0];
+    EXPECT_THAT(applied.out, AllOf(HasSubstr(" unchanged\n"), Not(HasSubstr(" created")), Not(HasSubstr(" changed"))))
+        << command[0];
   }
 }
 
@@ -171,15 +170,15 @@ TEST_F(ApplyTest, ForProgramsItAnswersAsAReloadDoes) {
   EXPECT_EQ(response.changes(1).reason(), "FIELD_INVALID");
 }
 
-TEST_F(ApplyTest, AThousandVmsOfSeveralFiles) {
+TEST_F(ApplyTest, ManyVmsOfSeveralFiles) {
   std::string text;
-  for (int i = 0; i < 1000; ++i) absl::StrAppend(&text, "{\"name\": \"vms/v-", i, "\"}\n");
+  for (int i = 0; i < 300; ++i) absl::StrAppend(&text, "{\"name\": \"vms/v-", i, "\"}\n");
   std::ofstream(daemon_ / "other.yaml") << "name: other\n";
   const Outcome first = Apply(text, {"-f", daemon_ / "other.yaml"});
   EXPECT_EQ(first.code, 0) << first.error;
-  EXPECT_THAT(first.out, AllOf(StartsWith("vms/v-0 created\nvms/v-1 created\n"), HasSubstr("vms/v-999 created\n"),
+  EXPECT_THAT(first.out, AllOf(StartsWith("vms/v-0 created\nvms/v-1 created\n"), HasSubstr("vms/v-299 created\n"),
                                HasSubstr("vms/other created\n")));
-  EXPECT_EQ(daemon_.Info().counts().vms(), 1001u);
+  EXPECT_EQ(daemon_.Info().counts().vms(), 301u);
   EXPECT_THAT(Apply(text).out, AllOf(HasSubstr("vms/v-0 unchanged\n"), Not(HasSubstr("created"))));
 }
 

@@ -4,11 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -89,7 +91,9 @@ class BenchTest : public ::testing::Test {
   }
 
   std::unique_ptr<RunningCtl> Run(std::vector<std::string> arguments, Server* server = nullptr) {
-    arguments.insert(arguments.begin(), {"bench", "web", "80", "--time", "200ms"});
+    arguments.insert(arguments.begin(), {"bench", "web", "80"});
+    const bool has_time = std::find(arguments.begin(), arguments.end(), "--time") != arguments.end();
+    if (!has_time) arguments.insert(arguments.end(), {"--time", "200ms"});
     auto ctl = std::make_unique<RunningCtl>(stage_, "unix:" + daemon_.api_socket(), std::move(arguments));
     ctl->EndInput();
     stage_.RunUntil([&] {

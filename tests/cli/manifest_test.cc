@@ -118,7 +118,7 @@ TEST(ManifestTest, EachFaultIsSaidWhereItStands) {
       {"name: networks/lab\ndefaultPolicy: MAYBE\n",
        "f.yaml:2:16: defaultPolicy: is none of SHARED_GROUP, ALLOW, DENY"},
       {"- name: vms/a\n- nam: vms/b\n", "f.yaml:2:3: has no name; give it one, as \"name: vms/web\""},
-      {"vms:\n- name: vms/a\n- {name: vms/b, x: 1}\n", "f.yaml:3:18: vms[1].x: is not a field of Vm"},
+      {"vms:\n- name: vms/a\n- {name: vms/b, x: 1}\n", "f.yaml:3:17: vms[1].x: is not a field of Vm"},
       {"vms: [{name: vms/a}]\ncolours: []\n", "f.yaml:2:1: colours: is no list of objects"},
       {"vms: [{name: vms/a}]\nnetworks: {}\n", "f.yaml:2:11: networks: is not a list"},
       {"name: connections/5\n", "f.yaml:1:7: name: \"connections/5\" is nothing that can be applied"},
@@ -149,7 +149,7 @@ TEST(ManifestTest, NoTwoObjectsHaveOneNameCidOrPath) {
        "f.yaml:2:40: path \"/a\" is already that of f.yaml:1:35"},
       {"vms: [{guest_cid: 3, name: a}, {guest_cid: 3, name: b}]", "f.yaml:1:32: CID in networks/default \"3\" is"},
       {"[{name: forwards/a, vm: vms/v, listen: \"unix:/a\"}, {name: forwards/b, vm: vms/v, listen: \"unix:/a\"}]",
-       "f.yaml:1:91: address \"unix:/a\" is already that"},
+       "f.yaml:1:90: address \"unix:/a\" is already that"},
   };
   for (const auto& a_case : kCases) {
     EXPECT_THAT(ProblemsOf(a_case.text), ElementsAre(StartsWith(a_case.problem))) << a_case.text;

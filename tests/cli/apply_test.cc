@@ -146,6 +146,10 @@ TEST_F(ApplyTest, AFileWithFaultsAsksTheDaemonNothing) {
   const Outcome clash = Apply("vms: [{guest_cid: 3, socket: /tmp/a}, {guest_cid: 4, socket: /tmp/a}]\n");
   EXPECT_EQ(clash.code, 2);
   EXPECT_THAT(clash.error, HasSubstr(":1:39: path \"/tmp/a\" is already that of "));
+  // The same file for kinsockd.
+  const Outcome checked = Ctl({"config", "check", daemon_ / "f.yaml"});
+  EXPECT_EQ(checked.code, 1);
+  EXPECT_THAT(checked.error, HasSubstr(":1:39: path \"/tmp/a\" is already that of the VM at "));
   for (const char* file : {"/no/such", "/", "/dev/zero"}) {
     const Outcome none = Ctl({"apply", "-f", file});
     EXPECT_EQ(none.code, 2) << file;

@@ -7,6 +7,7 @@
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
+#include <grpcpp/support/server_callback.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
@@ -22,6 +23,7 @@
 #include <vector>
 
 #include "api/kinsock/v1/admin_service.grpc.pb.h"
+#include "api/kinsock/v1/vm_service.grpc.pb.h"
 #include "base/unique_fd.h"
 #include "tests/cli/run_ctl.h"
 #include "tests/server/running_daemon.h"
@@ -242,6 +244,30 @@ TEST_F(OddEndpointTest, AnOlderDaemonIsSaidToBeOne) {
       RunCtl({"apply", "-f", "-"}, {{"KINSOCK_ENDPOINT", "unix:" + path_}}, "[{name: a}, {name: b}]");
   EXPECT_EQ(applied.code, 1);
   EXPECT_THAT(applied.error, HasSubstr("has no VmService.GetVm\n"));
+}
+
+// A daemon that takes calls, and answers none of them.
+class SlowDaemon final : public v1::VmService::CallbackService {
+ public:
+  grpc::ServerUnaryReactor* ListVms(grpc::CallbackServerContext*, const v1::ListVmsRequest*,
+                                    v1::ListVmsResponse*) override {
+    struct Never final : grpc::ServerUnaryReactor {
+      void OnCancel() override { Finish(grpc::Status::CANCELLED); }
+      void OnDone() override { delete this; }
+    };
+    return new Never;
+  }
+};
+
+TEST_F(OddEndpointTest, ADaemonThatIsSlowIsSaidToBe) {
+  SlowDaemon slow;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("unix:" + path_, grpc::InsecureServerCredentials());
+  builder.RegisterService(&slow);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  const Outcome outcome = List("2s");
+  EXPECT_EQ(outcome.code, 124);
+  EXPECT_EQ(outcome.error, "kinsockctl: not done in time: VmService.ListVms\n  try: a longer --timeout\n");
 }
 
 TEST(BadOutputTest, WhoReadsNoMoreEndsItWithoutAWord) {

@@ -63,8 +63,7 @@ TEST_F(CompletionTest, ZshAtATerminal) {
                                          {kPrompt, "source <(kinsockctl completion zsh)\n"},
                                          {kPrompt, "kinsockctl vm get web\t\n"},
                                          {"LISTENING  42", "kinsockctl socat db\t"},
-                                         {"db-2", "\003"},
-                                         {kPrompt, "exit 0\n"}});
+                                         {"db-2", "\025exit 0\n"}});
   EXPECT_EQ(outcome.code, 0);
   EXPECT_THAT(outcome.out, AllOf(HasSubstr("webserver  LISTENING  42"), HasSubstr("db-1"), HasSubstr("db-2")));
 }

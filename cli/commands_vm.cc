@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <chrono>
 #include <cstdio>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -18,6 +21,8 @@
 #include "cli/readiness_flag.h"
 #include "cli/socket_access_flags.h"
 #include "cli/stats_view.h"
+#include "cli/top.h"
+#include "cli/vm_progress.h"
 #include "cli/vm_view.h"
 
 namespace kinsock {
@@ -123,28 +128,56 @@ ExitCode Get(const GetFlags& flags, const Options& options) {
   const bool table = options.format == OutputFormat::kTable || options.format == OutputFormat::kWide;
   if (flags.stats && table) {
     const bool zeros = options.format == OutputFormat::kWide;
-    Print("\n" + MakeStatsTable(vm.status().stats(), zeros).Render(options.headers));
+    Print("\n" + MakeStatsTable(vm.status().stats(), zeros).Render(options));
   }
   return kExitOk;
+}
+
+grpc::Status ListAll(Client& client, v1::ListVmsRequest request, v1::ListVmsResponse& all) {
+  request.set_page_size(kPageSize);
+  do {
+    grpc::ClientContext context;
+    client.SetDeadline(context, kQuestionTimeout);
+    v1::ListVmsResponse page;
+    const grpc::Status status = client.vms().ListVms(&context, request, &page);
+    if (!status.ok()) return status;
+    request.set_page_token(page.next_page_token());
+    page.clear_next_page_token();
+    all.MergeFrom(page);
+  } while (!request.page_token().empty());
+  return grpc::Status::OK;
+}
+
+// What moved in the VMs of `list` from a moment before it. Nobody waits longer for a list.
+constexpr std::chrono::milliseconds kRateInterval{500};
+
+// Two looks at them; the later one becomes `list`.
+grpc::Status LookTwice(Client& client, v1::ListVmsRequest request, v1::ListVmsResponse& list, RatesByName& rates) {
+  request.set_view(v1::FULL);
+  Top top;
+  grpc::Status status = ListAll(client, request, list);
+  top.LookAtVms(list, 0);
+  const auto looked_at = std::chrono::steady_clock::now();
+  std::this_thread::sleep_for(kRateInterval);
+  list.Clear();
+  if (status.ok()) status = ListAll(client, request, list);
+  const std::chrono::duration<double> interval = std::chrono::steady_clock::now() - looked_at;
+  for (const TopRow& row : top.LookAtVms(list, interval.count())) {
+    rates[FullVmName(row.name)] = {absl::StrCat(row.connections), ShortNumber(row.receive), ShortNumber(row.transmit)};
+  }
+  return status;
 }
 
 ExitCode List(const std::string& filter, const Options& options) {
   Client client(options);
   v1::ListVmsResponse all;
   v1::ListVmsRequest request;
-  request.set_page_size(kPageSize);
   request.set_filter(filter);
-  do {
-    grpc::ClientContext context;
-    client.SetDeadline(context, kQuestionTimeout);
-    v1::ListVmsResponse page;
-    const grpc::Status status = client.vms().ListVms(&context, request, &page);
-    if (!status.ok()) return client.Report(status);
-    request.set_page_token(page.next_page_token());
-    page.clear_next_page_token();
-    all.MergeFrom(page);
-  } while (!request.page_token().empty());
-  Print(RenderVms(all, options));
+  RatesByName rates;
+  const bool wide = options.format == OutputFormat::kWide;
+  const grpc::Status status = wide ? LookTwice(client, request, all, rates) : ListAll(client, request, all);
+  if (!status.ok()) return client.Report(status);
+  Print(RenderVms(all, options, wide ? &rates : nullptr));
   return kExitOk;
 }
 
@@ -170,15 +203,20 @@ ExitCode Delete(const DeleteFlags& flags, const Options& options) {
     SetDuration(drain, *request.mutable_drain_timeout());
   }
   Client client(options);
-  grpc::ClientContext context;
-  client.SetDeadline(context, kChangeTimeout + drain);
+  auto context = std::make_unique<grpc::ClientContext>();
+  client.SetDeadline(*context, kChangeTimeout + drain);
   request.set_name(FullVmName(flags.name));
   request.set_uid(flags.uid);
   request.set_force(flags.force);
   request.set_allow_missing(flags.allow_missing);
   request.set_keep_cid(flags.keep_cid);
   v1::Vm vm;
-  const grpc::Status status = client.vms().DeleteVm(&context, request, &vm);
+  const grpc::Status status = AwaitVmCall(
+      client, request.name(), "deleting", std::move(context),
+      [&](grpc::ClientContext* call, grpc::CompletionQueue* queue) {
+        return client.vms().AsyncDeleteVm(call, request, queue);
+      },
+      vm);
   if (!status.ok()) return client.Report(status);
   if (ShowsMessage(options.format)) {
     Print(Render(vm, options.format));
@@ -239,6 +277,9 @@ void DeclareCreate(CLI::App& vm, Command& command) {
       ->option_text("connects:N|probe:N|notify:N");
   create->add_flag("--no-seqpacket", flags->no_seqpacket, "Offer the guest no connections of type SEQPACKET");
   create->add_flag("--validate-only", flags->validate_only, "Check everything, make nothing");
+  create->footer(
+      "Examples:\n  kinsockctl vm create web --uds-path /run/kinsock/web.sock --labels tier=web --groups web,db\n"
+      "  kinsockctl vm create web --cid 42 --ready-when notify:9000 -o json");
   create->callback(
       [flags, &command] { command = [flags](const Options& options) { return Create(*flags, options); }; });
 }
@@ -266,11 +307,15 @@ void DeclareVmCommands(CLI::App& vm, Command& command) {
   get->add_option("NAME", flags->name)->required();
   get->add_flag("--stats", flags->stats, "Also what went through its device");
   get->callback([flags, &command] { command = [flags](const Options& options) { return Get(*flags, options); }; });
-  CLI::App* list = vm.add_subcommand("list", "Show all VMs");
+  CLI::App* list =
+      vm.add_subcommand("list", "Show all VMs; -o wide also what moves in them, which takes half a second");
   auto filter = std::make_shared<std::string>();
   list->add_option("--filter", *filter,
                    "Only those that match, as \"labels.tier = web AND state != ACTIVE AND groups:db\"")
       ->option_text("FILTER");
+  list->footer(
+      "Examples:\n  kinsockctl vm list --filter 'labels.tier = web AND state != ACTIVE'\n  kinsockctl vm list -o json "
+      "| jq -r '.vms[].status.cid'");
   list->callback([filter, &command] { command = [filter](const Options& options) { return List(*filter, options); }; });
   DeclareDelete(vm, command);
 }

@@ -77,7 +77,7 @@ std::string RenderTable(const v1::ListConnectionsResponse& list, const Options& 
     }
     table.Add(std::move(row));
   }
-  return table.Render(options.headers);
+  return table.Render(options);
 }
 
 }  // namespace

@@ -90,6 +90,16 @@ std::string NextStep(const Details& details, const std::string& command) {
 
 }  // namespace
 
+std::vector<FieldFault> FieldFaultsOf(const grpc::Status& status) {
+  std::vector<FieldFault> faults;
+  for (const auto& violation : Unpack(status).bad.field_violations()) {
+    faults.push_back({violation.field(), violation.description()});
+  }
+  return faults;
+}
+
+std::string NextStepAfter(const grpc::Status& status) { return NextStep(Unpack(status)); }
+
 std::string ErrorReasonOf(const grpc::Status& status) { return Unpack(status).info.reason(); }
 
 std::string DescribeError(const grpc::Status& status, const std::string& command) {

@@ -3,6 +3,7 @@
 #define KINSOCK_CLI_OPTIONS_H_
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -23,6 +24,9 @@ struct Options {
   OutputFormat format = OutputFormat::kTable;
   std::optional<std::chrono::milliseconds> timeout;  // none: the command's own default
   bool headers = true;
+  size_t columns = 0;    // of the terminal that standard output is; 0: it is none, and nothing is cut
+  bool colour = false;   // whether tables may have colours
+  bool verbose = false;  // tell of each call on standard error
 };
 
 }  // namespace kinsock

@@ -92,7 +92,7 @@ void Show(const std::vector<Message>& items, bool list, std::vector<std::string>
   Print(RenderList(items, shown, options.format, [&] {
     Table table(std::move(headers));
     for (const Message& item : items) table.Add(row(item));
-    return table.Render(options.headers);
+    return table.Render(options);
   }));
 }
 

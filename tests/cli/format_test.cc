@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How kinsockctl reads and writes small things: duration, table, yaml_text, yaml_json, vmm_args, error_report,
+// How kinsockctl reads and writes small things: duration, yaml_text, yaml_json, vmm_args, error_report,
 // exit_code.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,7 +11,6 @@
 #include "cli/error_report.h"
 #include "cli/exit_code.h"
 #include "cli/readiness_flag.h"
-#include "cli/table.h"
 #include "cli/vm_view.h"
 #include "cli/vmm_args.h"
 #include "cli/yaml_json.h"
@@ -42,14 +41,6 @@ TEST(DurationTest, AgesAreShort) {
   EXPECT_EQ(ShortAge(std::chrono::seconds(120)), "2m");
   EXPECT_EQ(ShortAge(std::chrono::hours(3)), "3h");
   EXPECT_EQ(ShortAge(std::chrono::hours(72)), "3d");
-}
-
-TEST(TableTest, ColumnsAreAlignedAndEmptyCellsCanBeCounted) {
-  Table table({"NAME", "CID"});
-  table.Add({"größe", "3"});
-  table.Add({"", "42"});
-  EXPECT_EQ(table.Render(true), "NAME   CID\ngröße  3\n-      42\n");
-  EXPECT_EQ(table.Render(false), "größe  3\n-      42\n");
 }
 
 TEST(YamlTextTest, StringsStayStrings) {

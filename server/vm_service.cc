@@ -106,19 +106,17 @@ grpc::ServerUnaryReactor* VmService::GetVm(grpc::CallbackServerContext* context,
                                            v1::Vm* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   if (access_.Refuses(*context, "VmService.GetVm", reactor)) return reactor;
-  absl::StatusOr<std::string> id = ToVmId(request->name());
-  const absl::StatusOr<bool> full = IsFull(request->view());
-  if (!id.ok() || !full.ok()) {
-    reactor->Finish(ToGrpcStatus(id.ok() ? full.status() : id.status()));
-    return reactor;
-  }
-  main_.Post([this, reactor, response, id = *std::move(id), full = *full] {
-    const absl::StatusOr<VmSnapshotPtr> vm = manager_.Get(id);
-    const grpc::Status status = Answer(vm, *response);
-    if (status.ok() && full) AddStats(id, *response);
-    reactor->Finish(status);
-  });
+  main_.Post([this, reactor, request, response] { reactor->Finish(ToGrpcStatus(Read(*request, *response))); });
   return reactor;
+}
+
+absl::Status VmService::Read(const v1::GetVmRequest& request, v1::Vm& response) const {
+  KINSOCK_ASSIGN_OR_RETURN(const std::string id, ToVmId(request.name()));
+  KINSOCK_ASSIGN_OR_RETURN(const bool full, IsFull(request.view()));
+  KINSOCK_ASSIGN_OR_RETURN(const VmSnapshotPtr vm, manager_.Get(id));
+  response = ToProto(*vm, hub_.epoch());
+  if (full) AddStats(id, response);
+  return absl::OkStatus();
 }
 
 grpc::ServerUnaryReactor* VmService::ListVms(grpc::CallbackServerContext* context, const v1::ListVmsRequest* request,
@@ -127,12 +125,12 @@ grpc::ServerUnaryReactor* VmService::ListVms(grpc::CallbackServerContext* contex
   if (access_.Refuses(*context, "VmService.ListVms", reactor)) return reactor;
   main_.Post([this, context, reactor, request, response] {
     if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
-    reactor->Finish(ToGrpcStatus(FillPage(*request, *response)));
+    reactor->Finish(ToGrpcStatus(List(*request, *response)));
   });
   return reactor;
 }
 
-absl::Status VmService::FillPage(const v1::ListVmsRequest& request, v1::ListVmsResponse& response) {
+absl::Status VmService::List(const v1::ListVmsRequest& request, v1::ListVmsResponse& response) const {
   KINSOCK_ASSIGN_OR_RETURN(const Page page, ParsePage(request.page_size(), request.page_token()));
   KINSOCK_ASSIGN_OR_RETURN(const bool full, IsFull(request.view()));
   KINSOCK_ASSIGN_OR_RETURN(const VmFilter filter, VmFilter::Parse(request.filter()));

@@ -392,6 +392,7 @@ TEST(YamlTest, FaultsNameLineColumnAndField) {
       {"http: {listn: x}\n", "f:1:8: http.listn: is not a setting (did you mean \"listen\"?)"},
       {"http: {listen: [x]}\n", "f:1:16: http.listen: is not a single value"},
       {"http: {listen: \"tcp:0.0.0.0:80\"}\n", "can be reached from other machines"},
+      {"http: {ui: maybe}\n", "f:1:12: http.ui: \"maybe\" is neither on nor off"},
       {"http: {per_vm_metrics: some}\n", "f:1:24: http.per_vm_metrics: \"some\" is none of full, basic and off"},
       {"- a\n", "f:1:1: the file is not a list of \"key: value\" pairs"},
       {"vms: [\n", "is not YAML"},
@@ -776,6 +777,8 @@ TEST(HttpSettingsTest, ServedNowhereUnlessAskedFor) {
   EXPECT_EQ(Good({"--http", "unix:/run/h.sock"}).http.socket, "/run/h.sock");
   EXPECT_EQ(Good({"--http", "tcp:127.0.0.1:9470"}).http.tcp->text(), "127.0.0.1:9470");
   EXPECT_EQ(Good({"--http", "tcp:[::1]:9470", "--per-vm-metrics", "basic"}).http.per_vm, PerVmMetrics::kBasic);
+  EXPECT_TRUE(Good({"--http", "tcp:[::1]:9470"}).http.ui);
+  EXPECT_FALSE(Good({"--http", "tcp:[::1]:9470", "--http-ui", "off"}).http.ui);
 }
 
 TEST(HttpSettingsTest, WhatWouldLetOthersInIsRefused) {

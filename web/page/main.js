@@ -3,7 +3,7 @@
 // Puts the page together: which view is shown, and how the daemon is.
 
 import {el, mark, put, say} from './dom.js';
-import {count, duration} from './format.js';
+import {clock, count, duration} from './format.js';
 import {Model} from './model.js';
 import {ask, Events, Poll} from './feed.js';
 import {Matrix} from './matrix.js';
@@ -112,20 +112,21 @@ async function look() {
   const [info, vms] = await Promise.all([ask('/api/v1/info'), ask('/api/v1/vms?view=FULL&page_size=1000'), shown.look()]);
   model.setInfo(info.body);
   model.setVms(vms.body, vms.at);
-  loaded = true;
   view.render();
+  if (!loaded) performance.mark('drawn');
+  loaded = true;
   content.dataset.looks = String(Number(content.dataset.looks ?? 0) + 1);
 }
 
 // How the daemon is, in the corner, and across the page when it is not there.
 const link = {box: document.getElementById('link'), text: document.getElementById('link-text'), gone: document.getElementById('gone')};
-let goneSince = null;
+let lastLive = null;
 let countdown = null;
 
 function tell(state, detail = {}) {
   mark(link.box, 'data-state', state === 'live' && model.info?.draining ? 'draining' : state);
   clearInterval(countdown);
-  goneSince = state === 'gone' ? goneSince ?? Date.now() : state === 'live' ? null : goneSince;
+  if (state === 'live') lastLive = new Date();
   mark(document.body, 'data-stale', state === 'gone');
   link.gone.hidden = state !== 'gone';
   if (state === 'live') {
@@ -139,7 +140,8 @@ function tell(state, detail = {}) {
     say(link.text, 'Busy: asking less often');
   } else {
     say(link.text, 'No answer');
-    say(link.gone, `kinsockd does not answer. What is shown is from ${new Date(goneSince).toLocaleTimeString()}; this page goes on by itself when it is back.`);
+    const shown = lastLive === null ? '' : ` What is shown is from ${clock(lastLive)}.`;
+    say(link.gone, `kinsockd does not answer.${shown} This page goes on by itself when it is back.`);
     const until = Date.now() + detail.wait;
     const tick = () => say(link.text, `No answer, again in ${Math.max(0, Math.ceil((until - Date.now()) / 1000))} s`);
     tick();

@@ -3,7 +3,7 @@
 // Who talks to whom: a row for each sender, a column for each receiver, in the cell what flows now. A connection that
 // was denied is red and crossed at the place of who called and whom.
 
-import {el, mark, put, say} from './dom.js';
+import {el, keyed, mark, put, say} from './dom.js';
 import {bytes, clock, count, rate, shortRate, since} from './format.js';
 import {command} from './commands.js';
 import {HOST} from './model.js';
@@ -35,16 +35,20 @@ export class Matrix {
     this.chosen = null;
     this.table = el('table', {class: 'matrix'});
     this.note = el('p', {class: 'note'});
-    this.detail = el('div', {class: 'pair', 'aria-live': 'polite'});
+    this.detail = el('div', {class: 'pair', 'aria-live': 'polite', hidden: true});
+    this.busiest = el('ol', {class: 'busiest'});
+    this.summary = el('div', {class: 'summary'}, el('h3', {}, 'Busiest now'), this.busiest);
     this.element = el(
         'section', {class: 'card', 'aria-labelledby': 'matrix-title'},
         el('header', {class: 'card-head'}, el('h2', {id: 'matrix-title'}, 'Who talks to whom'),
            el('ul', {class: 'legend', 'aria-hidden': 'true'}, el('li', {class: 'quiet'}, 'quiet'),
               el('li', {class: 'l2'}, 'KB/s'), el('li', {class: 'l5'}, 'MB/s'),
               el('li', {class: 'denied'}, 'denied'))),
-        el('div', {class: 'scroll', tabindex: '0', role: 'group', 'aria-label': 'Matrix of senders and receivers'},
-           this.table),
-        this.note, this.detail);
+        el('div', {class: 'matrix-body'},
+           el('div', {class: 'scroll', tabindex: '0', role: 'group', 'aria-label': 'Matrix of senders and receivers'},
+              this.table),
+           el('div', {class: 'matrix-side'}, this.detail, this.summary)),
+        this.note);
   }
 
   endsNow(vms) {
@@ -134,6 +138,24 @@ export class Matrix {
       mark(button, 'aria-pressed', this.chosen === key ? 'true' : 'false');
     }
     this.showChosen();
+    this.showBusiest();
+  }
+
+  showBusiest() {
+    const busy = [...this.model.cells.values()].filter((cell) => cell.rate >= 0.5).sort((a, b) => b.rate - a.rate).slice(0, 6);
+    const most = busy[0]?.rate ?? 1;
+    keyed(this.busiest, busy, (cell) => `${cell.from} ${cell.to}`, (cell) => {
+      const fill = el('span', {class: 'fill'});
+      const value = el('span', {class: 'value'});
+      const item = el('li', {}, el('button', {type: 'button', onclick: () => this.choose(cell.from, cell.to)},
+                                   `${cell.from} → ${cell.to}`), value, el('span', {class: 'meter', 'aria-hidden': 'true'}, fill));
+      item.parts = {fill, value};
+      return item;
+    }, ({parts}, cell) => {
+      say(parts.value, rate(cell.rate));
+      parts.fill.style.width = `${Math.max(1, 100 * cell.rate / most)}%`;
+    });
+    this.summary.hidden = busy.length === 0;
   }
 
   choose(from, to) {
@@ -144,10 +166,8 @@ export class Matrix {
   }
 
   showChosen() {
-    if (this.chosen === null) {
-      if (this.detail.firstChild !== null) put(this.detail);
-      return;
-    }
+    this.detail.hidden = this.chosen === null;
+    if (this.chosen === null) return;
     const [from, to] = this.chosen.split('\n');
     const cell = this.model.cell(from, to);
     const denial = this.model.denial(from, to);

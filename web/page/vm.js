@@ -86,10 +86,12 @@ export class VmView {
     this.absent = el('p', {class: 'card note', hidden: true});
     this.body = el(
         'div', {class: 'columns'},
-        el('section', {class: 'card'}, el('h2', {}, 'Traffic of the last minute'), this.spark.element, this.flow),
-        el('section', {class: 'card gauges'}, el('h2', {}, 'Queues, credit, stalls'), ...this.bars.values()),
-        el('section', {class: 'card'}, el('h2', {}, 'What it is'), this.facts, this.labels, this.conditions),
-        commands('In a terminal', [
+        el('div', {class: 'column'},
+           el('section', {class: 'card'}, el('h2', {}, 'Traffic of the last minute'), this.spark.element, this.flow),
+           el('section', {class: 'card'}, el('h2', {}, 'What it is'), this.facts, this.labels, this.conditions)),
+        el('div', {class: 'column'},
+           el('section', {class: 'card gauges'}, el('h2', {}, 'Queues, credit, stalls'), ...this.bars.values()),
+           commands('In a terminal', [
           ['kinsockctl', 'vm', 'get', id, '--stats'],
           ['kinsockctl', 'conn', 'list', '--vm', id, '--by-rate'],
           ['kinsockctl', 'pairs', '--vm', id],
@@ -97,7 +99,7 @@ export class VmView {
           ['kinsockctl', 'vmm-args', id, '--vmm', 'qemu'],
           ['kinsockctl', 'ssh', id],
           ['kinsockctl', 'vm', 'drain', id],
-        ]));
+        ])));
     this.element = el('div', {class: 'view'},
                       el('header', {class: 'title'}, el('a', {href: '#/'}, '← VMs'), el('h1', {}, id), this.state), this.absent,
                       this.body, this.connections.element, this.ended.element, this.events.element);

@@ -39,9 +39,9 @@ const groups = (vm) => (vm.spec?.groups ?? ['default']).join(', ');
 const COLUMNS = [
   {name: 'Name', sort: (vm) => vm.name, text: true},
   {name: 'State', sort: (vm) => vm.status?.state ?? '', text: true},
-  {name: 'CID', sort: (vm) => number(vm.status?.cid)},
+  {name: 'CID', sort: (vm) => number(vm.status?.cid), class: 'wide'},
   {name: 'Groups', sort: groups, text: true, class: 'wide'},
-  {name: 'Open', sort: (vm, model) => model.open(vm)},
+  {name: 'Open', sort: (vm, model) => model.open(vm), class: 'wide'},
   {name: 'Last minute', class: 'chart'},
   {name: 'In', sort: (vm, model) => model.track(vm)?.rates?.in ?? 0},
   {name: 'Out', sort: (vm, model) => model.track(vm)?.rates?.out ?? 0},
@@ -110,8 +110,8 @@ export class VmTable {
   make(vm) {
     const id = shortName(vm.name);
     const parts = {
-      state: stateBadge(), cid: el('td', {class: 'num'}), groups: el('td', {class: 'wide'}),
-      open: el('td', {class: 'num'}), spark: new Spark(), into: el('td', {class: 'num'}),
+      state: stateBadge(), cid: el('td', {class: 'num wide'}), groups: el('td', {class: 'wide'}),
+      open: el('td', {class: 'num wide'}), spark: new Spark(), into: el('td', {class: 'num'}),
       out: el('td', {class: 'num'}), notes: el('td', {class: 'wide'}),
     };
     const row = el(

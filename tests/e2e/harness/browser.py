@@ -139,6 +139,7 @@ class Page:
         failed = self.call("Page.navigate", {"url": url}).get("errorText")
         if failed:
             raise BrowserError(f"{url}: {failed}")
+        self.wait(f"{url} to load", "document.readyState === 'complete'")
 
     def evaluate(self, expression: str) -> typing.Any:
         """The value of an expression, or of its promise."""

@@ -5,11 +5,13 @@
 import {el, keyed, mark, put, say} from './dom.js';
 import {bytes, count, number, rate, seconds, shortName, since} from './format.js';
 import {word} from './commands.js';
+import {Meter} from './meter.js';
 
 function endName(end) {
   const who = end?.vm ? shortName(end.vm) : end?.cid === 2 ? 'host' : `cid ${end?.cid ?? '?'}`;
   const port = number(end?.port);
-  return {who, port, title: end?.hostPath ? `${end.hostPath} (pid ${end.hostPid ?? '?'}, uid ${end.hostUid ?? '?'})` : null};
+  const title = end?.hostPath ? `${end.hostPath} (pid ${end.hostPid ?? '?'}, uid ${end.hostUid ?? '?'})` : null;
+  return {who, port, title};
 }
 
 function endCell(end) {
@@ -19,32 +21,16 @@ function endCell(end) {
 }
 
 // How much of its window a sender has left.
-export function creditBar(label) {
-  const fill = el('span', {class: 'fill'});
-  const bar = el('span', {class: 'meter small', role: 'meter', 'aria-label': label, 'aria-valuemin': 0, 'aria-valuemax': 100},
-                 fill);
-  bar.fill = fill;
-  return bar;
-}
-
-export function setBar(bar, share, text, kind) {
-  const percent = Math.round(100 * Math.min(1, Math.max(0, share)));
-  mark(bar, 'aria-valuenow', percent);
-  mark(bar, 'aria-valuetext', text);
-  mark(bar, 'title', text);
-  mark(bar, 'data-kind', kind);
-  bar.fill.style.width = `${percent}%`;
-}
-
-function showCredit(bar, flow) {
+function showCredit(meter, flow) {
   const window = number(flow?.bufAlloc);
   const credit = number(flow?.credit);
   const share = window > 0 ? credit / window : 0;
-  setBar(bar, share, `${bytes(credit)} of ${bytes(window)} may be sent`, share < 0.1 ? 'bad' : share < 0.35 ? 'warn' : 'good');
+  const kind = share < 0.1 ? 'bad' : share < 0.35 ? 'warn' : 'good';
+  meter.show(share, `${bytes(credit)} of ${bytes(window)} may be sent`, kind);
 }
 
-const OPEN = ['Connection', 'From', 'To', 'State', 'Age', '→ now', '← now', '→ all', '← all', 'Credit →', 'Credit ←', 'Waits',
-              'Stalled'];
+const OPEN = ['Connection', 'From', 'To', 'State', 'Age', '→ now', '← now', '→ all', '← all', 'Credit →',
+              'Credit ←', 'Waits', 'Stalled'];
 const CLOSED = ['Connection', 'From', 'To', 'Why it ended', 'Ended', '→ all', '← all'];
 const NUMBERS = /now|all|Age|Ended|Waits|Stalled/;
 
@@ -64,7 +50,8 @@ export class ConnectionTable {
 
   render(response) {
     const connections = response?.connections ?? [];
-    keyed(this.body, connections, (each) => each.name, (each) => this.make(each), (row, each) => this.update(row, each));
+    keyed(this.body, connections, (each) => each.name, (each) => this.make(each),
+          (row, each) => this.update(row, each));
     say(this.note, response === null ? 'Loading' : connections.length === 0
         ? (this.closed ? 'None has ended or was refused in the last minute.' : 'None is open.')
         : response.nextPageToken ? 'There are more; kinsockctl conn list shows all.' : '');
@@ -81,11 +68,12 @@ export class ConnectionTable {
     } else {
       row.parts = {
         state: el('td'), age: number(), rateThere: number(), rateBack: number(), there: number(), back: number(),
-        creditThere: creditBar('Credit of the initiator'), creditBack: creditBar('Credit of the target'),
+        creditThere: new Meter('Credit of the initiator', 'small'),
+        creditBack: new Meter('Credit of the target', 'small'),
         queued: number(), stalled: number(),
       };
     }
-    const cells = Object.values(row.parts).map((part) => part.localName === 'td' ? part : el('td', {}, part));
+    const cells = Object.values(row.parts).map((part) => part instanceof Meter ? el('td', {}, part.element) : part);
     put(row, name, endCell(connection.initiator), endCell(connection.target), cells);
     return row;
   }

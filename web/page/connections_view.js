@@ -12,10 +12,15 @@ export class ConnectionsView {
     this.model = model;
     this.open = null;
     this.closed = null;
-    this.tables = [new ConnectionTable('Open connections, the busiest first'), new ConnectionTable('Ended or refused in the last minute', true)];
-    this.element = el('div', {class: 'view'}, el('h1', {class: 'offscreen'}, 'Connections'), this.tables.map((table) => table.element),
-                      commands('In a terminal', [['kinsockctl', 'conn', 'list', '--by-rate'], ['kinsockctl', 'conn', 'watch'],
-                                                 ['kinsockctl', 'conn', 'list', '--closed'], ['kinsockctl', 'top', 'conns']]));
+    this.tables = [new ConnectionTable('Open connections, the busiest first'),
+                   new ConnectionTable('Ended or refused in the last minute', true)];
+    this.element = el('div', {class: 'view'}, el('h1', {class: 'offscreen'}, 'Connections'),
+                      this.tables.map((table) => table.element), commands('In a terminal', [
+                        ['kinsockctl', 'conn', 'list', '--by-rate'],
+                        ['kinsockctl', 'conn', 'watch'],
+                        ['kinsockctl', 'conn', 'list', '--closed'],
+                        ['kinsockctl', 'top', 'conns'],
+                      ]));
   }
 
   async look() {

@@ -27,7 +27,8 @@ export class EventTail {
       this.render();
     }});
     this.element = el('section', {class: 'card'},
-                      el('header', {class: 'card-head'}, el('h2', {}, title), el('label', {}, toggle, ' without denials')),
+                      el('header', {class: 'card-head'}, el('h2', {}, title),
+                         el('label', {}, toggle, ' without denials')),
                       this.list, this.note);
   }
 

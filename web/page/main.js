@@ -3,7 +3,7 @@
 // Puts the page together: which view is shown, and how the daemon is.
 
 import {el, mark, put, say} from './dom.js';
-import {clock, count, duration} from './format.js';
+import {clock, count, duration, rate} from './format.js';
 import {Model} from './model.js';
 import {ask, Events, Poll} from './feed.js';
 import {Matrix} from './matrix.js';
@@ -32,8 +32,13 @@ class Overview {
     this.element = el(
         'div', {class: 'view'}, el('h1', {class: 'offscreen'}, 'Overview'), el('dl', {class: 'tiles'}, this.tiles),
         this.matrix.element, this.table.element, el('div', {class: 'columns'}, this.events.element,
-        commands('In a terminal', [['kinsockctl', 'top'], ['kinsockctl', 'vm', 'list', '-o', 'wide'], ['kinsockctl', 'pairs', '--watch'],
-                                   ['kinsockctl', 'events', '-f'], ['kinsockctl', 'info']])));
+        commands('In a terminal', [
+          ['kinsockctl', 'top'],
+          ['kinsockctl', 'vm', 'list', '-o', 'wide'],
+          ['kinsockctl', 'pairs', '--watch'],
+          ['kinsockctl', 'events', '-f'],
+          ['kinsockctl', 'info'],
+        ])));
   }
 
   async look() {
@@ -53,7 +58,7 @@ class Overview {
     const now = Date.now();
     const denied = [...model.denials.keys()].filter((key) => model.denial(...key.split('\n'), now).fresh).length;
     const counts = model.info?.counts ?? {};
-    const values = [count(counts.vms ?? 0), count(counts.activeVms ?? 0), count(open), `${(flow / 1048576).toFixed(flow >= 104857600 ? 0 : 1)} MiB/s`,
+    const values = [count(counts.vms ?? 0), count(counts.activeVms ?? 0), count(open), rate(flow),
                     `${count(denied)} ${denied === 1 ? 'pair' : 'pairs'}`];
     this.tiles.forEach((tile, i) => say(tile.value, values[i]));
     mark(this.tiles[4], 'class', denied > 0 ? 'alarm' : null);
@@ -109,7 +114,8 @@ function go() {
 
 async function look() {
   const shown = view;
-  const [info, vms] = await Promise.all([ask('/api/v1/info'), ask('/api/v1/vms?view=FULL&page_size=1000'), shown.look()]);
+  const [info, vms] = await Promise.all(
+      [ask('/api/v1/info'), ask('/api/v1/vms?view=FULL&page_size=1000'), shown.look()]);
   model.setInfo(info.body);
   model.setVms(vms.body, vms.at);
   view.render();
@@ -119,7 +125,11 @@ async function look() {
 }
 
 // How the daemon is, in the corner, and across the page when it is not there.
-const link = {box: document.getElementById('link'), text: document.getElementById('link-text'), gone: document.getElementById('gone')};
+const link = {
+  box: document.getElementById('link'),
+  text: document.getElementById('link-text'),
+  gone: document.getElementById('gone'),
+};
 let lastLive = null;
 let countdown = null;
 
@@ -133,7 +143,8 @@ function tell(state, detail = {}) {
     say(link.text, model.info?.draining ? 'Live, draining' : 'Live');
     const start = Date.parse(model.info?.startTime);
     say(document.getElementById('daemon'),
-        `kinsockd ${model.info?.version ?? ''}, up ${duration((Date.now() - start) / 1000)}, ${count(model.info?.counts?.reactors ?? 0)} reactors`);
+        `kinsockd ${model.info?.version ?? ''}, up ${duration((Date.now() - start) / 1000)}, ` +
+        `${count(model.info?.counts?.reactors ?? 0)} reactors`);
   } else if (state === 'paused') {
     say(link.text, 'Paused');
   } else if (state === 'busy') {

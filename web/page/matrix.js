@@ -22,7 +22,8 @@ function describe(from, to, cell, denial) {
   const words = [`${from} to ${to}:`];
   if (cell !== undefined) words.push(`${rate(cell.rate)}, ${count(cell.open)} open, ${bytes(cell.bytes)} in all`);
   if (denial !== null) {
-    words.push(`${cell === undefined ? '' : '; '}denied ${denial.policy ? `by ${denial.policy}` : ''} (port ${denial.port})`);
+    const by = denial.policy ? `by ${denial.policy}` : '';
+    words.push(`${cell === undefined ? '' : '; '}denied ${by} (port ${denial.port})`);
   }
   return words.join(' ').replaceAll('  ', ' ');
 }
@@ -99,8 +100,8 @@ export class Matrix {
       }
       return row;
     });
-    put(this.table, el('caption', {class: 'offscreen'}, 'Bytes per second from the VM of the row to that of the column'),
-        el('thead', {}, head), el('tbody', {}, rows));
+    const caption = 'Bytes per second from the VM of the row to that of the column';
+    put(this.table, el('caption', {class: 'offscreen'}, caption), el('thead', {}, head), el('tbody', {}, rows));
   }
 
   update() {
@@ -142,13 +143,15 @@ export class Matrix {
   }
 
   showBusiest() {
-    const busy = [...this.model.cells.values()].filter((cell) => cell.rate >= 0.5).sort((a, b) => b.rate - a.rate).slice(0, 6);
+    const busy = [...this.model.cells.values()].filter((cell) => cell.rate >= 0.5)
+                     .sort((a, b) => b.rate - a.rate).slice(0, 6);
     const most = busy[0]?.rate ?? 1;
     keyed(this.busiest, busy, (cell) => `${cell.from} ${cell.to}`, (cell) => {
       const fill = el('span', {class: 'fill'});
       const value = el('span', {class: 'value'});
-      const item = el('li', {}, el('button', {type: 'button', onclick: () => this.choose(cell.from, cell.to)},
-                                   `${cell.from} → ${cell.to}`), value, el('span', {class: 'meter', 'aria-hidden': 'true'}, fill));
+      const name = el('button', {type: 'button', onclick: () => this.choose(cell.from, cell.to)},
+                      `${cell.from} → ${cell.to}`);
+      const item = el('li', {}, name, value, el('span', {class: 'meter', 'aria-hidden': 'true'}, fill));
       item.parts = {fill, value};
       return item;
     }, ({parts}, cell) => {

@@ -6,7 +6,8 @@ import {el, keyed, mark, say} from './dom.js';
 import {bytes, count, number, percent, rate, seconds, shortName, since} from './format.js';
 import {Spark} from './spark.js';
 import {showState, stateBadge} from './vms.js';
-import {ConnectionTable, setBar} from './connections.js';
+import {ConnectionTable} from './connections.js';
+import {Meter} from './meter.js';
 import {EventTail} from './events.js';
 import {commands} from './commands.js';
 import {ask, Refused} from './feed.js';
@@ -24,13 +25,12 @@ const BARS = [
 ];
 
 function bar([id, title, hint]) {
-  const meter = el('span', {class: 'meter', role: 'meter', 'aria-label': title, 'aria-valuemin': 0, 'aria-valuemax': 100});
-  meter.fill = el('span', {class: 'fill'});
-  meter.append(meter.fill);
+  const meter = new Meter(title);
   const value = el('span', {class: 'value'});
-  const row = el('div', {class: 'gauge', 'data-bar': id, title: hint}, el('span', {class: 'gauge-name'}, title), meter, value);
+  const row = el('div', {class: 'gauge', 'data-bar': id, title: hint}, el('span', {class: 'gauge-name'}, title),
+                 meter.element, value);
   row.show = (share, text) => {
-    setBar(meter, share, text, share > 0.9 ? 'bad' : share > 0.6 ? 'warn' : 'good');
+    meter.show(share, text, share > 0.9 ? 'bad' : share > 0.6 ? 'warn' : 'good');
     say(value, text);
   };
   return row;
@@ -101,8 +101,8 @@ export class VmView {
           ['kinsockctl', 'vm', 'drain', id],
         ])));
     this.element = el('div', {class: 'view'},
-                      el('header', {class: 'title'}, el('a', {href: '#/'}, '← VMs'), el('h1', {}, id), this.state), this.absent,
-                      this.body, this.connections.element, this.ended.element, this.events.element);
+                      el('header', {class: 'title'}, el('a', {href: '#/'}, '← VMs'), el('h1', {}, id), this.state),
+                      this.absent, this.body, this.connections.element, this.ended.element, this.events.element);
   }
 
   async look() {
@@ -122,8 +122,8 @@ export class VmView {
     this.open = open;
     this.closed = closed?.body ?? {};
     // It is one of those beyond the first thousand, or gone.
-    this.alone = this.model.find(this.id) === undefined ? await read(`/api/v1/vms/${encodeURIComponent(this.id)}?view=FULL`)
-                                                        : null;
+    const listed = this.model.find(this.id) !== undefined;
+    this.alone = listed ? null : await read(`/api/v1/vms/${encodeURIComponent(this.id)}?view=FULL`);
   }
 
   render() {
@@ -149,13 +149,14 @@ export class VmView {
 
   renderFacts(vm) {
     const status = vm.status ?? {};
+    const vmm = status.frontEnd;
     const facts = [
       ['CID', String(status.cid ?? '')],
       ['Network', shortName(vm.spec?.network ?? 'networks/default')],
       ['Groups', (vm.spec?.groups ?? ['default']).join(', ')],
       ['Since', vm.createTime ? `${since(vm.createTime)} ago` : ''],
       ['Managed by', vm.managedBy ?? ''],
-      ['VMM', status.frontEnd ? `pid ${status.frontEnd.pid}, for ${since(status.frontEnd.since)}` : 'none is connected'],
+      ['VMM', vmm ? `pid ${vmm.pid}, for ${since(vmm.since)}` : 'none is connected'],
       ['For the VMM', status.vhostUserSocket ?? ''],
       ['For the host', status.udsPath || (vm.spec?.vsockProxy ? 'AF_VSOCK of the host' : 'none')],
     ];
@@ -181,8 +182,10 @@ export class VmView {
     const track = this.model.track(vm);
     this.spark.show(track?.in ?? [], track?.out ?? []);
     const now = track?.rates;
-    say(this.flow, now ? `${rate(now.in)} in, ${rate(now.out)} out; ${count(now.packetsIn)} and ${count(now.packetsOut)} packets a second`
-                       : 'It is measured from the second look on.');
+    say(this.flow, now === null || now === undefined ? 'It is measured from the second look on.'
+        : `${rate(now.in)} in, ${rate(now.out)} out; ` +
+          `${count(now.packetsIn)} and ${count(now.packetsOut)} packets a second. ` +
+          `At most ${rate(Math.max(...track.in, ...track.out))} in the last minute.`);
   }
 
   renderBars(vm, connections, at) {

@@ -54,8 +54,9 @@ export class VmTable {
     this.column = COLUMNS[0];
     this.down = false;
     this.filter = '';
+    const kind = (column) => `${column.class ?? ''} ${column.text || column.class === 'chart' ? '' : 'num'}`.trim();
     this.heads = COLUMNS.map((column) => el(
-        'th', {scope: 'col', class: [column.class, column.text || column.class === 'chart' ? '' : 'num'].filter(Boolean).join(' ')},
+        'th', {scope: 'col', class: kind(column)},
         column.sort === undefined ? column.name
                                   : el('button', {type: 'button', onclick: () => this.sortBy(column)}, column.name)));
     this.body = el('tbody');
@@ -70,7 +71,8 @@ export class VmTable {
     this.element = el(
         'section', {class: 'card', 'aria-labelledby': 'vms-title'},
         el('header', {class: 'card-head'}, el('h2', {id: 'vms-title'}, 'VMs'), this.search),
-        el('div', {class: 'scroll'}, el('table', {class: 'list vms'}, el('thead', {}, el('tr', {}, this.heads)), this.body)),
+        el('div', {class: 'scroll'},
+           el('table', {class: 'list vms'}, el('thead', {}, el('tr', {}, this.heads)), this.body)),
         this.note);
   }
 

@@ -67,9 +67,12 @@ class Browser:
             page.goto(url)
         return page
 
-    def call(self, method: str, parameters: dict[str, typing.Any] | None = None, session: str | None = None) -> typing.Any:
+    def call(self, method: str, parameters: dict[str, typing.Any] | None = None,
+             session: str | None = None) -> typing.Any:
         ident = next(self._ids)
-        message = {"id": ident, "method": method, "params": parameters or {}, **({"sessionId": session} if session else {})}
+        message: dict[str, typing.Any] = {"id": ident, "method": method, "params": parameters or {}}
+        if session is not None:
+            message["sessionId"] = session
         with self._changed:
             self._out.write(json.dumps(message).encode() + b"\0")
         deadline = Deadline(_CALL_SECONDS, f"Chromium to answer {method}")
@@ -154,11 +157,13 @@ class Page:
         return str(self.evaluate(f"document.querySelector({json.dumps(selector)})?.textContent ?? ''"))
 
     def attribute(self, selector: str, name: str) -> str:
-        return str(self.evaluate(f"document.querySelector({json.dumps(selector)})?.getAttribute({json.dumps(name)}) ?? ''"))
+        element = f"document.querySelector({json.dumps(selector)})"
+        return str(self.evaluate(f"{element}?.getAttribute({json.dumps(name)}) ?? ''"))
 
     def click(self, selector: str) -> None:
-        found = self.evaluate(f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e?.click(); return e !== null; }})()")
-        assert found, f"there is no {selector}"
+        element = f"document.querySelector({json.dumps(selector)})"
+        assert self.evaluate(f"{element} !== null"), f"there is no {selector}"
+        self.evaluate(f"{element}.click()")
 
     def wait(self, awaited: str, expression: str, seconds: float = 20) -> typing.Any:
         """Until an expression is true in the page. Returns its value."""
@@ -175,7 +180,8 @@ class Page:
             time.sleep(0.05)
 
     def resize(self, width: int, height: int) -> None:
-        self.call("Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False})
+        self.call("Emulation.setDeviceMetricsOverride",
+                  {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False})
 
     def prefer(self, scheme: str) -> None:
         """"light" or "dark"."""

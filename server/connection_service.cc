@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -80,28 +81,40 @@ grpc::ServerUnaryReactor* ConnectionService::ListConnections(grpc::CallbackServe
   // gRPC keeps the context, the reactor and the response until Finish().
   main_.Post([this, context, reactor, response, query = *std::move(query)]() mutable {
     if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
-    List(std::move(query), response, reactor, false);
+    List(
+        std::move(query), response, [reactor] { reactor->Finish(grpc::Status::OK); }, false);
   });
   return reactor;
 }
 
-// `again`: it has been measured for this.
-void ConnectionService::List(ConnectionQuery query, v1::ListConnectionsResponse* response,
-                             grpc::ServerUnaryReactor* reactor, bool again) {
+void ConnectionService::Read(const v1::ListConnectionsRequest& request, Done<v1::ListConnectionsResponse> done) {
+  absl::StatusOr<ConnectionQuery> query = ToConnectionQuery(request, instance_);
+  if (!query.ok()) return done(query.status());
+  auto response = std::make_shared<v1::ListConnectionsResponse>();
+  v1::ListConnectionsResponse* into = response.get();
+  List(
+      *std::move(query), into,
+      [response = std::move(response), done = std::move(done)]() mutable { done(std::move(*response)); }, true);
+}
+
+// `again`: it has been measured for this. `response` is there until `done` has run.
+void ConnectionService::List(ConnectionQuery query, v1::ListConnectionsResponse* response, EventLoop::Task done,
+                             bool again) {
   const auto which = query.wants_closed() ? ReactorPool::Flows::kWithClosed : ReactorPool::Flows::kOpen;
-  snapshots_.Get(
-      which, [this, response, reactor, again, query = std::move(query)](const FlowSnapshots::Flows& flows) mutable {
-        const std::chrono::nanoseconds measured = snapshots_.rates().interval();
-        const bool rates_are_good = measured.count() > 0 && measured <= kMaxOrderInterval;
-        if (query.order == ConnectionQuery::Order::kByRate && !rates_are_good && !again) {
-          main_.RunAfter(FlowRates::kMinInterval, [this, response, reactor, query = std::move(query)]() mutable {
-            List(std::move(query), response, reactor, true);
-          });
-          return;
-        }
-        Answer(query, *flows, *response);
-        reactor->Finish(grpc::Status::OK);
-      });
+  snapshots_.Get(which, [this, response, again, query = std::move(query),
+                         done = std::move(done)](const FlowSnapshots::Flows& flows) mutable {
+    const std::chrono::nanoseconds measured = snapshots_.rates().interval();
+    const bool rates_are_good = measured.count() > 0 && measured <= kMaxOrderInterval;
+    if (query.order == ConnectionQuery::Order::kByRate && !rates_are_good && !again) {
+      main_.RunAfter(FlowRates::kMinInterval,
+                     [this, response, query = std::move(query), done = std::move(done)]() mutable {
+                       List(std::move(query), response, std::move(done), true);
+                     });
+      return;
+    }
+    Answer(query, *flows, *response);
+    done();
+  });
 }
 
 void ConnectionService::Answer(const ConnectionQuery& query, const std::vector<FlowInfo>& flows,
@@ -181,6 +194,16 @@ grpc::ServerUnaryReactor* ConnectionService::GetStats(grpc::CallbackServerContex
     });
   });
   return reactor;
+}
+
+void ConnectionService::Read(const v1::GetStatsRequest& request, Done<v1::StatsReport> done) {
+  const absl::StatusOr<StatsQuestion> question = ToStatsQuestion(request);
+  if (!question.ok()) return done(question.status());
+  reader_.Read(*question, [this, done = std::move(done),
+                           question = *question](const absl::StatusOr<StatsReading>& reading) mutable {
+    if (!reading.ok()) return done(reading.status());
+    done(reader_.Report(*reading, nullptr, question));
+  });
 }
 
 grpc::ServerWriteReactor<v1::StatsReport>* ConnectionService::StreamStats(grpc::CallbackServerContext* context,

@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "api/kinsock/v1/connection_service.grpc.pb.h"
 #include "base/event_loop.h"
 #include "server/access.h"
@@ -62,6 +64,13 @@ class ConnectionService final : public v1::ConnectionService::CallbackService {
     captures_.Close(reason);
   }
 
+  // Main thread: what ListConnections and GetStats answer to a caller who may see, at once or later. By rate, the order
+  // is that of the rates as they are known; nobody waits for new ones.
+  template <typename Response>
+  using Done = absl::AnyInvocable<void(absl::StatusOr<Response>)>;
+  void Read(const v1::ListConnectionsRequest& request, Done<v1::ListConnectionsResponse> done);
+  void Read(const v1::GetStatsRequest& request, Done<v1::StatsReport> done);
+
   // Watches of connections that are open. Main thread.
   size_t watches() const { return feed_.watches(); }
   uint64_t lagged_watches() const { return feed_.lagged_watches(); }
@@ -71,8 +80,7 @@ class ConnectionService final : public v1::ConnectionService::CallbackService {
  private:
   FlowVms VmsOf(const FlowInfo& flow) const;
   void Answer(const ConnectionQuery& query, const std::vector<FlowInfo>& flows, v1::ListConnectionsResponse& response);
-  void List(ConnectionQuery query, v1::ListConnectionsResponse* response, grpc::ServerUnaryReactor* reactor,
-            bool again);
+  void List(ConnectionQuery query, v1::ListConnectionsResponse* response, EventLoop::Task done, bool again);
   void FindForReset(uint64_t id, const v1::ResetConnectionRequest& request, v1::Connection& response,
                     grpc::ServerUnaryReactor* reactor);
   void AuditReset(const grpc::CallbackServerContext& context, const v1::ResetConnectionRequest& request,

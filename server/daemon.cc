@@ -142,7 +142,10 @@ absl::Status Daemon::Start() {
   ServeSaved();
   StartReloader();
   // The reactors run, and their callers come.
-  if (!api_sockets_.empty() || http_socket_.has_value()) StandBehindReactors();
+  if (!api_sockets_.empty() || http_socket_.has_value()) {
+    StandBehindReactors();
+    MakeServices();
+  }
   KINSOCK_RETURN_IF_ERROR(StartApi());
   StartHttp();
   Log(LogLevel::kInfo, "daemon.started")
@@ -251,8 +254,8 @@ void Daemon::ServeSaved() {
   while (!served) loop_.RunOnce(std::chrono::milliseconds(1000));
 }
 
-absl::Status Daemon::StartApi() {
-  if (api_sockets_.empty()) return absl::OkStatus();
+// What answers to clients of the API, and to the page.
+void Daemon::MakeServices() {
   vm_service_ = std::make_unique<VmService>(loop_, *manager_, hub_, access_, audit_);
   connection_service_ =
       std::make_unique<ConnectionService>(loop_, *manager_, *networks_, *pool_, *snapshots_, instance_, access_, audit_,
@@ -261,7 +264,7 @@ absl::Status Daemon::StartApi() {
   forward_service_ = std::make_unique<ForwardService>(loop_, *forwards_, access_, audit_);
   const auto set_draining = [this](bool draining) {
     manager_->SetDraining(draining);
-    api_->SetVmsServing(!draining);
+    if (api_ != nullptr) api_->SetVmsServing(!draining);
   };
   const auto reload = [this](ReloadRequest request, ConfigReloader::Done done) {
     reloader_->Reload(request, std::move(done));
@@ -269,6 +272,10 @@ absl::Status Daemon::StartApi() {
   admin_service_ = std::make_unique<AdminService>(
       loop_, AdminService::Hooks{[this] { return Look(); }, set_draining, reload, [this] { return LookAtConfig(); }},
       access_, audit_, events_);
+}
+
+absl::Status Daemon::StartApi() {
+  if (api_sockets_.empty()) return absl::OkStatus();
   KINSOCK_ASSIGN_OR_RETURN(
       api_, ApiServer::Start({vm_service_.get(), connection_service_.get(), network_service_.get(),
                               forward_service_.get(), admin_service_.get()},
@@ -352,7 +359,12 @@ void Daemon::StartHttp() {
   if (!http_socket_.has_value()) return;
   observer_ = std::make_unique<Observer>(
       *std::exchange(http_socket_, std::nullopt), config_.http, [this](int fd) { return IdentifyOverHttp(fd); },
-      Observer::Sources{[this] { return Sample(); }, loop_, *heartbeat_, api_metrics_});
+      Observer::Sources{[this] { return Sample(); },
+                        loop_,
+                        *heartbeat_,
+                        api_metrics_,
+                        {vm_service_.get(), connection_service_.get(), network_service_.get(), admin_service_.get()},
+                        events_});
 }
 
 void Daemon::OnReactorsAlive(bool alive) {

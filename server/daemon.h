@@ -94,6 +94,7 @@ class Daemon {
   absl::Status CreateConfiguredVms();
   absl::Status CreateConfiguredForwards();
   void ServeSaved();
+  void MakeServices();
   absl::Status StartApi();
   void StartReloader();
   void ChangeRoles(const RoleRules& roles);

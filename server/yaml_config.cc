@@ -176,7 +176,9 @@ void Reader::ReadHttp(const YAML::Node& node) {
       if (!fault.empty()) http.Say(value.Mark(), key, fault);
     };
   };
-  http.Read({{"listen", set("listen", SetHttpEndpoint)}, {"per_vm_metrics", set("per_vm_metrics", SetPerVmMetrics)}});
+  http.Read({{"listen", set("listen", SetHttpEndpoint)},
+             {"per_vm_metrics", set("per_vm_metrics", SetPerVmMetrics)},
+             {"ui", set("ui", SetHttpUi)}});
 }
 
 void Reader::ReadCapture(const YAML::Node& node) {

@@ -49,7 +49,7 @@ struct YamlConfig {
 //           socket_dirs: [/srv/vms],
 //           tls: {cert: FILE, key: FILE, client_ca: FILE},  # for "tcp:ADDRESS:PORT" in `listen`
 //           roles: {admin: {gids: [kinsock-admin]}, viewer: {uids: [prometheus], sans: [node-7.example]}}}
-//     http: {listen: "unix:%t/kinsock/http.sock", per_vm_metrics: full}  # or "tcp:127.0.0.1:PORT"; basic, off
+//     http: {listen: "unix:%t/kinsock/http.sock", ui: true, per_vm_metrics: full}  # or "tcp:127.0.0.1:PORT"; basic, off
 //     capture: {payload: false}
 //     state: {dir: "%S/kinsock"}
 //     daemon: {reactors: 2, poll_us: 20, log_format: kv}

@@ -190,6 +190,7 @@ TEST(YamlTest, FaultsNameLineColumnAndField) {
       {"vms:\n  - guest_cid: 3\n    groups: [a, [b]]\n", "f:3:13: vms[0].groups: has an entry that is not text"},
       {"vms:\n  - just text\n", "f:2:5: vms[0]: is not a VM"},
       {"vms: 3\n", "f:1:6: vms: is not a list"},
+      {"http: {ui: maybe}\n", "f:1:12: http.ui: \"maybe\" is neither on nor off"},
       {"capture: yes\n", "f:1:10: capture: is not a map"},
       {"capture: {payloads: true}\n", "f:1:11: capture.payloads: is not a setting (did you mean \"payload\"?)"},
       {"capture: {payload: some}\n", "f:1:20: capture.payload: "},

@@ -16,6 +16,7 @@
 #include "cli/duration.h"
 #include "cli/exit_code.h"
 #include "cli/options.h"
+#include "server/man_page.h"
 #include "server/runtime_dir.h"
 #include "server/tcp_endpoint.h"
 #include "server/version.h"
@@ -177,6 +178,10 @@ int main(int argc, char** argv) {
   DeclareCommands(app, rest_of_ssh, command);
   if (!words.empty() && words.front() == kComplete) {
     CompleteLine(app, {words.begin() + 1, words.end()});
+    return kinsock::kExitOk;
+  }
+  if (words.size() == 1 && words.front() == kinsock::kManPageWord) {
+    std::fputs(kinsock::ManPage(app).c_str(), stdout);
     return kinsock::kExitOk;
   }
   rest_of_ssh = TakeRestOfSsh(app, words);

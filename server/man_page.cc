@@ -16,8 +16,9 @@ namespace {
 // Text as it is: man(7) gives a meaning to backslashes, and to dots and quotes at the beginning of a line; hyphens,
 // quotes and tildes it would turn into signs that nobody can copy.
 std::string Escaped(std::string_view text) {
-  std::string safe = absl::StrReplaceAll(absl::string_view(text.data(), text.size()),
-                                         {{"\\", "\\e"}, {"-", "\\-"}, {"'", "\\(aq"}, {"`", "\\(ga"}, {"~", "\\(ti"}, {"\n.", "\n\\&."}});
+  std::string safe = absl::StrReplaceAll(
+      absl::string_view(text.data(), text.size()),
+      {{"\\", "\\e"}, {"-", "\\-"}, {"'", "\\(aq"}, {"`", "\\(ga"}, {"~", "\\(ti"}, {"\n.", "\n\\&."}});
   return !safe.empty() && safe.front() == '.' ? "\\&" + safe : safe;
 }
 

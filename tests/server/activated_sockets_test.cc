@@ -152,18 +152,17 @@ TEST_F(ActivatedSocketsTest, ANameThatMeansNothingIsSaid) {
 }
 
 TEST_F(ActivatedSocketsTest, ASocketOfAnotherTypeIsSaid) {
-  process_ = std::make_unique<Process>(std::vector<std::string>{"systemd-socket-activate", "--seqpacket",
-                                                                "--fdname=api", "--listen=" + Path("api"),
-                                                                "server/kinsockd"});
+  process_ = std::make_unique<Process>(std::vector<std::string>{
+      "systemd-socket-activate", "--seqpacket", "--fdname=api", "--listen=" + Path("api"), "server/kinsockd"});
   const UniqueFd early = NewUnixSocket(SOCK_SEQPACKET);
   while (!TryConnect(early, Path("api"))) ASSERT_FALSE(process_->Wait(std::chrono::milliseconds(2)).has_value());
   EXPECT_THAT(Refusal(), HasSubstr("\"api\": is no UNIX stream socket that listens"));
 }
 
 TEST_F(ActivatedSocketsTest, ASecondOneForHttpIsSaid) {
-  process_ = std::make_unique<Process>(
-      std::vector<std::string>{"systemd-socket-activate", "--fdname=http:http", "--listen=" + Path("one"),
-                               "--listen=" + Path("two"), "server/kinsockd"});
+  process_ = std::make_unique<Process>(std::vector<std::string>{"systemd-socket-activate", "--fdname=http:http",
+                                                                "--listen=" + Path("one"), "--listen=" + Path("two"),
+                                                                "server/kinsockd"});
   Knock("one");
   EXPECT_THAT(Refusal(), HasSubstr(absl::StrCat("is a second one, besides ", Path("one"))));
 }

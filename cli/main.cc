@@ -20,6 +20,7 @@
 #include "cli/exit_code.h"
 #include "cli/options.h"
 #include "cli/terminal.h"
+#include "server/man_page.h"
 #include "server/runtime_dir.h"
 #include "server/tcp_endpoint.h"
 #include "server/version.h"
@@ -221,6 +222,10 @@ int main(int argc, char** argv) {
   DeclareCommands(app, rest_of_ssh, command);
   if (!words.empty() && words.front() == kComplete) {
     CompleteLine(app, {words.begin() + 1, words.end()});
+    return kinsock::kExitOk;
+  }
+  if (words.size() == 1 && words.front() == kinsock::kManPageWord) {
+    std::fputs(kinsock::ManPage(app).c_str(), stdout);
     return kinsock::kExitOk;
   }
   rest_of_ssh = TakeRestOfSsh(app, words);

@@ -65,13 +65,14 @@ SocketDirs DirsOf(const Config& config) {
 
 }  // namespace
 
-Daemon::Daemon(Config config, std::function<ConfigReading()> reread)
+Daemon::Daemon(Config config, std::function<ConfigReading()> reread, std::vector<ActivatedSocket> activated)
     : config_(std::move(config)),
       reread_(std::move(reread)),
       instance_(RandomUuid()),
       start_time_(std::chrono::system_clock::now()),
       signals_(
           loop_, [this] { RequestStop(); }, [this] { OnHangup(); }),
+      activated_(std::move(activated)),
       api_connections_(Clock::Monotonic(), ApiConnections::Limits()),
       access_(api_connections_, config_.api_roles),
       events_(loop_),
@@ -162,12 +163,39 @@ absl::Status Daemon::Start() {
   return absl::OkStatus();
 }
 
+// Their files and locks are systemd's.
+absl::Status Daemon::TakeActivated() {
+  for (ActivatedSocket& given : activated_) {
+    const std::string path = CanonicalSocketPath(given.path);
+    const bool http = given.kind == ActivatedSocket::Kind::kHttp;
+    KINSOCK_RETURN_IF_ERROR(sockets_.CheckFree(path, false));
+    sockets_.Take(path, false, http ? "HTTP" : "the API");
+    BoundSocket socket = BoundSocket::WithoutFile(std::move(given.listener));
+    if (http) {
+      http_socket_ = std::move(socket);
+    } else {
+      const bool view = given.kind == ActivatedSocket::Kind::kView;
+      api_sockets_.push_back({std::move(socket), view ? ApiSocket::Kind::kView : ApiSocket::Kind::kFull});
+    }
+  }
+  return absl::OkStatus();
+}
+
+bool Daemon::IsActivated(ActivatedSocket::Kind kind, const std::string& path) const {
+  return std::any_of(activated_.begin(), activated_.end(), [&](const ActivatedSocket& given) {
+    return given.kind == kind && CanonicalSocketPath(given.path) == CanonicalSocketPath(path);
+  });
+}
+
 absl::Status Daemon::BindApi() {
+  KINSOCK_RETURN_IF_ERROR(TakeActivated());
   for (const std::string& path : config_.api_sockets) {
+    if (IsActivated(ActivatedSocket::Kind::kApi, path)) continue;
     KINSOCK_ASSIGN_OR_RETURN(BoundSocket socket, BindSocket(path, "--api", "the API"));
     api_sockets_.push_back({std::move(socket), ApiSocket::Kind::kFull});
   }
   for (const std::string& path : config_.api_view_sockets) {
+    if (IsActivated(ActivatedSocket::Kind::kView, path)) continue;
     KINSOCK_ASSIGN_OR_RETURN(BoundSocket socket, BindSocket(path, "--api-view", "the API"));
     api_sockets_.push_back({std::move(socket), ApiSocket::Kind::kView});
   }
@@ -180,6 +208,14 @@ absl::Status Daemon::BindApi() {
 }
 
 absl::Status Daemon::BindHttp() {
+  if (!config_.http.socket.empty() && IsActivated(ActivatedSocket::Kind::kHttp, config_.http.socket)) {
+    return absl::OkStatus();
+  }
+  if (http_socket_.has_value() && config_.http.wanted()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("--http: ", config_.http.endpoint(),
+                     " is another socket than systemd gives for HTTP; take one of the two out"));
+  }
   if (config_.http.tcp.has_value()) {
     KINSOCK_ASSIGN_OR_RETURN(UniqueFd listener, config_.http.tcp->Listen(kApiBacklog, "--http"));
     sockets_.Take(config_.http.tcp->place(), false, "HTTP");

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <map>
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "absl/strings/str_split.h"
 #include "server/config_yaml.h"
 #include "server/error.h"
+#include "server/man_page.h"
 #include "server/runtime_dir.h"
 #include "server/socket_path.h"
 #include "server/text.h"
@@ -360,6 +362,11 @@ absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv) 
   // The library reports by exceptions, --help included.
   try {
     Declare(app, flags);
+    if (argc == 2 && argv[1] == std::string_view(kManPageWord)) {
+      line.action = CommandLine::Action::kPrint;
+      line.text = ManPage(app);
+      return line;
+    }
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
     line.action = CommandLine::Action::kPrint;

@@ -44,7 +44,6 @@ def test_it_makes_two_vms_and_prints_their_traffic(own_stage: Stage, script: pat
     log = own_stage.scratch / "two_vms.out"
     running = Child("two_vms.py", command(script, own_stage.ctl.endpoint, "a", "b", "--seconds", "300"), log)
     try:
-        # It makes one after the other and waits for the first, so that its first line names the VM to start.
         def made() -> list[typing.Any]:
             running.check_running()
             return [vm for vm in own_stage.ctl.vms() if vm["status"]["state"] == "LISTENING"]

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "api/kinsock/v1/stats.pb.h"
+#include "api/kinsock/v1/connection_service.pb.h"
 #include "api/kinsock/v1/vm_service.pb.h"
 
 namespace kinsock {

@@ -64,6 +64,7 @@ def test_the_page_can_be_followed(page: str) -> None:
                 machine.follow(block)
             except AssertionError as error:
                 raise AssertionError(f"{block.place}:\n{block.text}{error}") from error
+        machine.end()
 
 
 def help_of(words: list[str]) -> str:

@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 
-from harness import logbook, programs
+from harness import go, logbook, programs
 from harness.child import Child
 from harness.deadline import Overdue, wait_until
 from harness.guest import Guest
@@ -36,9 +36,13 @@ class Machine:
         self._guests: dict[str, Guest] = {}
         self.ctl = Kinsockctl(_API)
         self._directory = self._lay_out()
-        self._environment = {"HOME": os.environ["HOME"], "LANG": "C.UTF-8", "TERM": "dumb", "USER": "root",
+        self._environment = {**go.environment(), "HOME": os.environ["HOME"], "LANG": "C.UTF-8", "TERM": "dumb", "USER": "root",
                              "PATH": f"{self._scratch / 'bin'}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
         stack.callback(self._clear)
+
+    def end(self) -> None:
+        """Nothing on the page has harmed the daemon."""
+        self._stop_daemon()
 
     def follow(self, block: Block) -> None:
         """Does what a reader would do with the block."""
@@ -102,10 +106,10 @@ class Machine:
         self._guests.clear()
         if self._daemon is None:
             return
-        status = self._daemon.stop()
+        stopping, self._daemon = self._daemon, None
+        status = stopping.stop()
         assert status == 0, f"the daemon ended with status {status}"
-        logbook.forget(self._daemon.log)
-        self._daemon = None
+        logbook.forget(stopping.log)
 
     def _in_guest(self, name: str, event: str, command: str) -> None:
         """Starts it, and returns when it has reported `event`, or has ended if that is what is waited for. @NAME is a VM's CID."""
@@ -185,14 +189,16 @@ class Machine:
             in_tree.parent.mkdir(parents=True)
             in_tree.symlink_to(program)
             (self._scratch / "bin" / program.name).symlink_to(program)
-        (self._scratch / "bin/grpcurl").symlink_to(programs.grpcurl())
+        for tool in (programs.grpcurl(), programs.go()):
+            (self._scratch / "bin" / tool.name).symlink_to(tool)
         for folder in ("api", "deploy", "examples"):
             shutil.copytree(_HERE / folder, tree / folder, ignore=shutil.ignore_patterns("stubs", "kinsock.example"))
         return tree
 
     def _clear(self) -> None:
         """The next page finds a new machine."""
-        self._stop_daemon()
+        if self._daemon is not None:
+            self._daemon.kill()
         for directory in ("/run", "/etc/kinsock", "/var/lib", "/srv", "/backup", os.environ["HOME"]):
             for entry in pathlib.Path(directory).iterdir():
                 shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import typing
 
-from harness import logbook, programs
+from harness import go, logbook
 from harness.child import Child
 from harness.deadline import wait_until
 from harness.scratch import Scratch
@@ -24,10 +24,7 @@ def build(directory: pathlib.Path) -> pathlib.Path:
     """Makes the client and the program in a copy, without a network: tools/setup has fetched the modules."""
     example = directory / "go"
     shutil.copytree(_HERE / "examples/go", example, ignore=shutil.ignore_patterns("kinsock", "operator"))
-    cache = programs.cache_directory() / "go"
-    environment = {**os.environ, "GOPATH": str(cache), "GOCACHE": str(cache / "build"), "GOPROXY": "off",
-                   "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false", "KINSOCK_API": str(_HERE / "api"),
-                   "PATH": f"{programs.go().parent}:{os.environ['PATH']}"}
+    environment = {**os.environ, **go.environment(), "KINSOCK_API": str(_HERE / "api")}
     environment.pop("GOROOT", None)
     for command in (["./generate"], ["go", "vet", "."], ["go", "build", "-o", "operator", "."]):
         done = subprocess.run(command, cwd=example, env=environment, capture_output=True, text=True,

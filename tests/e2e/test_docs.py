@@ -21,6 +21,8 @@ from harness.markdown import LANGUAGES, BadPage, Block, blocks, inline_commands,
 _ROOT = pathlib.Path(__file__).absolute().parents[2]
 _PAGES = sorted(str(path.relative_to(_ROOT)) for pattern in ("README.md", "SECURITY.md", "docs/*.md", "docs/adr/*.md", "examples/*/README.md")
                 for path in _ROOT.glob(pattern))
+# Where it all lies, what no test is given by Bazel included.
+_SOURCES = (_ROOT / "README.md").resolve().parent
 # The programs that are documented. In a block that is not run they would be missed.
 _PROGRAMS = ("kinsockctl", "kinsockd", "grpcurl", "bazel-bin/")
 _KNOWN_WORDS = {"sh": r"daemon|stays|silent|vmm|not-run|exit=\d+", "yaml": r"vm|prometheus|not-run|file=\S+", "text": "$^", "hidden": ".*"}
@@ -63,7 +65,7 @@ def test_the_page_can_be_followed(page: str) -> None:
             try:
                 machine.follow(block)
             except AssertionError as error:
-                raise AssertionError(f"{block.place}:\n{block.text}{error}") from error
+                raise AssertionError(f"{block.place}:\n{block.text}{error}") from None
         machine.end()
 
 
@@ -87,9 +89,20 @@ def test_commands_in_running_text_exist(page: str) -> None:
 
 @pytest.mark.parametrize("page", _PAGES)
 def test_links_lead_somewhere(page: str) -> None:
-    directory = (_ROOT / page).parent
+    directory = (_SOURCES / page).parent
     for link in links(_ROOT / page):
         assert (directory / link).exists(), f"{page}: nothing is at {link}"
+
+
+def test_tests_that_are_named_exist() -> None:
+    """What is promised with the name of a test is promised as long as that test is there."""
+    sources = "".join(path.read_text() for path in sorted(_SOURCES.glob("tests/**/*.cc")) + sorted(_SOURCES.glob("tests/e2e/test_*.py")))
+    for page in _PAGES:
+        text = (_ROOT / page).read_text()
+        for suite, case in re.findall(r"`(\w+Test)\.(\w+)`", text):
+            assert re.search(rf"TEST(_F|_P)?\({suite}, {case}\)", sources), f"{page}: there is no test {suite}.{case}"
+        for case in re.findall(r"`(test_\w+)`", text):
+            assert f"def {case}(" in sources, f"{page}: there is no {case}"
 
 
 def test_every_page_is_in_the_index() -> None:

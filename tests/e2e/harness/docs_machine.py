@@ -148,7 +148,7 @@ class Machine:
         inner = re.search(r"\$\((kinsockctl vmm-args ([a-z0-9-]+)[^)]*)\)", command)
         if inner is None or not command.startswith("qemu-system-x86_64 "):
             raise AssertionError(f"a VMM is started by qemu-system-x86_64 ... $(kinsockctl vmm-args NAME): {command}")
-        arguments = shlex.split(self.shell(inner[1] + " --mem 256M", 0))
+        arguments = shlex.split(self.shell(re.sub(r" --mem \S+", "", inner[1]) + " --mem 256M", 0))
         self._launch(inner[2], arguments)
 
     def _boot(self, names: list[str]) -> None:

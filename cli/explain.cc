@@ -45,8 +45,9 @@ ctl::Explanation Explain(const ExplainFacts& facts) {
 
 std::string ExplanationText(const ctl::Explanation& explanation, bool colour) {
   std::string text;
-  for (const Step& step : explanation.steps())
+  for (const Step& step : explanation.steps()) {
     absl::StrAppend(&text, MarkOf(step.verdict(), colour), " ", CleanText(step.text()), "\n");
+  }
   if (explanation.cause().empty()) text += "nothing that the daemon knows stands in the way\n";
   for (const ctl::Explanation::Command& next : explanation.next()) {
     absl::StrAppend(&text, next.vm().empty() ? "  try: " : absl::StrCat("  try, in ", ShortVmName(next.vm()), ": "),

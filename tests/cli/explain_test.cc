@@ -384,5 +384,13 @@ TEST_F(ExplainTest, TheTextSaysWhereToDoWhat) {
               HasSubstr("nothing that the daemon knows stands in the way\n  try: kinsockctl connect db 5432\n"));
 }
 
+// A guest, or who reserved a CID, chose some of the words.
+TEST_F(ExplainTest, ATerminalIsNotMadeToObey) {
+  Miss("1025");
+  Lease(v1::CidLease::RESERVED, "me\x1b[2J");
+  EXPECT_THAT(ExplanationText(Explain(facts_)), HasSubstr("it is reserved for 'me\\x1b[2J'\n"));
+  EXPECT_THAT(ExplanationText(Explain(facts_), true), HasSubstr("\x1b["));
+}
+
 }  // namespace
 }  // namespace kinsock

@@ -129,7 +129,7 @@ ExitCode Client::Report(const grpc::Status& status) const {
   }
   if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) return ExplainDeadline();
   if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) return ExplainUnimplemented();
-  std::fputs(DescribeError(status).c_str(), stderr);
+  std::fputs(DescribeError(status, options_.command).c_str(), stderr);
   return ExitCodeOf(status.error_code());
 }
 

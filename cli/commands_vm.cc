@@ -53,8 +53,8 @@ struct CreateFlags {
   bool validate_only = false;
 };
 
-ExitCode Usage(const std::string& what) {
-  std::fprintf(stderr, "kinsockctl: %s\n  try: kinsockctl vm --help\n", what.c_str());
+ExitCode Usage(const Options& options, const std::string& what) {
+  std::fprintf(stderr, "kinsockctl: %s\n  try: kinsockctl %s --help\n", what.c_str(), options.command.c_str());
   return kExitUsage;
 }
 
@@ -63,7 +63,7 @@ ExitCode Create(const CreateFlags& flags, const Options& options) {
   request.set_vm_id(ShortVmName(flags.name));
   request.set_validate_only(flags.validate_only);
   v1::VmSpec& spec = *request.mutable_vm()->mutable_spec();
-  if (!ParseCid(flags.cid, *spec.mutable_cid())) return Usage(CidFault("--cid", flags.cid));
+  if (!ParseCid(flags.cid, *spec.mutable_cid())) return Usage(options, CidFault("--cid", flags.cid));
   spec.mutable_cid()->set_sticky(flags.sticky_cid);
   if (!flags.network.empty()) {
     spec.set_network(flags.network.rfind("networks/", 0) == 0 ? flags.network : "networks/" + flags.network);
@@ -77,23 +77,23 @@ ExitCode Create(const CreateFlags& flags, const Options& options) {
   spec.set_tx_buffer_bytes(flags.tx_buffer_size);
   std::vector<std::string> limits;
   if (const std::string fault = ParseQuota(flags.quota, *spec.mutable_quota(), limits); !fault.empty()) {
-    return Usage(fault);
+    return Usage(options, fault);
   }
   if (flags.no_seqpacket) spec.set_allow_seqpacket(false);
   if (!flags.orphan_ttl.empty()) {
     const std::optional<std::chrono::milliseconds> ttl = ParseDuration(flags.orphan_ttl);
-    if (!ttl.has_value()) return Usage(absl::StrCat("--orphan-ttl: \"", flags.orphan_ttl, "\" is not a time"));
+    if (!ttl.has_value()) return Usage(options, absl::StrCat("--orphan-ttl: \"", flags.orphan_ttl, "\" is not a time"));
     SetDuration(*ttl, *spec.mutable_orphan_ttl());
   }
   if (!flags.ready_when.empty() && !ParseReadiness(flags.ready_when, *spec.mutable_readiness())) {
-    return Usage(ReadinessFault(flags.ready_when));
+    return Usage(options, ReadinessFault(flags.ready_when));
   }
   if (flags.access.any() && !flags.access.Fill(*spec.mutable_socket_access())) {
-    return Usage(absl::StrCat("--socket-mode: \"", flags.access.mode, "\" is not a mode; write 0660"));
+    return Usage(options, absl::StrCat("--socket-mode: \"", flags.access.mode, "\" is not a mode; write 0660"));
   }
   for (const std::string& label : flags.labels) {
     const std::vector<std::string> parts = absl::StrSplit(label, absl::MaxSplits('=', 1));
-    if (parts.size() != 2) return Usage(absl::StrCat("--labels: \"", label, "\" is not KEY=VALUE"));
+    if (parts.size() != 2) return Usage(options, absl::StrCat("--labels: \"", label, "\" is not KEY=VALUE"));
     (*request.mutable_vm()->mutable_labels())[parts[0]] = parts[1];
   }
   Client client(options);
@@ -196,8 +196,8 @@ ExitCode Delete(const DeleteFlags& flags, const Options& options) {
   if (!flags.drain_timeout.empty()) {
     const std::optional<std::chrono::milliseconds> parsed = ParseDuration(flags.drain_timeout);
     if (!parsed.has_value()) {
-      return Usage(
-          absl::StrCat("--drain-timeout: \"", flags.drain_timeout, "\" is not a time; write 30s, 500ms or 2m"));
+      return Usage(options, absl::StrCat("--drain-timeout: \"", flags.drain_timeout,
+                                         "\" is not a time; write 30s, 500ms or 2m"));
     }
     drain = *parsed;
     SetDuration(drain, *request.mutable_drain_timeout());

@@ -160,6 +160,16 @@ std::vector<std::string> TakeRestOfSsh(const CLI::App& app, std::vector<std::str
   return rest;
 }
 
+// "vm create", of a line that has been understood as far as that.
+std::string CommandOf(const CLI::App& app) {
+  std::string words;
+  for (const CLI::App* command = &app; !command->get_subcommands().empty();) {
+    command = command->get_subcommands().front();
+    words += (words.empty() ? "" : " ") + command->get_name();
+  }
+  return words;
+}
+
 // For a line that is not complete: as far as it names a daemon, that one.
 void CompleteLine(const CLI::App& app, std::vector<std::string> words) {
   const auto value = [&words](const char* flag, const char* variable = nullptr) {
@@ -220,11 +230,14 @@ int main(int argc, char** argv) {
   } catch (const CLI::Success& success) {
     return app.exit(success);
   } catch (const CLI::Error& error) {
-    std::fprintf(stderr, "kinsockctl: %s\n  try: kinsockctl --help\n", error.what());
+    const std::string at_hand = CommandOf(app);
+    std::fprintf(stderr, "kinsockctl: %s\n  try: kinsockctl %s%s--help\n", error.what(), at_hand.c_str(),
+                 at_hand.empty() ? "" : " ");
     return kinsock::kExitUsage;
   }
-  const std::optional<kinsock::Options> options = Interpret(flags);
+  std::optional<kinsock::Options> options = Interpret(flags);
   if (!options.has_value()) return kinsock::kExitUsage;
+  options->command = CommandOf(app);
   const kinsock::ExitCode code = command(*options);
   if (std::ferror(stdout) == 0 && std::fflush(stdout) == 0) return code;
   std::fprintf(stderr, "kinsockctl: standard output takes no more\n");

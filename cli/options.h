@@ -14,6 +14,7 @@ enum class OutputFormat : uint8_t { kTable, kWide, kJson, kYaml, kName, kJsonl }
 
 // What every command of kinsockctl knows.
 struct Options {
+  std::string command;   // the one at hand, as it is written: "vm create"
   std::string endpoint;  // as gRPC writes it: "unix:PATH", "ipv4:127.0.0.1:7443"
   // For an endpoint over TCP: PEM files, and the name that the daemon's certificate must have; empty: its address.
   std::string tls_ca;

@@ -113,31 +113,19 @@ std::string RenderVm(const v1::Vm& vm, const Options& options) {
 }
 
 std::string RenderVms(const v1::ListVmsResponse& list, const Options& options, const RatesByName* rates) {
-  std::string text;
-  switch (options.format) {
-    case OutputFormat::kJson:
-    case OutputFormat::kYaml:
-      return Render(list, options.format);
-    case OutputFormat::kJsonl:
-      for (const v1::Vm& vm : list.vms()) text += Render(vm, options.format);
-      return text;
-    case OutputFormat::kName:
-      for (const v1::Vm& vm : list.vms()) text += vm.name() + "\n";
-      return text;
-    default:
-      break;
-  }
-  Table table = MakeVmTable(options.format, rates != nullptr);
-  const VmRates unknown;
-  for (const v1::Vm& vm : list.vms()) {
-    const VmRates* known = nullptr;
-    if (rates != nullptr) {
-      const auto found = rates->find(vm.name());
-      known = found == rates->end() ? &unknown : &found->second;
+  return RenderList(list.vms(), list, options.format, [&] {
+    Table table = MakeVmTable(options.format, rates != nullptr);
+    const VmRates unknown;
+    for (const v1::Vm& vm : list.vms()) {
+      const VmRates* known = nullptr;
+      if (rates != nullptr) {
+        const auto found = rates->find(vm.name());
+        known = found == rates->end() ? &unknown : &found->second;
+      }
+      AddVm(vm, options.format, known, table);
     }
-    AddVm(vm, options.format, known, table);
-  }
-  return table.Render(options);
+    return table.Render(options);
+  });
 }
 
 }  // namespace kinsock

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "router/logged_flow.h"
 #include "router/reset.h"
 #include "router/switch.h"
 
@@ -306,6 +307,7 @@ bool VsockTx::Admit(TxPacket& packet, Port& port) {
                              Flow::End{port.shared_from_this(), header.dst_port}, &env_.journal);
   switch (env_.rx->Admit(flow)) {
     case VsockRx::AdmitResult::kAdmitted:
+      TellIfLogged(*flow, env_.routes, env_.journal);
       packet.flow = std::move(flow);
       return true;
     case VsockRx::AdmitResult::kFull:

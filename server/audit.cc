@@ -49,7 +49,7 @@ void SetActor(const absl::StatusOr<Caller>& caller, v1::Event& event) {
 }  // namespace
 
 Audit::Audit(EventLoop& main, EventLog& log, const Access& access)
-    : main_(main), log_(log), access_(access), denials_(main, log, "api") {}
+    : main_(main), log_(log), access_(access), denials_(main, log, EventLimiter::OfDenials("api")) {}
 
 void Audit::Mutation(const grpc::CallbackServerContext& context, std::string_view method, std::string_view object,
                      const absl::Status& status, const std::map<std::string, std::string>& fields) {

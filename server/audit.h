@@ -12,7 +12,7 @@
 #include "absl/status/statusor.h"
 #include "server/access.h"
 #include "server/caller.h"
-#include "server/denial_limiter.h"
+#include "server/event_limiter.h"
 #include "server/event_log.h"
 
 namespace kinsock {
@@ -37,7 +37,7 @@ class Audit {
   EventLoop& main_;
   EventLog& log_;
   const Access& access_;
-  DenialLimiter denials_;  // main thread's
+  EventLimiter denials_;  // main thread's
 };
 
 }  // namespace kinsock

@@ -280,6 +280,7 @@ std::string PolicyToYaml(const std::string& id, const std::string& network, cons
   out << YAML::Key << "network" << YAML::Value;
   Text(out, network);
   out << YAML::Key << "priority" << YAML::Value << spec.priority << YAML::Key << "allow" << YAML::Value << spec.allow;
+  if (spec.log) out << YAML::Key << "log" << YAML::Value << true;
   if (spec.reset_existing) out << YAML::Key << "reset_existing" << YAML::Value << true;
   WriteSelector(out, "from", spec.from);
   WriteSelector(out, "to", spec.to);

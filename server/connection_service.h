@@ -56,6 +56,7 @@ class ConnectionService final : public v1::ConnectionService::CallbackService {
 
   // Watches of connections that are open. Main thread.
   size_t watches() const { return feed_.watches(); }
+  uint64_t lagged_watches() const { return feed_.lagged_watches(); }
 
  private:
   FlowVms VmsOf(const FlowInfo& flow) const;

@@ -241,6 +241,13 @@ TEST_F(KinsockctlTest, HelpAndVersion) {
   EXPECT_THAT(Ctl({"vm", "create", "--help"}).out, HasSubstr("--uds-path"));
 }
 
+TEST_F(KinsockctlTest, AnErrorSendsToTheHelpOfTheCommandAtHand) {
+  EXPECT_THAT(Ctl({"net", "create", "a_b"}).error, HasSubstr("  try: kinsockctl net create --help\n"));
+  EXPECT_THAT(Ctl({"vm", "wait"}).error, HasSubstr("  try: kinsockctl vm wait --help\n"));
+  EXPECT_THAT(Ctl({"vm"}).error, HasSubstr("  try: kinsockctl vm --help\n"));
+  EXPECT_THAT(Ctl({}).error, HasSubstr("  try: kinsockctl --help\n"));
+}
+
 TEST_F(KinsockctlTest, WaitsUntilTheGuestIsReady) {
   testing::Stage stage;
   testing::SimulatedGuest guest(stage);

@@ -28,6 +28,7 @@ void DeclareForwardCommands(CLI::App& app, Command& command);          // forwar
 void DeclareCidCommands(CLI::App& app, Command& command);              // cid ...
 void DeclareStats(CLI::App& app, Command& command);                    // stats, pairs
 void DeclareTop(CLI::App& app, Command& command);
+void DeclareCapture(CLI::App& app, Command& command);  // capture
 void DeclareVmmArgs(CLI::App& app, Command& command);  // vmm-args
 void DeclareInfo(CLI::App& app, Command& command);     // info
 void DeclareAdmin(CLI::App& app, Command& command);    // log-level, daemon drain, and those of DeclareConfig()

@@ -20,6 +20,7 @@
 #include "cli/exit_code.h"
 #include "cli/options.h"
 #include "cli/terminal.h"
+#include "server/man_page.h"
 #include "server/runtime_dir.h"
 #include "server/tcp_endpoint.h"
 #include "server/version.h"
@@ -137,6 +138,7 @@ void DeclareCommands(CLI::App& app, const std::vector<std::string>& rest_of_ssh,
   kinsock::DeclareForwardCommands(app, command);
   kinsock::DeclareStats(app, command);
   kinsock::DeclareTop(app, command);
+  kinsock::DeclareCapture(app, command);
   kinsock::DeclareExplain(app, command);
   kinsock::DeclareGuestCommands(app, command);
   kinsock::DeclareBench(app, command);
@@ -220,6 +222,10 @@ int main(int argc, char** argv) {
   DeclareCommands(app, rest_of_ssh, command);
   if (!words.empty() && words.front() == kComplete) {
     CompleteLine(app, {words.begin() + 1, words.end()});
+    return kinsock::kExitOk;
+  }
+  if (words.size() == 1 && words.front() == kinsock::kManPageWord) {
+    std::fputs(kinsock::ManPage(app).c_str(), stdout);
     return kinsock::kExitOk;
   }
   rest_of_ssh = TakeRestOfSsh(app, words);

@@ -238,6 +238,7 @@ bool VsockTx::TakePacket(TxPacket& packet) {
   packet.header = Decode(wire);
   readable.RemovePrefix(sizeof(wire));
   std::swap(packet.payload, readable);
+  if (CaptureTap* const tap = CaptureTap::Active()) [[unlikely]] Capture(*tap, packet);
   Dispatch(packet);
   return true;
 }
@@ -423,6 +424,10 @@ void VsockTx::ResetFlow(const std::shared_ptr<Flow>& flow, CloseReason reason) {
 
 void VsockTx::Recycle(TxPacket& packet) {
   if (packet.chain.owed()) queue_->Return(packet.chain, 0);
+  if (packet.captured != nullptr) [[unlikely]] {
+    captured_bytes_ -= std::exchange(packet.captured_bytes, 0);
+    packet.captured.reset();
+  }
   pool_.Put(packet);
 }
 

@@ -30,6 +30,15 @@ class Audit {
   void Mutation(const grpc::CallbackServerContext& context, std::string_view method, std::string_view object,
                 const absl::Status& status, const std::map<std::string, std::string>& fields = {});
 
+  // The same for what lasts: who it is has to be asked while the call's connection is there.
+  struct Who {
+    absl::StatusOr<Caller> caller;
+    v1::Actor actor;
+  };
+  Who WhoCalls(const grpc::CallbackServerContext& context) const;
+  void Mutation(const Who& who, std::string_view method, std::string_view object, const absl::Status& status,
+                const std::map<std::string, std::string>& fields);
+
   // `caller` lacks the role for `method`.
   void Denied(const absl::StatusOr<Caller>& caller, std::string_view method, Role need);
 

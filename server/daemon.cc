@@ -65,13 +65,14 @@ SocketDirs DirsOf(const Config& config) {
 
 }  // namespace
 
-Daemon::Daemon(Config config, std::function<ConfigReading()> reread)
+Daemon::Daemon(Config config, std::function<ConfigReading()> reread, std::vector<ActivatedSocket> activated)
     : config_(std::move(config)),
       reread_(std::move(reread)),
       instance_(RandomUuid()),
       start_time_(std::chrono::system_clock::now()),
       signals_(
           loop_, [this] { RequestStop(); }, [this] { OnHangup(); }),
+      activated_(std::move(activated)),
       api_connections_(Clock::Monotonic(), ApiConnections::Limits()),
       access_(api_connections_, config_.api_roles),
       events_(loop_),
@@ -142,7 +143,10 @@ absl::Status Daemon::Start() {
   ServeSaved();
   StartReloader();
   // The reactors run, and their callers come.
-  if (!api_sockets_.empty() || http_socket_.has_value()) StandBehindReactors();
+  if (!api_sockets_.empty() || http_socket_.has_value()) {
+    StandBehindReactors();
+    MakeServices();
+  }
   KINSOCK_RETURN_IF_ERROR(StartApi());
   StartHttp();
   Log(LogLevel::kInfo, "daemon.started")
@@ -159,12 +163,39 @@ absl::Status Daemon::Start() {
   return absl::OkStatus();
 }
 
+// Their files and locks are systemd's.
+absl::Status Daemon::TakeActivated() {
+  for (ActivatedSocket& given : activated_) {
+    const std::string path = CanonicalSocketPath(given.path);
+    const bool http = given.kind == ActivatedSocket::Kind::kHttp;
+    KINSOCK_RETURN_IF_ERROR(sockets_.CheckFree(path, false));
+    sockets_.Take(path, false, http ? "HTTP" : "the API");
+    BoundSocket socket = BoundSocket::WithoutFile(std::move(given.listener));
+    if (http) {
+      http_socket_ = std::move(socket);
+    } else {
+      const bool view = given.kind == ActivatedSocket::Kind::kView;
+      api_sockets_.push_back({std::move(socket), view ? ApiSocket::Kind::kView : ApiSocket::Kind::kFull});
+    }
+  }
+  return absl::OkStatus();
+}
+
+bool Daemon::IsActivated(ActivatedSocket::Kind kind, const std::string& path) const {
+  return std::any_of(activated_.begin(), activated_.end(), [&](const ActivatedSocket& given) {
+    return given.kind == kind && CanonicalSocketPath(given.path) == CanonicalSocketPath(path);
+  });
+}
+
 absl::Status Daemon::BindApi() {
+  KINSOCK_RETURN_IF_ERROR(TakeActivated());
   for (const std::string& path : config_.api_sockets) {
+    if (IsActivated(ActivatedSocket::Kind::kApi, path)) continue;
     KINSOCK_ASSIGN_OR_RETURN(BoundSocket socket, BindSocket(path, "--api", "the API"));
     api_sockets_.push_back({std::move(socket), ApiSocket::Kind::kFull});
   }
   for (const std::string& path : config_.api_view_sockets) {
+    if (IsActivated(ActivatedSocket::Kind::kView, path)) continue;
     KINSOCK_ASSIGN_OR_RETURN(BoundSocket socket, BindSocket(path, "--api-view", "the API"));
     api_sockets_.push_back({std::move(socket), ApiSocket::Kind::kView});
   }
@@ -177,6 +208,14 @@ absl::Status Daemon::BindApi() {
 }
 
 absl::Status Daemon::BindHttp() {
+  if (!config_.http.socket.empty() && IsActivated(ActivatedSocket::Kind::kHttp, config_.http.socket)) {
+    return absl::OkStatus();
+  }
+  if (http_socket_.has_value() && config_.http.wanted()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("--http: ", config_.http.endpoint(),
+                     " is another socket than systemd gives for HTTP; take one of the two out"));
+  }
   if (config_.http.tcp.has_value()) {
     KINSOCK_ASSIGN_OR_RETURN(UniqueFd listener, config_.http.tcp->Listen(kApiBacklog, "--http"));
     sockets_.Take(config_.http.tcp->place(), false, "HTTP");
@@ -251,16 +290,17 @@ void Daemon::ServeSaved() {
   while (!served) loop_.RunOnce(std::chrono::milliseconds(1000));
 }
 
-absl::Status Daemon::StartApi() {
-  if (api_sockets_.empty()) return absl::OkStatus();
+// What answers to clients of the API, and to the page.
+void Daemon::MakeServices() {
   vm_service_ = std::make_unique<VmService>(loop_, *manager_, hub_, access_, audit_);
   connection_service_ =
-      std::make_unique<ConnectionService>(loop_, *manager_, *pool_, *snapshots_, instance_, access_, audit_);
+      std::make_unique<ConnectionService>(loop_, *manager_, *networks_, *pool_, *snapshots_, instance_, access_, audit_,
+                                          config_.capture_payload);
   network_service_ = std::make_unique<NetworkService>(loop_, *networks_, *manager_, access_, audit_);
   forward_service_ = std::make_unique<ForwardService>(loop_, *forwards_, access_, audit_);
   const auto set_draining = [this](bool draining) {
     manager_->SetDraining(draining);
-    api_->SetVmsServing(!draining);
+    if (api_ != nullptr) api_->SetVmsServing(!draining);
   };
   const auto reload = [this](ReloadRequest request, ConfigReloader::Done done) {
     reloader_->Reload(request, std::move(done));
@@ -268,6 +308,10 @@ absl::Status Daemon::StartApi() {
   admin_service_ = std::make_unique<AdminService>(
       loop_, AdminService::Hooks{[this] { return Look(); }, set_draining, reload, [this] { return LookAtConfig(); }},
       access_, audit_, events_);
+}
+
+absl::Status Daemon::StartApi() {
+  if (api_sockets_.empty()) return absl::OkStatus();
   KINSOCK_ASSIGN_OR_RETURN(
       api_, ApiServer::Start({vm_service_.get(), connection_service_.get(), network_service_.get(),
                               forward_service_.get(), admin_service_.get()},
@@ -351,7 +395,12 @@ void Daemon::StartHttp() {
   if (!http_socket_.has_value()) return;
   observer_ = std::make_unique<Observer>(
       *std::exchange(http_socket_, std::nullopt), config_.http, [this](int fd) { return IdentifyOverHttp(fd); },
-      Observer::Sources{[this] { return Sample(); }, loop_, *heartbeat_, api_metrics_});
+      Observer::Sources{[this] { return Sample(); },
+                        loop_,
+                        *heartbeat_,
+                        api_metrics_,
+                        {vm_service_.get(), connection_service_.get(), network_service_.get(), admin_service_.get()},
+                        events_});
 }
 
 void Daemon::OnReactorsAlive(bool alive) {
@@ -394,6 +443,8 @@ DaemonSample Daemon::Sample() {
   sample.vm_watches = {hub_.subscribers(), hub_.lagged()};
   if (connection_service_ != nullptr) {
     sample.connection_watches = {connection_service_->watches(), connection_service_->lagged_watches()};
+    sample.captures = connection_service_->captures().size();
+    sample.capture_lost = connection_service_->captures().lost();
   }
   sample.event_watches = {events_.watches(), events_.lagged_watches()};
   sample.api_connections = api_connections_.size();

@@ -86,23 +86,26 @@ grpc::ServerUnaryReactor* VmService::UpdateVm(grpc::CallbackServerContext* conte
 
 grpc::ServerUnaryReactor* VmService::GetVm(grpc::CallbackServerContext* context, const v1::GetVmRequest* request,
                                            v1::Vm* response) {
-  return calls_.Answer("VmService.GetVm", context, [this, request, response]() -> absl::Status {
-    KINSOCK_ASSIGN_OR_RETURN(const std::string id, ToVmId(request->name()));
-    KINSOCK_ASSIGN_OR_RETURN(const bool full, IsFull(request->view()));
-    KINSOCK_ASSIGN_OR_RETURN(const VmSnapshotPtr vm, manager_.Get(id));
-    *response = ToProto(*vm, hub_.epoch());
-    if (full) AddStats(id, *response);
-    return absl::OkStatus();
-  });
+  return calls_.Answer("VmService.GetVm", context,
+                       [this, request, response] { return Read(*request, *response); });
+}
+
+absl::Status VmService::Read(const v1::GetVmRequest& request, v1::Vm& response) const {
+  KINSOCK_ASSIGN_OR_RETURN(const std::string id, ToVmId(request.name()));
+  KINSOCK_ASSIGN_OR_RETURN(const bool full, IsFull(request.view()));
+  KINSOCK_ASSIGN_OR_RETURN(const VmSnapshotPtr vm, manager_.Get(id));
+  response = ToProto(*vm, hub_.epoch());
+  if (full) AddStats(id, response);
+  return absl::OkStatus();
 }
 
 grpc::ServerUnaryReactor* VmService::ListVms(grpc::CallbackServerContext* context, const v1::ListVmsRequest* request,
                                              v1::ListVmsResponse* response) {
   return calls_.Answer("VmService.ListVms", context,
-                       [this, request, response] { return FillPage(*request, *response); });
+                       [this, request, response] { return List(*request, *response); });
 }
 
-absl::Status VmService::FillPage(const v1::ListVmsRequest& request, v1::ListVmsResponse& response) {
+absl::Status VmService::List(const v1::ListVmsRequest& request, v1::ListVmsResponse& response) const {
   KINSOCK_ASSIGN_OR_RETURN(const Page page, ParsePage(request.page_size(), request.page_token()));
   KINSOCK_ASSIGN_OR_RETURN(const bool full, IsFull(request.view()));
   KINSOCK_ASSIGN_OR_RETURN(const VmFilter filter, VmFilter::Parse(request.filter()));

@@ -57,13 +57,16 @@ class VmService final : public v1::VmService::CallbackService {
   grpc::ServerWriteReactor<v1::WatchVmsResponse>* WatchVms(grpc::CallbackServerContext* context,
                                                            const v1::WatchRequest* request) override;
 
+  // Main thread: what ListVms and GetVm answer to a caller who may see.
+  absl::Status List(const v1::ListVmsRequest& request, v1::ListVmsResponse& response) const;
+  absl::Status Read(const v1::GetVmRequest& request, v1::Vm& response) const;
+
  private:
   // Has the manager decide about what a client wants, and answers.
   template <typename Request, typename Wanted>
   grpc::ServerUnaryReactor* Decide(std::string_view method, grpc::CallbackServerContext* context,
                                    const Request& request, absl::StatusOr<Wanted> (*convert)(const Request&),
                                    void (VmManager::*decide)(Wanted, VmManager::Done), v1::Vm* response);
-  absl::Status FillPage(const v1::ListVmsRequest& request, v1::ListVmsResponse& response);
   void AddStats(const std::string& id, v1::Vm& vm) const;
 
   EventLoop& main_;

@@ -118,6 +118,10 @@ void WriteDaemonMetrics(const DaemonSample& sample, MetricWriter& out) {
   WriteConnectionTimes(sample, out);
   if (sample.store.has_value()) WriteStore(*sample.store, out);
   out.Gauge("kinsock_api_connections", "Open connections to the API.").Add(Number(sample.api_connections));
+  out.Gauge("kinsock_capture_sessions", "Captures that are under way.").Add(Number(sample.captures));
+  out.Counter("kinsock_capture_dropped_packets_total",
+              "Packets that captures have lost because their clients read too slowly; their delivery is not concerned.")
+      .Add(Number(sample.capture_lost));
   out.Gauge("kinsock_draining", "The node is taken out of use.").Add(sample.draining ? 1 : 0);
   out.Counter("kinsock_forgotten_connections_total", "Connections that ended and could not be listed for their minute.")
       .Add(Number(sample.forgotten_flows));
@@ -187,8 +191,20 @@ void WriteHttpMetrics(const HttpApp::Counts& requests, const HttpServer& server,
   out.Gauge("kinsock_http_connections", "Open connections to the HTTP socket.").Add(Number(server.connections()));
   out.Counter("kinsock_http_abandoned_total", "Connections closed because the client did not ask, or read, in time.")
       .Add(Number(server.abandoned()));
+  out.Counter("kinsock_http_refused_total", "Connections refused because there were too many.")
+      .Add(Number(server.refused()));
   out.Counter("kinsock_http_overloaded_total", "Requests refused because too many answers were unread.")
       .Add(Number(server.overloaded()));
+}
+
+void WritePageMetrics(const JsonApi& json, const EventStreams& streams, MetricWriter& out) {
+  out.Counter("kinsock_http_questions_total", "Questions that the main thread was asked for answers in JSON.")
+      .Add(Number(json.questions()));
+  out.Counter("kinsock_http_busy_total", "Requests for JSON refused because too much was asked.")
+      .Add(Number(json.refused()));
+  out.Gauge("kinsock_http_event_streams", "Open streams of events.").Add(Number(streams.open()));
+  out.Counter("kinsock_http_event_streams_lagged_total", "Streams of events ended because they read too slowly.")
+      .Add(Number(streams.lagged()));
 }
 
 }  // namespace kinsock

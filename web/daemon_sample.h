@@ -43,6 +43,8 @@ struct DaemonSample {
   Watches vm_watches;
   Watches connection_watches;
   Watches event_watches;
+  size_t captures = 0;
+  uint64_t capture_lost = 0;
   size_t api_connections = 0;
   uint64_t forgotten_flows = 0;
   uint64_t dropped_log_lines = 0;

@@ -7,7 +7,7 @@ _PROGRAMS = {
     "VSOCKTOOL": "//tests/e2e/guest:vsocktool",
 }
 
-def e2e_test(name, programs = _PROGRAMS, timeout = "moderate", data = []):
+def e2e_test(name, programs = _PROGRAMS, timeout = "moderate", data = [], stage = "e2e"):
     """One file of pytest cases with real guests.
 
     They start virtual machines, so they run one at a time and outside of the sandbox.
@@ -16,6 +16,7 @@ def e2e_test(name, programs = _PROGRAMS, timeout = "moderate", data = []):
       name: the file without its suffix.
       programs: what it runs: environment variable to target (harness/programs.py).
       data: files that it reads, besides the programs.
+      stage: of tools/test. "package" needs more than Bazel builds, and is left out of "//...".
       timeout: as for every test; each wait inside has a deadline of its own.
     """
     native.sh_test(
@@ -26,5 +27,5 @@ def e2e_test(name, programs = _PROGRAMS, timeout = "moderate", data = []):
         args = [name + ".py"],
         data = ["main.py", "conftest.py", name + ".py", "//tests/e2e/harness"] + data + programs.values(),
         env = {variable: "$(rootpath %s)" % program for variable, program in programs.items()},
-        tags = ["e2e", "exclusive", "local"],
+        tags = [stage, "exclusive", "local"] + (["manual"] if stage != "e2e" else []),
     )

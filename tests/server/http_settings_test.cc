@@ -26,6 +26,8 @@ TEST(HttpSettingsTest, ServedNowhereUnlessAskedFor) {
   EXPECT_EQ(Good({"--http", "unix:/run/h.sock"}).http.socket, "/run/h.sock");
   EXPECT_EQ(Good({"--http", "tcp:127.0.0.1:9470"}).http.tcp->text(), "127.0.0.1:9470");
   EXPECT_EQ(Good({"--http", "tcp:[::1]:9470", "--per-vm-metrics", "basic"}).http.per_vm, PerVmMetrics::kBasic);
+  EXPECT_TRUE(Good({"--http", "tcp:[::1]:9470"}).http.ui);
+  EXPECT_FALSE(Good({"--http", "tcp:[::1]:9470", "--http-ui", "off"}).http.ui);
 }
 
 TEST(HttpSettingsTest, WhatWouldLetOthersInIsRefused) {

@@ -61,7 +61,7 @@ TEST_F(HostileScraperTest, AThousandConnectionsCostNoMoreThanItsShareOfThem) {
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &files), 0);
   std::vector<UniqueFd> crowd;
   for (int i = 0; i < 1000; ++i) crowd.push_back(http_.Connect());
-  // Those beyond the bound are closed at once; the last of them shows that all have been seen.
+  // Those beyond the bound are told so, or at once closed; the last of them shows that all have been seen.
   EXPECT_EQ(HttpClient::ReadAll(crowd.back()), "");
   size_t held = 0;
   for (const UniqueFd& each : crowd) {

@@ -31,10 +31,11 @@ class Vm:
 class Stage:
     """Everything on it ends when it is closed. Use it from the main thread (see Child)."""
 
-    def __init__(self) -> None:
+    def __init__(self, *arguments: str) -> None:
+        """`arguments`: of the daemon."""
         with contextlib.ExitStack() as stack:
             self.scratch = stack.enter_context(Scratch())
-            self.daemon = stack.enter_context(Daemon(self.scratch))
+            self.daemon = stack.enter_context(Daemon(self.scratch, *arguments))
             self._everything = stack.pop_all()
 
     @property

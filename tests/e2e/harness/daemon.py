@@ -49,6 +49,10 @@ class Daemon:
         """SIGTERM. Returns the exit status."""
         return self._process.stop()
 
+    def crash(self) -> None:
+        """kill -9: it is given no chance to tidy up."""
+        self._process.kill()
+
     def __enter__(self) -> "Daemon":
         return self
 

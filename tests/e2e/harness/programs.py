@@ -46,6 +46,10 @@ def grpcurl() -> pathlib.Path:
     return _installed("grpcurl", os.environ.get("GRPCURL"), cache_directory() / "bin/grpcurl")
 
 
+def go() -> pathlib.Path:
+    return _installed("go", None, cache_directory() / "bin/go")
+
+
 def cache_directory() -> pathlib.Path:
     """What is kept from run to run, where tools/setup keeps it too. Under Bazel, tests have no HOME to go by."""
     own_home = None if "TEST_TMPDIR" in os.environ else os.environ.get("HOME")

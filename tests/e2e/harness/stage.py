@@ -20,7 +20,7 @@ class Vm:
     name: str
     cid: int
     vhost_user_socket: str
-    hybrid: HybridSocket
+    hybrid: HybridSocket  # of no use if the VM has no such socket
     guest: Guest
 
     def at(self, port: int) -> str:
@@ -55,7 +55,7 @@ class Stage:
         path = status["vhostUserSocket"]
         guest = Guest(name, self.scratch, vsock_arguments or qemu_vsock_arguments(path), initrd)
         self._everything.callback(guest.close)
-        return Vm(name, status["cid"], path, HybridSocket(status["udsPath"]), guest)
+        return Vm(name, status["cid"], path, HybridSocket(status.get("udsPath", "")), guest)
 
     def relaunch(self, vm: Vm) -> None:
         """A new VMM for the same VM."""

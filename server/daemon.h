@@ -25,7 +25,7 @@
 #include "server/config_dump.h"
 #include "server/config_reloader.h"
 #include "server/connection_service.h"
-#include "server/denial_limiter.h"
+#include "server/event_limiter.h"
 #include "server/event_hub.h"
 #include "server/event_log.h"
 #include "server/flag_config.h"
@@ -99,6 +99,7 @@ class Daemon {
   absl::Status CreateConfiguredVms();
   absl::Status CreateConfiguredForwards();
   void ServeSaved();
+  void MakeServices();
   absl::Status StartApi();
   void StartReloader();
   void ChangeRoles(const RoleRules& roles);
@@ -111,7 +112,8 @@ class Daemon {
   std::string StatusLine() const;
   void ReturnMemoryFromTimeToTime();
   DaemonInfo Look();
-  void OnDenials(const Denials& denials);
+  using ToEvent = v1::Event (*)(const FlowInfo& flow, const FlowVms& vms, const std::string& instance);
+  void Tell(const CollectedFlows& flows, ToEvent to_event, EventLimiter& limiter);
   void Stop();
 
   const Config config_;
@@ -136,7 +138,8 @@ class Daemon {
   EventLog events_;
   Audit audit_;
   LifecycleEvents lifecycle_events_;
-  DenialLimiter denials_;  // of connections
+  EventLimiter denials_;  // of connections
+  EventLimiter logged_;   // connections that policies want told
   NoJournal no_journal_;
   std::unique_ptr<StateStore> store_;  // null: memory only
   EventHub hub_;

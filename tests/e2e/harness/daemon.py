@@ -49,12 +49,23 @@ class Daemon:
         """SIGTERM. Returns the exit status."""
         return self._process.stop()
 
+    def crash(self) -> None:
+        """kill -9: it is given no chance to tidy up."""
+        self._process.kill()
+
     def __enter__(self) -> "Daemon":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
         logbook.forget(self._process.log)
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that is free, or was a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def accepts(path: pathlib.Path) -> bool:

@@ -38,8 +38,16 @@ def qemu() -> pathlib.Path:
     return _installed("qemu-system-x86_64", None)
 
 
+def chromium() -> pathlib.Path:
+    return _installed("chromium", os.environ.get("CHROMIUM"))
+
+
 def grpcurl() -> pathlib.Path:
     return _installed("grpcurl", os.environ.get("GRPCURL"), cache_directory() / "bin/grpcurl")
+
+
+def go() -> pathlib.Path:
+    return _installed("go", None, cache_directory() / "bin/go")
 
 
 def cache_directory() -> pathlib.Path:

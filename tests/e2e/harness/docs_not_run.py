@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Blocks of the documentation that are marked `not-run`, each by its page and first line, and why they cannot be.
+
+Whoever adds one says what tests the same in another way.
+"""
+
+NOT_RUN = {
+    ("README.md", "tools/demo     # builds, boots two real Linux guests under QEMU, shows them talking"):
+        "they build everything and boot guests; the second runs this very test",
+    ("README.md", "bazel build //server:kinsockd //cli:kinsockctl"):
+        "this test is run by Bazel, after it has built them",
+    ("README.md", "bazel-bin/server/kinsockd --vm guest-cid=5,socket=/tmp/vm5.sock,forward-cid=1,forward-listen=9001+9002"):
+        "needs vsock_loopback in the host's kernel: test_forward.py does it inside of a guest",
+    ("docs/cli.md", "kinsockctl ssh web                     # or root@web, and whatever ssh takes behind it: kinsockctl ssh web uptime"):
+        "needs an sshd in the guest",
+    ("docs/kubernetes_operator.md", "apiVersion: apps/v1"):
+        "needs a cluster",
+    ("docs/quick_start.md", "tools/setup build                                  # installs what is missing, and says what"):
+        "this test is run after that, and runs the page with what was built",
+    ("docs/performance.md", "bazel build //server:kinsockd //bench:vsock_load"):
+        "measures for an hour, beside a program that has to be fetched",
+}

@@ -7,6 +7,14 @@ Whoever adds one says what tests the same in another way.
 NOT_RUN = {
     ("README.md", "tools/demo     # builds, boots two real Linux guests under QEMU, shows them talking"):
         "they build everything and boot guests; the second runs this very test",
+    ("README.md", "tools/deb"):
+        "the stage \"package\" of tools/test makes the packages, and test_package.py installs them",
+    ("docs/install.md", "tools/deb"):
+        "likewise",
+    ("docs/install.md", "sudo adduser alice kinsock-admin     # she has it from her next login on"):
+        "changes the users of the machine: deploy/debian/tests/service does that in one of its own",
+    ("docs/install.md", "podman build -t kinsock -f deploy/container/Containerfile ."):
+        "builds everything anew, in an image that has to be fetched",
     ("README.md", "bazel build //server:kinsockd //cli:kinsockctl"):
         "this test is run by Bazel, after it has built them",
     ("README.md", "bazel-bin/server/kinsockd --vm guest-cid=5,socket=/tmp/vm5.sock,forward-cid=1,forward-listen=9001+9002"):

@@ -44,6 +44,9 @@ class Machine:
         """Nothing on the page has harmed the daemon."""
         self._stop_daemon()
 
+    def daemon_log(self) -> str:
+        return "" if self._daemon is None else logbook.tail(self._daemon.log)
+
     def follow(self, block: Block) -> None:
         """Does what a reader would do with the block."""
         if block.language == "hidden":
@@ -199,6 +202,7 @@ class Machine:
         """The next page finds a new machine."""
         if self._daemon is not None:
             self._daemon.kill()
+            logbook.forget(self._daemon.log)
         for directory in ("/run", "/etc/kinsock", "/var/lib", "/srv", "/backup", os.environ["HOME"]):
             for entry in pathlib.Path(directory).iterdir():
                 shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()

@@ -206,10 +206,14 @@ bool EventLoop::Spin() {
   MonotonicTime worked_at = now;
   MonotonicTime looked_at = now;
   while (now - worked_at < spin_) {
+    const MonotonicTime began = now;
     const bool worked = PollAll(now);
-    if (HasMessages()) return true;
     now = RealTime();
-    if (worked) worked_at = now;
+    if (worked) {
+      worked_at = now;
+      rounds_.Add(now - began);
+    }
+    if (HasMessages()) return true;
     if (now - looked_at < kDescriptorLook) continue;
     looked_at = now;
     // Whether epoll_wait() would find something; what it is stays there, edges included.
@@ -282,6 +286,7 @@ bool EventLoop::ServeDescriptors(std::chrono::milliseconds patience) {
 
 bool EventLoop::ServeTimers() {
   bool served = false;
+  // Timers are the last in a round: one look at the clock serves for both, unless some of them ran.
   const MonotonicTime now = clock_.Now();
   while (!timers_.empty() && timers_.begin()->first.first <= now) {
     Task task = std::move(timers_.begin()->second);
@@ -289,6 +294,7 @@ bool EventLoop::ServeTimers() {
     task();
     served = true;
   }
+  rounds_.Add((served ? clock_.Now() : now) - now_);
   return served;
 }
 

@@ -2,6 +2,7 @@
 #ifndef KINSOCK_BASE_EVENT_LOOP_H_
 #define KINSOCK_BASE_EVENT_LOOP_H_
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -14,6 +15,7 @@
 #include "absl/status/status.h"
 #include "base/clock.h"
 #include "base/counter.h"
+#include "base/duration_histogram.h"
 #include "base/mutex.h"
 #include "base/thread_affinity.h"
 #include "base/unique_fd.h"
@@ -141,6 +143,14 @@ class EventLoop {
   };
   Activity activity() const;
 
+  // How long rounds took, and looks at pollers that found work; waiting and looking in vain are not counted. Somebody
+  // else's packet waits so long. Any thread.
+  static constexpr std::array<std::chrono::nanoseconds, 8> kRoundTimes{
+      std::chrono::microseconds(10), std::chrono::microseconds(100), std::chrono::milliseconds(1),
+      std::chrono::milliseconds(5),  std::chrono::milliseconds(10),  std::chrono::milliseconds(100),
+      std::chrono::seconds(1),       std::chrono::seconds(5)};
+  DurationCounts rounds() const { return rounds_.Read(); }
+
   const ThreadAffinity& thread() const { return thread_; }
 
  private:
@@ -175,6 +185,7 @@ class EventLoop {
   MonotonicTime now_;
   std::atomic<MonotonicTime::rep> last_round_{0};  // now_, for others to see
   Counter sleeps_;
+  DurationHistogram<Counter, kRoundTimes> rounds_;
 
   std::atomic<Wakeup*> wakeups_{nullptr};  // newest first
   Mutex tasks_mutex_;

@@ -3,24 +3,23 @@
 
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <optional>
 #include <sstream>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "base/unique_fd.h"
+#include "cli/endpoint_fault.h"
 #include "cli/error_report.h"
 #include "server/runtime_dir.h"
+#include "server/version.h"
 
 namespace kinsock {
 namespace {
@@ -39,55 +38,25 @@ std::string ContentsOf(const char* flag, const std::string& path) {
   return text.str();
 }
 
-std::shared_ptr<grpc::Channel> NewChannel(const Options& options) {
-  if (IsUnix(options.endpoint)) return grpc::CreateChannel(options.endpoint, grpc::InsecureChannelCredentials());
+std::shared_ptr<grpc::Channel> NewChannel(const Options& options, CallLog& calls) {
+  using grpc::experimental::CreateCustomChannelWithInterceptors;
+  if (IsUnix(options.endpoint)) {
+    return CreateCustomChannelWithInterceptors(options.endpoint, grpc::InsecureChannelCredentials(), {},
+                                               NoteCallsIn(calls));
+  }
   grpc::SslCredentialsOptions tls;
   tls.pem_root_certs = ContentsOf("--tls-ca", options.tls_ca);
   tls.pem_cert_chain = ContentsOf("--tls-cert", options.tls_cert);
   tls.pem_private_key = ContentsOf("--tls-key", options.tls_key);
   grpc::ChannelArguments arguments;
   if (!options.tls_server_name.empty()) arguments.SetSslTargetNameOverride(options.tls_server_name);
-  return grpc::CreateCustomChannel(options.endpoint, grpc::SslCredentials(tls), arguments);
+  return CreateCustomChannelWithInterceptors(options.endpoint, grpc::SslCredentials(tls), arguments,
+                                             NoteCallsIn(calls));
 }
 
-// What the kernel says to a connection: 0, or an errno.
-int TryToConnect(const std::string& path) {
-  const UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  memcpy(address.sun_path, path.data(), std::min(path.size(), sizeof(address.sun_path) - 1));
-  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) return 0;
-  return errno == EAGAIN ? 0 : errno;
-}
-
-// gRPC says that it failed to connect; this says why.
-ExitCode ExplainUnavailable(const std::string& endpoint, const grpc::Status& status) {
-  if (!IsUnix(endpoint)) {
-    std::fprintf(stderr,
-                 "kinsockctl: no kinsockd talks to you at %s: %s\n"
-                 "  try: whether it listens there, whether --tls-ca vouches for it, and its --tls-client-ca for "
-                 "--tls-cert\n",
-                 endpoint.c_str(), status.error_message().c_str());
-    return kExitUnavailable;
-  }
-  const absl::StatusOr<std::string> path = ParseUnixEndpoint(endpoint);
-  const int error = path.ok() ? TryToConnect(*path) : 0;
-  if (error == 0) {
-    std::fprintf(stderr, "kinsockctl: the daemon at %s broke off: %s\n  try: the same again, or look into its log\n",
-                 endpoint.c_str(), status.error_message().c_str());
-    return kExitUnavailable;
-  }
-  if (error == EACCES || error == EPERM) {
-    std::fprintf(stderr,
-                 "kinsockctl: %s does not let you in: %s\n  try: ls -l %s, and join its group or become its owner\n",
-                 endpoint.c_str(), strerror(error), path->c_str());
-    return kExitDenied;
-  }
-  std::fprintf(stderr,
-               "kinsockctl: no kinsockd answers at %s: %s\n"
-               "  try: kinsockd --api %s, or name another socket with --endpoint or KINSOCK_ENDPOINT\n",
-               endpoint.c_str(), strerror(error), endpoint.c_str());
-  return kExitUnavailable;
+ExitCode Fail(ExitCode code, const std::string& what, const std::string& next) {
+  std::fprintf(stderr, "kinsockctl: %s\n  try: %s\n", what.c_str(), next.c_str());
+  return code;
 }
 
 }  // namespace
@@ -100,7 +69,8 @@ std::string DefaultEndpoint() {
 }
 
 Client::Client(const Options& options) : options_(options) {
-  channel_ = NewChannel(options);
+  calls_.verbose = options.verbose;
+  channel_ = NewChannel(options, calls_);
   vms_ = v1::VmService::NewStub(channel_);
   connections_ = v1::ConnectionService::NewStub(channel_);
   networks_ = v1::NetworkService::NewStub(channel_);
@@ -112,16 +82,54 @@ void Client::SetDeadline(grpc::ClientContext& context, std::chrono::milliseconds
   context.set_deadline(std::chrono::system_clock::now() + options_.timeout.value_or(otherwise));
 }
 
+// gRPC says that it failed to connect; this says why.
+ExitCode Client::ExplainUnavailable(const grpc::Status& status) const {
+  const std::string& endpoint = options_.endpoint;
+  if (!IsUnix(endpoint)) {
+    return Fail(kExitUnavailable, absl::StrCat("no kinsockd talks to you at ", endpoint, ": ", status.error_message()),
+                "whether it listens there, whether --tls-ca vouches for it, and its --tls-client-ca for --tls-cert");
+  }
+  const absl::StatusOr<std::string> path = ParseUnixEndpoint(endpoint);
+  const std::optional<EndpointFault> fault = path.ok() ? FindEndpointFault(*path) : std::nullopt;
+  if (fault.has_value()) return Fail(fault->code, fault->what, fault->next);
+  return Fail(kExitUnavailable, absl::StrCat("the daemon at ", endpoint, " broke off: ", status.error_message()),
+              "the same again, or look into its log");
+}
+
+ExitCode Client::ExplainDeadline() const {
+  if (channel_->GetState(false) == GRPC_CHANNEL_READY) {
+    return Fail(kExitDeadline, absl::StrCat("not done in time: ", calls_.last_ended), "a longer --timeout");
+  }
+  return Fail(
+      kExitDeadline,
+      absl::StrCat("what listens at ", options_.endpoint, " takes connections, and has not said a word in time"),
+      "whether it is a kinsockd, and stopped or busy: ps -C kinsockd -o pid,stat,pcpu,args; its log; "
+      "a longer --timeout");
+}
+
+ExitCode Client::ExplainUnimplemented() const {
+  const std::string method = calls_.last_ended;  // another call follows
+  grpc::ClientContext context;
+  SetDeadline(context, kQuestionTimeout);
+  v1::Info info;
+  if (!admin_->GetInfo(&context, v1::GetInfoRequest(), &info).ok()) {
+    return Fail(kExitError, absl::StrCat("what answers at ", options_.endpoint, " is no kinsockd: it has no ", method),
+                "name another socket with --endpoint or KINSOCK_ENDPOINT");
+  }
+  return Fail(kExitError,
+              absl::StrCat("the daemon at ", options_.endpoint, " is older than this command: version ", info.version(),
+                           " has no ", method),
+              absl::StrCat("upgrade kinsockd; this kinsockctl is ", kVersion));
+}
+
 ExitCode Client::Report(const grpc::Status& status) const {
   if (status.ok()) return kExitOk;
   if (status.error_code() == grpc::StatusCode::UNAVAILABLE && status.error_details().empty()) {
-    return ExplainUnavailable(options_.endpoint, status);
+    return ExplainUnavailable(status);
   }
-  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
-    std::fprintf(stderr, "kinsockctl: not done in time\n  try: a longer --timeout\n");
-    return kExitDeadline;
-  }
-  std::fputs(DescribeError(status).c_str(), stderr);
+  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) return ExplainDeadline();
+  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) return ExplainUnimplemented();
+  std::fputs(DescribeError(status, options_.command).c_str(), stderr);
   return ExitCodeOf(status.error_code());
 }
 

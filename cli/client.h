@@ -14,6 +14,7 @@
 #include "api/kinsock/v1/forward_service.grpc.pb.h"
 #include "api/kinsock/v1/network_service.grpc.pb.h"
 #include "api/kinsock/v1/vm_service.grpc.pb.h"
+#include "cli/call_log.h"
 #include "cli/exit_code.h"
 #include "cli/options.h"
 
@@ -23,6 +24,8 @@ namespace kinsock {
 class Client {
  public:
   explicit Client(const Options& options);
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
 
   v1::VmService::Stub& vms() { return *vms_; }
   v1::ConnectionService::Stub& connections() { return *connections_; }
@@ -33,11 +36,16 @@ class Client {
   // Gives a call the time that the user allows, or `otherwise`.
   void SetDeadline(grpc::ClientContext& context, std::chrono::milliseconds otherwise) const;
 
-  // Says on standard error what went wrong.
+  // Says on standard error what went wrong with the call that ended last.
   ExitCode Report(const grpc::Status& status) const;
 
  private:
+  ExitCode ExplainUnavailable(const grpc::Status& status) const;
+  ExitCode ExplainDeadline() const;
+  ExitCode ExplainUnimplemented() const;
+
   const Options options_;
+  CallLog calls_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::VmService::Stub> vms_;
   std::unique_ptr<v1::ConnectionService::Stub> connections_;

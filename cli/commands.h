@@ -16,17 +16,19 @@ namespace kinsock {
 using Command = std::function<ExitCode(const Options&)>;
 
 // Each declares its commands below `app` and sets `command` when one of them was given. Both outlive the parsing.
-void DeclareVmCommands(CLI::App& vm, Command& command);        // create, get, list, delete
-void DeclareVmChangeCommands(CLI::App& vm, Command& command);  // set, apply
-void DeclareVmDrainCommands(CLI::App& vm, Command& command);   // drain, resume, reset
-void DeclareWatchCommands(CLI::App& vm, Command& command);     // watch, wait
-void DeclareConnCommands(CLI::App& app, Command& command);     // conn list, watch, reset
-void DeclareNetCommands(CLI::App& app, Command& command);      // net ...
-void DeclarePolicyCommands(CLI::App& app, Command& command);   // policy ...
-void DeclareForwardCommands(CLI::App& app, Command& command);  // forward ...
-void DeclareCidCommands(CLI::App& app, Command& command);      // cid ...
-void DeclareStats(CLI::App& app, Command& command);            // stats, pairs
+void DeclareVmCommands(CLI::App& vm, Command& command);                // create, get, list, delete
+void DeclareVmChangeCommands(CLI::App& vm, Command& command);          // set, apply
+void DeclareApply(CLI::App& app, const char* help, Command& command);  // apply
+void DeclareVmDrainCommands(CLI::App& vm, Command& command);           // drain, resume, reset
+void DeclareWatchCommands(CLI::App& vm, Command& command);             // watch, wait
+void DeclareConnCommands(CLI::App& app, Command& command);             // conn list, watch, reset
+void DeclareNetCommands(CLI::App& app, Command& command);              // net ...
+void DeclarePolicyCommands(CLI::App& app, Command& command);           // policy ...
+void DeclareForwardCommands(CLI::App& app, Command& command);          // forward ...
+void DeclareCidCommands(CLI::App& app, Command& command);              // cid ...
+void DeclareStats(CLI::App& app, Command& command);                    // stats, pairs
 void DeclareTop(CLI::App& app, Command& command);
+void DeclareCapture(CLI::App& app, Command& command);  // capture
 void DeclareVmmArgs(CLI::App& app, Command& command);  // vmm-args
 void DeclareInfo(CLI::App& app, Command& command);     // info
 void DeclareAdmin(CLI::App& app, Command& command);    // log-level, daemon drain, and those of DeclareConfig()
@@ -35,6 +37,7 @@ void DeclareEvents(CLI::App& app, Command& command);                    // event
 
 void DeclareExplain(CLI::App& app, Command& command);
 void DeclareGuestCommands(CLI::App& app, Command& command);  // connect, listen, proxy, socat
+void DeclareBench(CLI::App& app, Command& command);          // bench
 void DeclareCompletion(CLI::App& app, Command& command);     // completion
 // ssh, ssh-config. `rest`: what follows ssh's VM on the command line, which is ssh's to understand.
 void DeclareSshCommands(CLI::App& app, const std::vector<std::string>& rest, Command& command);

@@ -133,6 +133,9 @@ void DeclareConnCommands(CLI::App& app, Command& command) {
       ->option_text("N");
   list->add_flag("--by-rate", flags->by_rate,
                  "Those that carry the most bytes in a second first; may take a second to measure");
+  list->footer(
+      "Examples:\n  kinsockctl conn list --vm web --by-rate\n  kinsockctl conn list --closed            # and why they "
+      "ended");
   list->callback([flags, &command] { command = [flags](const Options& options) { return List(*flags, options); }; });
 
   CLI::App* watch = conn->add_subcommand("watch", "Show all connections, then which begin, change and end, and why");

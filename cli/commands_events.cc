@@ -64,6 +64,8 @@ void DeclareEvents(CLI::App& app, Command& command) {
   events->add_option("--since", flags->since, "Only what came after this \"resourceVersion\" of an event")
       ->needs(follow)
       ->option_text("VERSION");
+  events->footer(
+      "Examples:\n  kinsockctl events -f\n  kinsockctl events -o jsonl | jq -r 'select(.type == \"DENIAL\")'");
   events->callback(
       [flags, &command] { command = [flags](const Options& options) { return Events(*flags, options); }; });
 }

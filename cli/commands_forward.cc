@@ -57,11 +57,6 @@ struct ForwardFlags {
   bool reset = false;
 };
 
-bool Fault(const char* flag, const std::string& text, const char* form) {
-  std::fprintf(stderr, "kinsockctl: %s: \"%s\" is not %s\n", flag, text.c_str(), form);
-  return false;
-}
-
 // "unix:PATH" with all of its path; TCP as it is, for the daemon to judge. False: said what is wrong.
 bool ParseAddress(const char* flag, const std::string& text, std::string& out) {
   out = text;
@@ -98,12 +93,7 @@ ExitCode CreateForward(const ForwardFlags& flags, const Options& options) {
   v1::CreateForwardRequest request;
   request.set_forward_id(LastPart(flags.name));
   if (!FillForward(flags, *request.mutable_forward())) return kExitUsage;
-  Client client(options);
-  v1::Forward forward;
-  const grpc::Status status = Ask(client, client.forwards(), &Stub::CreateForward, request, forward);
-  if (!status.ok()) return client.Report(status);
-  ShowForwards({forward}, false, options);
-  return kExitOk;
+  return AskAndShow(&Client::forwards, &Stub::CreateForward, request, ShowForwards, options);
 }
 
 ExitCode SetForward(const ForwardFlags& flags, const Options& options) {
@@ -126,48 +116,30 @@ ExitCode SetForward(const ForwardFlags& flags, const Options& options) {
     std::fprintf(stderr, "kinsockctl: forward set: say what to change: --port, --target, --proxy-v2, --no-proxy-v2\n");
     return kExitUsage;
   }
-  Client client(options);
-  v1::Forward changed;
-  const grpc::Status status = Ask(client, client.forwards(), &Stub::UpdateForward, request, changed);
-  if (!status.ok()) return client.Report(status);
-  ShowForwards({changed}, false, options);
-  return kExitOk;
+  return AskAndShow(&Client::forwards, &Stub::UpdateForward, request, ShowForwards, options);
 }
 
 ExitCode GetForward(const ForwardFlags& flags, const Options& options) {
   v1::GetForwardRequest request;
   request.set_name(FullForwardName(flags.name));
-  Client client(options);
-  v1::Forward forward;
-  const grpc::Status status = Ask(client, client.forwards(), &Stub::GetForward, request, forward);
-  if (!status.ok()) return client.Report(status);
-  ShowForwards({forward}, false, options);
-  return kExitOk;
+  return AskAndShow(&Client::forwards, &Stub::GetForward, request, ShowForwards, options);
 }
 
 ExitCode DeleteForward(const ForwardFlags& flags, const Options& options) {
   v1::DeleteForwardRequest request;
   request.set_name(FullForwardName(flags.name));
   request.set_reset_connections(flags.reset);
-  Client client(options);
-  v1::Forward forward;
-  const grpc::Status status = Ask(client, client.forwards(), &Stub::DeleteForward, request, forward);
-  return status.ok() ? kExitOk : client.Report(status);
+  return AskQuietly(&Client::forwards, &Stub::DeleteForward, request, options);
 }
 
 ExitCode ListForwards(const ForwardFlags& flags, const Options& options) {
-  Client client(options);
-  std::vector<v1::Forward> all;
   v1::ListForwardsRequest request;
   if (!flags.vm.empty()) request.set_vm(FullVmName(flags.vm));
-  request.set_page_size(kPageSize);
-  do {
-    v1::ListForwardsResponse page;
-    const grpc::Status status = Ask(client, client.forwards(), &Stub::ListForwards, request, page);
-    if (!status.ok()) return client.Report(status);
-    all.insert(all.end(), page.forwards().begin(), page.forwards().end());
-    request.set_page_token(page.next_page_token());
-  } while (!request.page_token().empty());
+  Client client(options);
+  std::vector<v1::Forward> all;
+  const grpc::Status status =
+      AskForAll(client, client.forwards(), &Stub::ListForwards, request, &v1::ListForwardsResponse::forwards, all);
+  if (!status.ok()) return client.Report(status);
   ShowForwards(all, true, options);
   return kExitOk;
 }

@@ -6,17 +6,16 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/guest_port.h"
 #include "cli/guest_text.h"
 #include "cli/output.h"
+#include "cli/port_check.h"
 #include "cli/relay.h"
 #include "cli/vm_view.h"
 
@@ -105,11 +104,7 @@ std::pair<CLI::App*, std::shared_ptr<PortFlags>> Declare(CLI::App& app, Command&
   CLI::App* declared = app.add_subcommand(name, help);
   auto flags = std::make_shared<PortFlags>();
   declared->add_option("VM", flags->vm)->required();
-  declared->add_option("PORT", flags->port)->required()->check([](const std::string& text) {
-    uint32_t port = 0;
-    const bool good = absl::SimpleAtoi(text, &port) && port < std::numeric_limits<uint32_t>::max();
-    return good ? std::string() : "\"" + text + "\" is not a vsock port, 0 to 4294967294";
-  });
+  declared->add_option("PORT", flags->port)->required()->check(PortFault);
   declared->callback(
       [flags, what, &command] { command = [flags, what](const Options& options) { return what(*flags, options); }; });
   return {declared, flags};

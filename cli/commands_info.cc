@@ -46,7 +46,7 @@ ExitCode Info(const Options& options) {
   table.Add({"reactors", absl::StrCat(info.counts().reactors())});
   table.Add({"draining", info.draining() ? "yes" : "no"});
   table.Add({"features", absl::StrJoin(info.features(), " ")});
-  Print(table.Render(options.headers));
+  Print(table.Render(options));
   Table reactors({"REACTOR", "THREAD", "VMS", "CONNECTIONS", "CPU", "SLEEPS", "LAST-ROUND", "NOW"});
   for (const v1::Reactor& reactor : info.reactors()) {
     reactors.Add({absl::StrCat(reactor.index()), absl::StrCat(reactor.thread_id()), absl::StrCat(reactor.vms()),
@@ -54,7 +54,7 @@ ExitCode Info(const Options& options) {
                   absl::StrCat(reactor.sleeps()), TimeUtil::ToString(reactor.since_last_round()) + " ago",
                   reactor.asleep() ? "asleep" : "awake"});
   }
-  Print("\n" + reactors.Render(options.headers));
+  Print("\n" + reactors.Render(options));
   return kExitOk;
 }
 

@@ -3,7 +3,6 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <memory>
@@ -33,20 +32,25 @@ std::string OwnProgram() {
   return error ? "kinsockctl" : program.string();
 }
 
-// The kinsockctl that ssh starts finds the same daemon.
-void ExportOptions(const Options& options) {
+// How another program starts this one so that it finds the same daemon, in whatever environment and directory.
+std::vector<std::string> OwnCommand(const Options& options) {
   std::string endpoint = options.endpoint;
   for (const char* prefix : {"ipv4:", "ipv6:"}) {
     if (absl::StartsWith(endpoint, prefix)) endpoint.replace(0, 4, "tcp");
   }
-  setenv("KINSOCK_ENDPOINT", endpoint.c_str(), 1);
-  const auto keep = [](const char* variable, const std::string& value) {
-    if (!value.empty()) setenv(variable, value.c_str(), 1);
+  std::vector<std::string> command{OwnProgram(), "--endpoint", endpoint};
+  const auto keep = [&command](const char* flag, const std::string& value) {
+    if (!value.empty()) command.insert(command.end(), {flag, value});
   };
-  keep("KINSOCK_TLS_CA", options.tls_ca);
-  keep("KINSOCK_TLS_CERT", options.tls_cert);
-  keep("KINSOCK_TLS_KEY", options.tls_key);
-  keep("KINSOCK_TLS_SERVER_NAME", options.tls_server_name);
+  const auto keep_file = [&keep](const char* flag, const std::string& file) {
+    std::error_code error;
+    keep(flag, file.empty() ? file : std::filesystem::absolute(file, error).string());
+  };
+  keep_file("--tls-ca", options.tls_ca);
+  keep_file("--tls-cert", options.tls_cert);
+  keep_file("--tls-key", options.tls_key);
+  keep("--tls-server-name", options.tls_server_name);
+  return command;
 }
 
 // `destination`: [USER@]VM. `rest`: ssh's.
@@ -56,9 +60,8 @@ ExitCode Ssh(const std::string& destination, const std::vector<std::string>& res
   Client client(options);
   v1::Vm vm;
   if (const ExitCode code = FindHybridVm(client, destination.substr(user.size()), vm); code != kExitOk) return code;
-  ExportOptions(options);
   std::vector<std::string> words{kSsh};
-  for (std::string& option : SshOptions(OwnProgram())) words.push_back(std::move(option));
+  for (std::string& option : SshOptions(OwnCommand(options))) words.push_back(std::move(option));
   words.push_back(absl::StrCat(user, ShortVmName(vm.name()), kSshDomain));
   words.insert(words.end(), rest.begin(), rest.end());
   std::vector<char*> argv;
@@ -77,7 +80,7 @@ ExitCode PrintSshConfig(const std::vector<std::string>& vms, const Options& opti
     if (const ExitCode code = FindHybridVm(client, name, vm); code != kExitOk) return code;
     names.push_back(ShortVmName(vm.name()));
   }
-  Print(SshConfig(names, OwnProgram()));
+  Print(SshConfig(names, OwnCommand(options)));
   return kExitOk;
 }
 

@@ -91,7 +91,7 @@ void ShowStats(const v1::StatsReport& report, const Options& options) {
   if (options.format == OutputFormat::kName) {
     return Print((report.vm().empty() ? report.instance_id() : report.vm()) + "\n");
   }
-  Print(MakeStatsTable(report.stats(), options.format == OutputFormat::kWide).Render(options.headers));
+  Print(MakeStatsTable(report.stats(), options.format == OutputFormat::kWide).Render(options));
 }
 
 ExitCode Stats(const StatsFlags& flags, const Options& options) {
@@ -109,6 +109,12 @@ std::string EndText(const v1::PairStats::End& end) {
 
 void ShowPairs(const v1::StatsReport& report, const Options& options) {
   if (ShowsMessage(options.format)) return Print(Render(report, options.format));
+  if (options.format == OutputFormat::kName) {
+    for (const v1::PairStats& pair : report.pairs()) {
+      Print(absl::StrCat(EndText(pair.initiator()), " ", EndText(pair.target()), "\n"));
+    }
+    return;
+  }
   const bool wide = options.format == OutputFormat::kWide;
   std::vector<std::string> headers{"FROM", "TO", "SENT", "RECEIVED", "CONNECTS", "REFUSED", "OPEN"};
   if (wide) headers.insert(headers.end(), {"PACKETS", "STALLS"});
@@ -131,7 +137,7 @@ void ShowPairs(const v1::StatsReport& report, const Options& options) {
   for (const v1::PairStats& pair : report.pairs()) add(pair);
   const v1::PairStats& other = report.other();
   if (other.connects_accepted() + other.connects_refused() > 0) add(other);
-  Print(table.Render(options.headers));
+  Print(table.Render(options));
 }
 
 ExitCode Pairs(const StatsFlags& flags, const Options& options) {

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <chrono>
 #include <cstdio>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -18,6 +21,8 @@
 #include "cli/readiness_flag.h"
 #include "cli/socket_access_flags.h"
 #include "cli/stats_view.h"
+#include "cli/top.h"
+#include "cli/vm_progress.h"
 #include "cli/vm_view.h"
 
 namespace kinsock {
@@ -48,8 +53,8 @@ struct CreateFlags {
   bool validate_only = false;
 };
 
-ExitCode Usage(const std::string& what) {
-  std::fprintf(stderr, "kinsockctl: %s\n  try: kinsockctl vm --help\n", what.c_str());
+ExitCode Usage(const Options& options, const std::string& what) {
+  std::fprintf(stderr, "kinsockctl: %s\n  try: kinsockctl %s --help\n", what.c_str(), options.command.c_str());
   return kExitUsage;
 }
 
@@ -58,7 +63,7 @@ ExitCode Create(const CreateFlags& flags, const Options& options) {
   request.set_vm_id(ShortVmName(flags.name));
   request.set_validate_only(flags.validate_only);
   v1::VmSpec& spec = *request.mutable_vm()->mutable_spec();
-  if (!ParseCid(flags.cid, *spec.mutable_cid())) return Usage(CidFault("--cid", flags.cid));
+  if (!ParseCid(flags.cid, *spec.mutable_cid())) return Usage(options, CidFault("--cid", flags.cid));
   spec.mutable_cid()->set_sticky(flags.sticky_cid);
   if (!flags.network.empty()) {
     spec.set_network(flags.network.rfind("networks/", 0) == 0 ? flags.network : "networks/" + flags.network);
@@ -72,23 +77,23 @@ ExitCode Create(const CreateFlags& flags, const Options& options) {
   spec.set_tx_buffer_bytes(flags.tx_buffer_size);
   std::vector<std::string> limits;
   if (const std::string fault = ParseQuota(flags.quota, *spec.mutable_quota(), limits); !fault.empty()) {
-    return Usage(fault);
+    return Usage(options, fault);
   }
   if (flags.no_seqpacket) spec.set_allow_seqpacket(false);
   if (!flags.orphan_ttl.empty()) {
     const std::optional<std::chrono::milliseconds> ttl = ParseDuration(flags.orphan_ttl);
-    if (!ttl.has_value()) return Usage(absl::StrCat("--orphan-ttl: \"", flags.orphan_ttl, "\" is not a time"));
+    if (!ttl.has_value()) return Usage(options, absl::StrCat("--orphan-ttl: \"", flags.orphan_ttl, "\" is not a time"));
     SetDuration(*ttl, *spec.mutable_orphan_ttl());
   }
   if (!flags.ready_when.empty() && !ParseReadiness(flags.ready_when, *spec.mutable_readiness())) {
-    return Usage(ReadinessFault(flags.ready_when));
+    return Usage(options, ReadinessFault(flags.ready_when));
   }
   if (flags.access.any() && !flags.access.Fill(*spec.mutable_socket_access())) {
-    return Usage(absl::StrCat("--socket-mode: \"", flags.access.mode, "\" is not a mode; write 0660"));
+    return Usage(options, absl::StrCat("--socket-mode: \"", flags.access.mode, "\" is not a mode; write 0660"));
   }
   for (const std::string& label : flags.labels) {
     const std::vector<std::string> parts = absl::StrSplit(label, absl::MaxSplits('=', 1));
-    if (parts.size() != 2) return Usage(absl::StrCat("--labels: \"", label, "\" is not KEY=VALUE"));
+    if (parts.size() != 2) return Usage(options, absl::StrCat("--labels: \"", label, "\" is not KEY=VALUE"));
     (*request.mutable_vm()->mutable_labels())[parts[0]] = parts[1];
   }
   Client client(options);
@@ -123,28 +128,56 @@ ExitCode Get(const GetFlags& flags, const Options& options) {
   const bool table = options.format == OutputFormat::kTable || options.format == OutputFormat::kWide;
   if (flags.stats && table) {
     const bool zeros = options.format == OutputFormat::kWide;
-    Print("\n" + MakeStatsTable(vm.status().stats(), zeros).Render(options.headers));
+    Print("\n" + MakeStatsTable(vm.status().stats(), zeros).Render(options));
   }
   return kExitOk;
+}
+
+grpc::Status ListAll(Client& client, v1::ListVmsRequest request, v1::ListVmsResponse& all) {
+  request.set_page_size(kPageSize);
+  do {
+    grpc::ClientContext context;
+    client.SetDeadline(context, kQuestionTimeout);
+    v1::ListVmsResponse page;
+    const grpc::Status status = client.vms().ListVms(&context, request, &page);
+    if (!status.ok()) return status;
+    request.set_page_token(page.next_page_token());
+    page.clear_next_page_token();
+    all.MergeFrom(page);
+  } while (!request.page_token().empty());
+  return grpc::Status::OK;
+}
+
+// What moved in the VMs of `list` from a moment before it. Nobody waits longer for a list.
+constexpr std::chrono::milliseconds kRateInterval{500};
+
+// Two looks at them; the later one becomes `list`.
+grpc::Status LookTwice(Client& client, v1::ListVmsRequest request, v1::ListVmsResponse& list, RatesByName& rates) {
+  request.set_view(v1::FULL);
+  Top top;
+  grpc::Status status = ListAll(client, request, list);
+  top.LookAtVms(list, 0);
+  const auto looked_at = std::chrono::steady_clock::now();
+  std::this_thread::sleep_for(kRateInterval);
+  list.Clear();
+  if (status.ok()) status = ListAll(client, request, list);
+  const std::chrono::duration<double> interval = std::chrono::steady_clock::now() - looked_at;
+  for (const TopRow& row : top.LookAtVms(list, interval.count())) {
+    rates[FullVmName(row.name)] = {absl::StrCat(row.connections), ShortNumber(row.receive), ShortNumber(row.transmit)};
+  }
+  return status;
 }
 
 ExitCode List(const std::string& filter, const Options& options) {
   Client client(options);
   v1::ListVmsResponse all;
   v1::ListVmsRequest request;
-  request.set_page_size(kPageSize);
   request.set_filter(filter);
-  do {
-    grpc::ClientContext context;
-    client.SetDeadline(context, kQuestionTimeout);
-    v1::ListVmsResponse page;
-    const grpc::Status status = client.vms().ListVms(&context, request, &page);
-    if (!status.ok()) return client.Report(status);
-    request.set_page_token(page.next_page_token());
-    page.clear_next_page_token();
-    all.MergeFrom(page);
-  } while (!request.page_token().empty());
-  Print(RenderVms(all, options));
+  RatesByName rates;
+  const bool wide = options.format == OutputFormat::kWide;
+  const grpc::Status status = wide ? LookTwice(client, request, all, rates) : ListAll(client, request, all);
+  if (!status.ok()) return client.Report(status);
+  Print(RenderVms(all, options, wide ? &rates : nullptr));
   return kExitOk;
 }
 
@@ -163,22 +196,27 @@ ExitCode Delete(const DeleteFlags& flags, const Options& options) {
   if (!flags.drain_timeout.empty()) {
     const std::optional<std::chrono::milliseconds> parsed = ParseDuration(flags.drain_timeout);
     if (!parsed.has_value()) {
-      return Usage(
-          absl::StrCat("--drain-timeout: \"", flags.drain_timeout, "\" is not a time; write 30s, 500ms or 2m"));
+      return Usage(options, absl::StrCat("--drain-timeout: \"", flags.drain_timeout,
+                                         "\" is not a time; write 30s, 500ms or 2m"));
     }
     drain = *parsed;
     SetDuration(drain, *request.mutable_drain_timeout());
   }
   Client client(options);
-  grpc::ClientContext context;
-  client.SetDeadline(context, kChangeTimeout + drain);
+  auto context = std::make_unique<grpc::ClientContext>();
+  client.SetDeadline(*context, kChangeTimeout + drain);
   request.set_name(FullVmName(flags.name));
   request.set_uid(flags.uid);
   request.set_force(flags.force);
   request.set_allow_missing(flags.allow_missing);
   request.set_keep_cid(flags.keep_cid);
   v1::Vm vm;
-  const grpc::Status status = client.vms().DeleteVm(&context, request, &vm);
+  const grpc::Status status = AwaitVmCall(
+      client, request.name(), "deleting", std::move(context),
+      [&](grpc::ClientContext* call, grpc::CompletionQueue* queue) {
+        return client.vms().AsyncDeleteVm(call, request, queue);
+      },
+      vm);
   if (!status.ok()) return client.Report(status);
   if (ShowsMessage(options.format)) {
     Print(Render(vm, options.format));
@@ -239,6 +277,9 @@ void DeclareCreate(CLI::App& vm, Command& command) {
       ->option_text("connects:N|probe:N|notify:N");
   create->add_flag("--no-seqpacket", flags->no_seqpacket, "Offer the guest no connections of type SEQPACKET");
   create->add_flag("--validate-only", flags->validate_only, "Check everything, make nothing");
+  create->footer(
+      "Examples:\n  kinsockctl vm create web --uds-path /run/kinsock/web.sock --labels tier=web --groups web,db\n"
+      "  kinsockctl vm create web --cid 42 --ready-when notify:9000 -o json");
   create->callback(
       [flags, &command] { command = [flags](const Options& options) { return Create(*flags, options); }; });
 }
@@ -266,11 +307,15 @@ void DeclareVmCommands(CLI::App& vm, Command& command) {
   get->add_option("NAME", flags->name)->required();
   get->add_flag("--stats", flags->stats, "Also what went through its device");
   get->callback([flags, &command] { command = [flags](const Options& options) { return Get(*flags, options); }; });
-  CLI::App* list = vm.add_subcommand("list", "Show all VMs");
+  CLI::App* list =
+      vm.add_subcommand("list", "Show all VMs; -o wide also what moves in them, which takes half a second");
   auto filter = std::make_shared<std::string>();
   list->add_option("--filter", *filter,
                    "Only those that match, as \"labels.tier = web AND state != ACTIVE AND groups:db\"")
       ->option_text("FILTER");
+  list->footer(
+      "Examples:\n  kinsockctl vm list --filter 'labels.tier = web AND state != ACTIVE'\n  kinsockctl vm list -o json "
+      "| jq -r '.vms[].status.cid'");
   list->callback([filter, &command] { command = [filter](const Options& options) { return List(*filter, options); }; });
   DeclareDelete(vm, command);
 }

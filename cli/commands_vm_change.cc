@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <google/protobuf/util/json_util.h>
-
 #include <chrono>
 #include <cstdio>
-#include <fstream>
-#include <iostream>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -23,7 +17,6 @@
 #include "cli/quota_flags.h"
 #include "cli/readiness_flag.h"
 #include "cli/vm_view.h"
-#include "cli/yaml_json.h"
 
 namespace kinsock {
 namespace {
@@ -32,9 +25,6 @@ constexpr std::chrono::seconds kChangeTimeout{30};
 
 // What is merged into a VM is read first; somebody else may change it in between, so often in a row.
 constexpr int kMergeAttempts = 5;
-
-// A file of 1,000 VMs has some 300 KiB; what is larger was given by mistake (a disk image, a log).
-constexpr size_t kMaxFileBytes = 16u << 20;
 
 using Map = google::protobuf::Map<std::string, std::string>;
 
@@ -132,89 +122,6 @@ ExitCode Set(const SetFlags& flags, const Options& options) {
   }
 }
 
-struct ApplyFlags {
-  std::string file;
-  bool validate_only = false;
-};
-
-absl::StatusOr<std::string> ReadAll(const std::string& path) {
-  std::ifstream file;
-  if (path != "-") file.open(path, std::ios::binary);
-  std::istream& in = path == "-" ? std::cin : file;
-  std::string text;
-  char buffer[65536];
-  while (in.read(buffer, sizeof(buffer)) || in.gcount() > 0) {
-    text.append(buffer, static_cast<size_t>(in.gcount()));
-    if (text.size() > kMaxFileBytes) return absl::InvalidArgumentError("is too large to be a description of VMs");
-  }
-  if (in.bad() || (path != "-" && !file.is_open())) return absl::NotFoundError("cannot be read");
-  return text;
-}
-
-// The VMs of a document: one, or a list as `vm list -o yaml` prints it.
-absl::StatusOr<std::vector<v1::Vm>> ParseVms(const std::string& text) {
-  const absl::StatusOr<std::vector<std::string>> documents = YamlToJson(text);
-  if (!documents.ok()) return documents.status();
-  std::vector<v1::Vm> vms;
-  for (const std::string& json : *documents) {
-    v1::ListVmsResponse list;
-    if (google::protobuf::util::JsonStringToMessage(json, &list).ok() && list.vms_size() > 0) {
-      vms.insert(vms.end(), list.vms().begin(), list.vms().end());
-      continue;
-    }
-    v1::Vm vm;
-    const auto parsed = google::protobuf::util::JsonStringToMessage(json, &vm);
-    if (!parsed.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat("VM ", vms.size() + 1, ": ", parsed.message().ToString()));
-    }
-    vms.push_back(std::move(vm));
-  }
-  for (size_t i = 0; i < vms.size(); ++i) {
-    if (vms[i].name().empty()) {
-      return absl::InvalidArgumentError(absl::StrCat("VM ", i + 1, " has no name; give it one, as \"name: vms/web\""));
-    }
-  }
-  return vms;
-}
-
-ExitCode Apply(const ApplyFlags& flags, const Options& options) {
-  const std::string shown = flags.file == "-" ? "standard input" : flags.file;
-  const absl::StatusOr<std::string> text = ReadAll(flags.file);
-  if (!text.ok()) return Usage(absl::StrCat(shown, " ", std::string(text.status().message())));
-  const absl::StatusOr<std::vector<v1::Vm>> vms = ParseVms(*text);
-  if (!vms.ok()) return Usage(absl::StrCat(shown, ":", std::string(vms.status().message())));
-  if (vms->empty()) return Usage(absl::StrCat(shown, " describes no VM"));
-  Client client(options);
-  v1::ListVmsResponse applied;
-  ExitCode code = kExitOk;
-  for (const v1::Vm& vm : *vms) {
-    v1::ApplyVmRequest request;
-    request.set_vm_id(ShortVmName(vm.name()));
-    *request.mutable_vm() = vm;
-    request.mutable_vm()->clear_status();
-    request.set_validate_only(flags.validate_only);
-    grpc::ClientContext context;
-    client.SetDeadline(context, kChangeTimeout);
-    v1::Vm now;
-    const grpc::Status status = client.vms().ApplyVm(&context, request, &now);
-    if (status.ok()) {
-      *applied.add_vms() = now;
-      continue;
-    }
-    // The others are as good as before.
-    std::fprintf(stderr, "%s: ", vm.name().c_str());
-    const ExitCode failed = client.Report(status);
-    if (code == kExitOk) code = failed;
-    if (status.error_code() == grpc::StatusCode::UNAVAILABLE) break;
-  }
-  if (applied.vms_size() == 1 && vms->size() == 1) {
-    Print(RenderVm(applied.vms(0), options));
-  } else if (applied.vms_size() > 0) {
-    Print(RenderVms(applied, options));
-  }
-  return code;
-}
-
 }  // namespace
 
 void DeclareVmChangeCommands(CLI::App& vm, Command& command) {
@@ -238,16 +145,7 @@ void DeclareVmChangeCommands(CLI::App& vm, Command& command) {
   set->add_flag("--validate-only", set_flags->validate_only, "Check everything, change nothing");
   set->callback(
       [set_flags, &command] { command = [set_flags](const Options& options) { return Set(*set_flags, options); }; });
-
-  CLI::App* apply = vm.add_subcommand("apply", "Make VMs, or change them, until they are as a file says");
-  auto apply_flags = std::make_shared<ApplyFlags>();
-  apply->add_option("-f,--file", apply_flags->file, "YAML or JSON as `vm get -o yaml` prints it; - is standard input")
-      ->required()
-      ->option_text("FILE|-");
-  apply->add_flag("--validate-only", apply_flags->validate_only, "Check everything, change nothing");
-  apply->callback([apply_flags, &command] {
-    command = [apply_flags](const Options& options) { return Apply(*apply_flags, options); };
-  });
+  DeclareApply(vm, "The same as kinsockctl apply", command);
 }
 
 }  // namespace kinsock

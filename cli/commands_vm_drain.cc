@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "cli/cid_flag.h"
@@ -11,6 +12,7 @@
 #include "cli/commands.h"
 #include "cli/duration.h"
 #include "cli/output.h"
+#include "cli/vm_progress.h"
 #include "cli/vm_view.h"
 
 namespace kinsock {
@@ -22,14 +24,34 @@ struct DrainFlags {
   std::string name;
   std::string reset_after;
   bool validate_only = false;
+  bool wait = false;
 };
+
+// Until it is drained; a drain without a deadline is waited for as long as the user allows.
+grpc::Status AwaitDrained(Client& client, const std::string& name, const Options& options,
+                          std::optional<std::chrono::milliseconds> reset_after, v1::Vm& vm) {
+  v1::WaitVmRequest request;
+  request.set_name(name);
+  request.set_state(v1::VmStatus::DRAINED);
+  auto context = std::make_unique<grpc::ClientContext>();
+  if (options.timeout.has_value() || reset_after.has_value()) {
+    client.SetDeadline(*context, reset_after.value_or(std::chrono::milliseconds(0)) + kChangeTimeout);
+  }
+  return AwaitVmCall(
+      client, name, "draining", std::move(context),
+      [&](grpc::ClientContext* call, grpc::CompletionQueue* queue) {
+        return client.vms().AsyncWaitVm(call, request, queue);
+      },
+      vm);
+}
 
 ExitCode Drain(const DrainFlags& flags, const Options& options) {
   v1::DrainVmRequest request;
   request.set_name(FullVmName(flags.name));
   request.set_validate_only(flags.validate_only);
+  std::optional<std::chrono::milliseconds> after;
   if (!flags.reset_after.empty()) {
-    const std::optional<std::chrono::milliseconds> after = ParseDuration(flags.reset_after);
+    after = ParseDuration(flags.reset_after);
     if (!after.has_value()) {
       std::fprintf(stderr, "kinsockctl: --reset-after: \"%s\" is not a time; write 30s, 500ms or 2m\n",
                    flags.reset_after.c_str());
@@ -42,7 +64,10 @@ ExitCode Drain(const DrainFlags& flags, const Options& options) {
   grpc::ClientContext context;
   client.SetDeadline(context, kChangeTimeout);
   v1::Vm vm;
-  const grpc::Status status = client.vms().DrainVm(&context, request, &vm);
+  grpc::Status status = client.vms().DrainVm(&context, request, &vm);
+  if (status.ok() && flags.wait && !flags.validate_only) {
+    status = AwaitDrained(client, request.name(), options, after, vm);
+  }
   if (!status.ok()) return client.Report(status);
   Print(RenderVm(vm, options));
   return kExitOk;
@@ -98,6 +123,7 @@ void DeclareVmDrainCommands(CLI::App& vm, Command& command) {
   drain->add_option("NAME", flags->name)->required();
   drain->add_option("--reset-after", flags->reset_after, "Reset what is left after this; without it, never")
       ->option_text("30s|500ms|2m");
+  drain->add_flag("--wait", flags->wait, "Until it is DRAINED: the last connection has ended");
   drain->add_flag("--validate-only", flags->validate_only, "Check everything, change nothing");
   drain->callback([flags, &command] { command = [flags](const Options& options) { return Drain(*flags, options); }; });
 

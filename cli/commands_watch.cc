@@ -5,6 +5,7 @@
 #include <iterator>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -14,6 +15,7 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/vm_progress.h"
 #include "cli/vm_view.h"
 
 namespace kinsock {
@@ -101,10 +103,15 @@ ExitCode Wait(const WaitFlags& flags, const Options& options) {
     return kExitUsage;
   }
   Client client(options);
-  grpc::ClientContext context;
-  client.SetDeadline(context, kWaitTimeout);
+  auto context = std::make_unique<grpc::ClientContext>();
+  client.SetDeadline(*context, kWaitTimeout);
   v1::Vm vm;
-  const grpc::Status status = client.vms().WaitVm(&context, request, &vm);
+  const grpc::Status status = AwaitVmCall(
+      client, request.name(), "waiting for " + flags.goal, std::move(context),
+      [&](grpc::ClientContext* call, grpc::CompletionQueue* queue) {
+        return client.vms().AsyncWaitVm(call, request, queue);
+      },
+      vm);
   if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) return ExplainDeadline(client, flags);
   if (!status.ok()) return client.Report(status);
   if (!request.deleted()) {
@@ -131,6 +138,9 @@ void DeclareWatchCommands(CLI::App& vm, Command& command) {
           "LISTENING, CONNECTED, ACTIVE, SUSPENDED, DRAINED, " + absl::StrJoin(kConditions, ", ") + ", deleted")
       ->required()
       ->option_text("STATE|CONDITION|deleted");
+  wait->footer(
+      "Examples:\n  kinsockctl vm wait web --for=GuestReady --timeout 2m\n"
+      "  kinsockctl vm wait web --for=DriverReady=false\n  kinsockctl vm wait web --for=deleted");
   wait->callback([flags, &command] { command = [flags](const Options& options) { return Wait(*flags, options); }; });
 }
 

@@ -110,7 +110,8 @@ class Answer {
     for (const absl::string_view word : absl::StrSplit(text, '|')) {
       const bool literal =
           std::all_of(word.begin(), word.end(), [](unsigned char c) { return absl::ascii_islower(c) || c == '-'; });
-      if (literal && !word.empty()) Add(std::string(word), "");
+      // "-" is standard input, which nobody needs to be told of when files are to be offered.
+      if (literal && !word.empty() && word != "-") Add(std::string(word), "");
     }
   }
 

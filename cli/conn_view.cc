@@ -77,26 +77,13 @@ std::string RenderTable(const v1::ListConnectionsResponse& list, const Options& 
     }
     table.Add(std::move(row));
   }
-  return table.Render(options.headers);
+  return table.Render(options);
 }
 
 }  // namespace
 
 std::string RenderConnections(const v1::ListConnectionsResponse& list, const Options& options, bool with_rates) {
-  std::string text;
-  switch (options.format) {
-    case OutputFormat::kJson:
-    case OutputFormat::kYaml:
-      return Render(list, options.format);
-    case OutputFormat::kJsonl:
-      for (const v1::Connection& connection : list.connections()) text += Render(connection, options.format);
-      return text;
-    case OutputFormat::kName:
-      for (const v1::Connection& connection : list.connections()) text += connection.name() + "\n";
-      return text;
-    default:
-      return RenderTable(list, options, with_rates);
-  }
+  return RenderList(list.connections(), list, options.format, [&] { return RenderTable(list, options, with_rates); });
 }
 
 std::string RenderConnectionChange(const v1::WatchConnectionsResponse& change, const Options& options) {

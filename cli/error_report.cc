@@ -56,7 +56,7 @@ std::string FlagOfField(const std::string& field) {
   return field;
 }
 
-std::string NextStep(const Details& details) {
+std::string NextStep(const Details& details, const std::string& command) {
   const std::string& reason = details.info.reason();
   const auto metadata = [&](const char* key) {
     const auto found = details.info.metadata().find(key);
@@ -84,15 +84,25 @@ std::string NextStep(const Details& details) {
     if (metadata("socket") == "view") return "the same with --endpoint of the daemon's --api, not of its --api-view";
     return absl::StrCat("the same as root or the daemon's own user, or ask for the role ", metadata("need"));
   }
-  if (reason == "FIELD_INVALID") return "kinsockctl vm create --help";
+  if (reason == "FIELD_INVALID") return absl::StrCat("kinsockctl ", command, command.empty() ? "" : " ", "--help");
   return "";
 }
 
 }  // namespace
 
+std::vector<FieldFault> FieldFaultsOf(const grpc::Status& status) {
+  std::vector<FieldFault> faults;
+  for (const auto& violation : Unpack(status).bad.field_violations()) {
+    faults.push_back({violation.field(), violation.description()});
+  }
+  return faults;
+}
+
+std::string NextStepAfter(const grpc::Status& status) { return NextStep(Unpack(status)); }
+
 std::string ErrorReasonOf(const grpc::Status& status) { return Unpack(status).info.reason(); }
 
-std::string DescribeError(const grpc::Status& status) {
+std::string DescribeError(const grpc::Status& status, const std::string& command) {
   const Details details = Unpack(status);
   std::string text = "kinsockctl: ";
   if (!details.info.reason().empty()) absl::StrAppend(&text, details.info.reason(), ": ");
@@ -105,7 +115,7 @@ std::string DescribeError(const grpc::Status& status) {
       absl::StrAppend(&text, "  ", flag, flag.empty() ? "" : " ", violation.description(), "\n");
     }
   }
-  const std::string next = NextStep(details);
+  const std::string next = NextStep(details, command);
   if (!next.empty()) absl::StrAppend(&text, "  try: ", next, "\n");
   return text;
 }

@@ -21,6 +21,12 @@ enum ExitCode : int {
 // The exit code for an answer of the daemon.
 ExitCode ExitCodeOf(grpc::StatusCode code);
 
+// The one of two that a script must hear of rather, when a command did several things.
+ExitCode Worse(ExitCode one, ExitCode other);
+
+// "NOT_FOUND", as gRPC spells it.
+const char* StatusName(grpc::StatusCode code);
+
 }  // namespace kinsock
 
 #endif  // KINSOCK_CLI_EXIT_CODE_H_

@@ -11,23 +11,43 @@
 #include "api/kinsock/v1/forward.pb.h"
 #include "api/kinsock/v1/network_service.pb.h"
 #include "api/kinsock/v1/vm.pb.h"
-#include "cli/exit_code.h"
+#include "cli/schema/explanation.pb.h"
 
 namespace kinsock {
 
 // Why one end cannot connect to a port of another, or that nothing known stands in the way.
 
-// What the daemon and this machine know about it.
+// What the daemon and this machine know about it (explain_facts.h).
 struct ExplainFacts {
-  std::optional<v1::Vm> source;  // none: a program of the host
-  std::optional<v1::Vm> target;  // likewise
+  struct End {
+    std::string said;  // "web", "1025" or "host"
+    bool host = false;
+    std::optional<v1::Vm> vm;
+
+    // Where there is no such VM:
+    std::string similar;                  // the name that was probably meant
+    std::optional<v1::CidLease> lease;    // its CID, or that of the VM that had the name, is not free
+    std::optional<v1::Vm> moved;          // who had that CID and has another one now
+    std::optional<v1::Vm> other_network;  // who has that CID in another network
+
+    // "web", or what was said.
+    std::string Name() const;
+  };
+  End source;
+  End target;
   uint32_t port = 0;
   std::optional<v1::TestPolicyResponse> policy;  // none: not asked, the ends have no network in common
   // Connections of the source to that port, open or ended within the last minute, the newest last.
   std::vector<v1::Connection> attempts;
+  int64_t now = 0;  // seconds, as in the timestamps of the API
 
   // The forward of that way and port, if the host is an end and there is one.
   std::optional<v1::Forward> forward;
+
+  // The socket of the VM's host side, for a program of the host that connects, as this process finds it.
+  enum class HostSocket : uint8_t { kNotAsked, kOpen, kForbidden, kGone, kElsewhere };
+  HostSocket host_socket = HostSocket::kNotAsked;
+  std::string host_socket_owner;  // "root:kvm, mode 0660"
 
   // Where a guest's connection to the host arrives without a forward.
   enum class HostListener : uint8_t { kNotAsked, kNone, kDead, kListening, kElsewhere };
@@ -35,27 +55,13 @@ struct ExplainFacts {
   std::string host_path;
 };
 
-struct Explanation {
-  // From the name to the listener, in the order in which a connection meets them.
-  struct Step {
-    enum class Verdict : uint8_t { kGood, kBad, kUnknown };
-    Verdict verdict = Verdict::kGood;
-    std::string text;
-  };
-  std::vector<Step> steps;
-  // The first thing that is bad, or the likeliest; empty: nothing stands in the way.
-  std::string cause;
-  std::string next;  // the command to try
-  ExitCode code = kExitOk;
-};
-
-Explanation Explain(const ExplainFacts& facts);
+ctl::Explanation Explain(const ExplainFacts& facts);
 
 // "networks/{network_id}", also where the VM's spec says nothing.
 std::string NetworkOf(const v1::Vm& vm);
 
-// For a person: a line for each step, then the cause and the command.
-std::string ExplanationText(const Explanation& explanation);
+// For a person: a line for each step, then the commands.
+std::string ExplanationText(const ctl::Explanation& explanation);
 
 }  // namespace kinsock
 

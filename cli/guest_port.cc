@@ -204,32 +204,48 @@ ExitCode FindHybridVm(Client& client, const std::string& vm, v1::Vm& found) {
               absl::StrCat("kinsockctl vm delete ", name, ", and vm create ", name, " with --uds-path"));
 }
 
+Dialled TryDial(const std::string& path, uint32_t port, std::chrono::milliseconds timeout, UniqueFd& socket,
+                int& error) {
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  UniqueFd fd = NewSocket();
+  error = fd.valid() ? 0 : errno;
+  if (!fd.valid()) return Dialled::kUnreachable;
+  SetTimeouts(fd.get(), timeout);
+  error = Connect(fd.get(), path);
+  if (error != 0) return Dialled::kUnreachable;
+  const std::string command = absl::StrCat("CONNECT ", port, "\n");
+  if (send(fd.get(), command.data(), command.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(command.size())) {
+    error = errno;
+    // Without a guest it hangs up before it is asked.
+    return error == EPIPE || error == ECONNRESET ? Dialled::kRefused : Dialled::kUnreachable;
+  }
+  const std::optional<std::string> answer = ReadAnswer(fd.get(), deadline, error);
+  if (!answer.has_value()) return error == EAGAIN ? Dialled::kSilent : Dialled::kUnreachable;
+  if (answer->empty()) return Dialled::kRefused;
+  if (!absl::StartsWith(*answer, "OK ")) return Dialled::kStranger;
+  SetTimeouts(fd.get(), std::chrono::milliseconds(0));  // none
+  socket = std::move(fd);
+  return Dialled::kConnected;
+}
+
 ExitCode DialGuest(Client& client, const v1::Vm& vm, uint32_t port, std::chrono::milliseconds timeout,
                    UniqueFd& socket) {
   const std::string& path = vm.status().uds_path();
-  const auto deadline = std::chrono::steady_clock::now() + timeout;
-  UniqueFd fd = NewSocket();
-  if (!fd.valid()) return Fail(kExitError, absl::StrCat("no socket: ", strerror(errno)), "ulimit -n");
-  SetTimeouts(fd.get(), timeout);
-  if (const int error = Connect(fd.get(), path); error != 0) return CannotReach(path, error);
-  const std::string command = absl::StrCat("CONNECT ", port, "\n");
-  if (send(fd.get(), command.data(), command.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(command.size())) {
-    // Without a guest it hangs up before it is asked.
-    return errno == EPIPE || errno == ECONNRESET ? ExplainRefusal(client, vm, port) : CannotReach(path, errno);
-  }
   int error = 0;
-  const std::optional<std::string> answer = ReadAnswer(fd.get(), deadline, error);
-  if (!answer.has_value()) {
-    if (error != EAGAIN) return CannotReach(path, error);
-    return Fail(kExitDeadline, absl::StrCat(ShortVmName(vm.name()), ":", port, " did not answer in time"),
-                "a longer --timeout");
+  switch (TryDial(path, port, timeout, socket, error)) {
+    case Dialled::kConnected:
+      break;
+    case Dialled::kUnreachable:
+      return CannotReach(path, error);
+    case Dialled::kRefused:
+      return ExplainRefusal(client, vm, port);
+    case Dialled::kSilent:
+      return Fail(kExitDeadline, absl::StrCat(ShortVmName(vm.name()), ":", port, " did not answer in time"),
+                  "a longer --timeout");
+    case Dialled::kStranger:
+      return Fail(kExitError, absl::StrCat(path, " does not answer as a VM's socket does"),
+                  "kinsockctl vm list -o wide");
   }
-  if (answer->empty()) return ExplainRefusal(client, vm, port);
-  if (!absl::StartsWith(*answer, "OK ")) {
-    return Fail(kExitError, absl::StrCat(path, " does not answer as a VM's socket does"), "kinsockctl vm list -o wide");
-  }
-  SetTimeouts(fd.get(), std::chrono::milliseconds(0));  // none
-  socket = std::move(fd);
   return kExitOk;
 }
 

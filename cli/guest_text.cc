@@ -2,6 +2,7 @@
 #include "cli/guest_text.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "cli/guest_port.h"
 #include "cli/shell_word.h"
@@ -16,8 +17,10 @@ std::string SocatPath(const std::string& path) {
 }
 
 // ssh replaces %-sequences and hands the rest to a shell: %n is the host as it was typed, %p the port.
-std::string ProxyCommand(const std::string& program) {
-  return absl::StrCat(absl::StrReplaceAll(ShellWord(program), {{"%", "%%"}}), " proxy --fdpass %n %p");
+std::string ProxyCommand(const std::vector<std::string>& command) {
+  const std::string line =
+      absl::StrJoin(command, " ", [](std::string* out, const std::string& word) { *out += ShellWord(word); });
+  return absl::StrCat(absl::StrReplaceAll(line, {{"%", "%%"}}), " proxy --fdpass %n %p");
 }
 
 }  // namespace
@@ -32,15 +35,18 @@ std::string SocatListenLine(const std::string& uds_path, uint32_t port) {
                       "\n");
 }
 
-std::string SshConfig(const std::vector<std::string>& vms, const std::string& program) {
-  std::string hosts;
-  for (const std::string& vm : vms) absl::StrAppend(&hosts, " ", vm, " ", vm, kSshDomain);
-  if (vms.empty()) hosts = absl::StrCat(" *", kSshDomain);
-  return absl::StrCat("Host", hosts, "\n    ProxyCommand ", ProxyCommand(program), "\n    ProxyUseFdpass yes\n");
+std::string SshConfig(const std::vector<std::string>& vms, const std::vector<std::string>& command) {
+  const std::string how = absl::StrCat("    ProxyCommand ", ProxyCommand(command), "\n    ProxyUseFdpass yes\n");
+  if (vms.empty()) return absl::StrCat("Host *", kSshDomain, "\n", how);
+  std::string config;
+  for (const std::string& vm : vms) {
+    absl::StrAppend(&config, "Host ", vm, " ", vm, kSshDomain, "\n    HostKeyAlias ", vm, kSshDomain, "\n", how);
+  }
+  return config;
 }
 
-std::vector<std::string> SshOptions(const std::string& program) {
-  return {"-o", absl::StrCat("ProxyCommand=", ProxyCommand(program)), "-o", "ProxyUseFdpass=yes"};
+std::vector<std::string> SshOptions(const std::vector<std::string>& command) {
+  return {"-o", absl::StrCat("ProxyCommand=", ProxyCommand(command)), "-o", "ProxyUseFdpass=yes"};
 }
 
 }  // namespace kinsock

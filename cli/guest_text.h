@@ -15,12 +15,12 @@ std::string SocatConnectLine(const std::string& uds_path, uint32_t port);
 // The same for a program on the host that guests call.
 std::string SocatListenLine(const std::string& uds_path, uint32_t port);
 
-// What ssh_config(5) needs for `vms`, by their names and as NAME.kinsock; without any, for every NAME.kinsock.
-// `program`: the kinsockctl to run.
-std::string SshConfig(const std::vector<std::string>& vms, const std::string& program);
+// What ssh_config(5) needs for `vms`, by their names and as NAME.kinsock, under which their host keys are known;
+// without any, for every NAME.kinsock. `command`: the kinsockctl to run, and what tells it which daemon to ask.
+std::string SshConfig(const std::vector<std::string>& vms, const std::vector<std::string>& command);
 
 // The same as options of ssh.
-std::vector<std::string> SshOptions(const std::string& program);
+std::vector<std::string> SshOptions(const std::vector<std::string>& command);
 
 }  // namespace kinsock
 

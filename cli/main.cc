@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
@@ -16,6 +19,8 @@
 #include "cli/duration.h"
 #include "cli/exit_code.h"
 #include "cli/options.h"
+#include "cli/terminal.h"
+#include "server/man_page.h"
 #include "server/runtime_dir.h"
 #include "server/tcp_endpoint.h"
 #include "server/version.h"
@@ -33,6 +38,8 @@ struct GlobalFlags {
   std::string timeout;
   OutputFormat format = OutputFormat::kTable;
   bool no_headers = false;
+  bool no_color = false;
+  bool verbose = false;
 };
 
 void DeclareGlobals(CLI::App& app, GlobalFlags& flags) {
@@ -57,6 +64,9 @@ void DeclareGlobals(CLI::App& app, GlobalFlags& flags) {
       ->option_text("table|wide|json|yaml|name|jsonl");
   app.add_option("--timeout", flags.timeout, "How long to wait for the daemon")->option_text("30s|500ms|2m");
   app.add_flag("--no-headers", flags.no_headers, "Tables without their first line");
+  app.add_flag("--no-color", flags.no_color, "No colours, as with $NO_COLOR; they are for terminals only");
+  app.add_flag("-v,--verbose", flags.verbose,
+               "Tell of each call to the daemon on standard error: how it ended, and when");
 }
 
 // What gRPC calls `endpoint`.
@@ -76,6 +86,9 @@ std::optional<kinsock::Options> Interpret(const GlobalFlags& flags) {
   kinsock::Options options;
   options.format = flags.format;
   options.headers = !flags.no_headers;
+  options.columns = kinsock::TerminalColumns(STDOUT_FILENO);
+  options.colour = !flags.no_color && kinsock::EnvironmentAllowsColour() && kinsock::IsCapableTerminal(STDOUT_FILENO);
+  options.verbose = flags.verbose;
   const std::string endpoint = flags.endpoint.empty() ? kinsock::DefaultEndpoint() : flags.endpoint;
   const absl::StatusOr<std::string> channel = ChannelEndpoint(endpoint);
   if (!channel.ok()) {
@@ -116,6 +129,8 @@ void DeclareCommands(CLI::App& app, const std::vector<std::string>& rest_of_ssh,
   kinsock::DeclareVmChangeCommands(*vm, command);
   kinsock::DeclareVmDrainCommands(*vm, command);
   kinsock::DeclareWatchCommands(*vm, command);
+  kinsock::DeclareApply(app, "Make VMs, networks, policies and forwards, or change them, until they are as files say",
+                        command);
   kinsock::DeclareConnCommands(app, command);
   kinsock::DeclareNetCommands(app, command);
   kinsock::DeclarePolicyCommands(app, command);
@@ -123,8 +138,10 @@ void DeclareCommands(CLI::App& app, const std::vector<std::string>& rest_of_ssh,
   kinsock::DeclareForwardCommands(app, command);
   kinsock::DeclareStats(app, command);
   kinsock::DeclareTop(app, command);
+  kinsock::DeclareCapture(app, command);
   kinsock::DeclareExplain(app, command);
   kinsock::DeclareGuestCommands(app, command);
+  kinsock::DeclareBench(app, command);
   kinsock::DeclareSshCommands(app, rest_of_ssh, command);
   kinsock::DeclareVmmArgs(app, command);
   kinsock::DeclareInfo(app, command);
@@ -145,6 +162,16 @@ std::vector<std::string> TakeRestOfSsh(const CLI::App& app, std::vector<std::str
   return rest;
 }
 
+// "vm create", of a line that has been understood as far as that.
+std::string CommandOf(const CLI::App& app) {
+  std::string words;
+  for (const CLI::App* command = &app; !command->get_subcommands().empty();) {
+    command = command->get_subcommands().front();
+    words += (words.empty() ? "" : " ") + command->get_name();
+  }
+  return words;
+}
+
 // For a line that is not complete: as far as it names a daemon, that one.
 void CompleteLine(const CLI::App& app, std::vector<std::string> words) {
   const auto value = [&words](const char* flag, const char* variable = nullptr) {
@@ -162,14 +189,32 @@ void CompleteLine(const CLI::App& app, std::vector<std::string> words) {
   if (options.has_value()) kinsock::PrintCandidates(app, words, *options);
 }
 
+// A descriptor that whoever started us has closed would be given to the next socket, and what is printed would go
+// there. One that cannot be written to takes its place, so that it is said that nobody reads.
+void OccupyStandardDescriptors() {
+  int fd = 0;
+  do {
+    fd = open("/dev/null", O_RDONLY);
+  } while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd >= 0) close(fd);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  OccupyStandardDescriptors();
   // Whoever started us: an end of what reads us (head, less) is no error to talk about.
   std::signal(SIGPIPE, SIG_DFL);
   CLI::App app("kinsockctl: creates, watches and removes the vsock devices of VMs, and reaches their guests",
                "kinsockctl");
   app.require_subcommand(1)->fallthrough();
+  app.footer(
+      "Examples:\n"
+      "  kinsockctl vm create web --uds-path /run/kinsock/web.sock   # then: kinsockctl vmm-args web\n"
+      "  kinsockctl vm list -o wide\n"
+      "  kinsockctl apply -f vms.yaml --dry-run\n"
+      "  kinsockctl explain web db:5432                              # why it does not work\n"
+      "Exit codes: 0 done, 1 error, 2 usage, 3 not found, 4 conflict, 5 denied, 6 no daemon, 124 not in time");
   GlobalFlags flags;
   kinsock::Command command;
   std::vector<std::string> words(argv + std::min(argc, 1), argv + argc), rest_of_ssh;
@@ -177,6 +222,10 @@ int main(int argc, char** argv) {
   DeclareCommands(app, rest_of_ssh, command);
   if (!words.empty() && words.front() == kComplete) {
     CompleteLine(app, {words.begin() + 1, words.end()});
+    return kinsock::kExitOk;
+  }
+  if (words.size() == 1 && words.front() == kinsock::kManPageWord) {
+    std::fputs(kinsock::ManPage(app).c_str(), stdout);
     return kinsock::kExitOk;
   }
   rest_of_ssh = TakeRestOfSsh(app, words);
@@ -187,11 +236,14 @@ int main(int argc, char** argv) {
   } catch (const CLI::Success& success) {
     return app.exit(success);
   } catch (const CLI::Error& error) {
-    std::fprintf(stderr, "kinsockctl: %s\n  try: kinsockctl --help\n", error.what());
+    const std::string at_hand = CommandOf(app);
+    std::fprintf(stderr, "kinsockctl: %s\n  try: kinsockctl %s%s--help\n", error.what(), at_hand.c_str(),
+                 at_hand.empty() ? "" : " ");
     return kinsock::kExitUsage;
   }
-  const std::optional<kinsock::Options> options = Interpret(flags);
+  std::optional<kinsock::Options> options = Interpret(flags);
   if (!options.has_value()) return kinsock::kExitUsage;
+  options->command = CommandOf(app);
   const kinsock::ExitCode code = command(*options);
   if (std::ferror(stdout) == 0 && std::fflush(stdout) == 0) return code;
   std::fprintf(stderr, "kinsockctl: standard output takes no more\n");

@@ -19,6 +19,27 @@ std::string Render(const google::protobuf::Message& message, OutputFormat format
 // Whether `format` is one of those.
 bool ShowsMessage(OutputFormat format);
 
+// A listing, whose messages are `items` and which is `whole` with all that the API says of it: as messages, by their
+// names, or as what `table` returns.
+template <typename Items, typename RenderTable>
+std::string RenderList(const Items& items, const google::protobuf::Message& whole, OutputFormat format,
+                       RenderTable table) {
+  std::string text;
+  switch (format) {
+    case OutputFormat::kJson:
+    case OutputFormat::kYaml:
+      return Render(whole, format);
+    case OutputFormat::kJsonl:
+      for (const auto& item : items) text += Render(item, format);
+      return text;
+    case OutputFormat::kName:
+      for (const auto& item : items) text += item.name() + "\n";
+      return text;
+    default:
+      return table();
+  }
+}
+
 // Writes to standard output at once.
 void Print(const std::string& text);
 

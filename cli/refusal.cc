@@ -95,22 +95,27 @@ std::optional<Obstacle> ObstacleOf(const v1::Vm& vm) {
     case Status::ACTIVE:
       return std::nullopt;
     case Status::PROVISIONING:
-      return Obstacle{"its device is still being made", absl::StrCat("kinsockctl vm wait ", name, " --for=LISTENING")};
+      return Obstacle{"PROVISIONING", "its device is still being made",
+                      absl::StrCat("kinsockctl vm wait ", name, " --for=LISTENING")};
     case Status::LISTENING:
-      return Obstacle{"no VMM is connected to its device", absl::StrCat("kinsockctl vmm-args ", name)};
+      return Obstacle{"NO_VMM", "no VMM is connected to its device", absl::StrCat("kinsockctl vmm-args ", name)};
     case Status::CONNECTED:
-      return Obstacle{"its VMM is there, but the guest's vsock driver is not (modprobe vmw_vsock_virtio_transport)",
+      return Obstacle{"NO_DRIVER",
+                      "its VMM is there, but the guest's vsock driver is not (modprobe vmw_vsock_virtio_transport)",
                       absl::StrCat("kinsockctl vm wait ", name, " --for=ACTIVE")};
     case Status::SUSPENDED:
-      return Obstacle{"its VMM has stopped the device, as it does with a paused guest",
+      return Obstacle{"SUSPENDED",
+                      "its VMM has stopped the device: the guest is paused, or has unloaded the vsock driver",
                       absl::StrCat("kinsockctl vm wait ", name, " --for=ACTIVE")};
     case Status::DRAINING:
     case Status::DRAINED:
-      return Obstacle{"it is drained and takes no new connections", absl::StrCat("kinsockctl vm resume ", name)};
+      return Obstacle{"DRAINED", "it is drained and takes no new connections",
+                      absl::StrCat("kinsockctl vm resume ", name)};
     case Status::DELETING:
-      return Obstacle{"it is being deleted", absl::StrCat("kinsockctl vm wait ", name, " --for=deleted")};
+      return Obstacle{"DELETING", "it is being deleted", absl::StrCat("kinsockctl vm wait ", name, " --for=deleted")};
     default:
-      return Obstacle{absl::StrCat("it is ", Status::State_Name(vm.status().state())),
+      return Obstacle{Status::State_Name(vm.status().state()),
+                      absl::StrCat("it is ", Status::State_Name(vm.status().state())),
                       absl::StrCat("kinsockctl vm get ", name, " -o yaml")};
   }
 }

@@ -26,6 +26,7 @@ std::string NextAfter(v1::Connection::CloseReason reason, const std::string& fro
 // Why nothing can reach the guest of `vm` in the state that it is in, and the command to try next; nothing when it is
 // up.
 struct Obstacle {
+  std::string reason;  // one word for programs
   std::string cause;
   std::string next;
 };

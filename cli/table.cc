@@ -2,22 +2,45 @@
 #include "cli/table.h"
 
 #include <algorithm>
-#include <cstddef>
+#include <numeric>
 #include <utility>
+
+#include "cli/text_width.h"
 
 namespace kinsock {
 namespace {
 
-// Characters, not bytes, as far as UTF-8 tells: what a terminal shows of names and paths.
-size_t Width(const std::string& text) {
-  return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(), [](unsigned char c) { return (c & 0xc0) != 0x80; }));
+constexpr size_t kGap = 2;
+
+// Takes from the widest columns what a terminal has not, as long as they have more than they keep.
+void Shrink(size_t columns, std::vector<size_t>& widths) {
+  const size_t gaps = kGap * (widths.size() - 1);
+  size_t sum = std::accumulate(widths.begin(), widths.end(), gaps);
+  while (sum > columns) {
+    const auto widest = std::max_element(widths.begin(), widths.end());
+    if (*widest <= Table::kLeastColumns) return;
+    --*widest;
+    --sum;
+  }
 }
 
-void AppendRow(const std::vector<std::string>& row, const std::vector<size_t>& widths, std::string& out) {
-  for (size_t i = 0; i < row.size(); ++i) {
-    out += row[i];
-    if (i + 1 < row.size()) out.append(widths[i] - Width(row[i]) + 2, ' ');
+// `columns`: of the terminal; 0: any number.
+void AppendRow(const std::vector<std::string>& cells, const std::vector<Tint>& tints, const std::vector<size_t>& widths,
+               size_t columns, std::string& out) {
+  size_t used = 0;
+  for (size_t i = 0; i < cells.size(); ++i) {
+    const bool is_last = i + 1 == cells.size();
+    std::string cell = columns > 0 ? CutText(cells[i], widths[i]) : cells[i];
+    const size_t gap = is_last ? 0 : widths[i] - TextWidth(cell) + kGap;
+    const size_t next = used + TextWidth(cell) + gap;
+    if (columns > 0 && (next > columns || (!is_last && next == columns))) {
+      // There is no room for the rest of the row: the cell says so.
+      out += Tinted(CutText(cell + std::string(gap + 1, ' '), columns - used), tints[i]);
+      break;
+    }
+    out += Tinted(cell, tints[i]);
+    out.append(gap, ' ');
+    used = next;
   }
   out += '\n';
 }
@@ -26,22 +49,35 @@ void AppendRow(const std::vector<std::string>& row, const std::vector<size_t>& w
 
 void Table::Add(std::vector<std::string> row) {
   row.resize(headers_.size());
-  for (std::string& cell : row) {
-    if (cell.empty()) cell = "-";
+  std::vector<Tint> tints;
+  for (size_t i = 0; i < row.size(); ++i) {
+    row[i] = row[i].empty() ? "-" : CleanText(row[i]);
+    tints.push_back(TintOf(headers_[i], row[i]));
   }
-  rows_.push_back(std::move(row));
+  rows_.push_back({std::move(row), std::move(tints)});
 }
 
-std::string Table::Render(bool with_headers) const {
+void Table::SetTint(size_t column, Tint tint) { rows_.back().tints[column] = tint; }
+
+std::string Table::Render(bool with_headers) const { return Render(with_headers, 0, false); }
+
+std::string Table::Render(const Options& options) const {
+  return Render(options.headers, options.format == OutputFormat::kWide ? 0 : options.columns, options.colour);
+}
+
+std::string Table::Render(bool with_headers, size_t columns, bool colour) const {
+  if (headers_.empty()) return "";
   std::vector<size_t> widths;
   for (size_t i = 0; i < headers_.size(); ++i) {
-    size_t width = with_headers ? Width(headers_[i]) : 0;
-    for (const auto& row : rows_) width = std::max(width, Width(row[i]));
+    size_t width = with_headers ? TextWidth(headers_[i]) : 0;
+    for (const Row& row : rows_) width = std::max(width, TextWidth(row.cells[i]));
     widths.push_back(width);
   }
+  if (columns > 0) Shrink(columns, widths);
+  const std::vector<Tint> plain(headers_.size(), Tint::kNone);
   std::string out;
-  if (with_headers) AppendRow(headers_, widths, out);
-  for (const auto& row : rows_) AppendRow(row, widths, out);
+  if (with_headers) AppendRow(headers_, plain, widths, columns, out);
+  for (const Row& row : rows_) AppendRow(row.cells, colour ? row.tints : plain, widths, columns, out);
   return out;
 }
 

@@ -29,6 +29,21 @@ std::string Forward(const v1::Vm& vm) {
                       absl::StrJoin(proxy.listen_ports(), "+"));
 }
 
+std::string Network(const v1::Vm& vm) {
+  return vm.spec().network().empty() ? "default" : std::string(absl::StripPrefix(vm.spec().network(), "networks/"));
+}
+
+// "Degraded:FormerCid", "QuotaLimited:..."; empty: nothing is wrong with it.
+std::string Trouble(const v1::Vm& vm) {
+  std::vector<std::string> troubles;
+  for (const v1::Condition& condition : vm.status().conditions()) {
+    const bool is_bad = condition.type() == "Degraded" || condition.type() == "QuotaLimited";
+    if (!is_bad || condition.status() != v1::Condition::TRUE) continue;
+    troubles.push_back(condition.type() + (condition.reason().empty() ? "" : ":" + condition.reason()));
+  }
+  return absl::StrJoin(troubles, ",");
+}
+
 std::string ShortStatus(v1::Condition::Status status) {
   if (status == v1::Condition::UNKNOWN) return "unknown";
   return status == v1::Condition::TRUE ? "yes" : "no";
@@ -49,29 +64,44 @@ std::string FullVmName(const std::string& name) {
   return absl::StartsWith(name, kPrefix) ? name : absl::StrCat(kPrefix, name);
 }
 
-Table MakeVmTable(OutputFormat format) {
-  std::vector<std::string> headers{"NAME", "STATE", "CID", "GROUPS", "READY", "AGE"};
-  if (format == OutputFormat::kWide) headers.insert(headers.end(), {"SOCKET", "UDS", "FORWARD", "PID"});
+Table MakeVmTable(OutputFormat format, bool with_rates) {
+  std::vector<std::string> headers{"NAME", "STATE", "CID"};
+  const bool wide = format == OutputFormat::kWide;
+  if (wide) headers.push_back("NET");
+  headers.push_back("GROUPS");
+  if (with_rates) headers.insert(headers.end(), {"CONNS", "RX/s", "TX/s"});
+  headers.insert(headers.end(), {"READY", "AGE"});
+  if (wide) headers.insert(headers.end(), {"SOCKET", "UDS", "FORWARD", "PID", "TROUBLE"});
   return Table(std::move(headers));
 }
 
-void AddVm(const v1::Vm& vm, OutputFormat format, Table& table) {
+void AddVm(const v1::Vm& vm, OutputFormat format, Table& table) { AddVm(vm, format, nullptr, table); }
+
+void AddVm(const v1::Vm& vm, OutputFormat format, const VmRates* rates, Table& table) {
   const v1::VmStatus& status = vm.status();
+  const bool wide = format == OutputFormat::kWide;
   const auto age = std::chrono::seconds(std::time(nullptr) - vm.create_time().seconds());
   std::vector<std::string> row{
       ShortVmName(vm.name()),
       status.state() == v1::VmStatus::STATE_UNSPECIFIED ? std::string() : v1::VmStatus::State_Name(status.state()),
-      absl::StrCat(status.cid()), Groups(vm),
-      // As it was asked to be told; a driver that runs is what can be said of any VM.
-      Holds(vm, vm.spec().has_readiness() ? "GuestReady" : "DriverReady"),
-      vm.has_create_time() ? ShortAge(age) : std::string()};
-  if (format == OutputFormat::kWide) {
+      absl::StrCat(status.cid())};
+  if (wide) row.push_back(Network(vm));
+  row.push_back(Groups(vm));
+  if (rates != nullptr) row.insert(row.end(), {rates->connections, rates->receive, rates->transmit});
+  // As it was asked to be told; a driver that runs is what can be said of any VM.
+  row.push_back(Holds(vm, vm.spec().has_readiness() ? "GuestReady" : "DriverReady"));
+  row.push_back(vm.has_create_time() ? ShortAge(age) : std::string());
+  const std::string trouble = Trouble(vm);
+  if (wide) {
     row.push_back(status.vhost_user_socket());
     row.push_back(status.uds_path());
     row.push_back(Forward(vm));
     row.push_back(status.has_front_end() ? absl::StrCat(status.front_end().pid()) : std::string());
+    row.push_back(trouble);
   }
   table.Add(std::move(row));
+  constexpr size_t kState = 1;
+  if (!trouble.empty() && status.state() == v1::VmStatus::ACTIVE) table.SetTint(kState, Tint::kNotice);
 }
 
 std::string RenderVm(const v1::Vm& vm, const Options& options) {
@@ -79,27 +109,23 @@ std::string RenderVm(const v1::Vm& vm, const Options& options) {
   if (options.format == OutputFormat::kName) return vm.name() + "\n";
   Table table = MakeVmTable(options.format);
   AddVm(vm, options.format, table);
-  return table.Render(options.headers);
+  return table.Render(options);
 }
 
-std::string RenderVms(const v1::ListVmsResponse& list, const Options& options) {
-  std::string text;
-  switch (options.format) {
-    case OutputFormat::kJson:
-    case OutputFormat::kYaml:
-      return Render(list, options.format);
-    case OutputFormat::kJsonl:
-      for (const v1::Vm& vm : list.vms()) text += Render(vm, options.format);
-      return text;
-    case OutputFormat::kName:
-      for (const v1::Vm& vm : list.vms()) text += vm.name() + "\n";
-      return text;
-    default:
-      break;
-  }
-  Table table = MakeVmTable(options.format);
-  for (const v1::Vm& vm : list.vms()) AddVm(vm, options.format, table);
-  return table.Render(options.headers);
+std::string RenderVms(const v1::ListVmsResponse& list, const Options& options, const RatesByName* rates) {
+  return RenderList(list.vms(), list, options.format, [&] {
+    Table table = MakeVmTable(options.format, rates != nullptr);
+    const VmRates unknown;
+    for (const v1::Vm& vm : list.vms()) {
+      const VmRates* known = nullptr;
+      if (rates != nullptr) {
+        const auto found = rates->find(vm.name());
+        known = found == rates->end() ? &unknown : &found->second;
+      }
+      AddVm(vm, options.format, known, table);
+    }
+    return table.Render(options);
+  });
 }
 
 }  // namespace kinsock

@@ -2,6 +2,7 @@
 #ifndef KINSOCK_CLI_VM_VIEW_H_
 #define KINSOCK_CLI_VM_VIEW_H_
 
+#include <map>
 #include <string>
 
 #include "api/kinsock/v1/vm.pb.h"
@@ -19,15 +20,25 @@ std::string ShortVmName(const std::string& name);
 // "vms/web-1" for either of the two.
 std::string FullVmName(const std::string& name);
 
-// The table of `vm list`; kWide adds the sockets and the VMM's pid.
-Table MakeVmTable(OutputFormat format);
+// What moves in a VM, as kWide shows it.
+struct VmRates {
+  std::string connections;
+  std::string receive;
+  std::string transmit;
+};
+using RatesByName = std::map<std::string, VmRates>;  // by full names
+
+// The table of `vm list`; kWide adds the network, the sockets, the VMM's pid and what is wrong, and `with_rates` what
+// moves, which AddVm() is then given (null: it is not known).
+Table MakeVmTable(OutputFormat format, bool with_rates = false);
 void AddVm(const v1::Vm& vm, OutputFormat format, Table& table);
+void AddVm(const v1::Vm& vm, OutputFormat format, const VmRates* rates, Table& table);
 
 // One VM in any format.
 std::string RenderVm(const v1::Vm& vm, const Options& options);
 
-// All VMs of `list` in any format.
-std::string RenderVms(const v1::ListVmsResponse& list, const Options& options);
+// All VMs of `list` in any format. `rates`: for kWide.
+std::string RenderVms(const v1::ListVmsResponse& list, const Options& options, const RatesByName* rates = nullptr);
 
 }  // namespace kinsock
 

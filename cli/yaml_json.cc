@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/yaml_json.h"
 
-#include <yaml-cpp/yaml.h>
-
-#include <algorithm>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
@@ -111,15 +109,21 @@ bool Writer::Write(const YAML::Node& node, int depth) {
 
 }  // namespace
 
+absl::StatusOr<std::string> NodeToJson(const YAML::Node& node) {
+  Writer writer;
+  if (!writer.Write(node, 0)) return absl::InvalidArgumentError(writer.fault());
+  return std::move(writer.json);
+}
+
 absl::StatusOr<std::vector<std::string>> YamlToJson(const std::string& yaml) {
   std::vector<std::string> documents;
   // The library reports by exceptions.
   try {
     for (const YAML::Node& document : YAML::LoadAll(yaml)) {
       if (!document.IsDefined() || document.IsNull()) continue;
-      Writer writer;
-      if (!writer.Write(document, 0)) return absl::InvalidArgumentError(writer.fault());
-      documents.push_back(std::move(writer.json));
+      absl::StatusOr<std::string> json = NodeToJson(document);
+      if (!json.ok()) return json.status();
+      documents.push_back(*std::move(json));
     }
   } catch (const YAML::Exception& error) {
     return absl::InvalidArgumentError(absl::StrCat(error.mark.line + 1, ":", error.mark.column + 1, ": ", error.msg));

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "device/host_vsock.h"
+#include "router/logged_flow.h"
 
 namespace kinsock {
 namespace {
@@ -225,6 +226,7 @@ void HostSide::Connect(UniqueFd program, uint32_t guest_port, const std::shared_
                                        Flow::End{env_.rx->shared_from_this(), guest_port}, &env_.journal);
     const VsockRx::AdmitResult admitted = env_.rx->Admit(flow);
     if (admitted == VsockRx::AdmitResult::kAdmitted) {
+      TellIfLogged(*flow, env_.routes, env_.journal);
       HostSocket& socket = Add(std::move(flow), Flow::Side::kInitiator, std::move(program), via);
       StartConnectTimer(socket);
       return socket.SendRequest();

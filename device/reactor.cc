@@ -13,14 +13,26 @@
 #include "base/status_macros.h"
 
 namespace kinsock {
+namespace {
+
+// A connection that has ended: it had no right to be, or no room.
+bool IsDenial(const FlowInfo& flow) {
+  return !flow.accepted &&
+         (flow.close_reason == CloseReason::kPolicyDenied || flow.close_reason == CloseReason::kQuota);
+}
+
+}  // namespace
 
 Reactor::Reactor(uint16_t index, const Clock& clock, std::chrono::nanoseconds max_spin, Callbacks callbacks)
-    : loop_(clock), callbacks_(std::move(callbacks)), journal_(loop_, index), denials_(loop_, callbacks_.on_denials) {
-  if (callbacks_.on_denials != nullptr) {
-    journal_.set_on_closed([this](const FlowInfo& flow) {
-      if (DenialCollector::IsDenial(flow)) denials_.Add(flow);
-    });
-  }
+    : loop_(clock),
+      callbacks_(std::move(callbacks)),
+      journal_(loop_, index),
+      denials_(loop_, callbacks_.on_denials),
+      logged_(loop_, callbacks_.on_logged) {
+  journal_.set_on_closed([this](const FlowInfo& flow) {
+    if (IsDenial(flow)) denials_.Add(flow);
+  });
+  journal_.set_on_logged([this](const FlowInfo& flow) { logged_.Add(flow); });
   loop_.set_max_spin(max_spin);
   thread_ = std::thread([this] {
     thread_number_.store(gettid(), std::memory_order_relaxed);
@@ -44,6 +56,7 @@ ReactorActivity Reactor::activity() const {
   const EventLoop::Activity loop = loop_.activity();
   ReactorActivity activity{.thread = thread_number_.load(std::memory_order_relaxed),
                            .sleeps = loop.sleeps,
+                           .rounds = loop_.rounds(),
                            .since_round = loop_.clock().Now() - loop.last_round,
                            .asleep = loop.asleep};
   clockid_t clock;

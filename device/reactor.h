@@ -14,10 +14,11 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "base/clock.h"
+#include "base/duration_histogram.h"
 #include "base/event_loop.h"
 #include "device/device_spec.h"
 #include "device/vsock_device.h"
-#include "router/denial_collector.h"
+#include "router/flow_collector.h"
 #include "router/flow_info.h"
 #include "router/flow_journal.h"
 #include "router/network.h"
@@ -32,6 +33,7 @@ struct ReactorActivity {
   int64_t thread = 0;                       // the kernel's number of the thread; 0: it has not begun
   std::chrono::nanoseconds cpu_time{0};     // that the thread has used
   uint64_t sleeps = 0;                      // EventLoop::Activity
+  DurationCounts rounds;                    // EventLoop::rounds
   std::chrono::nanoseconds since_round{0};  // since its last round began
   bool asleep = false;
 };
@@ -44,7 +46,9 @@ class Reactor {
   struct Callbacks {
     std::function<void(DeviceId, const DeviceStatus&)> on_status;
     std::function<void(std::shared_ptr<const GuestMemory>)> discard;
-    std::function<void(Denials)> on_denials;  // at most once a second; may be null
+    // At most once a second; may be null.
+    std::function<void(CollectedFlows)> on_denials;  // that had no right, or no room
+    std::function<void(CollectedFlows)> on_logged;   // that a policy let through which says `log`
   };
 
   // Starts the thread. `index` tells it apart from the others, from 0. `max_spin`: EventLoop::set_max_spin. `clock`
@@ -85,7 +89,8 @@ class Reactor {
   Callbacks callbacks_;
   absl::flat_hash_map<NetworkId, std::unique_ptr<RouteTable>> networks_;  // devices refer to the tables
   FlowJournal journal_;
-  DenialCollector denials_;
+  FlowCollector denials_;
+  FlowCollector logged_;
   absl::flat_hash_map<DeviceId, std::unique_ptr<VsockDevice>> devices_;
   std::atomic<int64_t> thread_number_{0};
   std::thread thread_;

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "capture/tap.h"
 #include "device/message_socket.h"
 #include "router/cid.h"
 
@@ -25,10 +26,18 @@ void WriteHeader(const VsockHeader& header, ScatterList& buffer) {
   buffer.CopyIn(0, &wire, sizeof(wire));
 }
 
+// What the guest's buffer holds is what it was given: its payload is captured from there, and the sender's memory is
+// not read again.
+void Capture(const CapturePoint& point, const VsockHeader& header, const ScatterList& buffer) {
+  CaptureTap* const tap = CaptureTap::Active();
+  if (tap == nullptr) [[likely]] return;
+  tap->Take(point, header, header.len, buffer, kVsockHeaderBytes, header.len);
+}
+
 }  // namespace
 
-ReceiveRing::ReceiveRing(Virtqueue queue, std::shared_ptr<const UniqueFd> call, DeviceStats& stats)
-    : queue_(std::move(queue)), call_(std::move(call)), stats_(stats) {
+ReceiveRing::ReceiveRing(Virtqueue queue, std::shared_ptr<const UniqueFd> call, DeviceStats& stats, CapturePoint point)
+    : queue_(std::move(queue)), call_(std::move(call)), stats_(stats), point_(point) {
   queue_.DisableKicks();
 }
 
@@ -93,6 +102,7 @@ uint32_t ReceiveRing::Fill(const ScatterList& payload, uint32_t offset) {
 void ReceiveRing::SealOpenBuffer() {
   if (!open_.owed()) return;
   WriteHeader(open_header_, open_.writable);
+  Capture(point_, open_header_, open_.writable);
   queue_.Return(open_, kVsockHeaderBytes + open_header_.len);
   const bool from_host = open_header_.src_cid == kHostCid;
   (from_host ? stats_.to_guest_host_packets : stats_.to_guest_sibling_packets).Add();
@@ -139,6 +149,7 @@ uint32_t ReceiveRing::ReturnAfterRead(const VsockHeader& header, size_t bytes, b
     left -= piece.len;
     if (ends_message && left == 0) piece.flags = VIRTIO_VSOCK_SEQ_EOM;
     WriteHeader(piece, chain.writable);
+    Capture(point_, piece, chain.writable);
     queue_.Return(chain, kVsockHeaderBytes + piece.len);
     stats_.to_guest_host_packets.Add();
     stats_.to_guest_host_bytes.Add(piece.len);

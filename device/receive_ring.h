@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "base/scatter_list.h"
 #include "base/unique_fd.h"
+#include "capture/point.h"
 #include "device/device_stats.h"
 #include "device/virtqueue.h"
 #include "router/vsock_header.h"
@@ -31,8 +32,9 @@ class ReceiveRing {
     bool ends_message = false;  // kOk, ReadMessage(): these are the last ones of it
   };
 
-  // `call`: the eventfd that interrupts the driver; null: it polls. `stats` is not owned and outlives this.
-  ReceiveRing(Virtqueue queue, std::shared_ptr<const UniqueFd> call, DeviceStats& stats);
+  // `call`: the eventfd that interrupts the driver; null: it polls. `stats` is not owned and outlives this. `point`:
+  // where captures see what the guest is given.
+  ReceiveRing(Virtqueue queue, std::shared_ptr<const UniqueFd> call, DeviceStats& stats, CapturePoint point);
 
   // Puts `header` and as much of `payload` from `offset` as fits into a buffer, and returns how much that was;
   // the packet's length is set to it. Nothing if there is no buffer, or the ring is broken.
@@ -85,6 +87,7 @@ class ReceiveRing {
   Virtqueue queue_;
   std::shared_ptr<const UniqueFd> call_;
   DeviceStats& stats_;
+  const CapturePoint point_;
   bool broken_ = false;
   uint32_t taken_ = 0;
 

@@ -17,6 +17,8 @@ struct TxPacket : Packet {
   DescriptorChain chain;
   std::unique_ptr<char[]> copy;          // holds `payload` once the chain was returned
   std::shared_ptr<Flow> backlogged;      // the flow on whose account the copy is
+  std::unique_ptr<char[]> captured;      // holds the beginning of `payload`, which a capture has seen
+  uint32_t captured_bytes = 0;
 };
 
 // Packets for reuse: after a while nothing is allocated any more. Keeps as many as were in use at once. Thread:

@@ -63,7 +63,10 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
                                    .driver_cid = driver_cid_,
                                    .driver_cid_changed = driver_cid_changed_,
                                    .spent = spent_,
-                                   .broken = broken_});
+                                   .broken = broken_,
+                                   .point = {.device = spec_.id,
+                                             .network = spec_.network,
+                                             .direction = CaptureDirection::kFromGuest}});
 }
 
 VsockDevice::~VsockDevice() {
@@ -267,7 +270,11 @@ absl::Status VsockDevice::StartRing(size_t index, const RingSetup& setup, uint64
   if (!ring.was_used || (index == kReceive && setup.layout.base == 0)) driver_cid_.OnDriver();
   ring.was_used = true;
   ring.running = true;
-  if (index == kReceive) rx_->Start(ReceiveRing(std::move(queue), setup.call, *stats_));
+  if (index == kReceive) {
+    rx_->Start(ReceiveRing(
+        std::move(queue), setup.call, *stats_,
+        {.device = spec_.id, .network = spec_.network, .direction = CaptureDirection::kToGuest}));
+  }
   if (index == kTransmit) tx_->Start(std::move(queue), setup.call);
   if (index == kEvent) {
     events_.Start(std::move(queue), setup.call);

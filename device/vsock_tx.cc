@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "router/logged_flow.h"
 #include "router/reset.h"
 #include "router/switch.h"
 
@@ -237,6 +238,7 @@ bool VsockTx::TakePacket(TxPacket& packet) {
   packet.header = Decode(wire);
   readable.RemovePrefix(sizeof(wire));
   std::swap(packet.payload, readable);
+  if (CaptureTap* const tap = CaptureTap::Active()) [[unlikely]] Capture(*tap, packet);
   Dispatch(packet);
   return true;
 }
@@ -306,6 +308,7 @@ bool VsockTx::Admit(TxPacket& packet, Port& port) {
                              Flow::End{port.shared_from_this(), header.dst_port}, &env_.journal);
   switch (env_.rx->Admit(flow)) {
     case VsockRx::AdmitResult::kAdmitted:
+      TellIfLogged(*flow, env_.routes, env_.journal);
       packet.flow = std::move(flow);
       return true;
     case VsockRx::AdmitResult::kFull:
@@ -421,6 +424,10 @@ void VsockTx::ResetFlow(const std::shared_ptr<Flow>& flow, CloseReason reason) {
 
 void VsockTx::Recycle(TxPacket& packet) {
   if (packet.chain.owed()) queue_->Return(packet.chain, 0);
+  if (packet.captured != nullptr) [[unlikely]] {
+    captured_bytes_ -= std::exchange(packet.captured_bytes, 0);
+    packet.captured.reset();
+  }
   pool_.Put(packet);
 }
 

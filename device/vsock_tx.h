@@ -13,6 +13,8 @@
 #include "base/event_loop.h"
 #include "base/token_bucket.h"
 #include "base/unique_fd.h"
+#include "capture/point.h"
+#include "capture/tap.h"
 #include "device/control_allowance.h"
 #include "device/device_spec.h"
 #include "device/device_stats.h"
@@ -54,6 +56,7 @@ class VsockTx final : private Poller {
     std::shared_ptr<Wakeup> driver_cid_changed;  // notified when driver_cid.driver() is another
     std::shared_ptr<Wakeup> spent;               // notified when the allowance is: SetPaused() is expected
     std::shared_ptr<Wakeup> broken;              // notified when the ring has to be stopped
+    CapturePoint point;                          // where captures see what the guest sends
   };
 
   explicit VsockTx(Environment environment);
@@ -90,6 +93,10 @@ class VsockTx final : private Poller {
   // what it took before. A slower one would hold up the guest's other traffic for more than it is worth.
   static constexpr std::chrono::milliseconds kMaxPatience{2};
 
+  // Payload that is copied aside while it is under way, because a capture wants to see what is delivered, at most: some
+  // windows of one connection. Beyond it packets are captured without their payload (CaptureSession::Lane::cut()).
+  static constexpr uint64_t kMaxCapturedBytes = 2u << 20;
+
   struct TxLane : Lane {
     std::shared_ptr<Port> port;
     bool active = false;                   // in active_
@@ -118,6 +125,8 @@ class VsockTx final : private Poller {
   bool Fetch();
   bool TakePacket(TxPacket& packet);
   void Dispatch(TxPacket& packet);
+  void Capture(CaptureTap& tap, TxPacket& packet);
+  bool TakePayloadPrivately(TxPacket& packet, uint32_t bytes);
   bool Admit(TxPacket& packet, Port& port);
   bool ServeLanes();
   void BeginEpoch();
@@ -167,6 +176,8 @@ class VsockTx final : private Poller {
   TokenBucket packets_;
   bool over_rate_ = false;  // rate_timer_ runs: the ring is left alone until then
   EventLoop::TimerId rate_timer_{};
+
+  uint64_t captured_bytes_ = 0;  // TxPacket::captured of all packets
 
   bool paused_ = false;
   uint64_t spent_ = 0;  // of the budget of the present Run()

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/clock.h"
 #include "router/credit.h"
 
 namespace kinsock {
@@ -19,6 +18,7 @@ Flow::Flow(uint64_t id, const VsockHeader& request, End initiator, End target, F
       type_(request.type),
       ends_{std::move(initiator), std::move(target)},
       start_time_(std::chrono::system_clock::now()),
+      asked_at_(Clock::Monotonic().Now()),
       journal_(journal) {
   sent_[0].packets.Add();
   Grant(Side::kInitiator, std::min(request.buf_alloc, kMaxWindow), request.fwd_cnt);
@@ -60,6 +60,7 @@ Flow::Verdict Flow::AcceptWhileConnecting(const VsockHeader& header, Side from) 
     }
     CountTransient(-1);
     CountResult(CloseReason::kNone);
+    if (journal_ != nullptr) journal_->durations().CountConnect(way(), Clock::Monotonic().Now() - asked_at_);
     return Verdict::kForward;
   }
   // Linux sends this when a program sets its buffer size while it connects.
@@ -223,6 +224,7 @@ bool Flow::Close(CloseReason reason) {
     info.accepted = state != State::kConnecting;
     info.close_time = std::chrono::system_clock::now();
     journal_->Closed(info);
+    if (info.accepted) journal_->durations().CountConnection(way(), Clock::Monotonic().Now() - asked_at_);
   }
   return true;
 }

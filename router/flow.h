@@ -9,10 +9,12 @@
 #include <memory>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/counter.h"
 #include "router/close_reason.h"
 #include "router/credit.h"
 #include "router/credit_stall.h"
+#include "router/flow_durations.h"
 #include "router/flow_info.h"
 #include "router/flow_journal.h"
 #include "router/port.h"
@@ -182,6 +184,7 @@ class Flow {
   void CountResult(CloseReason result);
   void CountEnd(CloseReason reason);
   FlowInfo::End DescribeEnd(Side side) const;
+  FlowWay way() const { return FlowWayOf(ends_[0].port->cid(), ends_[1].port->cid()); }
   PortStats& stats(Side side) const { return ends_[Index(side)].port->port_stats(); }
 
   static size_t Index(Side side) { return static_cast<size_t>(side); }
@@ -198,6 +201,7 @@ class Flow {
   std::array<Sent, 2> sent_;
   std::array<std::atomic<bool>, 2> counted_{};
   const std::chrono::system_clock::time_point start_time_;
+  const MonotonicTime asked_at_;
   FlowJournal* const journal_;
   HostPeer host_peer_;
   std::atomic<bool> finishing_{false};  // counted in the initiator's transient flows

@@ -47,7 +47,8 @@ struct FlowInfo {
   State state = State::kConnecting;
   CloseReason close_reason = CloseReason::kNone;
   bool accepted = false;  // the request was: the connection is, or was, established
-  std::shared_ptr<const Policy> denied_by;  // kPolicyDenied, if it was a policy that decided
+  // kPolicyDenied: the policy that decided, if it was one. kConnecting: the one that let it through and says `log`.
+  std::shared_ptr<const Policy> decided_by;
   End initiator;
   End target;
   std::chrono::system_clock::time_point start_time;

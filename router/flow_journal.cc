@@ -33,7 +33,7 @@ void FlowJournal::Refused(const FlowInfo::End& initiator, const FlowInfo::End& t
   info.type = type;
   info.state = FlowInfo::State::kClosed;
   info.close_reason = reason;
-  info.denied_by = std::move(denied_by);
+  info.decided_by = std::move(denied_by);
   info.initiator = initiator;
   info.target = target;
   info.start_time = info.close_time = std::chrono::system_clock::now();

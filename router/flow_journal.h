@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/counter.h"
 #include "base/event_loop.h"
+#include "router/flow_durations.h"
 #include "router/flow_info.h"
 #include "router/pair_table.h"
 
@@ -61,6 +62,10 @@ class FlowJournal {
   // A request was refused before it became a flow. `denied_by`: the policy that did, if one did.
   void Refused(const FlowInfo::End& initiator, const FlowInfo::End& target, uint16_t type, CloseReason reason,
                std::shared_ptr<const Policy> denied_by = nullptr);
+  // A request became a flow because of a policy that wants it told (`info.decided_by`).
+  void Logged(const FlowInfo& info) const {
+    if (on_logged_ != nullptr) on_logged_(info);
+  }
 
   // Adds those that ended within kKeep, oldest first.
   void Describe(std::vector<FlowInfo>& flows);
@@ -74,6 +79,12 @@ class FlowJournal {
 
   // Called with each that Take() takes over.
   void set_on_closed(std::function<void(const FlowInfo&)> on_closed) { on_closed_ = std::move(on_closed); }
+
+  // Called with each that is Logged().
+  void set_on_logged(std::function<void(const FlowInfo&)> on_logged) { on_logged_ = std::move(on_logged); }
+  // How long those that began here took. Any thread.
+  FlowDurations& durations() { return durations_; }
+  const FlowDurations& durations() const { return durations_; }
 
   // Those that were forgotten before their time. Any thread.
   uint64_t forgotten() const { return forgotten_.value(); }
@@ -98,9 +109,11 @@ class FlowJournal {
   std::shared_ptr<Wakeup> take_;
   Age closed_;
   std::function<void(const FlowInfo&)> on_closed_;
+  std::function<void(const FlowInfo&)> on_logged_;
   PairTable pairs_;
   absl::flat_hash_map<uint64_t, std::deque<Age::iterator>> of_device_;  // by the initiator's; oldest first
   SharedCounter forgotten_;
+  FlowDurations durations_;
 };
 
 }  // namespace kinsock

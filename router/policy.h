@@ -55,6 +55,7 @@ struct Policy {
   std::string name;      // unique in its network
   int32_t priority = 0;  // lower ones are asked first; among equals, by name
   bool allow = false;
+  bool log = false;             // connections that it lets through are told of; those that it denies are, anyway
   bool reset_existing = false;  // ends connections that exist when it, or what takes its place, denies them
   PolicySelector from;
   PolicySelector to;

@@ -43,6 +43,7 @@ PolicySet::PolicySet(Policies policies, DefaultPolicy otherwise, std::shared_ptr
     : policies_(InOrder(std::move(policies))),
       resets_existing_(
           std::any_of(policies_.begin(), policies_.end(), [](const auto& policy) { return policy->reset_existing; })),
+      logs_(std::any_of(policies_.begin(), policies_.end(), [](const auto& policy) { return policy->log; })),
       otherwise_(otherwise),
       hits_(std::move(hits)),
       from_(Selectors(policies_, &Policy::from)),

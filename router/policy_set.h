@@ -69,6 +69,8 @@ class PolicySet : public std::enable_shared_from_this<PolicySet> {
   const std::vector<std::shared_ptr<const Policy>>& policies() const { return policies_; }
   // Whether one of them ends connections that exist.
   bool resets_existing() const { return resets_existing_; }
+  // Whether one of them is to be told of when it lets a connection through.
+  bool logs() const { return logs_; }
   DefaultPolicy otherwise() const { return otherwise_; }
   const DefaultHits& default_hits() const { return *hits_; }
 
@@ -77,6 +79,7 @@ class PolicySet : public std::enable_shared_from_this<PolicySet> {
 
   const std::vector<std::shared_ptr<const Policy>> policies_;
   const bool resets_existing_;
+  const bool logs_;
   const DefaultPolicy otherwise_;
   const std::shared_ptr<DefaultHits> hits_;
   const SelectorIndex from_;

@@ -58,6 +58,15 @@ class RouteTable {
     return answer.set != nullptr && !answer.verdict.allowed ? answer.set->Share(answer.verdict) : nullptr;
   }
 
+  // The policy that lets the connection through and says `log`; null: none does. Not counted.
+  std::shared_ptr<const Policy> LoggedBy(Cid from, Cid to, uint32_t port) const {
+    const auto vm = routes_.find(from != kHostCid ? from : to);
+    if (vm == routes_.end() || !vm->second.subject->set->logs()) return nullptr;
+    const Answer answer = Decide(from, to, port);
+    const bool told = answer.verdict.allowed && answer.verdict.policy != nullptr && answer.verdict.policy->log;
+    return told ? answer.set->Share(answer.verdict) : nullptr;
+  }
+
   // Null if nobody has the CID.
   Port* Find(uint64_t cid) const {
     if (last_ != nullptr && cid == last_cid_) return last_;

@@ -25,8 +25,9 @@ struct Rule {
   Role need;
 };
 
-// Seeing is the viewer's. What touches single VMs and connections is the operator's, and so is to see who did that;
-// what concerns the daemon as a whole, or everybody's rights, is the admin's.
+// Seeing is the viewer's. What touches single VMs and connections is the operator's, and so is to see who did that, and
+// to see single packets, which costs those who move them; what concerns the daemon as a whole, or everybody's rights, is
+// the admin's, and so is what others say to each other.
 constexpr Rule kRules[] = {
     {"AdminService.Drain", Role::kAdmin},
     {"AdminService.DumpConfig", Role::kOperator},
@@ -34,6 +35,8 @@ constexpr Rule kRules[] = {
     {"AdminService.Reload", Role::kAdmin},
     {"AdminService.SetLogLevel", Role::kAdmin},
     {"AdminService.WatchEvents", Role::kOperator},
+    {"ConnectionService.Capture", Role::kOperator},
+    {"ConnectionService.Capture.payload", Role::kAdmin},  // what the same call asks for besides
     {"ConnectionService.GetStats", Role::kViewer},
     {"ConnectionService.ListConnections", Role::kViewer},
     {"ConnectionService.ResetConnection", Role::kOperator},

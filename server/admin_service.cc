@@ -28,7 +28,7 @@ constexpr const char* kFeatures[] = {
     "cid.range",        "cid.automatic",    "uds",           "stats",          "connection.list", "connection.closed",
     "connection.reset", "stats.pairs",      "stats.stream",  "node.drain",     "log.level",       "event.watch",
     "connection.watch", "connection.rates", "info.reactors", "event.trace_id", "config.reload",   "config.dump",
-    "managed_by",
+    "managed_by",       "connection.capture",
 };
 
 void SetLimits(v1::Limits& out) {
@@ -120,18 +120,22 @@ grpc::ServerUnaryReactor* AdminService::GetInfo(grpc::CallbackServerContext* con
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   if (access_.Refuses(*context, "AdminService.GetInfo", reactor)) return reactor;
   main_.Post([this, reactor, response] {
-    const DaemonInfo info = hooks_.look();
-    response->set_version(kVersion);
-    response->set_instance_id(info.instance_id);
-    SetTimestamp(*response->mutable_start_time(), info.start_time);
-    for (const char* feature : kFeatures) response->add_features(feature);
-    SetLimits(*response->mutable_limits());
-    SetCounts(info, *response->mutable_counts());
-    response->set_draining(info.draining);
-    for (const DaemonInfo::Reactor& reactor_info : info.each_reactor) AddReactor(reactor_info, *response);
+    Describe(*response);
     reactor->Finish(grpc::Status::OK);
   });
   return reactor;
+}
+
+void AdminService::Describe(v1::Info& out) const {
+  const DaemonInfo info = hooks_.look();
+  out.set_version(kVersion);
+  out.set_instance_id(info.instance_id);
+  SetTimestamp(*out.mutable_start_time(), info.start_time);
+  for (const char* feature : kFeatures) out.add_features(feature);
+  SetLimits(*out.mutable_limits());
+  SetCounts(info, *out.mutable_counts());
+  out.set_draining(info.draining);
+  for (const DaemonInfo::Reactor& reactor_info : info.each_reactor) AddReactor(reactor_info, out);
 }
 
 grpc::ServerUnaryReactor* AdminService::SetLogLevel(grpc::CallbackServerContext* context,

@@ -68,6 +68,9 @@ class AdminService final : public v1::AdminService::CallbackService {
   grpc::ServerWriteReactor<v1::Event>* WatchEvents(grpc::CallbackServerContext* context,
                                                    const v1::WatchRequest* request) override;
 
+  // Main thread: what GetInfo answers.
+  void Describe(v1::Info& info) const;
+
  private:
   EventLoop& main_;
   const Hooks hooks_;

@@ -26,12 +26,13 @@ UniqueFd OpenSpare() { return UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC));
 }  // namespace
 
 ApiListener::ApiListener(EventLoop& loop, BoundSocket socket, ApiConnections& connections, Identify identify,
-                         OnConnection on_connection)
+                         OnConnection on_connection, OnConnection on_refused)
     : loop_(loop),
       socket_(std::move(socket)),
       connections_(connections),
       identify_(std::move(identify)),
       on_connection_(std::move(on_connection)),
+      on_refused_(std::move(on_refused)),
       spare_(OpenSpare()) {}
 
 ApiListener::~ApiListener() { Stop(); }
@@ -75,6 +76,7 @@ void ApiListener::Admit(UniqueFd connection) {
         .With("role", RoleName(caller->role))
         .With("times", static_cast<int64_t>(refused_));
   }
+  if (on_refused_ != nullptr) on_refused_(std::move(connection));
 }
 
 void ApiListener::TurnOneAway() {

@@ -30,9 +30,10 @@ class ApiListener final : public FdHandler {
   using OnConnection = std::function<void(UniqueFd)>;
 
   // `loop` and `connections` outlive the listener. `on_connection` becomes the owner of the (non-blocking) descriptor
-  // and closes it when the connection ends, whatever thread it does that on.
+  // and closes it when the connection ends, whatever thread it does that on. `on_refused` likewise of one that is one
+  // too many; null: those are closed.
   ApiListener(EventLoop& loop, BoundSocket socket, ApiConnections& connections, Identify identify,
-              OnConnection on_connection);
+              OnConnection on_connection, OnConnection on_refused = nullptr);
   ~ApiListener();
 
   absl::Status Start();
@@ -53,6 +54,7 @@ class ApiListener final : public FdHandler {
   ApiConnections& connections_;
   const Identify identify_;
   const OnConnection on_connection_;
+  const OnConnection on_refused_;
   UniqueFd spare_;        // given up for a moment to accept and close a connection when there are no descriptors left
   uint64_t refused_ = 0;  // logged at each power of two: a flood of connections is not to become one of lines
   std::optional<EventLoop::TimerId> resume_;

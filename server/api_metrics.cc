@@ -3,7 +3,6 @@
 
 #include <google/protobuf/descriptor.h>
 
-#include <algorithm>
 #include <functional>
 
 #include "absl/strings/str_cat.h"
@@ -44,12 +43,7 @@ class Meter final : public grpc::experimental::Interceptor {
     const size_t index =
         static_cast<size_t>(code) < ApiMetrics::kCodes ? static_cast<size_t>(code) : static_cast<size_t>(grpc::UNKNOWN);
     method_.handled[index].fetch_add(1, std::memory_order_relaxed);
-    if (!method_.is_unary) return;
-    const auto time = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::Monotonic().Now() - start_);
-    const double seconds = std::chrono::duration<double>(time).count();
-    const auto of = std::lower_bound(ApiMetrics::kBounds.begin(), ApiMetrics::kBounds.end(), seconds);
-    method_.times[static_cast<size_t>(of - ApiMetrics::kBounds.begin())].fetch_add(1, std::memory_order_relaxed);
-    method_.nanoseconds.fetch_add(time.count(), std::memory_order_relaxed);
+    if (method_.is_unary) method_.times.Add(Clock::Monotonic().Now() - start_);
   }
 
   ApiMetrics::Method& method_;

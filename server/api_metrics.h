@@ -15,6 +15,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/counter.h"
+#include "base/duration_histogram.h"
+
 namespace kinsock {
 
 // Counts the calls of the API by method and result. The methods of kinsock.v1 are told apart, all others are one: a
@@ -23,9 +26,12 @@ namespace kinsock {
 // Any thread. Outlives the gRPC server, and its interceptors.
 class ApiMetrics {
  public:
-  // Upper bounds of the classes in which the time of calls is counted, seconds; one more is for those beyond. Calls
-  // that have one answer only: a watch lasts as long as its client likes.
-  static constexpr std::array<double, 8> kBounds{0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 30};
+  // Upper bounds of the classes in which the time of calls is counted. Calls that have one answer only: a watch lasts
+  // as long as its client likes.
+  static constexpr std::array<std::chrono::nanoseconds, 8> kTimes{
+      std::chrono::milliseconds(1),   std::chrono::milliseconds(5),   std::chrono::milliseconds(25),
+      std::chrono::milliseconds(100), std::chrono::milliseconds(500), std::chrono::seconds(1),
+      std::chrono::seconds(5),        std::chrono::seconds(30)};
   static constexpr size_t kCodes = 17;  // grpc::StatusCode, OK to UNAUTHENTICATED
 
   struct Method {
@@ -34,8 +40,7 @@ class ApiMetrics {
     bool is_unary = true;
     std::atomic<uint64_t> started{0};
     std::array<std::atomic<uint64_t>, kCodes> handled{};
-    std::array<std::atomic<uint64_t>, kBounds.size() + 1> times{};
-    std::atomic<int64_t> nanoseconds{0};
+    DurationHistogram<SharedCounter, kTimes> times;
   };
 
   ApiMetrics();

@@ -35,9 +35,8 @@ std::string TraceIdOf(const grpc::CallbackServerContext& context) {
   return TraceId(std::string_view(first->second.data(), first->second.size()));
 }
 
-void SetActor(const absl::StatusOr<Caller>& caller, v1::Event& event) {
+void SetActor(const absl::StatusOr<Caller>& caller, v1::Actor& actor) {
   if (!caller.ok()) return;
-  v1::Actor& actor = *event.mutable_actor();
   actor.set_role(RoleName(caller->role));
   if (caller->transport == Caller::Transport::kTls) return actor.set_san(caller->san);
   actor.set_uid(caller->uid);
@@ -49,19 +48,29 @@ void SetActor(const absl::StatusOr<Caller>& caller, v1::Event& event) {
 }  // namespace
 
 Audit::Audit(EventLoop& main, EventLog& log, const Access& access)
-    : main_(main), log_(log), access_(access), denials_(main, log, "api") {}
+    : main_(main), log_(log), access_(access), denials_(main, log, EventLimiter::OfDenials("api")) {}
 
 void Audit::Mutation(const grpc::CallbackServerContext& context, std::string_view method, std::string_view object,
                      const absl::Status& status, const std::map<std::string, std::string>& fields) {
-  const absl::StatusOr<Caller> caller = access_.CallerOf(context);
+  Mutation(WhoCalls(context), method, object, status, fields);
+}
+
+Audit::Who Audit::WhoCalls(const grpc::CallbackServerContext& context) const {
+  Who who{.caller = access_.CallerOf(context), .actor = {}};
+  SetActor(who.caller, who.actor);
+  if (std::string trace = TraceIdOf(context); !trace.empty()) who.actor.set_trace_id(std::move(trace));
+  return who;
+}
+
+void Audit::Mutation(const Who& who, std::string_view method, std::string_view object, const absl::Status& status,
+                     const std::map<std::string, std::string>& fields) {
   v1::Event event;
   event.set_type(v1::Event::AUDIT);
   event.set_severity(status.ok() ? v1::Event::INFO : v1::Event::WARNING);
   event.set_object(std::string(object));
   event.set_reason(status.ok() ? "CHANGED" : "REFUSED");
-  SetActor(caller, event);
-  if (std::string trace = TraceIdOf(context); !trace.empty()) event.mutable_actor()->set_trace_id(std::move(trace));
-  event.set_message(absl::StrCat(Name(caller), " called ", AbslView(method), ": ",
+  if (who.actor.ByteSizeLong() > 0) *event.mutable_actor() = who.actor;
+  event.set_message(absl::StrCat(Name(who.caller), " called ", AbslView(method), ": ",
                                  status.ok() ? absl::string_view("OK") : status.message()));
   for (const auto& [key, value] : fields) {
     if (!value.empty()) (*event.mutable_fields())[key] = value;
@@ -78,7 +87,7 @@ void Audit::Denied(const absl::StatusOr<Caller>& caller, std::string_view method
   event.set_severity(v1::Event::WARNING);
   event.set_object("api");
   event.set_reason("ROLE_REQUIRED");
-  SetActor(caller, event);
+  if (caller.ok()) SetActor(caller, *event.mutable_actor());
   event.set_message(absl::StrCat(Name(caller), " may not call ", AbslView(method)));
   (*event.mutable_fields())["method"] = std::string(method);
   (*event.mutable_fields())["need"] = RoleName(need);

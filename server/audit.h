@@ -12,7 +12,7 @@
 #include "absl/status/statusor.h"
 #include "server/access.h"
 #include "server/caller.h"
-#include "server/denial_limiter.h"
+#include "server/event_limiter.h"
 #include "server/event_log.h"
 
 namespace kinsock {
@@ -30,6 +30,15 @@ class Audit {
   void Mutation(const grpc::CallbackServerContext& context, std::string_view method, std::string_view object,
                 const absl::Status& status, const std::map<std::string, std::string>& fields = {});
 
+  // The same for what lasts: who it is has to be asked while the call's connection is there.
+  struct Who {
+    absl::StatusOr<Caller> caller;
+    v1::Actor actor;
+  };
+  Who WhoCalls(const grpc::CallbackServerContext& context) const;
+  void Mutation(const Who& who, std::string_view method, std::string_view object, const absl::Status& status,
+                const std::map<std::string, std::string>& fields);
+
   // `caller` lacks the role for `method`.
   void Denied(const absl::StatusOr<Caller>& caller, std::string_view method, Role need);
 
@@ -37,7 +46,7 @@ class Audit {
   EventLoop& main_;
   EventLog& log_;
   const Access& access_;
-  DenialLimiter denials_;  // main thread's
+  EventLimiter denials_;  // main thread's
 };
 
 }  // namespace kinsock

@@ -271,8 +271,10 @@ void CidAllocator::Release(Cid cid, std::string_view holder, std::chrono::nanose
   Put(cid, {.holder = std::string(holder), .state = State::kResting, .free_at = clock_.Now() + rules_.quarantine});
 }
 
-void CidAllocator::GiveBack(Cid cid, std::string_view holder) {
-  if (!PutBack(cid, holder)) Release(cid, holder);
+void CidAllocator::GiveBack(Cid cid, std::string_view holder, bool was_used) {
+  if (PutBack(cid, holder)) return;
+  if (!was_used && IsHeld(cid, holder) && taken_.at(cid).heir.empty()) return Erase(cid);
+  Release(cid, holder);
 }
 
 void CidAllocator::Undo(Cid cid, std::string_view holder, Cid had) {

@@ -100,8 +100,8 @@ class CidAllocator {
   void Release(Cid cid, std::string_view holder, std::chrono::nanoseconds keep = std::chrono::nanoseconds(0));
 
   // The same for a VM that could not be made and that nobody was told of: a reservation that it had taken is there
-  // again, until its time.
-  void GiveBack(Cid cid, std::string_view holder);
+  // again, until its time. `was_used`: a guest may have had it: else it does not rest.
+  void GiveBack(Cid cid, std::string_view holder, bool was_used);
 
   // The same for a VM that keeps `had`, which it has still: as if Allocate() had never been asked.
   void Undo(Cid cid, std::string_view holder, Cid had);

@@ -57,6 +57,7 @@ struct Config {
   size_t reactors = 1;
   std::chrono::microseconds poll{0};  // how long a reactor looks for work before it sleeps; 0: not at all
   HttpSettings http;
+  bool capture_payload = false;  // admins may have captures see payload
   LogFormat log_format = LogFormat::kKeyValue;
 };
 

@@ -232,6 +232,8 @@ std::vector<std::string> SettingsThatNeedARestart(const Config& running, const C
           "api.tls");
   compare(running.http.endpoint() == wanted.http.endpoint(), "http.listen");
   compare(running.http.per_vm == wanted.http.per_vm, "http.per_vm_metrics");
+  compare(running.capture_payload == wanted.capture_payload, "capture.payload");
+  compare(running.http.ui == wanted.http.ui, "http.ui");
   compare(running.state_dir == wanted.state_dir, "state.dir");
   compare(running.reactors == wanted.reactors, "daemon.reactors");
   compare(running.poll == wanted.poll, "daemon.poll_us");

@@ -111,6 +111,11 @@ void ConfigReloader::ReloadSoon() {
     again_ = true;
     return;
   }
+  if (reread_ == nullptr) {
+    // Who has asked, and may wait for the end of it, hears that there is nothing to do.
+    hooks_.on_activity(true);
+    hooks_.on_activity(false);
+  }
   Reload({}, [](const absl::StatusOr<ReloadReport>& report) {
     if (!report.ok()) Log(LogLevel::kWarning, "config.not_reloaded").With("reason", report.status().message());
   });

@@ -218,7 +218,7 @@ void WriteApi(YAML::Emitter& out, const Config& config) {
 
 void WriteHttp(YAML::Emitter& out, const HttpSettings& http) {
   const bool per_vm = http.per_vm != HttpSettings().per_vm;
-  if (!http.wanted() && !per_vm) return;
+  if (!http.wanted() && !per_vm && http.ui) return;
   out << YAML::Key << "http" << YAML::Value << YAML::Flow << YAML::BeginMap;
   if (http.wanted()) {
     out << YAML::Key << "listen" << YAML::Value;
@@ -228,6 +228,7 @@ void WriteHttp(YAML::Emitter& out, const HttpSettings& http) {
     out << YAML::Key << "per_vm_metrics" << YAML::Value;
     Text(out, PerVmMetricsName(http.per_vm));
   }
+  if (!http.ui) out << YAML::Key << "ui" << YAML::Value << false;
   out << YAML::EndMap;
 }
 
@@ -241,6 +242,10 @@ std::string SettingsToYaml(const Config& config) {
   out << YAML::BeginMap;
   WriteApi(out, config);
   WriteHttp(out, config.http);
+  if (config.capture_payload) {
+    out << YAML::Key << "capture" << YAML::Value << YAML::Flow << YAML::BeginMap << YAML::Key << "payload" << YAML::Value
+        << true << YAML::EndMap;
+  }
   if (!config.state_dir.empty()) {
     out << YAML::Key << "state" << YAML::Value;
     Texts(out, {{"dir", config.state_dir}});
@@ -280,6 +285,7 @@ std::string PolicyToYaml(const std::string& id, const std::string& network, cons
   out << YAML::Key << "network" << YAML::Value;
   Text(out, network);
   out << YAML::Key << "priority" << YAML::Value << spec.priority << YAML::Key << "allow" << YAML::Value << spec.allow;
+  if (spec.log) out << YAML::Key << "log" << YAML::Value << true;
   if (spec.reset_existing) out << YAML::Key << "reset_existing" << YAML::Value << true;
   WriteSelector(out, "from", spec.from);
   WriteSelector(out, "to", spec.to);

@@ -63,6 +63,7 @@ class ConnectionFeed {
   // What a watch of the connections that `query` is about follows: its `vm` and `states`. Any thread.
   RingSource<v1::WatchConnectionsResponse, Entry> source(ConnectionQuery query);
   size_t watches() const { return ring_.subscribers(); }
+  uint64_t lagged_watches() const { return ring_.lagged(); }
   // Ends all watches, and refuses new ones, with `reason`.
   void Close(const absl::Status& reason) { ring_.Close(reason); }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -45,8 +46,9 @@ uint64_t Rank(const FlowInfo& flow, ConnectionQuery::Order order) {
 
 }  // namespace
 
-ConnectionService::ConnectionService(EventLoop& main, VmManager& manager, ReactorPool& pool, FlowSnapshots& snapshots,
-                                     std::string instance, const Access& access, Audit& audit)
+ConnectionService::ConnectionService(EventLoop& main, VmManager& manager, NetworkManager& networks, ReactorPool& pool,
+                                     FlowSnapshots& snapshots, std::string instance, const Access& access, Audit& audit,
+                                     bool capture_payload)
     : main_(main),
       manager_(manager),
       pool_(pool),
@@ -57,7 +59,14 @@ ConnectionService::ConnectionService(EventLoop& main, VmManager& manager, Reacto
       instance_(ShortInstance(instance_id_)),
       reader_(manager, pool, instance_id_),
       feed_(
-          main, snapshots, [this](const FlowInfo& flow) { return VmsOf(flow); }, instance_) {}
+          main, snapshots, [this](const FlowInfo& flow) { return VmsOf(flow); }, instance_),
+      captures_({.main = main,
+                 .manager = manager,
+                 .networks = networks,
+                 .pool = pool,
+                 .access = access,
+                 .audit = audit,
+                 .payload_allowed = capture_payload}) {}
 
 grpc::ServerUnaryReactor* ConnectionService::ListConnections(grpc::CallbackServerContext* context,
                                                              const v1::ListConnectionsRequest* request,
@@ -72,28 +81,40 @@ grpc::ServerUnaryReactor* ConnectionService::ListConnections(grpc::CallbackServe
   // gRPC keeps the context, the reactor and the response until Finish().
   main_.Post([this, context, reactor, response, query = *std::move(query)]() mutable {
     if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
-    List(std::move(query), response, reactor, false);
+    List(
+        std::move(query), response, [reactor] { reactor->Finish(grpc::Status::OK); }, false);
   });
   return reactor;
 }
 
-// `again`: it has been measured for this.
-void ConnectionService::List(ConnectionQuery query, v1::ListConnectionsResponse* response,
-                             grpc::ServerUnaryReactor* reactor, bool again) {
+void ConnectionService::Read(const v1::ListConnectionsRequest& request, Done<v1::ListConnectionsResponse> done) {
+  absl::StatusOr<ConnectionQuery> query = ToConnectionQuery(request, instance_);
+  if (!query.ok()) return done(query.status());
+  auto response = std::make_shared<v1::ListConnectionsResponse>();
+  v1::ListConnectionsResponse* into = response.get();
+  List(
+      *std::move(query), into,
+      [response = std::move(response), done = std::move(done)]() mutable { done(std::move(*response)); }, true);
+}
+
+// `again`: it has been measured for this. `response` is there until `done` has run.
+void ConnectionService::List(ConnectionQuery query, v1::ListConnectionsResponse* response, EventLoop::Task done,
+                             bool again) {
   const auto which = query.wants_closed() ? ReactorPool::Flows::kWithClosed : ReactorPool::Flows::kOpen;
-  snapshots_.Get(
-      which, [this, response, reactor, again, query = std::move(query)](const FlowSnapshots::Flows& flows) mutable {
-        const std::chrono::nanoseconds measured = snapshots_.rates().interval();
-        const bool rates_are_good = measured.count() > 0 && measured <= kMaxOrderInterval;
-        if (query.order == ConnectionQuery::Order::kByRate && !rates_are_good && !again) {
-          main_.RunAfter(FlowRates::kMinInterval, [this, response, reactor, query = std::move(query)]() mutable {
-            List(std::move(query), response, reactor, true);
-          });
-          return;
-        }
-        Answer(query, *flows, *response);
-        reactor->Finish(grpc::Status::OK);
-      });
+  snapshots_.Get(which, [this, response, again, query = std::move(query),
+                         done = std::move(done)](const FlowSnapshots::Flows& flows) mutable {
+    const std::chrono::nanoseconds measured = snapshots_.rates().interval();
+    const bool rates_are_good = measured.count() > 0 && measured <= kMaxOrderInterval;
+    if (query.order == ConnectionQuery::Order::kByRate && !rates_are_good && !again) {
+      main_.RunAfter(FlowRates::kMinInterval,
+                     [this, response, query = std::move(query), done = std::move(done)]() mutable {
+                       List(std::move(query), response, std::move(done), true);
+                     });
+      return;
+    }
+    Answer(query, *flows, *response);
+    done();
+  });
 }
 
 void ConnectionService::Answer(const ConnectionQuery& query, const std::vector<FlowInfo>& flows,
@@ -175,6 +196,16 @@ grpc::ServerUnaryReactor* ConnectionService::GetStats(grpc::CallbackServerContex
   return reactor;
 }
 
+void ConnectionService::Read(const v1::GetStatsRequest& request, Done<v1::StatsReport> done) {
+  const absl::StatusOr<StatsQuestion> question = ToStatsQuestion(request);
+  if (!question.ok()) return done(question.status());
+  reader_.Read(*question, [this, done = std::move(done),
+                           question = *question](const absl::StatusOr<StatsReading>& reading) mutable {
+    if (!reading.ok()) return done(reading.status());
+    done(reader_.Report(*reading, nullptr, question));
+  });
+}
+
 grpc::ServerWriteReactor<v1::StatsReport>* ConnectionService::StreamStats(grpc::CallbackServerContext* context,
                                                                           const v1::StreamStatsRequest* request) {
   absl::StatusOr<WatchQuota::Ticket> ticket = access_.AdmitWatch(*context, "ConnectionService.StreamStats");
@@ -194,6 +225,11 @@ grpc::ServerWriteReactor<v1::WatchConnectionsResponse>* ConnectionService::Watch
   if (request->has_bookmark_interval()) *from.mutable_bookmark_interval() = request->bookmark_interval();
   return RingWatch<Response, ConnectionFeed::Entry>::Start(main_, feed_.source(*std::move(query)), from,
                                                            *std::move(ticket));
+}
+
+grpc::ServerWriteReactor<v1::CaptureChunk>* ConnectionService::Capture(grpc::CallbackServerContext* context,
+                                                                       const v1::CaptureRequest* request) {
+  return captures_.Start(*context, *request);
 }
 
 FlowVms ConnectionService::VmsOf(const FlowInfo& flow) const {

@@ -6,15 +6,19 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "api/kinsock/v1/connection_service.grpc.pb.h"
 #include "base/event_loop.h"
 #include "server/access.h"
 #include "server/audit.h"
+#include "server/captures.h"
 #include "server/connection_conversion.h"
 #include "server/connection_feed.h"
 #include "server/connection_query.h"
 #include "server/flow_snapshots.h"
+#include "server/network_manager.h"
 #include "server/reactor_pool.h"
 #include "server/stats_reader.h"
 #include "server/stats_stream.h"
@@ -31,8 +35,10 @@ class ConnectionService final : public v1::ConnectionService::CallbackService {
   static std::string ShortInstance(const std::string& instance) { return instance.substr(0, 8); }
 
   // `instance`: id of this start of the daemon, 8 characters or more.
-  ConnectionService(EventLoop& main, VmManager& manager, ReactorPool& pool, FlowSnapshots& snapshots,
-                    std::string instance, const Access& access, Audit& audit);
+  // `capture_payload`: Captures::Environment::payload_allowed.
+  ConnectionService(EventLoop& main, VmManager& manager, NetworkManager& networks, ReactorPool& pool,
+                    FlowSnapshots& snapshots, std::string instance, const Access& access, Audit& audit,
+                    bool capture_payload);
 
   grpc::ServerUnaryReactor* ListConnections(grpc::CallbackServerContext* context,
                                             const v1::ListConnectionsRequest* request,
@@ -48,20 +54,33 @@ class ConnectionService final : public v1::ConnectionService::CallbackService {
   grpc::ServerWriteReactor<v1::WatchConnectionsResponse>* WatchConnections(
       grpc::CallbackServerContext* context, const v1::WatchConnectionsRequest* request) override;
 
+  grpc::ServerWriteReactor<v1::CaptureChunk>* Capture(grpc::CallbackServerContext* context,
+                                                      const v1::CaptureRequest* request) override;
+
   // Ends all streams, and refuses new ones. Main thread.
   void Close(const absl::Status& reason) {
     streams_.Close(reason);
     feed_.Close(reason);
+    captures_.Close(reason);
   }
+
+  // Main thread: what ListConnections and GetStats answer to a caller who may see, at once or later. By rate, the order
+  // is that of the rates as they are known; nobody waits for new ones.
+  template <typename Response>
+  using Done = absl::AnyInvocable<void(absl::StatusOr<Response>)>;
+  void Read(const v1::ListConnectionsRequest& request, Done<v1::ListConnectionsResponse> done);
+  void Read(const v1::GetStatsRequest& request, Done<v1::StatsReport> done);
 
   // Watches of connections that are open. Main thread.
   size_t watches() const { return feed_.watches(); }
+  uint64_t lagged_watches() const { return feed_.lagged_watches(); }
+  // Likewise.
+  const Captures& captures() const { return captures_; }
 
  private:
   FlowVms VmsOf(const FlowInfo& flow) const;
   void Answer(const ConnectionQuery& query, const std::vector<FlowInfo>& flows, v1::ListConnectionsResponse& response);
-  void List(ConnectionQuery query, v1::ListConnectionsResponse* response, grpc::ServerUnaryReactor* reactor,
-            bool again);
+  void List(ConnectionQuery query, v1::ListConnectionsResponse* response, EventLoop::Task done, bool again);
   void FindForReset(uint64_t id, const v1::ResetConnectionRequest& request, v1::Connection& response,
                     grpc::ServerUnaryReactor* reactor);
   void AuditReset(const grpc::CallbackServerContext& context, const v1::ResetConnectionRequest& request,
@@ -82,6 +101,7 @@ class ConnectionService final : public v1::ConnectionService::CallbackService {
   StatsReader reader_;          // main thread's
   StatsStream::Set streams_;    // main thread's
   ConnectionFeed feed_;         // main thread's
+  Captures captures_;           // main thread's
 };
 
 }  // namespace kinsock

@@ -17,7 +17,7 @@
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 #include "router/cid.h"
-#include "server/denial_event.h"
+#include "server/connection_event.h"
 #include "server/error.h"
 #include "server/forward_event.h"
 #include "server/log.h"
@@ -28,7 +28,6 @@
 #include "server/socket_path.h"
 #include "server/unique_id.h"
 #include "server/vm_refusals.h"
-#include "server/vm_settings.h"
 
 namespace kinsock {
 namespace {
@@ -44,14 +43,6 @@ constexpr mode_t kSharedRuntimeDirMode = 0711;
 constexpr std::chrono::milliseconds kGrace{2000};
 // How long the memory of a flood of calls may stay with the allocator.
 constexpr std::chrono::seconds kMemoryInterval{10};
-
-std::string DescribeFault(const ConfiguredVm& vm, const absl::Status& status) {
-  const std::vector<FieldViolation> fields = ErrorFields(status);
-  if (fields.empty()) return absl::StrCat(vm.origin, ": ", status.message());
-  return absl::StrJoin(fields, "\n", [&](std::string* out, const FieldViolation& field) {
-    absl::StrAppend(out, vm.origin, ": ", SettingOfField(field.field), ": ", field.description);
-  });
-}
 
 std::set<std::pair<std::string, Cid>> FixedCids(const std::vector<ConfiguredVm>& vms) {
   std::set<std::pair<std::string, Cid>> cids;
@@ -74,19 +65,26 @@ SocketDirs DirsOf(const Config& config) {
 
 }  // namespace
 
-Daemon::Daemon(Config config, std::function<ConfigReading()> reread)
+Daemon::Daemon(Config config, std::function<ConfigReading()> reread, std::vector<ActivatedSocket> activated)
     : config_(std::move(config)),
       reread_(std::move(reread)),
       instance_(RandomUuid()),
       start_time_(std::chrono::system_clock::now()),
       signals_(
           loop_, [this] { RequestStop(); }, [this] { OnHangup(); }),
+      activated_(std::move(activated)),
       api_connections_(Clock::Monotonic(), ApiConnections::Limits()),
       access_(api_connections_, config_.api_roles),
       events_(loop_),
       audit_(loop_, events_, access_),
       lifecycle_events_(events_, Clock::Monotonic()),
-      denials_(loop_, events_, "connections"),
+      denials_(loop_, events_, EventLimiter::OfDenials("connections")),
+      logged_(loop_, events_,
+              {.type = v1::Event::CONNECTION,
+               .severity = v1::Event::INFO,
+               .object = "connections",
+               .reason = "CONNECTIONS_SUPPRESSED",
+               .what = "connections"}),
       hub_(RandomEpoch()) {
   access_.set_on_denied([this](const absl::StatusOr<Caller>& caller, std::string_view method, Role need) {
     audit_.Denied(caller, method, need);
@@ -120,7 +118,8 @@ absl::Status Daemon::Start() {
       loop_,
       ReactorPool::Options{.reactors = config_.reactors,
                            .max_spin = config_.poll,
-                           .on_denials = [this](const Denials& denials) { OnDenials(denials); }},
+                           .on_denials = [this](const CollectedFlows& flows) { Tell(flows, DenialEvent, denials_); },
+                           .on_logged = [this](const CollectedFlows& flows) { Tell(flows, AllowedEvent, logged_); }},
       [this](DeviceId device, const DeviceStatus& status) { manager_->OnDeviceStatus(device, status); });
   VmJournal& journal = store_ != nullptr ? static_cast<VmJournal&>(*store_) : no_journal_;
   networks_ = std::make_unique<NetworkManager>(loop_, Clock::Monotonic(), *pool_, journal);
@@ -144,7 +143,10 @@ absl::Status Daemon::Start() {
   ServeSaved();
   StartReloader();
   // The reactors run, and their callers come.
-  if (!api_sockets_.empty() || http_socket_.has_value()) StandBehindReactors();
+  if (!api_sockets_.empty() || http_socket_.has_value()) {
+    StandBehindReactors();
+    MakeServices();
+  }
   KINSOCK_RETURN_IF_ERROR(StartApi());
   StartHttp();
   Log(LogLevel::kInfo, "daemon.started")
@@ -161,12 +163,39 @@ absl::Status Daemon::Start() {
   return absl::OkStatus();
 }
 
+// Their files and locks are systemd's.
+absl::Status Daemon::TakeActivated() {
+  for (ActivatedSocket& given : activated_) {
+    const std::string path = CanonicalSocketPath(given.path);
+    const bool http = given.kind == ActivatedSocket::Kind::kHttp;
+    KINSOCK_RETURN_IF_ERROR(sockets_.CheckFree(path, false));
+    sockets_.Take(path, false, http ? "HTTP" : "the API");
+    BoundSocket socket = BoundSocket::WithoutFile(std::move(given.listener));
+    if (http) {
+      http_socket_ = std::move(socket);
+    } else {
+      const bool view = given.kind == ActivatedSocket::Kind::kView;
+      api_sockets_.push_back({std::move(socket), view ? ApiSocket::Kind::kView : ApiSocket::Kind::kFull});
+    }
+  }
+  return absl::OkStatus();
+}
+
+bool Daemon::IsActivated(ActivatedSocket::Kind kind, const std::string& path) const {
+  return std::any_of(activated_.begin(), activated_.end(), [&](const ActivatedSocket& given) {
+    return given.kind == kind && CanonicalSocketPath(given.path) == CanonicalSocketPath(path);
+  });
+}
+
 absl::Status Daemon::BindApi() {
+  KINSOCK_RETURN_IF_ERROR(TakeActivated());
   for (const std::string& path : config_.api_sockets) {
+    if (IsActivated(ActivatedSocket::Kind::kApi, path)) continue;
     KINSOCK_ASSIGN_OR_RETURN(BoundSocket socket, BindSocket(path, "--api", "the API"));
     api_sockets_.push_back({std::move(socket), ApiSocket::Kind::kFull});
   }
   for (const std::string& path : config_.api_view_sockets) {
+    if (IsActivated(ActivatedSocket::Kind::kView, path)) continue;
     KINSOCK_ASSIGN_OR_RETURN(BoundSocket socket, BindSocket(path, "--api-view", "the API"));
     api_sockets_.push_back({std::move(socket), ApiSocket::Kind::kView});
   }
@@ -179,6 +208,14 @@ absl::Status Daemon::BindApi() {
 }
 
 absl::Status Daemon::BindHttp() {
+  if (!config_.http.socket.empty() && IsActivated(ActivatedSocket::Kind::kHttp, config_.http.socket)) {
+    return absl::OkStatus();
+  }
+  if (http_socket_.has_value() && config_.http.wanted()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("--http: ", config_.http.endpoint(),
+                     " is another socket than systemd gives for HTTP; take one of the two out"));
+  }
   if (config_.http.tcp.has_value()) {
     KINSOCK_ASSIGN_OR_RETURN(UniqueFd listener, config_.http.tcp->Listen(kApiBacklog, "--http"));
     sockets_.Take(config_.http.tcp->place(), false, "HTTP");
@@ -197,33 +234,6 @@ absl::StatusOr<SavedState> Daemon::OpenState() {
       .With("file", store_->path())
       .With("vms", static_cast<int64_t>(saved.vms.size()));
   return saved;
-}
-
-// Two VMs, or forwards, cannot have one name, and neither is to be lost for the other.
-absl::Status Daemon::CheckNames(const SavedState& saved) const {
-  std::set<std::string> names;
-  for (const SavedVm& vm : saved.vms) names.insert(vm.definition->id);
-  std::vector<std::string> faults;
-  for (const ConfiguredVm& vm : config_.vms) {
-    if (names.count(vm.creation.id) == 0) continue;
-    faults.push_back(absl::StrCat(vm.origin, ": name: \"", vm.creation.id,
-                                  "\" is that of a VM which was created through "
-                                  "the API and is kept in ",
-                                  store_->path(),
-                                  "; give this one another name, or start "
-                                  "without it and delete the other"));
-  }
-  names.clear();
-  for (const ForwardDefinitionPtr& forward : saved.forwards) names.insert(forward->id);
-  for (const ConfiguredForward& forward : config_.forwards) {
-    if (names.count(forward.creation.id) == 0) continue;
-    faults.push_back(absl::StrCat(forward.origin, ": name: \"", forward.creation.id,
-                                  "\" is that of a forward which was created through the API and is kept in ",
-                                  store_->path(),
-                                  "; give this one another name, or start without it and delete the other"));
-  }
-  if (faults.empty()) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrJoin(faults, "\n"));
 }
 
 absl::StatusOr<BoundSocket> Daemon::BindSocket(const std::string& path, const std::string& setting,
@@ -274,81 +284,23 @@ absl::StatusOr<Caller> Daemon::IdentifyOverHttp(int fd) const {
   return Caller{Caller::Transport::kUnix, role, peer.uid, peer.gid, peer.pid, false, "", peer.groups};
 }
 
-// Before any VM: none is ever served by less than what the file says.
-absl::Status Daemon::CreateConfiguredNetworks() {
-  size_t left = config_.networks.size() + config_.policies.size();
-  std::vector<std::string> faults;
-  const auto note = [&](const std::string& origin, const absl::Status& status) {
-    --left;
-    if (!status.ok()) faults.push_back(absl::StrCat(origin, ": ", status.message()));
-  };
-  for (const ConfiguredNetwork& network : config_.networks) {
-    NetworkCreation creation = network.creation;
-    creation.configured = true;
-    networks_->Create(std::move(creation), [&note, &network](absl::StatusOr<NetworkSnapshot> result) {
-      note(network.origin, result.status());
-    });
-  }
-  for (const ConfiguredPolicy& policy : config_.policies) {
-    PolicyCreation creation = policy.creation;
-    creation.configured = true;
-    networks_->Create(std::move(creation), [&note, &policy](absl::StatusOr<PolicyDefinitionPtr> result) {
-      note(policy.origin, result.status());
-    });
-  }
-  while (left > 0) loop_.RunOnce(std::chrono::milliseconds(1000));
-  if (faults.empty()) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrJoin(faults, "\n"));
-}
-
-absl::Status Daemon::CreateConfiguredVms() {
-  size_t left = config_.vms.size();
-  std::vector<std::string> faults;
-  for (const ConfiguredVm& vm : config_.vms) {
-    VmCreation creation = vm.creation;
-    creation.configured = true;
-    manager_->Create(std::move(creation), [&](absl::StatusOr<VmSnapshotPtr> result) {
-      --left;
-      if (!result.ok()) faults.push_back(DescribeFault(vm, result.status()));
-    });
-  }
-  while (left > 0) loop_.RunOnce(std::chrono::milliseconds(1000));
-  if (faults.empty()) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrJoin(faults, "\n"));
-}
-
-absl::Status Daemon::CreateConfiguredForwards() {
-  size_t left = config_.forwards.size();
-  std::vector<std::string> faults;
-  for (const ConfiguredForward& forward : config_.forwards) {
-    ForwardCreation creation = forward.creation;
-    creation.configured = true;
-    forwards_->Create(std::move(creation), [&](const absl::StatusOr<ForwardSnapshot>& result) {
-      --left;
-      if (!result.ok()) faults.push_back(absl::StrCat(forward.origin, ": ", result.status().message()));
-    });
-  }
-  while (left > 0) loop_.RunOnce(std::chrono::milliseconds(1000));
-  if (faults.empty()) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrJoin(faults, "\n"));
-}
-
 void Daemon::ServeSaved() {
   bool served = false;
   manager_->ServeRestored([&] { forwards_->ServeRestored([&served] { served = true; }); });
   while (!served) loop_.RunOnce(std::chrono::milliseconds(1000));
 }
 
-absl::Status Daemon::StartApi() {
-  if (api_sockets_.empty()) return absl::OkStatus();
+// What answers to clients of the API, and to the page.
+void Daemon::MakeServices() {
   vm_service_ = std::make_unique<VmService>(loop_, *manager_, hub_, access_, audit_);
   connection_service_ =
-      std::make_unique<ConnectionService>(loop_, *manager_, *pool_, *snapshots_, instance_, access_, audit_);
+      std::make_unique<ConnectionService>(loop_, *manager_, *networks_, *pool_, *snapshots_, instance_, access_, audit_,
+                                          config_.capture_payload);
   network_service_ = std::make_unique<NetworkService>(loop_, *networks_, *manager_, access_, audit_);
   forward_service_ = std::make_unique<ForwardService>(loop_, *forwards_, access_, audit_);
   const auto set_draining = [this](bool draining) {
     manager_->SetDraining(draining);
-    api_->SetVmsServing(!draining);
+    if (api_ != nullptr) api_->SetVmsServing(!draining);
   };
   const auto reload = [this](ReloadRequest request, ConfigReloader::Done done) {
     reloader_->Reload(request, std::move(done));
@@ -356,6 +308,10 @@ absl::Status Daemon::StartApi() {
   admin_service_ = std::make_unique<AdminService>(
       loop_, AdminService::Hooks{[this] { return Look(); }, set_draining, reload, [this] { return LookAtConfig(); }},
       access_, audit_, events_);
+}
+
+absl::Status Daemon::StartApi() {
+  if (api_sockets_.empty()) return absl::OkStatus();
   KINSOCK_ASSIGN_OR_RETURN(
       api_, ApiServer::Start({vm_service_.get(), connection_service_.get(), network_service_.get(),
                               forward_service_.get(), admin_service_.get()},
@@ -439,7 +395,12 @@ void Daemon::StartHttp() {
   if (!http_socket_.has_value()) return;
   observer_ = std::make_unique<Observer>(
       *std::exchange(http_socket_, std::nullopt), config_.http, [this](int fd) { return IdentifyOverHttp(fd); },
-      Observer::Sources{[this] { return Sample(); }, loop_, *heartbeat_, api_metrics_});
+      Observer::Sources{[this] { return Sample(); },
+                        loop_,
+                        *heartbeat_,
+                        api_metrics_,
+                        {vm_service_.get(), connection_service_.get(), network_service_.get(), admin_service_.get()},
+                        events_});
 }
 
 void Daemon::OnReactorsAlive(bool alive) {
@@ -477,11 +438,18 @@ DaemonSample Daemon::Sample() {
          networks_->List(id, "", NetworkManager::kMaxPolicies).value_or(std::vector<PolicyDefinitionPtr>())});
   }
   sample.reactors = pool_->Describe();
-  sample.vm_watches = hub_.subscribers();
-  if (connection_service_ != nullptr) sample.connection_watches = connection_service_->watches();
-  sample.event_watches = events_.watches();
+  sample.durations = pool_->durations();
+  if (store_ != nullptr) sample.store = store_->stats();
+  sample.vm_watches = {hub_.subscribers(), hub_.lagged()};
+  if (connection_service_ != nullptr) {
+    sample.connection_watches = {connection_service_->watches(), connection_service_->lagged_watches()};
+    sample.captures = connection_service_->captures().size();
+    sample.capture_lost = connection_service_->captures().lost();
+  }
+  sample.event_watches = {events_.watches(), events_.lagged_watches()};
   sample.api_connections = api_connections_.size();
   sample.forgotten_flows = pool_->forgotten_flows();
+  sample.dropped_log_lines = DroppedLogLines();
   sample.draining = manager_->draining();
   return sample;
 }
@@ -511,12 +479,12 @@ DaemonInfo Daemon::Look() {
   return info;
 }
 
-void Daemon::OnDenials(const Denials& denials) {
-  for (const FlowInfo& flow : denials.first) {
+void Daemon::Tell(const CollectedFlows& flows, ToEvent to_event, EventLimiter& limiter) {
+  for (const FlowInfo& flow : flows.first) {
     const FlowVms vms{manager_->OfDevice(flow.initiator.device), manager_->OfDevice(flow.target.device)};
-    denials_.Add(DenialEvent(flow, vms, ConnectionService::ShortInstance(instance_)));
+    limiter.Add(to_event(flow, vms, ConnectionService::ShortInstance(instance_)));
   }
-  denials_.Suppress(denials.more);
+  limiter.Suppress(flows.more);
 }
 
 void Daemon::Run() {

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "base/event_loop.h"
 #include "server/access.h"
+#include "server/activated_sockets.h"
 #include "server/admin_service.h"
 #include "server/api_connections.h"
 #include "server/api_greeter.h"
@@ -24,7 +25,7 @@
 #include "server/config_dump.h"
 #include "server/config_reloader.h"
 #include "server/connection_service.h"
-#include "server/denial_limiter.h"
+#include "server/event_limiter.h"
 #include "server/event_hub.h"
 #include "server/event_log.h"
 #include "server/flag_config.h"
@@ -61,8 +62,10 @@ namespace kinsock {
 // Thread: main, which becomes the loop's.
 class Daemon {
  public:
-  // `reread`: reads the configuration once more; null: there is no file.
-  explicit Daemon(Config config, std::function<ConfigReading()> reread = nullptr);
+  // `reread`: reads the configuration once more; null: there is no file. `activated`: served besides what the
+  // configuration names, and in place of what it names with the same path.
+  explicit Daemon(Config config, std::function<ConfigReading()> reread = nullptr,
+                  std::vector<ActivatedSocket> activated = {});
   ~Daemon();
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
@@ -85,6 +88,8 @@ class Daemon {
   };
 
   absl::Status BindApi();
+  absl::Status TakeActivated();
+  bool IsActivated(ActivatedSocket::Kind kind, const std::string& path) const;
   absl::StatusOr<SavedState> OpenState();
   absl::Status CheckNames(const SavedState& saved) const;
   absl::StatusOr<BoundSocket> BindSocket(const std::string& path, const std::string& setting, const char* holder);
@@ -94,6 +99,7 @@ class Daemon {
   absl::Status CreateConfiguredVms();
   absl::Status CreateConfiguredForwards();
   void ServeSaved();
+  void MakeServices();
   absl::Status StartApi();
   void StartReloader();
   void ChangeRoles(const RoleRules& roles);
@@ -106,7 +112,8 @@ class Daemon {
   std::string StatusLine() const;
   void ReturnMemoryFromTimeToTime();
   DaemonInfo Look();
-  void OnDenials(const Denials& denials);
+  using ToEvent = v1::Event (*)(const FlowInfo& flow, const FlowVms& vms, const std::string& instance);
+  void Tell(const CollectedFlows& flows, ToEvent to_event, EventLimiter& limiter);
   void Stop();
 
   const Config config_;
@@ -122,6 +129,7 @@ class Daemon {
   SignalWatch signals_;
   SocketRegistry sockets_;
   std::vector<LockFile> api_locks_;
+  std::vector<ActivatedSocket> activated_;  // their listeners until BindApi()
   std::vector<ApiSocket> api_sockets_;
   std::optional<BoundSocket> http_socket_;  // until it is served
   ApiConnections api_connections_;
@@ -130,7 +138,8 @@ class Daemon {
   EventLog events_;
   Audit audit_;
   LifecycleEvents lifecycle_events_;
-  DenialLimiter denials_;  // of connections
+  EventLimiter denials_;  // of connections
+  EventLimiter logged_;   // connections that policies want told
   NoJournal no_journal_;
   std::unique_ptr<StateStore> store_;  // null: memory only
   EventHub hub_;

@@ -29,7 +29,7 @@ void EventHub::Publish(VmEvent event) {
     ++subscriber->lag_;
     const bool lost = subscriber->lag_ > limits_.max_lag || subscriber->cursor_ < oldest();
     const bool call = std::exchange(subscriber->wants_call_, false) || (lost && !subscriber->lagged_);
-    subscriber->lagged_ |= lost;
+    if (lost && !std::exchange(subscriber->lagged_, true)) ++lagged_;
     if (call) subscriber->on_ready_();
   }
 }

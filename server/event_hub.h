@@ -89,6 +89,8 @@ class EventHub {
   uint64_t oldest() const { return head_ - ring_.size(); }
   const std::string& epoch() const { return epoch_; }
   size_t subscribers() const { return subscribers_.size(); }
+  // Subscribers that were let go because they lagged.
+  uint64_t lagged() const { return lagged_; }
 
   // Called with each event as it is published; it must not come back here. Others are told only what nothing newer has
   // overtaken.
@@ -124,6 +126,7 @@ class EventHub {
   std::unordered_map<std::string, uint64_t> newest_;  // uid -> version of its newest event, if in the ring
   size_t deleted_bytes_ = 0;                          // of definitions in DELETED events
   std::set<Subscription*> subscribers_;
+  uint64_t lagged_ = 0;
   std::function<void(const VmEvent&)> observer_;
   absl::Status closed_;
 };

@@ -42,6 +42,7 @@ class EventLog {
   // What a watch of the events follows.
   RingSource<v1::Event, Entry> source();
   size_t watches() const { return ring_.subscribers(); }
+  uint64_t lagged_watches() const { return ring_.lagged(); }
   // Ends all watches, and refuses new ones, with `reason`.
   void Close(const absl::Status& reason) { ring_.Close(reason); }
 

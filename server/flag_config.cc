@@ -8,6 +8,7 @@
 #include <chrono>
 #include <map>
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "absl/strings/str_split.h"
 #include "server/config_yaml.h"
 #include "server/error.h"
+#include "server/man_page.h"
 #include "server/runtime_dir.h"
 #include "server/socket_path.h"
 #include "server/text.h"
@@ -48,6 +50,8 @@ struct Flags {
   std::optional<uint32_t> poll_us;
   std::string http;
   std::string per_vm_metrics;
+  std::string http_ui;
+  bool capture_payload = false;
   std::string log_format;
   bool check = false;
   bool print_config = false;
@@ -117,13 +121,19 @@ void Declare(CLI::App& app, Flags& flags) {
                  "is worth it (20)")
       ->check(CLI::Range(uint32_t{0}, kMaxPollUs))
       ->option_text("N");
-  app.add_option("--http", flags.http,
-                 "Where to serve metrics and health over HTTP, to whoever reaches it; by default nowhere "
-                 "(docs/observability.md)")
+  app.add_option(
+         "--http", flags.http,
+         "Where to serve metrics, health and a page to look at over HTTP, to whoever reaches it; by default nowhere "
+         "(docs/observability.md)")
       ->option_text("unix:PATH|tcp:127.0.0.1:PORT");
   app.add_option("--per-vm-metrics", flags.per_vm_metrics,
                  "How many metrics each VM has besides those of the daemon (full)")
       ->option_text("full|basic|off");
+  app.add_option("--http-ui", flags.http_ui,
+                 "Whether the page, and the JSON that it reads, is served besides metrics and health (on)")
+      ->option_text("on|off");
+  app.add_flag("--capture-payload", flags.capture_payload,
+               "Admins may capture what is said on connections; else packets are captured without their payload");
   app.add_option("--log-format", flags.log_format, "Of the lines on standard error")->option_text("kv|json");
   app.add_flag("--check", flags.check, "Say whether the configuration is good, and end: 0 if it is, else 1");
   app.add_flag("--print-config", flags.print_config,
@@ -289,6 +299,7 @@ void ParseHttp(const Flags& flags, Config& config, std::vector<std::string>& fau
   };
   parse("--http", flags.http, SetHttpEndpoint);
   parse("--per-vm-metrics", flags.per_vm_metrics, SetPerVmMetrics);
+  parse("--http-ui", flags.http_ui, SetHttpUi);
 }
 
 void TakeFile(const YamlConfig& file, Config& config) {
@@ -305,6 +316,7 @@ void TakeFile(const YamlConfig& file, Config& config) {
   config.state_dir = file.state_dir;
   config.quota = file.quota;
   config.http = file.http;
+  config.capture_payload = file.capture_payload;
 }
 
 ConfigReading Interpret(const Flags& flags) {
@@ -330,6 +342,7 @@ ConfigReading Interpret(const Flags& flags) {
   ParseApi(flags, config, faults);
   if (!flags.state_dir.empty()) config.state_dir = UserPath(flags.state_dir);
   ParseHttp(flags, config, faults);
+  config.capture_payload = config.capture_payload || flags.capture_payload;
   for (std::string& fault : faults) reading.problems.push_back({"", "", std::move(fault)});
   if (reading.problems.empty()) reading.problems = FindClashes(config);
   return reading;
@@ -349,6 +362,11 @@ absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv) 
   // The library reports by exceptions, --help included.
   try {
     Declare(app, flags);
+    if (argc == 2 && argv[1] == std::string_view(kManPageWord)) {
+      line.action = CommandLine::Action::kPrint;
+      line.text = ManPage(app);
+      return line;
+    }
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
     line.action = CommandLine::Action::kPrint;

@@ -45,9 +45,7 @@ void Heartbeat::WatchReactors(std::function<void(bool alive)> on_change) {
 // On the reactor.
 void Heartbeat::Answer(Pulse& pulse) {
   const int64_t delay = Now() - pulse.asked_at.load(std::memory_order_relaxed);
-  const auto of = std::find_if(kClasses.begin(), kClasses.end(), [&](auto bound) { return delay <= bound.count(); });
-  pulse.delays[static_cast<size_t>(of - kClasses.begin())].fetch_add(1, std::memory_order_relaxed);
-  pulse.delay_sum.fetch_add(delay, std::memory_order_relaxed);
+  pulse.delays.Add(std::chrono::nanoseconds(delay));
   pulse.asked_at.store(0, std::memory_order_relaxed);
 }
 
@@ -62,11 +60,8 @@ std::vector<Heartbeat::ReactorFigures> Heartbeat::reactors() const {
     ReactorFigures figures;
     const int64_t asked_at = pulse.asked_at.load(std::memory_order_relaxed);
     if (asked_at != 0) figures.silent_for = std::chrono::nanoseconds(std::max<int64_t>(0, now - asked_at));
-    for (size_t i = 0; i < figures.delays.size(); ++i) {
-      figures.delays[i] = pulse.delays[i].load(std::memory_order_relaxed);
-    }
-    figures.delay_sum = std::chrono::nanoseconds(pulse.delay_sum.load(std::memory_order_relaxed));
-    reactors.push_back(figures);
+    figures.delays = pulse.delays.Read();
+    reactors.push_back(std::move(figures));
   }
   return reactors;
 }

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/counter.h"
+#include "base/duration_histogram.h"
 #include "base/event_loop.h"
 #include "server/reactor_pool.h"
 
@@ -28,7 +30,7 @@ class Heartbeat {
   // Silent for longer, a thread is stuck: a reactor owes a VMM its answer in 10 ms, and a machine that is short of CPU
   // leaves nobody waiting for seconds.
   static constexpr std::chrono::seconds kStuck{5};
-  // Upper bounds of the classes in which the way of a message is counted; one more is for those beyond.
+  // Upper bounds of the classes in which the way of a message is counted.
   static constexpr std::array<std::chrono::nanoseconds, 7> kClasses{
       std::chrono::microseconds(100), std::chrono::milliseconds(1),   std::chrono::milliseconds(5),
       std::chrono::milliseconds(10),  std::chrono::milliseconds(100), std::chrono::milliseconds(1000),
@@ -36,9 +38,8 @@ class Heartbeat {
 
   // What is known of one reactor.
   struct ReactorFigures {
-    std::chrono::nanoseconds silent_for{0};              // its last message is under way since
-    std::array<uint64_t, kClasses.size() + 1> delays{};  // messages by how long they were under way
-    std::chrono::nanoseconds delay_sum{0};
+    std::chrono::nanoseconds silent_for{0};  // its last message is under way since
+    DurationCounts delays;                   // of messages that arrived
   };
 
   struct Times {
@@ -68,9 +69,8 @@ class Heartbeat {
 
  private:
   struct Pulse {
-    std::atomic<int64_t> asked_at{0};  // nanoseconds of the monotonic clock; 0: no message is under way
-    std::array<std::atomic<uint64_t>, kClasses.size() + 1> delays{};
-    std::atomic<int64_t> delay_sum{0};
+    std::atomic<int64_t> asked_at{0};             // nanoseconds of the monotonic clock; 0: no message is under way
+    DurationHistogram<Counter, kClasses> delays;  // the reactor's
   };
   struct State {
     explicit State(size_t reactors) : pulses(reactors) {}

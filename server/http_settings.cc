@@ -56,4 +56,11 @@ std::string SetPerVmMetrics(std::string_view text, HttpSettings& settings) {
   return absl::StrCat(Quoted(text), " is none of full, basic and off");
 }
 
+std::string SetHttpUi(std::string_view text, HttpSettings& settings) {
+  const bool on = text == "on" || text == "true";
+  if (!on && text != "off" && text != "false") return absl::StrCat(Quoted(text), " is neither on nor off");
+  settings.ui = on;
+  return "";
+}
+
 }  // namespace kinsock

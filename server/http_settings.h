@@ -23,6 +23,7 @@ struct HttpSettings {
   std::string socket;  // path
   std::optional<TcpEndpoint> tcp;
   PerVmMetrics per_vm = PerVmMetrics::kFull;
+  bool ui = true;  // the page, and the JSON that it reads; false: metrics and health alone
 
   bool wanted() const { return !socket.empty() || tcp.has_value(); }
   // "unix:PATH", "tcp:ADDRESS:PORT"; empty: nowhere.
@@ -32,6 +33,9 @@ struct HttpSettings {
 // Reads "unix:PATH" or "tcp:ADDRESS:PORT", which must be an address of the loopback, into `settings`. What is wrong, in
 // words that follow the setting's name; empty: nothing.
 std::string SetHttpEndpoint(std::string_view endpoint, HttpSettings& settings);
+
+// Reads "on" or "off", also "true" and "false", which YAML says. As above.
+std::string SetHttpUi(std::string_view text, HttpSettings& settings);
 
 // "full", "basic", "off". Static storage.
 const char* PerVmMetricsName(PerVmMetrics per_vm);

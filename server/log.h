@@ -17,8 +17,8 @@ enum class LogLevel : uint8_t { kInfo, kWarning, kError };
 enum class LogFormat : uint8_t { kKeyValue, kJson };
 
 // Logs to standard error from here on, one line per event, through a thread and a bounded queue of its own: a reader
-// of the log that stops delays nobody. What does not fit is dropped, oldest first, and counted in a line of its own.
-// Before this (and in tests) nothing is written. Once, on the main thread.
+// of the log that stops delays nobody. What does not fit is dropped, oldest first, and counted in a line of its own,
+// log.dropped. Before this (and in tests) nothing is written. Once, on the main thread.
 void StartLogging(LogFormat format);
 
 // Writes what is queued, as far as standard error takes it.
@@ -27,6 +27,9 @@ void StopLogging();
 // Lines below `level` are dropped from here on. Any thread.
 void SetLogLevel(LogLevel level);
 LogLevel CurrentLogLevel();
+
+// Lines that were dropped since the start. Any thread.
+uint64_t DroppedLogLines();
 
 // One line, written when it goes out of scope. Any thread; does not block.
 //

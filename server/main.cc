@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "server/activated_sockets.h"
 #include "server/daemon.h"
 #include "server/flag_config.h"
 #include "server/log.h"
@@ -45,11 +47,16 @@ int main(int argc, char** argv) {
     return 0;
   }
 
+  absl::StatusOr<std::vector<kinsock::ActivatedSocket>> activated = kinsock::TakeActivatedSockets();
+  if (!activated.ok()) {
+    Complain(activated.status());
+    return 1;
+  }
   kinsock::PrepareProcess();
   kinsock::StartLogging(line->config.log_format);
   absl::Status started;
   {
-    kinsock::Daemon daemon(std::move(line->config), std::move(line->reread));
+    kinsock::Daemon daemon(std::move(line->config), std::move(line->reread), *std::move(activated));
     started = daemon.Start();
     if (started.ok()) daemon.Run();
   }

@@ -63,11 +63,21 @@ struct VmManager::Vm {
   int events_in_second = 0;
   std::optional<EventLoop::TimerId> held_back;
   // Lines about its state at once, and the time for each one more: a VMM or a guest that comes and goes without end
-  // must not fill the log. Beyond: counted in "suppressed" of the next one.
-  Allowance state_lines{16, std::chrono::seconds(4)};
+  // must not fill the log. Beyond: counted in "suppressed" of the next one, which comes when that time has passed.
+  static constexpr std::chrono::seconds kPerStateLine{4};
+  Allowance state_lines{16, kPerStateLine};
+  uint64_t untold_states = 0;                    // that it was in, or is, without a line
+  std::optional<EventLoop::TimerId> state_line;  // one is due
   std::optional<EventLoop::TimerId> drain_deadline;
   std::optional<MonotonicTime> alone_since;  // no VMM is connected
   std::optional<EventLoop::TimerId> orphan_timer;
+
+  // None of them may run when it is gone.
+  void CancelTimers(EventLoop& loop) const {
+    for (const auto* timer : {&held_back, &state_line, &drain_deadline, &orphan_timer}) {
+      if (timer->has_value()) loop.Cancel(**timer);
+    }
+  }
 };
 
 }  // namespace kinsock

@@ -41,6 +41,7 @@ struct NetworkSpec {
 struct PolicySpec {
   int32_t priority = 0;
   bool allow = false;
+  bool log = false;
   bool reset_existing = false;
   PolicySelector from;
   PolicySelector to;

@@ -81,6 +81,7 @@ v1::Policy SpecToProto(const PolicySpec& spec) {
     range.set_first(span.first);
     range.set_last(span.last);
   }
+  out.set_log(spec.log);
   out.set_reset_existing(spec.reset_existing);
   return out;
 }
@@ -189,6 +190,7 @@ absl::StatusOr<PolicySpec> ToPolicySpec(const v1::Policy& policy) {
   PolicySpec spec;
   spec.priority = policy.priority();
   spec.allow = policy.allow();
+  spec.log = policy.log();
   spec.reset_existing = policy.reset_existing();
   spec.from = ToSelector(policy.from());
   spec.to = ToSelector(policy.to());
@@ -254,7 +256,7 @@ absl::StatusOr<PolicyUpdate> ToPolicyUpdate(const v1::UpdatePolicyRequest& reque
   const auto name = ParsePolicyName(request.policy().name());
   if (!name.has_value()) return NotAName("policy.name", request.policy().name(), kPolicyForm);
   std::tie(update.network, update.id) = *name;
-  KINSOCK_ASSIGN_OR_RETURN(const FieldMask mask, ToMask(request.update_mask(), {"priority", "allow", "from", "to",
+  KINSOCK_ASSIGN_OR_RETURN(const FieldMask mask, ToMask(request.update_mask(), {"priority", "allow", "log", "from", "to",
                                                                                 "ports", "reset_existing"}));
   update.change = [wanted = request.policy(), mask](const PolicySpec& current) {
     v1::Policy next = SpecToProto(current);

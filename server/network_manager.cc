@@ -2,7 +2,6 @@
 #include "server/network_manager.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -15,31 +14,6 @@
 #include "server/vm_validation.h"
 
 namespace kinsock {
-namespace {
-
-absl::Status NetworkNotFound(const std::string& id) {
-  return DefinitionNotFound("NETWORK_NOT_FOUND", "kinsock.v1.Network", "networks/" + id);
-}
-
-absl::Status PolicyNotFound(const std::string& network, const std::string& id) {
-  return DefinitionNotFound("POLICY_NOT_FOUND", "kinsock.v1.Policy", "networks/" + network + "/policies/" + id);
-}
-
-std::shared_ptr<const Policy> ToPolicy(const PolicyDefinition& definition) {
-  const PolicySpec& spec = definition.spec;
-  auto policy = std::make_shared<Policy>();
-  policy->name = definition.name();
-  policy->priority = spec.priority;
-  policy->allow = spec.allow;
-  policy->reset_existing = spec.reset_existing;
-  policy->from = spec.from;
-  policy->to = spec.to;
-  policy->ports = spec.ports;
-  policy->hits = definition.hits;
-  return policy;
-}
-
-}  // namespace
 
 NetworkManager::NetworkManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, VmJournal& journal)
     : loop_(loop),
@@ -109,15 +83,19 @@ void NetworkManager::Commit(JournalEntry entry, bool saved, VmJournal::Done done
   journal_.Commit(std::move(entry), std::move(done));
 }
 
+absl::Status NetworkManager::NotFound(const std::string& id) {
+  return DefinitionNotFound("NETWORK_NOT_FOUND", "kinsock.v1.Network", "networks/" + id);
+}
+
 absl::StatusOr<NetworkManager::Network*> NetworkManager::Find(const std::string& id) {
   const auto found = networks_.find(id);
-  if (found == networks_.end() || !found->second.made) return NetworkNotFound(id);
+  if (found == networks_.end() || !found->second.made) return NotFound(id);
   return &found->second;
 }
 
 absl::Status NetworkManager::CheckUsable(const std::string& id) const {
   const auto found = networks_.find(id);
-  if (found == networks_.end() || !found->second.made) return NetworkNotFound(id);
+  if (found == networks_.end() || !found->second.made) return NotFound(id);
   if (!found->second.deleting) return absl::OkStatus();
   return Error(absl::StatusCode::kFailedPrecondition, "NETWORK_DELETING",
                absl::StrCat("networks/", id, " is being taken away"))
@@ -132,8 +110,6 @@ NetworkSnapshot NetworkManager::Look(const Network& network) const {
           .default_allowed = network.hits->allowed.value(),
           .default_denied = network.hits->denied.value()};
 }
-
-// --- Networks ---
 
 void NetworkManager::Create(NetworkCreation creation, NetworkDone done) {
   loop_.thread().AssertHeld();
@@ -242,6 +218,14 @@ void NetworkManager::Become(Network& network, std::shared_ptr<NetworkDefinition>
   });
 }
 
+// First the VMs, then the policies: the network may have gone when the VMs have been told.
+void NetworkManager::ApplyQuota(const std::string& id, EventLoop::Task then) {
+  EventLoop::Task applied = [this, id, then = std::move(then)]() mutable {
+    Exists(id) ? Recompile(id, std::move(then)) : then();
+  };
+  on_quota_ ? on_quota_(id, std::move(applied)) : applied();
+}
+
 void NetworkManager::Delete(NetworkDeletion deletion, NetworkDone done) {
   loop_.thread().AssertHeld();
   if (closed_) return done(ShuttingDown());
@@ -292,7 +276,7 @@ void NetworkManager::Delete(NetworkDeletion deletion, NetworkDone done) {
 
 absl::StatusOr<NetworkSnapshot> NetworkManager::Get(const std::string& id) const {
   const auto found = networks_.find(id);
-  if (found == networks_.end() || !found->second.made) return NetworkNotFound(id);
+  if (found == networks_.end() || !found->second.made) return NotFound(id);
   return Look(found->second);
 }
 
@@ -302,258 +286,6 @@ std::vector<NetworkSnapshot> NetworkManager::List(const std::string& after, size
     if (network->second.made) list.push_back(Look(network->second));
   }
   return list;
-}
-
-// --- Policies ---
-
-void NetworkManager::Create(PolicyCreation creation, PolicyDone done) {
-  loop_.thread().AssertHeld();
-  if (closed_) return done(ShuttingDown());
-  if (!creation.validate_only)
-    done = policy_answers_.Enter(creation.request_id, creation.request_hash, std::move(done));
-  if (!done) return;
-  std::vector<FieldViolation> violations = CheckIds(creation, "policy_id");
-  Append(CheckPolicy(creation.spec), violations);
-  if (!violations.empty()) return done(FieldsInvalid("policy " + Quoted(creation.id), violations));
-  if (absl::Status fault = CheckUsable(creation.network); !fault.ok()) return done(std::move(fault));
-  Network& network = networks_.at(creation.network);
-  if (const auto same = network.policies.find(creation.id); same != network.policies.end()) {
-    return done(DefinitionExists("POLICY_EXISTS", "kinsock.v1.Policy", *same->second));
-  }
-  if (policies_ >= kMaxPolicies) return done(QuotaExceeded("policies", kMaxPolicies, "delete some, or join some"));
-  auto definition = Define<PolicyDefinition>(creation);
-  definition->network = creation.network;
-  definition->spec = std::move(creation.spec);
-  if (creation.validate_only) return done(PolicyDefinitionPtr(std::move(definition)));
-  if (!network.changing.insert(creation.id).second) return done(ConcurrentChange(definition->name()));
-  ++policies_;
-  JournalEntry entry;
-  entry.put_policy = definition;
-  NoteRequest(Kind::kPolicy, creation, definition->uid, entry);
-  Commit(std::move(entry), !creation.configured,
-         [this, definition, done = std::move(done)](absl::Status written) mutable {
-           Network& in = networks_.at(definition->network);
-           in.changing.erase(definition->id);
-           if (!written.ok()) {
-             --policies_;
-             return done(std::move(written));
-           }
-           in.policies[definition->id] = definition;
-           Log(LogLevel::kInfo, "policy.created").With("policy", definition->name());
-           Recompile(definition->network, [definition, done = std::move(done)]() mutable { done(definition); });
-         });
-}
-
-void NetworkManager::Update(PolicyUpdate update, PolicyDone done) {
-  loop_.thread().AssertHeld();
-  if (closed_) return done(ShuttingDown());
-  if (!update.validate_only) done = policy_answers_.Enter(update.request_id, update.request_hash, std::move(done));
-  if (!done) return;
-  absl::StatusOr<PolicyDefinitionPtr> found = Get(update.network, update.id);
-  if (!found.ok()) return done(found.status());
-  const PolicyDefinition& current = **found;
-  if (absl::Status fault = CheckChange(current, update); !fault.ok()) return done(std::move(fault));
-  absl::StatusOr<PolicySpec> spec = update.change(current.spec);
-  if (!spec.ok()) return done(spec.status());
-  std::vector<FieldViolation> violations = CheckPolicy(*spec);
-  CheckRequestId(update.request_id, violations);
-  if (!violations.empty()) return done(FieldsInvalid(current.name(), violations));
-  if (*spec == current.spec) return done(*found);
-  auto next = std::make_shared<PolicyDefinition>(current);
-  next->spec = *std::move(spec);
-  ++next->generation;
-  if (update.validate_only) return done(PolicyDefinitionPtr(std::move(next)));
-  Network& network = networks_.at(update.network);
-  if (network.deleting || !network.changing.insert(update.id).second) return done(ConcurrentChange(current.name()));
-  JournalEntry entry;
-  entry.put_policy = next;
-  NoteRequest(Kind::kPolicy, update, next->uid, entry);
-  Commit(std::move(entry), !next->configured, [this, next, done = std::move(done)](absl::Status written) mutable {
-    Network& in = networks_.at(next->network);
-    in.changing.erase(next->id);
-    if (!written.ok()) return done(std::move(written));
-    in.policies[next->id] = next;
-    Log(LogLevel::kInfo, "policy.updated").With("policy", next->name()).With("generation", next->generation);
-    Recompile(next->network, [next, done = std::move(done)]() mutable { done(next); });
-  });
-}
-
-void NetworkManager::Delete(PolicyDeletion deletion, PolicyDone done) {
-  loop_.thread().AssertHeld();
-  if (closed_) return done(ShuttingDown());
-  if (!deletion.validate_only)
-    done = policy_answers_.Enter(deletion.request_id, deletion.request_hash, std::move(done));
-  if (!done) return;
-  absl::StatusOr<PolicyDefinitionPtr> found = Get(deletion.network, deletion.id);
-  if (!found.ok()) return deletion.allow_missing ? done(PolicyDefinitionPtr()) : done(found.status());
-  if (absl::Status fault = CheckChange(**found, deletion); !fault.ok()) return done(std::move(fault));
-  if (deletion.validate_only) return done(*found);
-  Network& network = networks_.at(deletion.network);
-  if (network.deleting || !network.changing.insert(deletion.id).second) return done(ConcurrentChange((*found)->name()));
-  JournalEntry entry;
-  entry.erase_policy = *found;
-  NoteRequest(Kind::kPolicy, deletion, (*found)->uid, entry);
-  Commit(std::move(entry), !(*found)->configured,
-         [this, last = *found, done = std::move(done)](absl::Status written) mutable {
-           Network& in = networks_.at(last->network);
-           in.changing.erase(last->id);
-           if (!written.ok()) return done(std::move(written));
-           in.policies.erase(last->id);
-           --policies_;
-           Log(LogLevel::kInfo, "policy.deleted").With("policy", last->name());
-           Recompile(last->network, [last, done = std::move(done)]() mutable { done(last); });
-         });
-}
-
-absl::StatusOr<PolicyDefinitionPtr> NetworkManager::Get(const std::string& network, const std::string& id) const {
-  const auto found = networks_.find(network);
-  if (found == networks_.end()) return PolicyNotFound(network, id);
-  const auto policy = found->second.policies.find(id);
-  if (policy == found->second.policies.end()) return PolicyNotFound(network, id);
-  return policy->second;
-}
-
-absl::StatusOr<std::vector<PolicyDefinitionPtr>> NetworkManager::List(const std::string& network,
-                                                                      const std::string& after, size_t max) const {
-  const auto found = networks_.find(network);
-  if (found == networks_.end()) return NetworkNotFound(network);
-  const auto& policies = found->second.policies;
-  std::vector<PolicyDefinitionPtr> list;
-  for (auto policy = policies.upper_bound(after); policy != policies.end() && list.size() < max; ++policy) {
-    list.push_back(policy->second);
-  }
-  return list;
-}
-
-// Has the reactors go by what the network's policies are now, once for all changes of this turn of the loop. `told`:
-// they do.
-void NetworkManager::Recompile(const std::string& id, EventLoop::Task told) {
-  Network& network = networks_.at(id);
-  network.when_told.push_back(std::move(told));
-  if (std::exchange(network.dirty, true)) return;
-  loop_.Post([this, id] { CompileNow(id); });
-}
-
-void NetworkManager::CompileNow(const std::string& id) {
-  const auto found = networks_.find(id);
-  if (found == networks_.end()) return;
-  Network& network = found->second;
-  if (!std::exchange(network.dirty, false)) return;
-  std::vector<std::shared_ptr<const Policy>> policies;
-  policies.reserve(network.policies.size());
-  for (const auto& [policy_id, definition] : network.policies) policies.push_back(ToPolicy(*definition));
-  network.compiled =
-      std::make_shared<const PolicySet>(std::move(policies), network.definition->spec.otherwise, network.hits);
-  pool_.SetPolicies(network.number, network.compiled, [waiting = std::exchange(network.when_told, {})]() mutable {
-    for (EventLoop::Task& told : waiting) told();
-  });
-}
-
-// First the VMs, then the policies: the network may have gone when the VMs have been told.
-void NetworkManager::ApplyQuota(const std::string& id, EventLoop::Task then) {
-  EventLoop::Task applied = [this, id, then = std::move(then)]() mutable {
-    Exists(id) ? Recompile(id, std::move(then)) : then();
-  };
-  on_quota_ ? on_quota_(id, std::move(applied)) : applied();
-}
-
-absl::StatusOr<NetworkManager::Test> NetworkManager::TestPolicy(const std::string& network, const VmIdentity* from,
-                                                                const VmIdentity* to, uint32_t port) const {
-  const auto found = networks_.find(network);
-  if (found == networks_.end()) return NetworkNotFound(network);
-  const PolicySet& set = *found->second.compiled;
-  const auto source = from != nullptr ? set.Identify(*from) : nullptr;
-  const auto target = to != nullptr ? set.Identify(*to) : nullptr;
-  const PolicyVerdict verdict = set.Decide(source.get(), target.get(), port);
-  return Test{.allowed = verdict.allowed,
-              .policy = verdict.policy != nullptr ? verdict.policy->name : "",
-              .otherwise = set.otherwise()};
-}
-
-// --- CIDs ---
-
-void NetworkManager::Reserve(CidReservation reservation, CidDone done) {
-  loop_.thread().AssertHeld();
-  if (closed_) return done(ShuttingDown());
-  if (!reservation.validate_only) {
-    done = cid_answers_.Enter(reservation.request_id, reservation.request_hash, std::move(done));
-  }
-  if (!done) return;
-  if (absl::Status fault = CheckUsable(reservation.network); !fault.ok()) return done(std::move(fault));
-  CidAllocator& cids = CidsOf(reservation.network);
-  const CidLease lease{reservation.network,
-                       {.cid = 0,
-                        .state = CidAllocator::Lease::State::kReserved,
-                        .holder = reservation.holder,
-                        .left = reservation.time}};
-  absl::StatusOr<Cid> cid = reservation.validate_only
-                                ? cids.Peek(reservation.cid, "")
-                                : cids.Reserve(reservation.cid, reservation.holder, reservation.time);
-  if (!cid.ok()) return done(cid.status());
-  CidLease reserved = lease;
-  reserved.lease.cid = *cid;
-  if (reservation.validate_only) return done(std::move(reserved));
-  JournalEntry entry;
-  entry.reserve = ReservedCid{reservation.network, *cid, reservation.holder,
-                              std::chrono::system_clock::now() + reservation.time, cids.WouldRest(*cid)};
-  entry.cursors = {reservation.network, cids.cursors()};
-  NoteRequest(Kind::kCid,
-              {.id = absl::StrCat(*cid),
-               .network = reservation.network,
-               .request_id = reservation.request_id,
-               .request_hash = reservation.request_hash},
-              reservation.holder, entry);
-  Commit(std::move(entry), true, [this, reserved, done = std::move(done)](absl::Status written) mutable {
-    if (written.ok()) return done(std::move(reserved));
-    if (Exists(reserved.network)) CidsOf(reserved.network).ReleaseLease(reserved.lease.cid, false);
-    done(std::move(written));
-  });
-}
-
-void NetworkManager::Release(CidRelease release, CidDone done) {
-  loop_.thread().AssertHeld();
-  if (closed_) return done(ShuttingDown());
-  if (!release.validate_only) {
-    done = release_answers_.Enter(release.request_id, release.request_hash, std::move(done));
-  }
-  if (!done) return;
-  if (absl::Status fault = CheckUsable(release.network); !fault.ok()) return done(std::move(fault));
-  CidAllocator& cids = CidsOf(release.network);
-  if (absl::Status fault = cids.CheckRelease(release.cid, release.force); !fault.ok()) return done(std::move(fault));
-  const CidLease last{release.network, cids.List(release.cid - 1, 1).front()};
-  if (release.validate_only) return done(last);
-  JournalEntry entry;
-  entry.release = {release.network, release.cid};
-  if (cids.WouldRest(release.cid) && !release.force) {
-    entry.rest =
-        RestingCid{release.network, release.cid, last.lease.holder, std::chrono::system_clock::now() + cids.rest()};
-  }
-  NoteRequest(Kind::kRelease,
-              {.id = absl::StrCat(release.cid),
-               .network = release.network,
-               .request_id = release.request_id,
-               .request_hash = release.request_hash},
-              last.lease.holder, entry);
-  Commit(std::move(entry), true,
-         [this, last, force = release.force, done = std::move(done)](absl::Status written) mutable {
-           if (!written.ok()) return done(std::move(written));
-           // A VM may have taken it meanwhile: then it is the VM's.
-           if (Exists(last.network)) CidsOf(last.network).ReleaseLease(last.lease.cid, force);
-           done(std::move(last));
-         });
-}
-
-absl::StatusOr<std::vector<CidLease>> NetworkManager::ListCids(const std::string& network, Cid after, size_t max) {
-  if (!Exists(network)) return NetworkNotFound(network);
-  std::vector<CidLease> list;
-  for (CidAllocator::Lease& lease : CidsOf(network).List(after, max)) list.push_back({network, std::move(lease)});
-  return list;
-}
-
-size_t NetworkManager::resting_cids() {
-  size_t count = 0;
-  for (const auto& [id, network] : networks_) count += network.cids->resting();
-  return count;
 }
 
 // --- VMs ---

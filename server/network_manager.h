@@ -167,6 +167,7 @@ class NetworkManager {
   void Recompile(const std::string& id, EventLoop::Task told);
   void CompileNow(const std::string& id);
   void ApplyQuota(const std::string& id, EventLoop::Task then);
+  static absl::Status NotFound(const std::string& id);
   absl::StatusOr<Network*> Find(const std::string& id);
 
   EventLoop& loop_;

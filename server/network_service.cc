@@ -209,24 +209,27 @@ absl::Status NetworkService::Test(const v1::TestPolicyRequest& request, v1::Test
 
 grpc::ServerUnaryReactor* NetworkService::ListCids(grpc::CallbackServerContext* context,
                                                    const v1::ListCidsRequest* request, v1::ListCidsResponse* response) {
-  return calls_.Answer("NetworkService.ListCids", context, [this, request, response]() -> absl::Status {
-    const auto network = ParseNetworkName(request->parent());
-    if (!network.has_value()) return NotAName("parent", request->parent(), kNetworkForm);
-    KINSOCK_ASSIGN_OR_RETURN(const Page page, ParsePage(request->page_size(), request->page_token()));
-    Cid after = 0;
-    if (page.token.has_value() && !absl::SimpleAtoi(page.token->after, &after)) {
-      return NotAName("page_token", request->page_token(), "next_page_token of ListCids");
-    }
-    KINSOCK_ASSIGN_OR_RETURN(const std::vector<CidLease> cids, networks_.ListCids(*network, after, page.size + 1));
-    response->set_next_page_token(FillPage(
-        cids, page.size,
-        [response](const CidLease& lease) {
-          auto proto = std::make_shared<v1::CidLease>(ToProto(lease));
-          return std::pair(proto->ByteSizeLong(), [response, proto] { *response->add_cids() = std::move(*proto); });
-        },
-        [](const CidLease& lease) { return absl::StrCat(lease.lease.cid); }));
-    return absl::OkStatus();
-  });
+  return calls_.Answer("NetworkService.ListCids", context,
+                       [this, request, response] { return List(*request, *response); });
+}
+
+absl::Status NetworkService::List(const v1::ListCidsRequest& request, v1::ListCidsResponse& response) const {
+  const auto network = ParseNetworkName(request.parent());
+  if (!network.has_value()) return NotAName("parent", request.parent(), kNetworkForm);
+  KINSOCK_ASSIGN_OR_RETURN(const Page page, ParsePage(request.page_size(), request.page_token()));
+  Cid after = 0;
+  if (page.token.has_value() && !absl::SimpleAtoi(page.token->after, &after)) {
+    return NotAName("page_token", request.page_token(), "next_page_token of ListCids");
+  }
+  KINSOCK_ASSIGN_OR_RETURN(const std::vector<CidLease> cids, networks_.ListCids(*network, after, page.size + 1));
+  response.set_next_page_token(FillPage(
+      cids, page.size,
+      [&response](const CidLease& lease) {
+        auto proto = std::make_shared<v1::CidLease>(ToProto(lease));
+        return std::pair(proto->ByteSizeLong(), [&response, proto] { *response.add_cids() = std::move(*proto); });
+      },
+      [](const CidLease& lease) { return absl::StrCat(lease.lease.cid); }));
+  return absl::OkStatus();
 }
 
 grpc::ServerUnaryReactor* NetworkService::ReserveCid(grpc::CallbackServerContext* context,

@@ -51,6 +51,9 @@ class NetworkService final : public v1::NetworkService::CallbackService {
   grpc::ServerUnaryReactor* ReleaseCid(grpc::CallbackServerContext* context, const v1::ReleaseCidRequest* request,
                                        google::protobuf::Empty* response) override;
 
+  // Main thread: what ListCids answers to a caller who may see.
+  absl::Status List(const v1::ListCidsRequest& request, v1::ListCidsResponse& response) const;
+
  private:
   absl::Status Test(const v1::TestPolicyRequest& request, v1::TestPolicyResponse& response) const;
 

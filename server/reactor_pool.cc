@@ -57,6 +57,14 @@ struct ReactorPool::State {
     });
   }
 
+  // What a reactor may call with flows for `tell`, which runs on the main thread; null if `tell` is.
+  std::function<void(CollectedFlows)> OnMain(std::function<void(const CollectedFlows&)> tell) {
+    if (tell == nullptr) return nullptr;
+    return [this, tell = std::move(tell)](CollectedFlows flows) {
+      PostToMain([tell, flows = std::move(flows)] { tell(flows); });
+    };
+  }
+
   EventLoop& main;
   StatusCallback on_status;
   std::shared_ptr<bool> alive = std::make_shared<bool>(true);  // main thread
@@ -81,11 +89,8 @@ ReactorPool::ReactorPool(EventLoop& main, const Options& options, StatusCallback
     callbacks.discard = [state](std::shared_ptr<const GuestMemory> memory) {
       state->main.Post([memory = std::move(memory)]() mutable { memory.reset(); });
     };
-    if (options.on_denials != nullptr) {
-      callbacks.on_denials = [state, on_denials = options.on_denials](Denials denials) {
-        state->PostToMain([on_denials, denials = std::move(denials)]() mutable { on_denials(std::move(denials)); });
-      };
-    }
+    callbacks.on_denials = state->OnMain(options.on_denials);
+    callbacks.on_logged = state->OnMain(options.on_logged);
     state->reactors.push_back(
         std::make_unique<Reactor>(static_cast<uint16_t>(i), *options.clock, options.max_spin, std::move(callbacks)));
     state->load.push_back(0);
@@ -321,6 +326,18 @@ void ReactorPool::ResetFlow(uint64_t id, CloseReason reason, absl::AnyInvocable<
     state->PostToMain(
         [flow = reactor->ResetFlow(id, reason), done = std::move(done)]() mutable { done(std::move(flow)); });
   });
+}
+
+ReactorPool::Durations ReactorPool::durations() const {
+  Durations sums;
+  for (const std::unique_ptr<Reactor>& reactor : state_->reactors) {
+    const FlowDurations& each = reactor->journal().durations();
+    for (size_t way = 0; way < kFlowWays.size(); ++way) {
+      sums.connects[way] += each.connects[way].Read();
+      sums.connections[way] += each.connections[way].Read();
+    }
+  }
+  return sums;
 }
 
 uint64_t ReactorPool::forgotten_flows() const {

@@ -2,6 +2,7 @@
 #ifndef KINSOCK_SERVER_REACTOR_POOL_H_
 #define KINSOCK_SERVER_REACTOR_POOL_H_
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -16,10 +17,12 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "base/clock.h"
+#include "base/duration_histogram.h"
 #include "base/event_loop.h"
 #include "device/device_spec.h"
 #include "device/reactor.h"
-#include "router/denial_collector.h"
+#include "router/flow_collector.h"
+#include "router/flow_durations.h"
 #include "router/flow_info.h"
 #include "router/network.h"
 #include "router/pair_table.h"
@@ -40,7 +43,9 @@ class ReactorPool {
     size_t reactors = 1;                       // threads, >= 1
     std::chrono::microseconds max_spin{0};     // EventLoop::set_max_spin
     const Clock* clock = &Clock::Monotonic();  // of the reactors; outlives the pool
-    std::function<void(Denials)> on_denials;   // each reactor's, at most once a second; may be null
+    // Each reactor's, at most once a second, on the main thread; may be null.
+    std::function<void(const CollectedFlows&)> on_denials;
+    std::function<void(const CollectedFlows&)> on_logged;
   };
 
   // Starts the threads. `main` outlives the pool.
@@ -95,6 +100,13 @@ class ReactorPool {
     PairTotals other;
   };
   void SumPairs(absl::AnyInvocable<void(Pairs)> done);
+
+  // How long connections waited for their answer, and lasted, by FlowWay; of all reactors, none of which is asked.
+  struct Durations {
+    std::array<DurationCounts, kFlowWays.size()> connects;
+    std::array<DurationCounts, kFlowWays.size()> connections;
+  };
+  Durations durations() const;
 
   // Connections that ended and were forgotten before their time, by all reactors.
   uint64_t forgotten_flows() const;

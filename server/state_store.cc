@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/status_macros.h"
 #include "server/error.h"
 #include "server/log.h"
@@ -79,7 +80,9 @@ void StateStore::WriteQueued() {
     batch.swap(queue_);
   }
   if (batch.empty()) return;
+  const MonotonicTime began = Clock::Monotonic().Now();
   const absl::Status result = Transact(batch);
+  commit_times_.Add(Clock::Monotonic().Now() - began);
   if (!result.ok()) {
     for (Pending& pending : batch) pending.result = Failed(result);
   }
@@ -149,7 +152,9 @@ void StateStore::Count(const std::vector<Pending>& batch, const absl::Status& re
 
 StateStoreStats StateStore::stats() const {
   MutexLock lock(mutex_);
-  return stats_;
+  StateStoreStats stats = stats_;
+  stats.commit_times = commit_times_.Read();
+  return stats;
 }
 
 }  // namespace kinsock

@@ -2,6 +2,7 @@
 #ifndef KINSOCK_SERVER_STATE_STORE_H_
 #define KINSOCK_SERVER_STATE_STORE_H_
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -12,6 +13,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/counter.h"
+#include "base/duration_histogram.h"
 #include "base/event_loop.h"
 #include "base/mutex.h"
 #include "server/saved_state.h"
@@ -21,12 +24,20 @@
 
 namespace kinsock {
 
+// Upper bounds of the classes in which the time of a transaction is counted. A disk takes its fsync in milliseconds;
+// one that is worn out, or shared by too many, in seconds.
+inline constexpr std::array<std::chrono::nanoseconds, 8> kCommitTimes{
+    std::chrono::milliseconds(1),   std::chrono::milliseconds(2),   std::chrono::milliseconds(5),
+    std::chrono::milliseconds(10),  std::chrono::milliseconds(25),  std::chrono::milliseconds(100),
+    std::chrono::milliseconds(500), std::chrono::milliseconds(2500)};
+
 // What the store has done since it was opened. Plain value.
 struct StateStoreStats {
   uint64_t commits = 0;          // transactions
   uint64_t entries = 0;          // mutations in them
   uint64_t failed_entries = 0;   // mutations whose transaction failed
   uint64_t refused_entries = 0;  // mutations that met kMaxQueued
+  DurationCounts commit_times;   // of all transactions, those that failed included
   std::string last_failure;      // empty: the last transaction did not fail
 };
 
@@ -86,9 +97,10 @@ class StateStore final : public VmJournal {
   StateTables tables_;  // the store thread's
   mutable Mutex mutex_;
   std::vector<Pending> queue_ ABSL_GUARDED_BY(mutex_);
-  size_t unfinished_ ABSL_GUARDED_BY(mutex_) = 0;  // queued, or in the transaction under way
-  StateStoreStats stats_ ABSL_GUARDED_BY(mutex_);
-  EventLoop loop_;  // the store thread's
+  size_t unfinished_ ABSL_GUARDED_BY(mutex_) = 0;          // queued, or in the transaction under way
+  StateStoreStats stats_ ABSL_GUARDED_BY(mutex_);          // without the times
+  DurationHistogram<Counter, kCommitTimes> commit_times_;  // written by the store thread
+  EventLoop loop_;                                         // the store thread's
   std::shared_ptr<Wakeup> queued_;
   std::thread thread_;
 };

@@ -4,6 +4,7 @@
 
 #include <grpcpp/support/server_callback.h>
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,16 +24,23 @@ namespace kinsock {
 // Thread: any (gRPC's). All that is given outlives the gRPC server, and main runs until it is shut down.
 class UnaryCalls {
  public:
+  // Nothing more that the audit is to know.
+  struct NoFields {
+    std::map<std::string, std::string> operator()(const auto&, const auto&) const { return {}; }
+  };
+
   UnaryCalls(EventLoop& main, const Access& access, Audit& audit) : main_(main), access_(access), audit_(audit) {}
 
   // Has `manager` decide about what a client wants, and answers with what `fill` makes of the result. `method`:
-  // "NetworkService.CreateNetwork"; `object`: what the request is about, for the audit.
-  template <typename Request, typename Wanted, typename Manager, typename Result, typename Response, typename Fill>
+  // "NetworkService.CreateNetwork"; `object`: what the request is about, for the audit; `fields`: what else that is to
+  // know of the request and its result.
+  template <typename Request, typename Wanted, typename Manager, typename Result, typename Response, typename Fill,
+            typename Fields = NoFields>
   grpc::ServerUnaryReactor* Decide(std::string_view method, grpc::CallbackServerContext* context,
                                    const Request& request, std::string object,
                                    absl::StatusOr<Wanted> (*convert)(const Request&), Manager& manager,
                                    void (Manager::*decide)(Wanted, absl::AnyInvocable<void(absl::StatusOr<Result>)>),
-                                   Response* response, Fill fill) {
+                                   Response* response, Fill fill, Fields fields = Fields()) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     if (access_.Refuses(*context, method, reactor)) return reactor;
     absl::StatusOr<Wanted> wanted = convert(request);
@@ -42,18 +50,18 @@ class UnaryCalls {
       return reactor;
     }
     // gRPC keeps the context, the reactor and the response until Finish().
-    main_.Post([this, method, context, reactor, &request, object = std::move(object), &manager, decide, response, fill,
+    main_.Post([this, method, context, reactor, &request, object = std::move(object), &manager, decide, response, fill, fields,
                 wanted = *std::move(wanted)]() mutable {
       if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
       (manager.*decide)(std::move(wanted), [this, method, context, reactor, &request, object = std::move(object),
-                                            response, fill](absl::StatusOr<Result> result) {
+                                            response, fill, fields](absl::StatusOr<Result> result) {
         if (result.ok()) fill(*result, *response);
         if (!request.validate_only()) {
           std::string about = object;
           if constexpr (requires { response->name(); }) {
             if (result.ok() && !response->name().empty()) about = response->name();
           }
-          audit_.Mutation(*context, method, about, result.status());
+          audit_.Mutation(*context, method, about, result.status(), fields(request, result));
         }
         reactor->Finish(ToGrpcStatus(result.status()));
       });

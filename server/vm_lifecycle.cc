@@ -185,6 +185,20 @@ void SetDegraded(VmStatus& status, const std::vector<Trouble>& troubles, WallTim
   SetCondition(condition, true, troubles.front().reason, all, now);
 }
 
+void NobodyConnected(VmStatus& status, const char* reason, const std::string& message, WallTime now) {
+  status.front_end.reset();
+  status.driver_cid = 0;
+  SetCondition(status.conditions[kFrontEndConnected], false, reason, message, now);
+  SetCondition(status.conditions[kDriverReady], false, "NoFrontEnd", "no VMM is connected", now);
+}
+
+// There is no device that could say it.
+void NoGuest(VmStatus& status, const char* reason, const std::string& message, WallTime now) {
+  SetCondition(status.conditions[kGuestReady], false, reason, message, now);
+}
+
+}  // namespace
+
 VmState StateOf(const DeviceStatus& device) {
   if (device.drain == DrainState::kDraining) return VmState::kDraining;
   if (device.drain == DrainState::kDrained) return VmState::kDrained;
@@ -200,20 +214,6 @@ VmState StateOf(const DeviceStatus& device) {
   }
   return VmState::kUnspecified;
 }
-
-void NobodyConnected(VmStatus& status, const char* reason, const std::string& message, WallTime now) {
-  status.front_end.reset();
-  status.driver_cid = 0;
-  SetCondition(status.conditions[kFrontEndConnected], false, reason, message, now);
-  SetCondition(status.conditions[kDriverReady], false, "NoFrontEnd", "no VMM is connected", now);
-}
-
-// There is no device that could say it.
-void NoGuest(VmStatus& status, const char* reason, const std::string& message, WallTime now) {
-  SetCondition(status.conditions[kGuestReady], false, reason, message, now);
-}
-
-}  // namespace
 
 void BeginProvisioning(VmStatus& status, WallTime now) {
   status.state = VmState::kProvisioning;

@@ -29,7 +29,10 @@ namespace kinsock {
 // Just made: nothing is known of the device yet.
 void BeginProvisioning(VmStatus& status, WallTime now);
 
-// What the device says of itself, once it is served, and what else is wrong.
+// What the device says of itself.
+VmState StateOf(const DeviceStatus& device);
+
+// The same in all its parts, once it is served, and what else is wrong.
 void ApplyDeviceStatus(VmStatus& status, const DeviceStatus& device, WallTime now, const VmTroubles& troubles = {});
 
 // It was made by an earlier start of the daemon and cannot be served by this one; `why` is for a person.

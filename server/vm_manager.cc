@@ -85,11 +85,7 @@ VmManager::VmManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, Net
 VmManager::~VmManager() {
   if (check_timer_.has_value()) loop_.Cancel(*check_timer_);
   networks_.SetOnQuota(nullptr);
-  for (const auto& [id, vm] : vms_) {
-    if (vm->held_back.has_value()) loop_.Cancel(*vm->held_back);
-    if (vm->drain_deadline.has_value()) loop_.Cancel(*vm->drain_deadline);
-    if (vm->orphan_timer.has_value()) loop_.Cancel(*vm->orphan_timer);
-  }
+  for (const auto& [id, vm] : vms_) vm->CancelTimers(loop_);
 }
 
 void VmManager::Create(VmCreation creation, Done done) {
@@ -239,94 +235,6 @@ void VmManager::RunWaiting(DeviceId device) {
   for (EventLoop::Task& task : tasks) task();
 }
 
-void VmManager::Delete(VmDeletion deletion, Done done) {
-  loop_.thread().AssertHeld();
-  if (!deletion.validate_only) done = gate_.Enter(deletion.request_id, deletion.request_hash, std::move(done));
-  if (done) DeleteOnce(std::move(deletion), std::move(done));
-}
-
-void VmManager::DeleteOnce(VmDeletion deletion, Done done) {
-  const auto found = vms_.find(deletion.id);
-  if (found == vms_.end()) {
-    if (deletion.allow_missing) return done(VmSnapshotPtr());
-    return done(VmNotFound(deletion.id));
-  }
-  Vm& vm = *found->second;
-  if (vm.served && (vm.writing || vm.moving) && vm.deleters.empty()) {
-    // It becomes another at this moment, with another etag.
-    vm.when_made.push_back([this, deletion = std::move(deletion), done = std::move(done)]() mutable {
-      DeleteOnce(std::move(deletion), std::move(done));
-    });
-    return;
-  }
-  if (absl::Status fault = CheckDeletion(deletion, vm); !fault.ok()) return done(std::move(fault));
-  if (deletion.validate_only) return done(vm.now);
-  NoteRequest(vm, deletion.request_id, deletion.request_hash, vm.deleted_for);
-  vm.deleters.push_back(std::move(done));
-  vm.keep_cid = vm.keep_cid || deletion.keep_cid;
-  // While it is being made, its removal waits for that; while it is being removed, there is nothing to add.
-  if (!vm.settled() || vm.deleting()) return;
-  if (deletion.drain_timeout.count() > 0 && !vm.failed()) return DrainToDelete(vm, deletion.drain_timeout);
-  RecordDeletion(vm);
-}
-
-// First the journal: a VM that it does not let go stays as it is.
-void VmManager::RecordDeletion(Vm& vm) {
-  vm.letting_go = true;
-  SetDrainDeadline(vm, std::nullopt, nullptr);
-  ArmOrphan(vm);  // no more
-  const VmDefinition& definition = *vm.now->definition;
-  JournalEntry entry;
-  if (vm.saved) entry.erase_uid = definition.uid;
-  entry.erase_forwards_of = definition.id;
-  entry.requests = std::exchange(vm.deleted_for, {});
-  const CidAllocator& cids = networks_.CidsOf(vm.network());
-  if (cids.IsHeld(vm.now->status.cid, definition.name())) {
-    const auto until = [](std::chrono::milliseconds time) { return std::chrono::system_clock::now() + time; };
-    const std::string name = definition.name();
-    if (vm.keep_cid) {
-      entry.reserve = ReservedCid{vm.network(), vm.now->status.cid, name, until(VmDeletion::kKeepCid), true};
-    } else {
-      entry.rest = RestingCid{vm.network(), vm.now->status.cid, name, until(cids.rest())};
-    }
-  }
-  Record(vm, std::move(entry), [this](Vm& gone, const absl::Status& written) {
-    if (written.ok()) return StartDeleting(gone, absl::OkStatus());
-    gone.letting_go = false;
-    gone.keep_cid = false;
-    std::vector<Done> deleters = std::exchange(gone.deleters, {});
-    gone.alone_since.reset();  // an orphan gets its time once more
-    ArmOrphan(gone);
-    for (Done& done : deleters) done(written);
-  });
-}
-
-absl::Status VmManager::CheckDeletion(const VmDeletion& deletion, const Vm& vm) const {
-  const VmDefinition& definition = *vm.now->definition;
-  if (definition.configured && !deletion.configured) return VmManagedByFile(definition);
-  if (!deletion.uid.empty() && deletion.uid != definition.uid) return UidMismatch(definition, deletion.uid);
-  if (!deletion.etag.empty() && deletion.etag != definition.etag()) return EtagMismatch(definition, deletion.etag);
-  // As the device says now: what was published may be a second old.
-  const bool attached = vm.device_status.state != DeviceState::kListening;
-  if (attached && !deletion.force && !vm.deleting()) {
-    return VmAttached(definition, vm.device_status.front_end.pid);
-  }
-  return absl::OkStatus();
-}
-
-// `reason`: why it could not be made; OK when it was to be deleted.
-void VmManager::StartDeleting(Vm& vm, absl::Status reason) {
-  const bool has_device = vm.sockets.has_value();
-  if (has_device) vm.sockets->RemoveFiles();
-  VmStatus status = vm.now->status;
-  BeginDeleting(status, std::chrono::system_clock::now());
-  Publish(vm, VmEvent::Type::kModified, std::move(status));
-  if (departure_.begins) departure_.begins(vm.now->definition->id);
-  if (!has_device) return OnRemoved(vm.device, reason);
-  pool_.RemoveDevice(vm.device,
-                     [this, device = vm.device, reason = std::move(reason)]() mutable { OnRemoved(device, reason); });
-}
-
 // The device is gone: for that it was to be deleted, or - `reason` - because the VM could not be made.
 void VmManager::OnRemoved(DeviceId device, const absl::Status& reason) {
   Vm* found = Find(device);
@@ -340,7 +248,10 @@ void VmManager::OnRemoved(DeviceId device, const absl::Status& reason) {
     cids.Release(found->now->status.cid, found->now->definition->name(),
                  found->keep_cid ? VmDeletion::kKeepCid : std::chrono::milliseconds(0));
   } else {
-    cids.GiveBack(found->now->status.cid, found->now->definition->name());
+    // Its socket was there for a moment, in which a VMM may have found it.
+    DeviceTotals totals;
+    totals += *found->stats;
+    cids.GiveBack(found->now->status.cid, found->now->definition->name(), totals.front_end_connects > 0);
   }
   if (found->in_network) networks_.RemoveVm(found->network());
   gone_.totals += *found->stats;
@@ -348,9 +259,7 @@ void VmManager::OnRemoved(DeviceId device, const absl::Status& reason) {
   Done creator = std::exchange(found->creator, nullptr);
   std::vector<EventLoop::Task> when_made = std::exchange(found->when_made, {});
   std::vector<Done> deleters = std::move(found->deleters);
-  if (found->held_back.has_value()) loop_.Cancel(*found->held_back);
-  if (found->drain_deadline.has_value()) loop_.Cancel(*found->drain_deadline);
-  if (found->orphan_timer.has_value()) loop_.Cancel(*found->orphan_timer);
+  found->CancelTimers(loop_);
   // With it go the sockets' places and directory: before anybody is told that nothing is left.
   vms_.erase(id);
   device_ids_.erase(device);
@@ -443,6 +352,7 @@ void VmManager::OnDeviceStatus(DeviceId device, const DeviceStatus& status) {
   loop_.thread().AssertHeld();
   Vm* vm = Find(device);
   if (vm == nullptr) return;
+  if (vm->served && StateOf(status) != StateOf(vm->device_status)) ++vm->untold_states;
   vm->device_status = status;
   DeleteIfDrained(*vm);
   if (vm->served) ArmOrphan(*vm);
@@ -468,14 +378,26 @@ void VmManager::PublishHeldBack(Vm& vm) {
 }
 
 void VmManager::PublishStatus(Vm& vm) {
-  const VmState before = vm.now->status.state;
   VmStatus status = vm.now->status;
   ApplyDeviceStatus(status, vm.device_status, std::chrono::system_clock::now(), vm.troubles);
   Publish(vm, VmEvent::Type::kModified, std::move(status));
+  TellState(vm);
+}
+
+// A line for the log. The states that came and went between two lines are counted in the later one, and one comes
+// after the last of them.
+void VmManager::TellState(Vm& vm) {
+  if (vm.untold_states == 0 || vm.state_line.has_value()) return;
+  if (!vm.state_lines.Take(clock_.Now())) {
+    // The VM outlives the timer, which goes with it.
+    vm.state_line = loop_.RunAfter(Vm::kPerStateLine, [this, &vm] {
+      vm.state_line.reset();
+      if (!vm.deleting()) TellState(vm);
+    });
+    return;
+  }
   const VmStatus& now = vm.now->status;
-  if (now.state == before || before == VmState::kProvisioning) return;  // the latter is said by vm.created
-  if (!vm.state_lines.Take(clock_.Now())) return;
-  const uint64_t suppressed = vm.state_lines.TakeSuppressed();
+  const uint64_t suppressed = std::exchange(vm.untold_states, 0) - 1;
   Log(LogLevel::kInfo, "vm.state")
       .With("vm", vm.now->definition->name())
       .With("state", VmStateName(now.state))

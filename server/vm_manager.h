@@ -148,8 +148,9 @@ class VmManager {
   void SetDraining(bool draining) { draining_ = draining; }
   bool draining() const { return draining_; }
 
-  // From here on nothing is created; what exists stays until the manager goes.
-  void Close() { closed_ = true; }
+  // From here on nothing is created, changed or deleted; what exists stays until the manager goes. A deletion that
+  // waits for connections is given up.
+  void Close();
 
   size_t size() const { return vms_.size(); }
   size_t active() const;
@@ -209,6 +210,7 @@ class VmManager {
   void StartDeleting(Vm& vm, absl::Status reason);
   void OnRemoved(DeviceId device, const absl::Status& reason);
   void PublishStatus(Vm& vm);
+  void TellState(Vm& vm);
   void Publish(Vm& vm, VmEvent::Type type, VmStatus status);
   void Publish(Vm& vm, VmEvent::Type type, std::shared_ptr<const VmDefinition> definition, VmStatus status);
   Vm* Find(DeviceId device);

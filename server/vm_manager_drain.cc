@@ -2,7 +2,9 @@
 //
 // VmManager: VMs that begin no connections any more, for a while or before they are deleted; VMs that are left alone.
 #include <algorithm>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "device/vsock_device.h"
 #include "server/log.h"
@@ -107,6 +109,22 @@ void VmManager::DrainToDelete(Vm& vm, std::chrono::milliseconds timeout) {
 void VmManager::DeleteIfDrained(Vm& vm) {
   const bool waits = vm.settled() && !vm.deleters.empty() && !vm.deleting();
   if (waits && vm.device_status.drain == DrainState::kDrained) RecordDeletion(vm);
+}
+
+// Connections last as long as guests like, and the daemon's stop waits for every call: whoever asked for a deletion that
+// waits for them is told to ask again. What else is under way ends by itself.
+void VmManager::Close() {
+  loop_.thread().AssertHeld();
+  closed_ = true;
+  std::vector<Done> given_up;
+  for (const auto& [id, vm] : vms_) {
+    if (!vm->settled() || vm->deleting() || vm->deleters.empty()) continue;
+    SetDrainDeadline(*vm, std::nullopt, nullptr);
+    vm->deleted_for.clear();
+    vm->keep_cid = false;
+    for (Done& done : std::exchange(vm->deleters, {})) given_up.push_back(std::move(done));
+  }
+  for (Done& done : given_up) done(ShuttingDown());
 }
 
 // A VM that no VMM has been connected to for as long as its spec says is deleted.

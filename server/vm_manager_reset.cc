@@ -126,6 +126,7 @@ void VmManager::OnMoved(Vm& vm, std::shared_ptr<const VmDefinition> next, Cid ci
   if (vm.held_back.has_value()) loop_.Cancel(*vm.held_back);
   vm.held_back.reset();
   Publish(vm, VmEvent::Type::kModified, std::move(next), std::move(status));
+  TellState(vm);
   Log(LogLevel::kInfo, "vm.reset").With("vm", name).With("cid", cid).With("former_cid", before);
 }
 

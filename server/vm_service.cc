@@ -51,12 +51,6 @@ std::map<std::string, std::string> FieldsOf(const v1::ResetVmRequest& request,
 
 }  // namespace
 
-grpc::Status VmService::Answer(const absl::StatusOr<VmSnapshotPtr>& result, v1::Vm& response) const {
-  if (!result.ok()) return ToGrpcStatus(result.status());
-  if (*result != nullptr) response = ToProto(**result, hub_.epoch());
-  return grpc::Status::OK;
-}
-
 void VmService::AddStats(const std::string& id, v1::Vm& vm) const {
   const absl::StatusOr<VmStats> stats = manager_.Stats(id);
   if (stats.ok()) *vm.mutable_status()->mutable_stats() = ToProto(*stats);
@@ -66,25 +60,13 @@ template <typename Request, typename Wanted>
 grpc::ServerUnaryReactor* VmService::Decide(std::string_view method, grpc::CallbackServerContext* context,
                                             const Request& request, absl::StatusOr<Wanted> (*convert)(const Request&),
                                             void (VmManager::*decide)(Wanted, VmManager::Done), v1::Vm* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (access_.Refuses(*context, method, reactor)) return reactor;
-  absl::StatusOr<Wanted> wanted = convert(request);
-  if (!wanted.ok()) {
-    if (!request.validate_only()) audit_.Mutation(*context, method, ObjectOf(request), wanted.status());
-    reactor->Finish(ToGrpcStatus(wanted.status()));
-    return reactor;
-  }
-  // gRPC keeps the context, the reactor and the response until Finish().
-  main_.Post([this, method, context, reactor, &request, response, decide, wanted = *std::move(wanted)]() mutable {
-    if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
-    (manager_.*decide)(std::move(wanted),
-                       [this, method, context, reactor, &request, response](absl::StatusOr<VmSnapshotPtr> result) {
-                         if (!request.validate_only())
-                           audit_.Mutation(*context, method, ObjectOf(request), result.status(), FieldsOf(request, result));
-                         reactor->Finish(Answer(result, *response));
-                       });
-  });
-  return reactor;
+  const auto fill = [this](const VmSnapshotPtr& vm, v1::Vm& out) {
+    if (vm != nullptr) out = ToProto(*vm, hub_.epoch());
+  };
+  const auto fields = [](const Request& about, const absl::StatusOr<VmSnapshotPtr>& result) {
+    return FieldsOf(about, result);
+  };
+  return calls_.Decide(method, context, request, ObjectOf(request), convert, manager_, decide, response, fill, fields);
 }
 
 grpc::ServerUnaryReactor* VmService::CreateVm(grpc::CallbackServerContext* context, const v1::CreateVmRequest* request,
@@ -104,35 +86,26 @@ grpc::ServerUnaryReactor* VmService::UpdateVm(grpc::CallbackServerContext* conte
 
 grpc::ServerUnaryReactor* VmService::GetVm(grpc::CallbackServerContext* context, const v1::GetVmRequest* request,
                                            v1::Vm* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (access_.Refuses(*context, "VmService.GetVm", reactor)) return reactor;
-  absl::StatusOr<std::string> id = ToVmId(request->name());
-  const absl::StatusOr<bool> full = IsFull(request->view());
-  if (!id.ok() || !full.ok()) {
-    reactor->Finish(ToGrpcStatus(id.ok() ? full.status() : id.status()));
-    return reactor;
-  }
-  main_.Post([this, reactor, response, id = *std::move(id), full = *full] {
-    const absl::StatusOr<VmSnapshotPtr> vm = manager_.Get(id);
-    const grpc::Status status = Answer(vm, *response);
-    if (status.ok() && full) AddStats(id, *response);
-    reactor->Finish(status);
-  });
-  return reactor;
+  return calls_.Answer("VmService.GetVm", context,
+                       [this, request, response] { return Read(*request, *response); });
+}
+
+absl::Status VmService::Read(const v1::GetVmRequest& request, v1::Vm& response) const {
+  KINSOCK_ASSIGN_OR_RETURN(const std::string id, ToVmId(request.name()));
+  KINSOCK_ASSIGN_OR_RETURN(const bool full, IsFull(request.view()));
+  KINSOCK_ASSIGN_OR_RETURN(const VmSnapshotPtr vm, manager_.Get(id));
+  response = ToProto(*vm, hub_.epoch());
+  if (full) AddStats(id, response);
+  return absl::OkStatus();
 }
 
 grpc::ServerUnaryReactor* VmService::ListVms(grpc::CallbackServerContext* context, const v1::ListVmsRequest* request,
                                              v1::ListVmsResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (access_.Refuses(*context, "VmService.ListVms", reactor)) return reactor;
-  main_.Post([this, context, reactor, request, response] {
-    if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
-    reactor->Finish(ToGrpcStatus(FillPage(*request, *response)));
-  });
-  return reactor;
+  return calls_.Answer("VmService.ListVms", context,
+                       [this, request, response] { return List(*request, *response); });
 }
 
-absl::Status VmService::FillPage(const v1::ListVmsRequest& request, v1::ListVmsResponse& response) {
+absl::Status VmService::List(const v1::ListVmsRequest& request, v1::ListVmsResponse& response) const {
   KINSOCK_ASSIGN_OR_RETURN(const Page page, ParsePage(request.page_size(), request.page_token()));
   KINSOCK_ASSIGN_OR_RETURN(const bool full, IsFull(request.view()));
   KINSOCK_ASSIGN_OR_RETURN(const VmFilter filter, VmFilter::Parse(request.filter()));

@@ -11,6 +11,7 @@
 #include "server/access.h"
 #include "server/audit.h"
 #include "server/event_hub.h"
+#include "server/unary_calls.h"
 #include "server/vm_manager.h"
 #include "server/vm_waits.h"
 
@@ -26,7 +27,12 @@ class VmService final : public v1::VmService::CallbackService {
   static constexpr size_t kMaxPageBytes = 3u << 20;
 
   VmService(EventLoop& main, VmManager& manager, EventHub& hub, const Access& access, Audit& audit)
-      : main_(main), manager_(manager), hub_(hub), access_(access), audit_(audit), waits_(main, manager, hub) {}
+      : main_(main),
+        manager_(manager),
+        hub_(hub),
+        access_(access),
+        calls_(main, access, audit),
+        waits_(main, manager, hub) {}
 
   grpc::ServerUnaryReactor* CreateVm(grpc::CallbackServerContext* context, const v1::CreateVmRequest* request,
                                      v1::Vm* response) override;
@@ -51,21 +57,23 @@ class VmService final : public v1::VmService::CallbackService {
   grpc::ServerWriteReactor<v1::WatchVmsResponse>* WatchVms(grpc::CallbackServerContext* context,
                                                            const v1::WatchRequest* request) override;
 
+  // Main thread: what ListVms and GetVm answer to a caller who may see.
+  absl::Status List(const v1::ListVmsRequest& request, v1::ListVmsResponse& response) const;
+  absl::Status Read(const v1::GetVmRequest& request, v1::Vm& response) const;
+
  private:
-  // Has the manager decide about what a client wants, and answers. What is more than a question goes into the audit.
+  // Has the manager decide about what a client wants, and answers.
   template <typename Request, typename Wanted>
   grpc::ServerUnaryReactor* Decide(std::string_view method, grpc::CallbackServerContext* context,
                                    const Request& request, absl::StatusOr<Wanted> (*convert)(const Request&),
                                    void (VmManager::*decide)(Wanted, VmManager::Done), v1::Vm* response);
-  absl::Status FillPage(const v1::ListVmsRequest& request, v1::ListVmsResponse& response);
   void AddStats(const std::string& id, v1::Vm& vm) const;
-  grpc::Status Answer(const absl::StatusOr<VmSnapshotPtr>& result, v1::Vm& response) const;
 
   EventLoop& main_;
   VmManager& manager_;  // main thread's
   EventHub& hub_;       // main thread's, but for its epoch
   const Access& access_;
-  Audit& audit_;
+  UnaryCalls calls_;
   VmWaits waits_;  // main thread's
 };
 

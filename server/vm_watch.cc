@@ -179,7 +179,8 @@ void VmWatch::OnCancel() { End(absl::CancelledError("the client went away")); }
 void VmWatch::End(const absl::Status& status) {
   MutexLock lock(mutex_);
   if (std::exchange(finished_, true)) return;
-  if (!absl::IsCancelled(status)) {
+  // What a client can bring about as often as it likes is its own affair.
+  if (absl::IsResourceExhausted(status) && ErrorReason(status) == "WATCH_LAGGED") {
     Log(LogLevel::kInfo, "watch.ended").With("reason", ErrorReason(status));
   }
   Finish(ToGrpcStatus(status));

@@ -98,6 +98,8 @@ class WatchRing {
   // The oldest version after which everything is still known.
   uint64_t oldest() const { return head_ - items_.size(); }
   size_t subscribers() const { return subscribers_.size(); }
+  // Subscribers that were let go because they lagged.
+  uint64_t lagged() const { return lagged_; }
 
   // Adds `item`, whose version is head() + 1. Calls `on_ready` of subscribers, which must not come back here.
   void Append(T item) {
@@ -107,6 +109,7 @@ class WatchRing {
       const bool forgotten = subscriber->cursor_ == oldest() && items_.size() == limits_.items;
       if (!subscriber->lagged_ && (head_ - seen >= limits_.max_lag || forgotten)) {
         subscriber->lagged_ = true;
+        ++lagged_;
         subscriber->on_ready_();
       }
     }
@@ -146,6 +149,7 @@ class WatchRing {
   uint64_t head_ = 0;
   std::deque<T> items_;  // versions oldest()+1 .. head_
   std::set<Subscription*> subscribers_;
+  uint64_t lagged_ = 0;
   absl::Status closed_;
 };
 

@@ -43,6 +43,7 @@ class Reader {
  private:
   void ReadApi(const YAML::Node& node);
   void ReadHttp(const YAML::Node& node);
+  void ReadCapture(const YAML::Node& node);
   void ReadState(const YAML::Node& node);
   void ReadDaemon(const YAML::Node& node);
   void ReadDefaults(const YAML::Node& node);
@@ -65,6 +66,7 @@ void Reader::Read(const YAML::Node& root) {
   YamlMap map(root, "", faults_);
   map.Read({{"api", [this](const YAML::Node& value) { ReadApi(value); }},
             {"http", [this](const YAML::Node& value) { ReadHttp(value); }},
+            {"capture", [this](const YAML::Node& value) { ReadCapture(value); }},
             {"state", [this](const YAML::Node& value) { ReadState(value); }},
             {"daemon", [this](const YAML::Node& value) { ReadDaemon(value); }},
             {"defaults", [this](const YAML::Node& value) { ReadDefaults(value); }},
@@ -174,7 +176,16 @@ void Reader::ReadHttp(const YAML::Node& node) {
       if (!fault.empty()) http.Say(value.Mark(), key, fault);
     };
   };
-  http.Read({{"listen", set("listen", SetHttpEndpoint)}, {"per_vm_metrics", set("per_vm_metrics", SetPerVmMetrics)}});
+  http.Read({{"listen", set("listen", SetHttpEndpoint)},
+             {"per_vm_metrics", set("per_vm_metrics", SetPerVmMetrics)},
+             {"ui", set("ui", SetHttpUi)}});
+}
+
+void Reader::ReadCapture(const YAML::Node& node) {
+  YamlMap capture(node, "capture", faults_);
+  if (!capture.IsMap("\"capture: {payload: true}\"")) return;
+  capture.Read(
+      {{"payload", [&](const YAML::Node& value) { capture.Bool(value, "payload", config.capture_payload); }}});
 }
 
 void Reader::ReadState(const YAML::Node& node) {

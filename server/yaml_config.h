@@ -40,6 +40,7 @@ struct YamlConfig {
   std::optional<std::chrono::microseconds> poll;
   std::optional<LogFormat> log_format;
   HttpSettings http;
+  bool capture_payload = false;
 };
 
 // Reads the YAML text `yaml`. `file` is its name, for messages.
@@ -48,7 +49,8 @@ struct YamlConfig {
 //           socket_dirs: [/srv/vms],
 //           tls: {cert: FILE, key: FILE, client_ca: FILE},  # for "tcp:ADDRESS:PORT" in `listen`
 //           roles: {admin: {gids: [kinsock-admin]}, viewer: {uids: [prometheus], sans: [node-7.example]}}}
-//     http: {listen: "unix:%t/kinsock/http.sock", per_vm_metrics: full}  # or "tcp:127.0.0.1:PORT"; basic, off
+//     http: {listen: "unix:%t/kinsock/http.sock", ui: true, per_vm_metrics: full}  # or "tcp:127.0.0.1:PORT"; basic, off
+//     capture: {payload: false}
 //     state: {dir: "%S/kinsock"}
 //     daemon: {reactors: 2, poll_us: 20, log_format: kv}
 //     defaults: {quota: {max_connections: 1024, bytes_to_guest: {rate: 100000000, burst: 10000000}},

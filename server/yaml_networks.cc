@@ -73,6 +73,7 @@ void ReadPolicy(YamlMap& entry, YamlFaults& faults, PolicyCreation& policy) {
        {"network", [&](const YAML::Node& value) { entry.Text(value, "network", policy.network); }},
        {"priority", [&](const YAML::Node& value) { entry.ReadNumber(value, "priority", spec.priority); }},
        {"allow", [&](const YAML::Node& value) { entry.Bool(value, "allow", spec.allow); }},
+       {"log", [&](const YAML::Node& value) { entry.Bool(value, "log", spec.log); }},
        {"reset_existing", [&](const YAML::Node& value) { entry.Bool(value, "reset_existing", spec.reset_existing); }},
        {"from", [&](const YAML::Node& value) { ReadSelector(value, entry.FieldOf("from"), faults, spec.from); }},
        {"to", [&](const YAML::Node& value) { ReadSelector(value, entry.FieldOf("to"), faults, spec.to); }},

@@ -16,6 +16,7 @@ namespace kinsock {
 //     networks: [{name: lab, cid_range: 1024-2047, reserved_ranges: [1100-1199], quarantine: 60s,
 //                 default_policy: deny, quota: {max_connections: 100}}]
 //     policies: [{name: low-ports, network: default, priority: 10, allow: false, reset_existing: true,
+//                 log: false,
 //                 from: {labels: {tier: web}, groups: [a, b], cid_range: 3-9, vm: web-1}, to: {host: true},
 //                 ports: [22, 1-1023]}]
 //

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/duration_histogram.h"
+#include "router/flow_durations.h"
 #include "server/version.h"
 #include "server/vm_spec.h"
 
@@ -16,13 +18,6 @@ namespace kinsock {
 namespace {
 
 double Seconds(std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); }
-
-template <typename Atomics>
-std::vector<uint64_t> Values(const Atomics& atomics) {
-  std::vector<uint64_t> values;
-  for (const auto& each : atomics) values.push_back(each.load(std::memory_order_relaxed));
-  return values;
-}
 
 double Number(uint64_t value) { return static_cast<double>(value); }
 
@@ -78,6 +73,40 @@ void WritePolicies(const DaemonSample& sample, MetricWriter& out) {
   }
 }
 
+void WriteWatches(const DaemonSample& sample, MetricWriter& out) {
+  MetricWriter::Family open = out.Gauge("kinsock_watch_streams", "Open watches.");
+  MetricWriter::Family lagged =
+      out.Counter("kinsock_watch_lagged_total", "Watches ended because their client did not keep up.");
+  const auto add = [&](const char* resource, const DaemonSample::Watches& watches) {
+    open.Add(Number(watches.open), {{"resource", resource}});
+    lagged.Add(Number(watches.lagged), {{"resource", resource}});
+  };
+  add("vms", sample.vm_watches);
+  add("connections", sample.connection_watches);
+  add("events", sample.event_watches);
+}
+
+void WriteConnectionTimes(const DaemonSample& sample, MetricWriter& out) {
+  MetricWriter::Family connects =
+      out.Histogram("kinsock_connect_duration_seconds", "From a connection request to the answer that accepts it.");
+  MetricWriter::Family connections = out.Histogram("kinsock_connection_duration_seconds",
+                                                   "From the request to the end of connections that were accepted.");
+  for (const FlowWay way : kFlowWays) {
+    const MetricLabels labels{{"direction", FlowWayName(way)}};
+    connects.AddHistogram(sample.durations.connects[static_cast<size_t>(way)], labels);
+    connections.AddHistogram(sample.durations.connections[static_cast<size_t>(way)], labels);
+  }
+}
+
+void WriteStore(const StateStoreStats& store, MetricWriter& out) {
+  out.Histogram("kinsock_store_commit_seconds", "How long transactions of the state took, each with its fsync.")
+      .AddHistogram(store.commit_times);
+  out.Counter("kinsock_store_changes_total", "Changes of the state: written, failed for the disk, or refused unseen.")
+      .Add(Number(store.entries), {{"result", "written"}})
+      .Add(Number(store.failed_entries), {{"result", "failed"}})
+      .Add(Number(store.refused_entries), {{"result", "refused"}});
+}
+
 }  // namespace
 
 void WriteDaemonMetrics(const DaemonSample& sample, MetricWriter& out) {
@@ -85,14 +114,19 @@ void WriteDaemonMetrics(const DaemonSample& sample, MetricWriter& out) {
   WriteVms(sample, out);
   WriteCids(sample, out);
   WritePolicies(sample, out);
-  out.Gauge("kinsock_watch_streams", "Open watches.")
-      .Add(Number(sample.vm_watches), {{"resource", "vms"}})
-      .Add(Number(sample.connection_watches), {{"resource", "connections"}})
-      .Add(Number(sample.event_watches), {{"resource", "events"}});
+  WriteWatches(sample, out);
+  WriteConnectionTimes(sample, out);
+  if (sample.store.has_value()) WriteStore(*sample.store, out);
   out.Gauge("kinsock_api_connections", "Open connections to the API.").Add(Number(sample.api_connections));
+  out.Gauge("kinsock_capture_sessions", "Captures that are under way.").Add(Number(sample.captures));
+  out.Counter("kinsock_capture_dropped_packets_total",
+              "Packets that captures have lost because their clients read too slowly; their delivery is not concerned.")
+      .Add(Number(sample.capture_lost));
   out.Gauge("kinsock_draining", "The node is taken out of use.").Add(sample.draining ? 1 : 0);
   out.Counter("kinsock_forgotten_connections_total", "Connections that ended and could not be listed for their minute.")
       .Add(Number(sample.forgotten_flows));
+  out.Counter("kinsock_log_dropped_lines_total", "Lines of the log that were dropped because nobody took them.")
+      .Add(Number(sample.dropped_log_lines));
 }
 
 void WriteThreadMetrics(const DaemonSample& sample, const Heartbeat& heartbeat, MetricWriter& out) {
@@ -102,24 +136,24 @@ void WriteThreadMetrics(const DaemonSample& sample, const Heartbeat& heartbeat, 
   MetricWriter::Family silent = out.Gauge("kinsock_reactor_silent_seconds",
                                           "For how long a message to the reactor has been under way; one is sent each "
                                           "second.");
-  MetricWriter::Family loop =
-      out.Histogram("kinsock_reactor_loop_seconds", "How long messages to the reactor were under way; one a second.");
-  std::vector<double> bounds;
-  for (const std::chrono::nanoseconds bound : Heartbeat::kClasses) bounds.push_back(Seconds(bound));
+  MetricWriter::Family delay =
+      out.Histogram("kinsock_reactor_delay_seconds", "How long messages to the reactor were under way; one a second.");
   for (size_t i = 0; i < reactors.size(); ++i) {
     const MetricLabels labels{{"reactor", absl::StrCat(i)}};
     silent.Add(Seconds(reactors[i].silent_for), labels);
-    loop.AddHistogram(bounds, {reactors[i].delays.begin(), reactors[i].delays.end()}, Seconds(reactors[i].delay_sum),
-                      labels);
+    delay.AddHistogram(reactors[i].delays, labels);
   }
   MetricWriter::Family busy = out.Counter("kinsock_reactor_busy_seconds_total", "CPU time of the reactor's thread.");
   MetricWriter::Family wakeups =
       out.Counter("kinsock_reactor_wakeups_total", "Times that the reactor slept for want of work.");
+  MetricWriter::Family loop =
+      out.Histogram("kinsock_reactor_loop_seconds", "How long the reactor's rounds took, without the waiting.");
   MetricWriter::Family devices = out.Gauge("kinsock_reactor_devices", "VMs whose device the reactor serves.");
   for (size_t i = 0; i < sample.reactors.size(); ++i) {
     const MetricLabels labels{{"reactor", absl::StrCat(i)}};
     busy.Add(Seconds(sample.reactors[i].activity.cpu_time), labels);
     wakeups.Add(Number(sample.reactors[i].activity.sleeps), labels);
+    loop.AddHistogram(sample.reactors[i].activity.rounds, labels);
     devices.Add(Number(sample.reactors[i].devices), labels);
   }
 }
@@ -129,7 +163,6 @@ void WriteApiMetrics(const ApiMetrics& api, MetricWriter& out) {
   MetricWriter::Family handled = out.Counter("grpc_server_handled_total", "Calls of the API that ended, by status.");
   MetricWriter::Family times =
       out.Histogram("grpc_server_handling_seconds", "How long calls of the API took that have one answer.");
-  const std::vector<double> bounds(ApiMetrics::kBounds.begin(), ApiMetrics::kBounds.end());
   for (const ApiMetrics::Method* method : api.methods()) {
     const MetricLabels labels{{"grpc_type", method->is_unary ? "unary" : "server_stream"},
                               {"grpc_service", method->service},
@@ -144,11 +177,7 @@ void WriteApiMetrics(const ApiMetrics& api, MetricWriter& out) {
       with_code.push_back({"grpc_code", ApiMetrics::CodeName(code)});
       handled.Add(Number(count), std::move(with_code));
     }
-    if (method->is_unary) {
-      times.AddHistogram(bounds, Values(method->times),
-                         Seconds(std::chrono::nanoseconds(method->nanoseconds.load(std::memory_order_relaxed))),
-                         labels);
-    }
+    if (method->is_unary) times.AddHistogram(method->times.Read(), labels);
   }
 }
 
@@ -162,8 +191,20 @@ void WriteHttpMetrics(const HttpApp::Counts& requests, const HttpServer& server,
   out.Gauge("kinsock_http_connections", "Open connections to the HTTP socket.").Add(Number(server.connections()));
   out.Counter("kinsock_http_abandoned_total", "Connections closed because the client did not ask, or read, in time.")
       .Add(Number(server.abandoned()));
+  out.Counter("kinsock_http_refused_total", "Connections refused because there were too many.")
+      .Add(Number(server.refused()));
   out.Counter("kinsock_http_overloaded_total", "Requests refused because too many answers were unread.")
       .Add(Number(server.overloaded()));
+}
+
+void WritePageMetrics(const JsonApi& json, const EventStreams& streams, MetricWriter& out) {
+  out.Counter("kinsock_http_questions_total", "Questions that the main thread was asked for answers in JSON.")
+      .Add(Number(json.questions()));
+  out.Counter("kinsock_http_busy_total", "Requests for JSON refused because too much was asked.")
+      .Add(Number(json.refused()));
+  out.Gauge("kinsock_http_event_streams", "Open streams of events.").Add(Number(streams.open()));
+  out.Counter("kinsock_http_event_streams_lagged_total", "Streams of events ended because they read too slowly.")
+      .Add(Number(streams.lagged()));
 }
 
 }  // namespace kinsock

@@ -5,8 +5,10 @@
 #include "server/api_metrics.h"
 #include "server/heartbeat.h"
 #include "web/daemon_sample.h"
+#include "web/event_streams.h"
 #include "web/http_app.h"
 #include "web/http_server.h"
+#include "web/json_api.h"
 #include "web/metric_writer.h"
 
 namespace kinsock {
@@ -22,6 +24,9 @@ void WriteApiMetrics(const ApiMetrics& api, MetricWriter& out);
 
 // The socket that this is read from.
 void WriteHttpMetrics(const HttpApp::Counts& requests, const HttpServer& server, MetricWriter& out);
+
+// What the page reads there.
+void WritePageMetrics(const JsonApi& json, const EventStreams& streams, MetricWriter& out);
 
 }  // namespace kinsock
 

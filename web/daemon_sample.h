@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "server/cid_allocator.h"
 #include "server/network.h"
 #include "server/reactor_pool.h"
+#include "server/state_store.h"
 #include "server/vm.h"
 
 namespace kinsock {
@@ -28,15 +30,24 @@ struct DaemonSample {
     uint64_t default_denied = 0;
     std::vector<PolicyDefinitionPtr> policies;
   };
+  struct Watches {
+    size_t open = 0;
+    uint64_t lagged = 0;  // ended because the client did not keep up
+  };
   std::vector<Vm> vms;
   DeviceTotals all;  // also of VMs that are gone
   std::vector<Network> networks;
   std::vector<ReactorPool::ReactorInfo> reactors;
-  size_t vm_watches = 0;
-  size_t connection_watches = 0;
-  size_t event_watches = 0;
+  ReactorPool::Durations durations;      // of connections
+  std::optional<StateStoreStats> store;  // none: nothing is kept
+  Watches vm_watches;
+  Watches connection_watches;
+  Watches event_watches;
+  size_t captures = 0;
+  uint64_t capture_lost = 0;
   size_t api_connections = 0;
   uint64_t forgotten_flows = 0;
+  uint64_t dropped_log_lines = 0;
   bool draining = false;
 };
 

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
-#include <set>
+#include <optional>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -77,7 +77,10 @@ class HttpApp::Parser final : public httplib::Server {
   explicit Parser(bool check_host) {
     set_default_headers(SafeHeaders());
     set_pre_routing_handler([this, check_host](const httplib::Request& request, httplib::Response& response) {
-      if (check_host && !IsLoopbackHost(request.get_header_value("Host"))) {
+      const std::string* path = nullptr;
+      const Route* route = FindRoute(request.path, path);
+      const bool for_loopback = check_host || (route != nullptr && route->hosts == Hosts::kLoopback);
+      if (for_loopback && !IsLoopbackHost(request.get_header_value("Host"))) {
         response.status = 403;
         response.set_content("This is served to http://localhost and http://127.0.0.1 only.\n", kText);
         return HandlerResponse::Handled;
@@ -93,34 +96,24 @@ class HttpApp::Parser final : public httplib::Server {
         response.set_content("Nothing can be changed here; use the API.\n", kText);
         return HandlerResponse::Handled;
       }
-      return HandlerResponse::Unhandled;
+      route != nullptr ? Serve(*route, request, response) : SayNothingIsHere(response);
+      return HandlerResponse::Handled;
     });
     set_exception_handler(
         [](const httplib::Request&, httplib::Response& response, std::exception_ptr) { response.status = 500; });
   }
 
-  void Add(const std::string& path, const HttpApp::Handler& handler) {
-    paths_.insert(path);
-    // The pattern is a regular expression: none of our paths has a character that means anything in one but the dot,
-    // which is compared below.
-    Server::Get(path, [this, path, handler](const httplib::Request& request, httplib::Response& response) {
-      if (request.path != path) {
-        response.status = 404;
-        return;
-      }
-      HttpRequest asked{.path = request.path, .parameters = request.params, .role = role_};
-      HttpReply reply = handler(asked);
-      response.status = reply.status;
-      response.set_content(std::move(reply.body), reply.type);
-    });
-  }
+  // The library's own routes are regular expressions, whose time and stack a client would choose by his path.
+  void Add(const std::string& path, Route route) { routes_[path] = std::move(route); }
 
-  std::string Answer(std::string_view head, Role role, Counts& counts) {
+  HttpOutput Answer(std::string_view head, Role role, std::string peer, Counts& counts) {
     role_ = role;
+    peer_ = std::move(peer);
     std::string path = "other";
     int status = 400;
     set_logger([&](const httplib::Request& request, const httplib::Response& response) {
-      if (paths_.count(request.path) != 0) path = request.path;
+      const std::string* served = nullptr;
+      if (FindRoute(request.path, served) != nullptr) path = *served;
       status = response.status;
     });
     MemoryStream stream(head);
@@ -128,12 +121,51 @@ class HttpApp::Parser final : public httplib::Server {
     process_request(stream, true, closed, [](httplib::Request& request) { request.ranges.clear(); });
     set_logger(nullptr);
     ++counts[{path, status}];
-    return stream.TakeOutput();
+    return {stream.TakeOutput(), std::exchange(stream_, nullptr)};
   }
 
  private:
-  std::set<std::string> paths_;
+  // The route of `path`, or of all below a part of it, which is said in `served`. Null: there is none.
+  const Route* FindRoute(const std::string& path, const std::string*& served) const {
+    auto found = routes_.find(path);
+    if (found == routes_.end()) {
+      // Only paths that end with a slash have others below them.
+      found = routes_.find(path.substr(0, path.rfind('/') + 1));
+      if (found == routes_.end() || path.size() == found->first.size() || found->first == "/") return nullptr;
+    } else if (path.size() > 1 && path.back() == '/') {
+      return nullptr;  // the prefix alone
+    }
+    served = &found->first;
+    return &found->second;
+  }
+
+  void Serve(const Route& route, const httplib::Request& request, httplib::Response& response) {
+    const HttpRequest asked{.path = request.path,
+                            .parameters = request.params,
+                            .last_event_id = request.get_header_value("Last-Event-ID"),
+                            .role = role_,
+                            .peer = peer_};
+    HttpReply reply = route.handler(asked);
+    response.status = reply.status;
+    for (const auto& [name, value] : reply.headers) response.set_header(name, value);
+    if (reply.stream == nullptr) return response.set_content(std::move(reply.body), reply.type);
+    // The library writes the head, without a length: the end of the connection is that of the stream (RFC 9112, 6.3).
+    response.set_content_provider(reply.type, [](size_t, httplib::DataSink& sink) {
+      sink.done();
+      return true;
+    });
+    if (request.method == "GET") stream_ = std::move(reply.stream);
+  }
+
+  static void SayNothingIsHere(httplib::Response& response) {
+    response.status = 404;
+    response.set_content("Nothing is here; see docs/observability.md.\n", kText);
+  }
+
+  std::map<std::string, Route> routes_;  // by path; one that ends with a slash is of all paths below
   Role role_ = Role::kNone;
+  std::string peer_;
+  std::unique_ptr<HttpStream> stream_;  // of the answer under way
 };
 
 std::string HttpRequest::Parameter(const std::string& name) const {
@@ -144,8 +176,16 @@ std::string HttpRequest::Parameter(const std::string& name) const {
 HttpApp::HttpApp(bool check_host) : parser_(std::make_unique<Parser>(check_host)) {}
 HttpApp::~HttpApp() = default;
 
-void HttpApp::Get(const std::string& path, Handler handler) { parser_->Add(path, handler); }
+void HttpApp::Get(const std::string& path, Handler handler, Hosts hosts) {
+  parser_->Add(path, {std::move(handler), hosts});
+}
 
-std::string HttpApp::Answer(std::string_view head, Role role) { return parser_->Answer(head, role, counts_); }
+void HttpApp::GetBelow(const std::string& prefix, Handler handler, Hosts hosts) {
+  parser_->Add(prefix, {std::move(handler), hosts});
+}
+
+HttpOutput HttpApp::Answer(std::string_view head, Role role, std::string peer) {
+  return parser_->Answer(head, role, std::move(peer), counts_);
+}
 
 }  // namespace kinsock

@@ -9,12 +9,16 @@ namespace kinsock {
 
 // What one client of the HTTP socket, or all of them, may take.
 
-// Connections of one user id. A browser keeps six, a scraper one. Beyond: closed at once.
+// Connections of one user id. A browser keeps six, a scraper one. Beyond: 503 at once (kMaxHttpRefusals).
 inline constexpr size_t kMaxHttpConnectionsPerUid = 64;
 // Connections over TCP, whose users nobody knows. Beyond: as above.
 inline constexpr size_t kMaxHttpTcpConnections = 64;
 // Connections of all: a descriptor and the head of a request each. Beyond: as above.
 inline constexpr size_t kMaxHttpConnections = 128;
+// Of those that are beyond, so many at a time are told so before they are closed: 503. Beyond: closed without a word.
+inline constexpr size_t kMaxHttpRefusals = 64;
+// How long one of these may take to read that. Beyond: closed.
+inline constexpr std::chrono::seconds kHttpRefusalTime{2};
 // The request line and its headers; browsers send less than a tenth. Beyond: 431, by closing.
 inline constexpr size_t kMaxHttpHeadBytes = 8192;
 // How long a client may take to say what it wants. Beyond: closed.
@@ -28,6 +32,28 @@ inline constexpr std::chrono::milliseconds kControlPatience{2000};
 // Of this age, what was said to one client is still good for another: however many ask, the main thread is asked
 // ten times a second at most.
 inline constexpr std::chrono::milliseconds kSampleAge{100};
+
+// --- What the page reads ---
+
+// Of this age, an answer in JSON is still good for another who asks the same: many pages that look once a second cost
+// as much as two.
+inline constexpr std::chrono::milliseconds kJsonAge{500};
+// Answers in JSON that are kept for this, and their bytes, that of 1,000 VMs with statistics being some 3 MiB. Beyond:
+// the oldest goes, and is asked for again.
+inline constexpr size_t kMaxKeptJson = 64;
+inline constexpr size_t kMaxKeptJsonBytes = 16u << 20;
+// Of each second, what the thread of HTTP may spend before it refuses to answer in JSON: a quarter of a processor,
+// whoever asks, and for a moment (kJsonBurst) more. Beyond: 503 with Retry-After. Metrics and health are not refused.
+inline constexpr double kJsonShare = 0.25;
+inline constexpr std::chrono::milliseconds kJsonBurst{1000};
+// Streams of events, which are connections that stay: of all, and of one user id, or of all who come over TCP. A
+// browser's pages share one. Beyond: 503 with Retry-After.
+inline constexpr size_t kMaxEventStreams = 48;
+inline constexpr size_t kMaxEventStreamsPerPeer = 24;
+// Events that are handed to a stream at a time.
+inline constexpr size_t kEventsPerPiece = 64;
+// A stream in which nothing happens says so, that both ends know that the other lives.
+inline constexpr std::chrono::seconds kEventHeartbeat{10};
 
 }  // namespace kinsock
 

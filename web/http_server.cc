@@ -22,6 +22,16 @@ namespace {
 constexpr char kOverloaded[] =
     "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n";
 
+std::string Crowded() {
+  const std::string text =
+      absl::StrCat("There are too many connections: ", kMaxHttpConnectionsPerUid, " of one user, or over TCP, and ",
+                   kMaxHttpConnections, " of all may be open. Close some.\n");
+  return absl::StrCat(
+      "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Type: text/plain\r\n"
+      "Content-Length: ",
+      text.size(), "\r\n\r\n", text);
+}
+
 }  // namespace
 
 class HttpServer::Connection final : public FdHandler {
@@ -29,7 +39,8 @@ class HttpServer::Connection final : public FdHandler {
   Connection(HttpServer& server, UniqueFd socket) : server_(server), socket_(std::move(socket)) {}
   ~Connection() {
     server_.unread_bytes_ -= unread();
-    if (timer_.has_value()) server_.loop_.Cancel(*timer_);
+    if (is_refused_) --server_.refusals_;
+    ClearDeadline();
     server_.loop_.Forget(socket_.get(), *this);
   }
 
@@ -39,27 +50,58 @@ class HttpServer::Connection final : public FdHandler {
     return server_.loop_.Watch(socket_.get(), EPOLLIN, *this).ok();
   }
 
+  // The same, to be told that it will not be. Whatever it asks for is read and thrown away.
+  bool StartRefused() {
+    is_refused_ = true;
+    ++server_.refusals_;
+    SetDeadline(kHttpRefusalTime);
+    if (!server_.loop_.Watch(socket_.get(), EPOLLIN, *this).ok()) return false;
+    Say(Crowded());
+    return Write();
+  }
+
   void OnReady(uint32_t) override {
-    const bool goes_on = state_ == State::kReading ? Read() : state_ == State::kWriting ? Write() : Drain();
-    if (!goes_on) server_.Close(socket_.get());
+    if (!GoOn()) server_.Close(socket_.get());
   }
 
  private:
-  enum class State : uint8_t { kReading, kWriting, kDraining };
+  enum class State : uint8_t { kReading, kWriting, kWaiting, kDraining };
+
+  bool GoOn() {
+    switch (state_) {
+      case State::kReading:
+        return Read();
+      case State::kWriting:
+        return Write();
+      case State::kWaiting:
+      case State::kDraining:
+        break;
+    }
+    return Drain();
+  }
 
   void SetDeadline(std::chrono::seconds patience) {
-    if (timer_.has_value()) server_.loop_.Cancel(*timer_);
+    ClearDeadline();
     timer_ = server_.loop_.RunAfter(patience, [this] {
       timer_.reset();
-      Abandon();
+      if (!is_refused_) Abandon();
       server_.Close(socket_.get());
     });
+  }
+  void ClearDeadline() {
+    if (timer_.has_value()) server_.loop_.Cancel(*timer_);
+    timer_.reset();
   }
   bool Abandon() {
     server_.abandoned_.fetch_add(1, std::memory_order_relaxed);
     return false;
   }
   size_t unread() const { return answer_.size() - written_; }
+  void Say(std::string bytes) {
+    answer_ = std::move(bytes);
+    written_ = 0;
+    server_.unread_bytes_ += answer_.size();
+  }
 
   bool Read() {
     std::array<char, 2048> data;
@@ -72,31 +114,56 @@ class HttpServer::Connection final : public FdHandler {
     if (end == std::string::npos) return head_.size() <= kMaxHttpHeadBytes || Abandon();
     if (end > kMaxHttpHeadBytes) return Abandon();
     head_.resize(end + 4);
-    answer_ = server_.AnswerOf(head_, socket_.get());
+    HttpOutput output = server_.AnswerOf(head_, socket_.get());
     head_ = std::string();
-    server_.unread_bytes_ += answer_.size();
-    state_ = State::kWriting;
+    stream_ = std::move(output.stream);
+    if (stream_ != nullptr) {
+      stream_->SetWake([this] {
+        if (state_ == State::kWaiting && !Write()) server_.Close(socket_.get());
+      });
+    }
+    Say(std::move(output.bytes));
     SetDeadline(kHttpAnswerTime);
     return Write();
   }
 
+  // Until the client takes no more for now, or there is none.
   bool Write() {
-    while (unread() > 0) {
-      const ssize_t count = send(socket_.get(), answer_.data() + written_, unread(), MSG_NOSIGNAL);
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0 && errno == EAGAIN) {
-        server_.loop_.Rearm(socket_.get(), EPOLLOUT, *this);
-        return true;
+    for (;;) {
+      while (unread() > 0) {
+        const ssize_t count = send(socket_.get(), answer_.data() + written_, unread(), MSG_NOSIGNAL);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0 && errno == EAGAIN) {
+          state_ = State::kWriting;
+          server_.loop_.Rearm(socket_.get(), EPOLLOUT, *this);
+          return true;
+        }
+        if (count < 0) return false;
+        written_ += static_cast<size_t>(count);
+        server_.unread_bytes_ -= static_cast<size_t>(count);
       }
-      if (count < 0) return false;
-      written_ += static_cast<size_t>(count);
-      server_.unread_bytes_ -= static_cast<size_t>(count);
+      answer_ = std::string();
+      written_ = 0;
+      if (stream_ == nullptr) break;
+      std::optional<std::string> piece = stream_->Next();
+      if (!piece.has_value()) break;
+      if (piece->empty()) return WaitForMore();
+      Say(*std::move(piece));
+      SetDeadline(kHttpAnswerTime);
     }
-    answer_ = std::string();
-    written_ = 0;
     // What the client has sent besides and nobody reads would make the kernel throw the answer away.
     shutdown(socket_.get(), SHUT_WR);
+    stream_ = nullptr;
+    if (state_ == State::kWaiting) SetDeadline(kHttpAnswerTime);
     state_ = State::kDraining;
+    server_.loop_.Rearm(socket_.get(), EPOLLIN, *this);
+    return Drain();
+  }
+
+  // A stream has nothing now; its client may wait for ever, and go away.
+  bool WaitForMore() {
+    ClearDeadline();
+    state_ = State::kWaiting;
     server_.loop_.Rearm(socket_.get(), EPOLLIN, *this);
     return Drain();
   }
@@ -111,11 +178,13 @@ class HttpServer::Connection final : public FdHandler {
   HttpServer& server_;
   const UniqueFd socket_;
   State state_ = State::kReading;
+  bool is_refused_ = false;
   std::string head_;
   std::string answer_;
   size_t written_ = 0;
   size_t drained_ = 0;
   std::optional<EventLoop::TimerId> timer_;
+  std::unique_ptr<HttpStream> stream_;  // null: the answer ends
 };
 
 HttpServer::HttpServer(BoundSocket socket, Identify identify, Answer answer, std::function<void()> on_stopped)
@@ -142,8 +211,9 @@ void HttpServer::Start() {
 void HttpServer::Stop() { loop_.Stop(); }
 
 void HttpServer::Serve() {
-  ApiListener listener(loop_, std::move(socket_), callers_, identify_,
-                       [this](UniqueFd connection) { Admit(std::move(connection)); });
+  ApiListener listener(
+      loop_, std::move(socket_), callers_, identify_, [this](UniqueFd connection) { Admit(std::move(connection)); },
+      [this](UniqueFd connection) { Refuse(std::move(connection)); });
   if (const absl::Status started = listener.Start(); !started.ok()) {
     Log(LogLevel::kError, "http.failed").With("message", started.message());
   }
@@ -166,13 +236,21 @@ void HttpServer::Close(int fd) {
   open_.store(connections_.size(), std::memory_order_relaxed);
 }
 
-std::string HttpServer::AnswerOf(std::string_view head, int fd) {
+void HttpServer::Refuse(UniqueFd socket) {
+  refused_.fetch_add(1, std::memory_order_relaxed);
+  if (refusals_ >= kMaxHttpRefusals) return;
+  const int fd = socket.get();
+  auto connection = std::make_unique<Connection>(*this, std::move(socket));
+  if (!connection->StartRefused()) return;
+  connections_[fd] = std::move(connection);
+}
+
+HttpOutput HttpServer::AnswerOf(std::string_view head, int fd) {
   if (unread_bytes_ > kMaxHttpUnreadBytes) {
     overloaded_.fetch_add(1, std::memory_order_relaxed);
-    return kOverloaded;
+    return {kOverloaded, nullptr};
   }
-  const std::optional<Caller> caller = callers_.Find(absl::StrCat("fd:", fd));
-  return answer_(head, caller.has_value() ? caller->role : Role::kNone);
+  return answer_(head, callers_.Find(absl::StrCat("fd:", fd)).value_or(Caller()));
 }
 
 }  // namespace kinsock

@@ -3,9 +3,15 @@
 
 #include <prometheus/text_serializer.h>
 
+#include <chrono>
 #include <limits>
 
 namespace kinsock {
+namespace {
+
+double Seconds(std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); }
+
+}  // namespace
 
 MetricWriter::Family::Family(MetricWriter& writer, prometheus::MetricType type, std::string name, std::string help)
     : writer_(writer) {
@@ -31,18 +37,18 @@ MetricWriter::Family& MetricWriter::Family::Add(double value, MetricLabels label
   return *this;
 }
 
-MetricWriter::Family& MetricWriter::Family::AddHistogram(const std::vector<double>& bounds,
-                                                         const std::vector<uint64_t>& counts, double sum,
-                                                         MetricLabels labels) {
+MetricWriter::Family& MetricWriter::Family::AddHistogram(const DurationCounts& durations, MetricLabels labels) {
   prometheus::ClientMetric metric;
   metric.label = std::move(labels);
   uint64_t seen = 0;
-  for (size_t i = 0; i < counts.size(); ++i) {
-    seen += counts[i];
-    metric.histogram.bucket.push_back({seen, i < bounds.size() ? bounds[i] : std::numeric_limits<double>::infinity()});
+  for (size_t i = 0; i < durations.counts.size(); ++i) {
+    seen += durations.counts[i];
+    const double bound =
+        i < durations.bounds.size() ? Seconds(durations.bounds[i]) : std::numeric_limits<double>::infinity();
+    metric.histogram.bucket.push_back({seen, bound});
   }
   metric.histogram.sample_count = seen;
-  metric.histogram.sample_sum = sum;
+  metric.histogram.sample_sum = Seconds(durations.sum);
   family_.metric.push_back(std::move(metric));
   return *this;
 }

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/duration_histogram.h"
+
 namespace kinsock {
 
 using MetricLabels = std::vector<prometheus::ClientMetric::Label>;
@@ -32,9 +34,7 @@ class MetricWriter {
     Family& operator=(const Family&) = delete;
 
     Family& Add(double value, MetricLabels labels = {});
-    // `counts[i]`: how many were at most `bounds[i]`, and more than the bound before; the last one has no bound.
-    Family& AddHistogram(const std::vector<double>& bounds, const std::vector<uint64_t>& counts, double sum,
-                         MetricLabels labels = {});
+    Family& AddHistogram(const DurationCounts& durations, MetricLabels labels = {});
 
    private:
     MetricWriter& writer_;

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "web/daemon_metrics.h"
 #include "web/http_limits.h"
+#include "web/page/page_files.h"
 #include "web/process_metrics.h"
 #include "web/vm_metrics.h"
 
@@ -17,6 +18,11 @@ namespace {
 
 constexpr int kServiceUnavailable = 503;
 constexpr char kMetricsType[] = "text/plain; version=0.0.4; charset=utf-8";
+
+// Nobody knows who comes over TCP: all of them are one.
+std::string PeerOf(const Caller& caller) {
+  return caller.transport == Caller::Transport::kUnix ? absl::StrCat("uid ", caller.uid) : "tcp";
+}
 
 struct Check {
   std::string name;
@@ -55,20 +61,46 @@ std::vector<Check> CheckThreads(const Heartbeat& heartbeat) {
 }  // namespace
 
 Observer::Observer(BoundSocket socket, const HttpSettings& settings, ApiListener::Identify identify, Sources sources)
-    : sources_(std::move(sources)), per_vm_(settings.per_vm), query_(sources_.main), app_(settings.tcp.has_value()) {
+    : sources_(std::move(sources)),
+      per_vm_(settings.per_vm),
+      query_(sources_.main),
+      json_(sources_.services, query_),
+      app_(settings.tcp.has_value()) {
   app_.Get("/metrics", [this](const HttpRequest&) { return Metrics(); });
   app_.Get("/livez", [this](const HttpRequest&) { return Live(); });
   app_.Get("/readyz", [this](const HttpRequest& request) { return Ready(request); });
   server_ = std::make_unique<HttpServer>(
       std::move(socket), std::move(identify),
-      [this](std::string_view head, Role role) { return app_.Answer(head, role); },
+      [this](std::string_view head, const Caller& caller) { return app_.Answer(head, caller.role, PeerOf(caller)); },
       [this] { sources_.main.Post([this] { stopped_ = true; }); });
+  if (settings.ui) ServePage();
   server_->Start();
+}
+
+void Observer::ServePage() {
+  json_.Serve(app_);
+  streams_ = std::make_unique<EventStreams>(server_->loop(), sources_.events.source().ring->epoch());
+  app_.Get(
+      "/api/v1/events", [this](const HttpRequest& request) { return streams_->Open(request); },
+      HttpApp::Hosts::kLoopback);
+  for (const PageFile& file : PageFiles()) {
+    app_.Get(
+        file.path,
+        [file](const HttpRequest&) { return HttpReply{.type = file.type, .body = std::string(file.content)}; },
+        HttpApp::Hosts::kLoopback);
+  }
+  // What is posted to a server that has stopped is dropped with its loop.
+  feed_ = std::make_unique<EventFeed>(sources_.main, sources_.events, [this](std::vector<EventFeed::Numbered> events) {
+    server_->loop().Post([this, events = std::move(events)]() mutable { streams_->Append(std::move(events)); });
+  });
 }
 
 Observer::~Observer() = default;
 
-void Observer::Stop() { server_->Stop(); }
+void Observer::Stop() {
+  feed_ = nullptr;
+  server_->Stop();
+}
 
 // The server's thread. Null: main does not say.
 std::shared_ptr<const DaemonSample> Observer::Sample() {
@@ -93,6 +125,7 @@ HttpReply Observer::Metrics() {
   WriteThreadMetrics(*sample, sources_.heartbeat, out);
   WriteApiMetrics(sources_.api, out);
   WriteHttpMetrics(app_.counts(), *server_, out);
+  if (streams_ != nullptr) WritePageMetrics(json_, *streams_, out);
   WriteProcessMetrics(out);
   return {.type = kMetricsType, .body = out.Take()};
 }

@@ -11,12 +11,16 @@
 #include "server/api_listener.h"
 #include "server/api_metrics.h"
 #include "server/bound_socket.h"
+#include "server/event_log.h"
 #include "server/heartbeat.h"
 #include "server/http_settings.h"
 #include "web/control_query.h"
 #include "web/daemon_sample.h"
+#include "web/event_feed.h"
+#include "web/event_streams.h"
 #include "web/http_app.h"
 #include "web/http_server.h"
+#include "web/json_api.h"
 
 namespace kinsock {
 
@@ -25,6 +29,11 @@ namespace kinsock {
 //     /metrics   for Prometheus
 //     /livez     200: all threads that matter go round; 503: one is stuck, start the daemon anew
 //     /readyz    200: VMs can be made here; 503: not now. ?verbose tells each check
+//
+// and, unless the settings say no, a page to look at, and what it reads:
+//
+//     /          the page (web/page)
+//     /api/v1/   JSON (json_api.h) and events (event_streams.h), as a viewer sees them
 //
 // The main thread is asked for what it knows, at most ten times a second and with a deadline; no reactor is asked, and
 // no lock of theirs is taken.
@@ -38,6 +47,8 @@ class Observer {
     EventLoop& main;
     const Heartbeat& heartbeat;
     const ApiMetrics& api;
+    JsonApi::Services services;
+    EventLog& events;
   };
 
   // Serves on `socket`, which listens. All sources outlive this object.
@@ -52,6 +63,7 @@ class Observer {
   bool stopped() const { return stopped_; }
 
  private:
+  void ServePage();
   HttpReply Metrics();
   HttpReply Live() const;
   HttpReply Ready(const HttpRequest& request);
@@ -59,15 +71,18 @@ class Observer {
 
   const Sources sources_;
   const PerVmMetrics per_vm_;
-  bool stopped_ = false;  // main's
+  bool stopped_ = false;             // main's
+  std::unique_ptr<EventFeed> feed_;  // main's; null: no page
 
   // The server's thread's.
   ControlQuery query_;
+  JsonApi json_;
   HttpApp app_;
   std::shared_ptr<const DaemonSample> sample_;  // null: none yet
   MonotonicTime sampled_at_;
 
-  std::unique_ptr<HttpServer> server_;
+  std::unique_ptr<EventStreams> streams_;  // null: no page
+  std::unique_ptr<HttpServer> server_;     // goes first: its connections hold streams
 };
 
 }  // namespace kinsock

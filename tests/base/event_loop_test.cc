@@ -53,6 +53,21 @@ TEST(EventLoopTest, TimersRunInTheirOrderAndNotEarly) {
   EXPECT_THAT(ran, ElementsAre(1, 2));
 }
 
+TEST(EventLoopTest, RoundsAreTimedWithTheirTimersAndWithoutTheWaiting) {
+  TurnedClock clock;
+  EventLoop loop(clock);
+  loop.RunOnce();
+  EXPECT_THAT(loop.rounds().counts, ElementsAre(1, 0, 0, 0, 0, 0, 0, 0, 0));
+  clock.now += seconds(100);
+  loop.Post([&] { clock.now += milliseconds(50); });
+  loop.RunOnce();
+  EXPECT_THAT(loop.rounds().counts, ElementsAre(1, 0, 0, 0, 0, 1, 0, 0, 0));
+  loop.RunAfter(seconds(0), [&] { clock.now += seconds(7); });
+  loop.RunOnce();
+  EXPECT_THAT(loop.rounds().counts, ElementsAre(1, 0, 0, 0, 0, 1, 0, 0, 1));
+  EXPECT_EQ(loop.rounds().sum, milliseconds(7050));
+}
+
 TEST(EventLoopTest, PostedTasksRunInOrderOnTheLoopsThread) {
   EventLoop loop;
   std::vector<int> ran;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How kinsockctl reads and writes small things: duration, table, yaml_text, yaml_json, vmm_args, error_report,
+// How kinsockctl reads and writes small things: duration, yaml_text, yaml_json, vmm_args, error_report,
 // exit_code.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,7 +11,6 @@
 #include "cli/error_report.h"
 #include "cli/exit_code.h"
 #include "cli/readiness_flag.h"
-#include "cli/table.h"
 #include "cli/vm_view.h"
 #include "cli/vmm_args.h"
 #include "cli/yaml_json.h"
@@ -42,14 +41,6 @@ TEST(DurationTest, AgesAreShort) {
   EXPECT_EQ(ShortAge(std::chrono::seconds(120)), "2m");
   EXPECT_EQ(ShortAge(std::chrono::hours(3)), "3h");
   EXPECT_EQ(ShortAge(std::chrono::hours(72)), "3d");
-}
-
-TEST(TableTest, ColumnsAreAlignedAndEmptyCellsCanBeCounted) {
-  Table table({"NAME", "CID"});
-  table.Add({"größe", "3"});
-  table.Add({"", "42"});
-  EXPECT_EQ(table.Render(true), "NAME   CID\ngröße  3\n-      42\n");
-  EXPECT_EQ(table.Render(false), "größe  3\n-      42\n");
 }
 
 TEST(YamlTextTest, StringsStayStrings) {
@@ -119,19 +110,28 @@ TEST(ErrorReportTest, NamesReasonAndNextCommand) {
   const absl::Status attached = Error(absl::StatusCode::kFailedPrecondition, "VM_ATTACHED", "vms/a is in use by pid 7")
                                     .With("pid", "7")
                                     .Resource("kinsock.v1.Vm", "vms/a");
-  EXPECT_EQ(DescribeError(ToGrpcStatus(attached)),
+  EXPECT_EQ(DescribeError(ToGrpcStatus(attached), "vm delete"),
             "kinsockctl: VM_ATTACHED: vms/a is in use by pid 7\n  try: kinsockctl vm delete a --force\n");
 }
 
 TEST(ErrorReportTest, NamesFlagsNotFields) {
   const std::string text = DescribeError(
-      ToGrpcStatus(FieldsInvalid("", {{"vm.spec.uds.path", "is bad"}, {"vm.spec.cid.static_cid", "is worse"}})));
+      ToGrpcStatus(FieldsInvalid("", {{"vm.spec.uds.path", "is bad"}, {"vm.spec.cid.static_cid", "is worse"}})),
+      "vm create");
   EXPECT_THAT(text, HasSubstr("  --uds-path is bad\n"));
   EXPECT_THAT(text, HasSubstr("  --cid is worse\n"));
-  const std::string forward = DescribeError(ToGrpcStatus(FieldsInvalid(
-      "", {{"vm.spec.vsock_proxy.listen_ports[0]", "is bad"}, {"vm.spec.vsock_proxy.forward_cid", "is worse"}})));
+  const std::string forward = DescribeError(
+      ToGrpcStatus(FieldsInvalid(
+          "", {{"vm.spec.vsock_proxy.listen_ports[0]", "is bad"}, {"vm.spec.vsock_proxy.forward_cid", "is worse"}})),
+      "vm set");
   EXPECT_THAT(forward, HasSubstr("  --forward-listen is bad\n"));
   EXPECT_THAT(forward, HasSubstr("  --forward-cid is worse\n"));
+}
+
+TEST(ErrorReportTest, SendsToTheHelpOfTheCommandAtHand) {
+  const grpc::Status invalid = ToGrpcStatus(FieldsInvalid("", {{"policy.ports", "is bad"}}));
+  EXPECT_THAT(DescribeError(invalid, "policy create"), HasSubstr("  try: kinsockctl policy create --help\n"));
+  EXPECT_THAT(DescribeError(invalid, ""), HasSubstr("  try: kinsockctl --help\n"));
 }
 
 TEST(YamlJsonTest, EveryDocumentBecomesJson) {
@@ -158,7 +158,7 @@ TEST(YamlJsonTest, AliasesOfAliasesHaveAnEnd) {
 }
 
 TEST(ErrorReportTest, AnErrorWithoutDetailsIsStillSaid) {
-  EXPECT_EQ(DescribeError(grpc::Status(grpc::StatusCode::INTERNAL, "boom")), "kinsockctl: boom\n");
+  EXPECT_EQ(DescribeError(grpc::Status(grpc::StatusCode::INTERNAL, "boom"), "info"), "kinsockctl: boom\n");
 }
 
 TEST(ExitCodeTest, TellsScriptsWhatKindOfErrorItWas) {

@@ -254,7 +254,7 @@ TEST_F(GuestCommandsTest, WhyOneEndDoesNotReachAnotherIsExplained) {
   EXPECT_EQ(Run({"connect", "web", "80"})->code(), 4);
   ctl = Run({"explain", "host", "web:80"});
   EXPECT_EQ(ctl->code(), 4);
-  EXPECT_THAT(ctl->printed(), HasSubstr("[-] the last attempt was refused: the guest said no"));
+  EXPECT_THAT(ctl->printed(), HasSubstr(" s ago, failed: the guest said no"));
   guest_->Listen(80);
   const auto asker = Start({"connect", "web", "80"});
   const Stream teller = guest_->Accept(80);
@@ -269,7 +269,7 @@ TEST_F(GuestCommandsTest, WhyOneEndDoesNotReachAnotherIsExplained) {
   ASSERT_TRUE(stage_.RunUntil([&] { return IsListenedOn(uds_ + "_9000"); }));
   ctl = Run({"explain", "web", "2:9000"});
   EXPECT_EQ(ctl->code(), 0) << ctl->printed();
-  EXPECT_THAT(ctl->printed(), HasSubstr("VMADDR_FLAG_TO_HOST"));
+  EXPECT_THAT(ctl->printed(), HasSubstr("nothing has come from web for CID 2 port 9000"));
 
   ASSERT_TRUE(daemon_.Create("db").ok());
   v1::Vm db;
@@ -279,8 +279,35 @@ TEST_F(GuestCommandsTest, WhyOneEndDoesNotReachAnotherIsExplained) {
   EXPECT_THAT(ctl->printed(), HasSubstr("[-] db: no VMM is connected to its device"));
   EXPECT_EQ(Run({"explain", "web", "77:80"})->code(), 3);
   EXPECT_EQ(Run({"explain", "web", "nope:80"})->code(), 3);
+  ctl = Run({"explain", "wbe", "db:80", "-o", "json"});
+  EXPECT_EQ(ctl->code(), 3);
+  EXPECT_THAT(ctl->printed(),
+              AllOf(HasSubstr("\"reason\": \"VM_NOT_FOUND\""), HasSubstr("did you mean web?"),
+                    HasSubstr("\"line\": \"kinsockctl explain web db:80\""), HasSubstr("\"exitCode\": 3")));
   EXPECT_EQ(Run({"explain", "web", "db"})->code(), 2);
   EXPECT_EQ(Run({"explain", "host", "host:1"})->code(), 2);
+}
+
+TEST_F(GuestCommandsTest, AVmThatHostProgramsCannotReachGetsAForward) {
+  ASSERT_TRUE(daemon_.Create("bare").ok());
+  v1::Vm bare;
+  ASSERT_TRUE(daemon_.Get("vms/bare", &bare).ok());
+  SimulatedGuest guest(stage_);
+  ASSERT_TRUE(guest.PowerOn(bare.status().vhost_user_socket()).ok());
+  ASSERT_TRUE(stage_.RunUntil(
+      [&] { return daemon_.Get("vms/bare", &bare).ok() && bare.status().state() == v1::VmStatus::ACTIVE; }));
+  auto ctl = Run({"explain", "host", "bare:80"});
+  EXPECT_EQ(ctl->code(), 4);
+  EXPECT_THAT(
+      ctl->printed(),
+      AllOf(HasSubstr("[-] bare was made without a socket for host programs"),
+            HasSubstr("  try: kinsockctl forward create bare-80 bare:80 --listen unix:%t/kinsock/bare-80.sock\n")));
+  // The same, where this test may make a socket.
+  ctl = Run({"forward", "create", "bare-80", "bare:80", "--listen", "unix:" + (daemon_ / "bare-80.sock")});
+  ASSERT_EQ(ctl->code(), 0) << ctl->Complaint();
+  ctl = Run({"explain", "host", "bare:80"});
+  EXPECT_EQ(ctl->code(), 0);
+  EXPECT_THAT(ctl->printed(), HasSubstr("[+] forwards/bare-80 takes who connects to unix:"));
 }
 
 TEST_F(GuestCommandsTest, WhatMovesIsShownAsItMoves) {
@@ -314,8 +341,10 @@ TEST_F(GuestCommandsTest, TextToPaste) {
   EXPECT_EQ(Run({"socat", "web", "80"})->printed(), "{ echo CONNECT 80; cat; } | socat - UNIX-CONNECT:" + uds_ + "\n");
   EXPECT_EQ(Run({"socat", "web", "80", "--listen"})->printed(), "socat - UNIX-LISTEN:" + uds_ + "_80,mode=0666\n");
   EXPECT_THAT(Run({"ssh-config"})->printed(),
-              AllOf(HasSubstr("Host *.kinsock\n    ProxyCommand /"), HasSubstr("/kinsockctl proxy --fdpass %n %p\n")));
-  EXPECT_THAT(Run({"ssh-config", "web"})->printed(), HasSubstr("Host web web.kinsock\n"));
+              AllOf(HasSubstr("Host *.kinsock\n    ProxyCommand /"),
+                    HasSubstr("/kinsockctl --endpoint unix:" + daemon_.api_socket() + " proxy --fdpass %n %p\n")));
+  EXPECT_THAT(Run({"ssh-config", "web"})->printed(),
+              HasSubstr("Host web web.kinsock\n    HostKeyAlias web.kinsock\n    ProxyCommand /"));
   EXPECT_EQ(Run({"ssh-config", "nope"})->code(), 3);
   EXPECT_THAT(Run({"vmm-args", "web", "--vmm", "libvirt"})->printed(), HasSubstr("<access mode='shared'/>"));
 }

@@ -1,22 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The program kinsockctl, in a process of its own, and a daemon in this one.
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <spawn.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
-#include <map>
 #include <string>
 #include <vector>
 
-#include "base/unique_fd.h"
 #include "google/protobuf/util/json_util.h"
+#include "tests/cli/run_ctl.h"
 #include "tests/server/file_daemon.h"
 #include "tests/server/running_daemon.h"
 #include "tests/support/simulated_guest.h"
@@ -30,48 +25,10 @@ using ::testing::AllOf;
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using testing::Outcome;
+using testing::RunCtl;
 using testing::RunningDaemon;
 using ::testing::StartsWith;
-
-// What a command said and how it ended.
-struct Outcome {
-  int code = -1;
-  std::string out;
-  std::string error;
-};
-
-std::string ContentsOf(const UniqueFd& file) {
-  struct stat found;
-  if (fstat(file.get(), &found) != 0) return "";
-  std::string text(static_cast<size_t>(found.st_size), '\0');
-  return pread(file.get(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()) ? text : "";
-}
-
-Outcome RunCtl(const std::vector<std::string>& arguments, const std::map<std::string, std::string>& environment) {
-  const UniqueFd out(memfd_create("out", MFD_CLOEXEC)), error(memfd_create("error", MFD_CLOEXEC));
-  posix_spawn_file_actions_t files;
-  posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_adddup2(&files, out.get(), STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&files, error.get(), STDERR_FILENO);
-  std::string program = "cli/kinsockctl";
-  std::vector<std::string> words{program}, settings;
-  words.insert(words.end(), arguments.begin(), arguments.end());
-  for (const auto& [name, value] : environment) settings.push_back(name + "=" + value);
-  std::vector<char*> argv, envp;
-  for (std::string& word : words) argv.push_back(word.data());
-  for (std::string& setting : settings) envp.push_back(setting.data());
-  argv.push_back(nullptr);
-  envp.push_back(nullptr);
-  pid_t pid = -1;
-  int status = -1;
-  Outcome outcome;
-  if (posix_spawn(&pid, program.c_str(), &files, nullptr, argv.data(), envp.data()) == 0) waitpid(pid, &status, 0);
-  posix_spawn_file_actions_destroy(&files);
-  outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : -status;
-  outcome.out = ContentsOf(out);
-  outcome.error = ContentsOf(error);
-  return outcome;
-}
 
 class KinsockctlTest : public ::testing::Test {
  protected:
@@ -86,7 +43,7 @@ TEST_F(KinsockctlTest, AVmFromItsCreationToItsEnd) {
   const Outcome created = Ctl({"vm", "create", "web", "--cid", "42", "--uds-path", daemon_ / "web.uds", "--groups",
                                "a,b", "--labels", "tier=web,zone=1"});
   EXPECT_EQ(created.code, 0) << created.error;
-  EXPECT_THAT(created.out, AllOf(HasSubstr("web   LISTENING  42   a+b"), HasSubstr(daemon_ / "web.uds")));
+  EXPECT_THAT(created.out, AllOf(HasSubstr("web   LISTENING  42   default  a+b"), HasSubstr(daemon_ / "web.uds")));
 
   EXPECT_THAT(Ctl({"vm", "list"}).out,
               AllOf(StartsWith("NAME  STATE      CID  GROUPS  READY  AGE\n"), HasSubstr("web ")));
@@ -113,30 +70,6 @@ TEST_F(KinsockctlTest, SomeOfAVmChanges) {
   EXPECT_EQ(Ctl({"vm", "set", "nope", "--labels", "x=1"}).code, 3);
   EXPECT_EQ(Ctl({"vm", "set", "web"}).code, 2);
   EXPECT_EQ(Ctl({"vm", "set", "web", "--labels", "x"}).code, 2);
-}
-
-TEST_F(KinsockctlTest, AFileOfVmsIsApplied) {
-  std::ofstream(daemon_ / "vms.yaml")
-      << "name: vms/web\nlabels: {tier: web, zone: \"1\"}\nspec:\n  cid: {staticCid: 42}\n"
-      << "---\nname: db\n";
-  const Outcome applied = Ctl({"vm", "apply", "-f", daemon_ / "vms.yaml"});
-  EXPECT_EQ(applied.code, 0) << applied.error;
-  EXPECT_THAT(applied.out, AllOf(HasSubstr("web   LISTENING  42 "), HasSubstr("db ")));
-
-  std::ofstream(daemon_ / "list.yaml") << Ctl({"vm", "list", "-o", "yaml"}).out;
-  EXPECT_EQ(Ctl({"vm", "apply", "-f", daemon_ / "list.yaml", "-o", "name"}).out, "vms/db\nvms/web\n");
-  EXPECT_THAT(Ctl({"vm", "get", "web", "-o", "json"}).out, HasSubstr("\"generation\": \"1\""));
-
-  std::ofstream(daemon_ / "other.json") << R"({"name": "web", "spec": {"cid": {"staticCid": 43}}})";
-  const Outcome immutable = Ctl({"vm", "apply", "-f", daemon_ / "other.json"});
-  EXPECT_EQ(immutable.code, 4);
-  EXPECT_THAT(immutable.error, AllOf(StartsWith("web: "), HasSubstr("IMMUTABLE_FIELD"), HasSubstr("spec.cid is 42")));
-
-  std::ofstream(daemon_ / "bad.yaml") << "name: web\ncolour: red\n";
-  EXPECT_EQ(Ctl({"vm", "apply", "-f", daemon_ / "bad.yaml"}).code, 2);
-  std::ofstream(daemon_ / "worse.yaml") << "name: [\n";
-  EXPECT_THAT(Ctl({"vm", "apply", "-f", daemon_ / "worse.yaml"}).error, HasSubstr("worse.yaml:2:1: "));
-  EXPECT_EQ(Ctl({"vm", "apply", "-f", daemon_ / "none.yaml"}).code, 2);
 }
 
 TEST_F(KinsockctlTest, AVmHasAQuota) {
@@ -306,6 +239,13 @@ TEST_F(KinsockctlTest, HelpAndVersion) {
   EXPECT_EQ(Ctl({"--help"}).code, 0);
   EXPECT_EQ(Ctl({"--version"}).out, "kinsockctl 0.1.0\n");
   EXPECT_THAT(Ctl({"vm", "create", "--help"}).out, HasSubstr("--uds-path"));
+}
+
+TEST_F(KinsockctlTest, AnErrorSendsToTheHelpOfTheCommandAtHand) {
+  EXPECT_THAT(Ctl({"net", "create", "a_b"}).error, HasSubstr("  try: kinsockctl net create --help\n"));
+  EXPECT_THAT(Ctl({"vm", "wait"}).error, HasSubstr("  try: kinsockctl vm wait --help\n"));
+  EXPECT_THAT(Ctl({"vm"}).error, HasSubstr("  try: kinsockctl vm --help\n"));
+  EXPECT_THAT(Ctl({}).error, HasSubstr("  try: kinsockctl --help\n"));
 }
 
 TEST_F(KinsockctlTest, WaitsUntilTheGuestIsReady) {
@@ -479,13 +419,6 @@ TEST(KinsockctlViewTest, WhoMayNotIsToldWhatHeLacks) {
   EXPECT_EQ(refused.code, 5);
   EXPECT_THAT(refused.error, AllOf(HasSubstr("ROLE_REQUIRED: VmService.CreateVm needs the role operator, and uid "),
                                    HasSubstr("  try: the same with --endpoint of the daemon's --api")));
-}
-
-TEST(KinsockctlAloneTest, SaysWhyThereIsNoDaemon) {
-  const Outcome outcome = RunCtl({"vm", "list", "--endpoint", "unix:/no/such/socket"}, {});
-  EXPECT_EQ(outcome.code, 6);
-  EXPECT_THAT(outcome.error, AllOf(HasSubstr("no kinsockd answers at unix:/no/such/socket: No such file"),
-                                   HasSubstr("  try: kinsockd --api unix:/no/such/socket")));
 }
 
 TEST(KinsockctlAloneTest, LooksForTheUsersOwnDaemonFirst) {

@@ -32,6 +32,10 @@ sockaddr_storage Loopback(HostFamily family, socklen_t& bytes) {
 
 }  // namespace
 
+std::string NameOf(HostFamily family) {
+  return family == HostFamily::kUnix ? "Unix" : family == HostFamily::kTcp4 ? "Tcp4" : "Tcp6";
+}
+
 HostListener HostListener::At(HostFamily family, const std::string& path, int backlog) {
   HostListener made;
   if (family == HostFamily::kUnix) {
@@ -106,21 +110,29 @@ ForwardTest::HostPair ForwardTest::CallThrough(const Forward& forward, Simulated
   return {std::make_unique<HybridClient>(stage(), accepted ? std::move(*accepted) : UniqueFd()), stream};
 }
 
-void ForwardTest::Exchange(HostPair& pair, uint32_t seed, uint64_t bytes) {
-  pair.guest.ExpectPattern(seed);
-  pair.program->SendPattern(seed, bytes);
-  pair.program->ExpectPattern(seed + 1);
-  pair.guest.SendPattern(seed + 1, bytes);
-  RunUntil([&] { return pair.guest.received_bytes() >= bytes && pair.program->received_bytes() >= bytes; });
-  EXPECT_EQ(pair.guest.Verdict(bytes), "exact");
-  EXPECT_EQ(pair.program->Verdict(bytes), "exact");
-}
-
 CloseReason ForwardTest::LastCloseReason() {
   const std::vector<FlowInfo> closed = backend().ClosedFlows();
   const auto last = std::max_element(closed.begin(), closed.end(),
                                      [](const FlowInfo& a, const FlowInfo& b) { return a.close_time < b.close_time; });
   return last == closed.end() ? CloseReason::kNone : last->close_reason;
+}
+
+ForwardWay::HostPair ForwardWay::ConnectBy(bool to_guest, HostFamily family, SimulatedGuest& guest) {
+  const Cid cid = static_cast<Cid>(guest.cid());
+  if (to_guest) {
+    if (forward_ == nullptr) forward_ = ForwardToGuest(cid, 80, family);
+    return ConnectThrough(*forward_, guest);
+  }
+  if (forward_ == nullptr) {
+    target_ = HostListener::At(family, NewPath());
+    forward_ = ForwardFromGuest(cid, 80, target_.address);
+  }
+  return CallThrough(*forward_, guest, target_);
+}
+
+void ForwardWay::TearDown() {
+  target_.socket.reset();
+  ForwardTest::TearDown();
 }
 
 }  // namespace kinsock::testing

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Sockets of the host joined to ports of a guest, in both directions and over each family: how connections are made,
-// refused, half-closed and broken.
+// counted and refused. How they end: host_way_test.
 #include <sys/socket.h>
 
 #include <chrono>
@@ -23,42 +23,16 @@ void Break(UniqueFd socket) {
   setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 }
 
-std::string NameOf(HostFamily family) {
-  return family == HostFamily::kUnix ? "Unix" : family == HostFamily::kTcp4 ? "Tcp4" : "Tcp6";
-}
-
 const auto kFamilies = ::testing::Values(HostFamily::kUnix, HostFamily::kTcp4, HostFamily::kTcp6);
 
 // --- Either direction: once it is made, a connection is a connection. ---
 
-class ForwardWayTest : public ForwardTest, public ::testing::WithParamInterface<std::tuple<bool, HostFamily>> {
+class ForwardWayTest : public ForwardWay, public ::testing::WithParamInterface<std::tuple<bool, HostFamily>> {
  protected:
-  bool to_guest() const { return std::get<0>(GetParam()); }
-  HostFamily family() const { return std::get<1>(GetParam()); }
-  bool on_tcp() const { return family() != HostFamily::kUnix; }
-
   HostPair ConnectThisWay(SimulatedGuest& guest) {
-    const Cid cid = static_cast<Cid>(guest.cid());
-    if (to_guest()) {
-      if (forward_ == nullptr) forward_ = ForwardToGuest(cid, 80, family());
-      return ConnectThrough(*forward_, guest);
-    }
-    if (forward_ == nullptr) {
-      target_ = HostListener::At(family(), NewPath());
-      forward_ = ForwardFromGuest(cid, 80, target_.address);
-    }
-    return CallThrough(*forward_, guest, target_);
+    return ConnectBy(std::get<0>(GetParam()), std::get<1>(GetParam()), guest);
   }
-
-  void TearDown() override {
-    target_.socket.reset();
-    ForwardTest::TearDown();
-  }
-
-  ForwardStats& stats_of_forward() { return *forward_->stats; }
-
-  std::shared_ptr<Forward> forward_;
-  HostListener target_;
+  ForwardStats& stats_of_forward() { return *forward().stats; }
 };
 INSTANTIATE_TEST_SUITE_P(Ways, ForwardWayTest, ::testing::Combine(::testing::Bool(), kFamilies), [](const auto& info) {
   return (std::get<0>(info.param) ? "ToGuest" : "FromGuest") + NameOf(std::get<1>(info.param));
@@ -96,92 +70,6 @@ TEST_P(ForwardWayTest, ManyAtOnce) {
   }
 }
 
-TEST_P(ForwardWayTest, TheHostClosesItsHalf) {
-  SimulatedGuest& guest = Boot(Cid(3));
-  HostPair pair = ConnectThisWay(guest);
-  pair.program->Send("question");
-  pair.program->ShutdownSend();
-  RunUntil([&] { return pair.guest.at_eof(); });
-  EXPECT_EQ(pair.guest.Received(), "question");
-  EXPECT_TRUE(pair.guest.established());
-
-  pair.guest.Send("answer");
-  pair.guest.Close();
-  RunUntil([&] { return pair.program->at_eof(); });
-  EXPECT_EQ(pair.program->Received(), "answer");
-  EXPECT_FALSE(pair.program->broken());
-  RunUntil([&] { return pair.guest.closed(); });
-  EXPECT_FALSE(pair.guest.was_reset());
-  AwaitNoFlows();
-  EXPECT_EQ(LastCloseReason(), CloseReason::kFinished);
-}
-
-TEST_P(ForwardWayTest, TheGuestClosesItsHalf) {
-  SimulatedGuest& guest = Boot(Cid(3));
-  HostPair pair = ConnectThisWay(guest);
-  pair.guest.Send("question");
-  pair.guest.ShutdownSend();
-  RunUntil([&] { return pair.program->at_eof(); });
-  EXPECT_EQ(pair.program->Received(), "question");
-
-  pair.program->SendPattern(1, 300'000);
-  pair.guest.ExpectPattern(1);
-  RunUntil([&] { return pair.guest.received_bytes() == 300'000; });
-  EXPECT_EQ(pair.guest.Verdict(300'000), "exact");
-  pair.program->Close();
-  RunUntil([&] { return pair.guest.at_eof(); });
-  pair.guest.Close();
-  RunUntil([&] { return pair.guest.closed(); });
-  AwaitNoFlows();
-}
-
-TEST_P(ForwardWayTest, TheHostProgramExits) {
-  SimulatedGuest& guest = Boot(Cid(3));
-  HostPair pair = ConnectThisWay(guest);
-  pair.program->Send("last words");
-  pair.program->Close();
-  RunUntil([&] { return pair.guest.at_eof(); });
-  EXPECT_EQ(pair.guest.Received(), "last words");
-  // The kernel says that nobody reads only after something was written.
-  for (int i = 0; i < 100 && !pair.guest.closed(); ++i) {
-    pair.guest.Send("too late");
-    RunUntilIdle();
-  }
-  EXPECT_TRUE(pair.guest.closed());
-  AwaitNoFlows();
-}
-
-TEST_P(ForwardWayTest, TheGuestProgramResets) {
-  SimulatedGuest& guest = Boot(Cid(3));
-  HostPair pair = ConnectThisWay(guest);
-  pair.guest.Reset();
-  RunUntil([&] { return pair.program->at_eof(); });
-  EXPECT_EQ(pair.program->broken(), on_tcp());  // ECONNRESET
-  AwaitNoFlows();
-  EXPECT_EQ(LastCloseReason(), CloseReason::kGuestReset);
-  EXPECT_EQ(stats_of_forward().refused.value(), 0u);
-}
-
-TEST_P(ForwardWayTest, AKilledVmmIsAnEndForTheHostProgram) {
-  SimulatedGuest& guest = Boot(Cid(3));
-  HostPair pair = ConnectThisWay(guest);
-  guest.Kill();
-  RunUntil([&] { return pair.program->at_eof(); });
-  EXPECT_EQ(pair.program->broken(), on_tcp());
-  ASSERT_TRUE(guest.PowerOn(vm(3).vhost_user_socket).ok());
-  AwaitState(Cid(3), DeviceState::kActive);
-  HostPair again = ConnectThisWay(guest);
-  Exchange(again, 3, 100'000);
-}
-
-TEST_P(ForwardWayTest, ARemovedVmTakesItsForwardsAlong) {
-  SimulatedGuest& guest = Boot(Cid(3));
-  HostPair pair = ConnectThisWay(guest);
-  RemoveVm(Cid(3));
-  RunUntil([&] { return pair.program->at_eof(); });
-  EXPECT_EQ(stats_of_forward().open.load(), 0);
-}
-
 TEST_P(ForwardWayTest, WhoDoesNotReadHoldsUpOnlyItself) {
   constexpr uint64_t kBytes = 24u << 20;  // beyond what a TCP socket's buffers grow to
   SimulatedGuest& guest = Boot(Cid(3));
@@ -202,7 +90,7 @@ TEST_P(ForwardWayTest, WhoDoesNotReadHoldsUpOnlyItself) {
 TEST_P(ForwardWayTest, OneThatGoesLeavesItsConnections) {
   SimulatedGuest& guest = Boot(Cid(3));
   HostPair pair = ConnectThisWay(guest);
-  backend().RemoveForward(vm(3), forward_->id);
+  backend().RemoveForward(vm(3), forward().id);
   Exchange(pair, 1, 100'000);
   pair.guest.Close();
   RunUntil([&] { return pair.program->at_eof(); });
@@ -213,7 +101,7 @@ TEST_P(ForwardWayTest, OneThatGoesLeavesItsConnections) {
 TEST_P(ForwardWayTest, OneThatGoesMayTakeItsConnectionsAlong) {
   SimulatedGuest& guest = Boot(Cid(3));
   HostPair pair = ConnectThisWay(guest);
-  backend().RemoveForward(vm(3), forward_->id, /*reset=*/true);
+  backend().RemoveForward(vm(3), forward().id, /*reset=*/true);
   RunUntil([&] { return pair.program->at_eof() && pair.guest.closed(); });
   EXPECT_TRUE(pair.guest.was_reset());
   EXPECT_EQ(LastCloseReason(), CloseReason::kAdminReset);

@@ -6,8 +6,10 @@
 #include <atomic>
 #include <memory>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "base/event_loop.h"
 #include "tests/router/fake_port.h"
 
 namespace kinsock {
@@ -241,6 +243,50 @@ TEST_F(FlowTest, ASenderThatUsesUpItsCreditStallsUntilTheNextGrant) {
   EXPECT_EQ(asker_->port_stats().credit_stalls[out].value(), 1u);
   EXPECT_EQ(teller_->port_stats().credit_stalls[in].value(), 1u);
   EXPECT_EQ(asker_->port_stats().stalled_nanoseconds[out].value(), static_cast<uint64_t>(stalled.count()));
+}
+
+class FlowDurationTest : public FlowTest {
+ protected:
+  static uint64_t Connects(const FlowJournal& journal, FlowWay way) {
+    return journal.durations().connects[static_cast<size_t>(way)].Read().total();
+  }
+  static uint64_t Connections(const FlowJournal& journal, FlowWay way) {
+    return journal.durations().connections[static_cast<size_t>(way)].Read().total();
+  }
+
+  EventLoop loop_;
+  FlowJournal journal_{loop_, 0};
+  std::shared_ptr<FakePort> host_ = std::make_shared<FakePort>(kHostCid);
+};
+
+TEST_F(FlowDurationTest, AnAnswerAndAnEndAreTimedByTheWayOfTheConnection) {
+  Flow flow(7, Packet(VIRTIO_VSOCK_OP_REQUEST), {asker_, 1025}, {teller_, 80}, &journal_);
+  flow.CountFor(kAsker);
+  ASSERT_EQ(flow.Accept(Packet(VIRTIO_VSOCK_OP_RESPONSE), kTeller), Verdict::kForward);
+  EXPECT_EQ(Connects(journal_, FlowWay::kSibling), 1u);
+  EXPECT_EQ(Connections(journal_, FlowWay::kSibling), 0u);
+  EXPECT_TRUE(flow.Close(CloseReason::kFinished));
+  EXPECT_FALSE(flow.Close(CloseReason::kFinished));
+  EXPECT_EQ(Connections(journal_, FlowWay::kSibling), 1u);
+
+  for (const auto& [from, to] : {std::pair(host_, teller_), std::pair(asker_, host_), std::pair(asker_, host_)}) {
+    Flow other(8, Packet(VIRTIO_VSOCK_OP_REQUEST), {from, 1025}, {to, 80}, &journal_);
+    other.CountFor(kTeller);
+    ASSERT_EQ(other.Accept(Packet(VIRTIO_VSOCK_OP_RESPONSE), kTeller), Verdict::kForward);
+    other.Close(CloseReason::kFinished);
+  }
+  EXPECT_EQ(Connects(journal_, FlowWay::kFromHost), 1u);
+  EXPECT_EQ(Connections(journal_, FlowWay::kFromHost), 1u);
+  EXPECT_EQ(Connects(journal_, FlowWay::kToHost), 2u);
+  EXPECT_EQ(Connections(journal_, FlowWay::kToHost), 2u);
+}
+
+TEST_F(FlowDurationTest, WhatWasRefusedIsInNeither) {
+  Flow flow(7, Packet(VIRTIO_VSOCK_OP_REQUEST), {asker_, 1025}, {teller_, 80}, &journal_);
+  flow.CountFor(kAsker);
+  EXPECT_EQ(flow.Accept(Packet(VIRTIO_VSOCK_OP_RST), kTeller), Verdict::kForwardAndClose);
+  EXPECT_EQ(Connects(journal_, FlowWay::kSibling), 0u);
+  EXPECT_EQ(Connections(journal_, FlowWay::kSibling), 0u);
 }
 
 TEST_F(FlowTest, OfManyWhoCloseItOneSucceeds) {

@@ -9,34 +9,22 @@
 #include "absl/strings/str_cat.h"
 #include "tests/server/forward_client.h"
 #include "tests/server/request_call.h"
+#include "tests/server/request_catalogue.h"
 
 namespace kinsock::testing {
 namespace {
 
 using grpc::StatusCode;
-using Send = std::function<grpc::Status()>;
-using Stub = v1::ForwardService::Stub;
 
-class ForwardCatalogue {
+class ForwardCatalogue : public RequestCatalogue<v1::ForwardService> {
  public:
-  ForwardCatalogue(const std::shared_ptr<grpc::Channel>& channel, const BadPaths& paths)
-      : stub_(v1::ForwardService::NewStub(channel)) {
+  ForwardCatalogue(const std::shared_ptr<grpc::Channel>& channel, const BadPaths& paths) : RequestCatalogue(channel) {
     AddSpoiled(paths);
     AddTaken(paths);
     AddOthers();
-    // The stub lives as long as somebody may call it.
-    for (BadRequest& bad : all_) bad.send = [stub = stub_, send = std::move(bad.send)] { return send(); };
   }
-
-  std::vector<BadRequest> Take() { return std::move(all_); }
 
  private:
-  void Add(std::string what, Send send, StatusCode code, const char* reason) {
-    all_.push_back({std::move(what), std::move(send), code, reason, ""});
-  }
-  void Invalid(std::string what, Send send, const char* field) {
-    all_.push_back({std::move(what), std::move(send), StatusCode::INVALID_ARGUMENT, "FIELD_INVALID", field});
-  }
   Send Create(const std::string& listen, const std::function<void(v1::CreateForwardRequest&)>& fill = nullptr) {
     v1::CreateForwardRequest request = ForwardClient::ToGuest("new", "there", 22, listen);
     if (fill != nullptr) fill(request);
@@ -151,9 +139,6 @@ class ForwardCatalogue {
     Invalid("ListForwards: a page token", list([](auto& r) { r.set_page_token("x"); }), "page_token");
     Invalid("ListForwards: of no VM", list([](auto& r) { r.set_vm("there"); }), "vm");
   }
-
-  const std::shared_ptr<Stub> stub_;
-  std::vector<BadRequest> all_;
 };
 
 }  // namespace

@@ -9,36 +9,23 @@
 #include "absl/strings/str_cat.h"
 #include "api/kinsock/v1/network_service.grpc.pb.h"
 #include "tests/server/request_call.h"
+#include "tests/server/request_catalogue.h"
 
 namespace kinsock::testing {
 namespace {
 
 using grpc::StatusCode;
-using Send = std::function<grpc::Status()>;
-using Stub = v1::NetworkService::Stub;
 
-class NetworkCatalogue {
+class NetworkCatalogue : public RequestCatalogue<v1::NetworkService> {
  public:
-  explicit NetworkCatalogue(const std::shared_ptr<grpc::Channel>& channel)
-      : stub_(v1::NetworkService::NewStub(channel)) {
+  explicit NetworkCatalogue(const std::shared_ptr<grpc::Channel>& channel) : RequestCatalogue(channel) {
     AddNetworks();
     AddPolicies();
     AddTests();
     AddCids();
-    // The stub lives as long as somebody may call it.
-    for (BadRequest& bad : all_) bad.send = [stub = stub_, send = std::move(bad.send)] { return send(); };
   }
-
-  std::vector<BadRequest> Take() { return std::move(all_); }
 
  private:
-  void Add(std::string what, Send send, StatusCode code, const char* reason) {
-    all_.push_back({std::move(what), std::move(send), code, reason, ""});
-  }
-  void Invalid(std::string what, Send send, const char* field) {
-    all_.push_back({std::move(what), std::move(send), StatusCode::INVALID_ARGUMENT, "FIELD_INVALID", field});
-  }
-
   Send CreateNetwork(const std::function<void(v1::CreateNetworkRequest&)>& fill) {
     v1::CreateNetworkRequest request;
     request.set_network_id("new");
@@ -278,9 +265,6 @@ class NetworkCatalogue {
             })),
             "page_token");
   }
-
-  const std::shared_ptr<Stub> stub_;
-  std::vector<BadRequest> all_;
 };
 
 }  // namespace

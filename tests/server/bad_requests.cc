@@ -16,6 +16,7 @@
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "google/protobuf/wire_format_lite.h"
+#include "tests/server/bad_capture_requests.h"
 #include "tests/server/bad_forward_requests.h"
 #include "tests/server/bad_network_requests.h"
 #include "tests/server/request_call.h"
@@ -480,6 +481,7 @@ class Catalogue {
 
 std::vector<BadRequest> BadRequests(std::shared_ptr<grpc::Channel> channel, const BadPaths& paths) {
   std::vector<BadRequest> requests = Catalogue::Of(std::make_shared<Catalogue>(channel, paths));
+  for (BadRequest& bad : BadCaptureRequests(channel)) requests.push_back(std::move(bad));
   for (BadRequest& bad : BadNetworkRequests(channel)) requests.push_back(std::move(bad));
   for (BadRequest& bad : BadForwardRequests(channel, paths)) requests.push_back(std::move(bad));
   return requests;

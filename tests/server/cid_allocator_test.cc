@@ -210,7 +210,7 @@ TEST_F(CidAllocatorTest, AVmThatCouldNotBeMadeGivesTheReservationBackUntilItsTim
   ASSERT_TRUE(cids_.Reserve(CidRequest::Fixed(42), "tests", std::chrono::seconds(10)).ok());
   Take(CidRequest::Reserved("default", 42), "vms/a");
   clock_.Advance(std::chrono::seconds(4));
-  cids_.GiveBack(42, "vms/a");
+  cids_.GiveBack(42, "vms/a", false);
   const std::vector<CidAllocator::Lease> leases = cids_.List(0, 10);
   ASSERT_EQ(leases.size(), 1u);
   EXPECT_EQ(leases[0].state, CidAllocator::Lease::State::kReserved);
@@ -219,8 +219,21 @@ TEST_F(CidAllocatorTest, AVmThatCouldNotBeMadeGivesTheReservationBackUntilItsTim
 
   Take(CidRequest::Reserved("default", 42), "vms/a");
   clock_.Advance(std::chrono::seconds(6));
-  cids_.GiveBack(42, "vms/a");
+  cids_.GiveBack(42, "vms/a", false);
   EXPECT_EQ(Take(CidRequest::Fixed(42), "vms/b"), 42u) << "its time was over";
+}
+
+TEST_F(CidAllocatorTest, WhatAVmThatCouldNotBeMadeHadRestsOnlyIfAGuestMayHaveHadIt) {
+  Take(CidRequest::Fixed(42), "vms/a");
+  cids_.GiveBack(42, "vms/a", false);
+  EXPECT_EQ(Take(CidRequest::Fixed(42), "vms/b"), 42u);
+  cids_.GiveBack(42, "vms/b", true);
+  EXPECT_EQ(Refusal(CidRequest::Fixed(42), "vms/a"), "CID_QUARANTINED");
+
+  Take(CidRequest::Fixed(43), "vms/c");
+  EXPECT_FALSE(cids_.Claim(43, "vms/heir"));
+  cids_.GiveBack(43, "vms/c", false);
+  EXPECT_TRUE(cids_.IsHeld(43, "vms/heir"));
 }
 
 TEST_F(CidAllocatorTest, AVmThatKeepsWhatItHasLeavesNoTraceOfAnother) {

@@ -178,6 +178,7 @@ TEST_F(SmallEventHubTest, AReaderThatTheRingHasPassedIsLetGo) {
   auto reader = Follow(hub_.head());
   for (int i = 0; i < 12; ++i) Happens(Type::kModified, "a");
   EXPECT_THAT(Told(*reader), ElementsAre("WATCH_LAGGED"));
+  EXPECT_EQ(hub_.lagged(), 1u) << "once";
 }
 
 TEST_F(SmallEventHubTest, AVersionThatIsForgottenIsRefusedWithTheOldest) {

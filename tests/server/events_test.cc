@@ -10,11 +10,12 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "server/denial_limiter.h"
+#include "server/event_limiter.h"
 #include "tests/server/running_daemon.h"
 #include "tests/support/other_user.h"
 #include "tests/support/simulated_guest.h"
@@ -221,20 +222,25 @@ TEST_F(EventsTest, AQuietWatchGetsBookmarks) {
   EXPECT_NE(watch.last().resource_version(), "");
 }
 
+// A guest that is a VM with this id and CID, in the group of its id.
+void Boot(RunningDaemon& daemon, testing::Stage& stage, testing::SimulatedGuest& guest, const std::string& id,
+          uint32_t cid) {
+  v1::CreateVmRequest request;
+  request.set_vm_id(id);
+  request.mutable_vm()->mutable_spec()->mutable_cid()->set_static_cid(cid);
+  request.mutable_vm()->mutable_spec()->add_groups(id);
+  v1::Vm vm;
+  ASSERT_TRUE(daemon.Create(request, &vm).ok());
+  ASSERT_TRUE(guest.PowerOn(vm.status().vhost_user_socket()).ok());
+  ASSERT_TRUE(
+      stage.RunUntil([&] { return daemon.Get(vm.name(), &vm).ok() && vm.status().state() == v1::VmStatus::ACTIVE; }));
+}
+
 TEST_F(EventsTest, AGuestThatAsksForTooMuchIsToldOfOnceASecond) {
   testing::Stage stage;
   testing::SimulatedGuest a(stage), b(stage);
-  for (const auto& [id, guest] : {std::make_pair("a", &a), std::make_pair("b", &b)}) {
-    v1::CreateVmRequest request;
-    request.set_vm_id(id);
-    request.mutable_vm()->mutable_spec()->mutable_cid()->set_static_cid(guest == &a ? 3 : 4);
-    request.mutable_vm()->mutable_spec()->add_groups(id);
-    v1::Vm vm;
-    ASSERT_TRUE(daemon_.Create(request, &vm).ok());
-    ASSERT_TRUE(guest->PowerOn(vm.status().vhost_user_socket()).ok());
-    ASSERT_TRUE(stage.RunUntil(
-        [&] { return daemon_.Get(vm.name(), &vm).ok() && vm.status().state() == v1::VmStatus::ACTIVE; }));
-  }
+  ASSERT_NO_FATAL_FAILURE(Boot(daemon_, stage, a, "a", 3));
+  ASSERT_NO_FATAL_FAILURE(Boot(daemon_, stage, b, "b", 4));
   constexpr int kCalls = 100;
   for (int i = 0; i < kCalls; ++i) {
     testing::Stream call = a.Connect(4, 80);
@@ -254,7 +260,55 @@ TEST_F(EventsTest, AGuestThatAsksForTooMuchIsToldOfOnceASecond) {
     return told + counted == kCalls;
   })) << told
       << " told, " << counted << " counted";
-  EXPECT_LE(told, static_cast<int>(DenialLimiter::kBurst));
+  EXPECT_LE(told, static_cast<int>(EventLimiter::kBurst));
+}
+
+TEST_F(EventsTest, APolicyThatLogsTellsOfWhatItAllows) {
+  testing::Stage stage;
+  testing::SimulatedGuest a(stage), b(stage);
+  ASSERT_NO_FATAL_FAILURE(Boot(daemon_, stage, a, "a", 3));
+  ASSERT_NO_FATAL_FAILURE(Boot(daemon_, stage, b, "b", 4));
+  for (const auto& [id, log, port] : {std::tuple("told", true, 80), std::tuple("silent", false, 81)}) {
+    grpc::ClientContext context;
+    testing::SetDeadline(context);
+    v1::CreatePolicyRequest request;
+    request.set_parent("networks/default");
+    request.set_policy_id(id);
+    request.mutable_policy()->set_allow(true);
+    request.mutable_policy()->set_log(log);
+    request.mutable_policy()->add_ports()->set_first(static_cast<uint32_t>(port));
+    v1::Policy policy;
+    ASSERT_TRUE(daemon_.networks().CreatePolicy(&context, request, &policy).ok());
+    EXPECT_EQ(policy.log(), log);
+  }
+  constexpr int kCalls = 60;
+  for (uint32_t port : {81u, 80u}) b.Listen(port);
+  const auto call = [&](uint32_t port) {
+    testing::Stream stream = a.Connect(4, port);
+    return stage.RunUntil([&] { return stream.established(); });
+  };
+  ASSERT_TRUE(call(81));
+  for (int i = 0; i < kCalls; ++i) ASSERT_TRUE(call(80));
+
+  Watch watch(daemon_.admin());
+  int told = 0, counted = 0;
+  ASSERT_TRUE(watch.Await([&](const v1::Event& event) {
+    if (event.type() != v1::Event::CONNECTION) return false;
+    if (event.reason() == "POLICY_ALLOWED") {
+      EXPECT_THAT(event.object(), HasSubstr("connections/"));
+      EXPECT_EQ(event.fields().at("initiator"), "vms/a");
+      EXPECT_EQ(event.fields().at("target"), "vms/b");
+      EXPECT_EQ(event.fields().at("port"), "80");
+      EXPECT_EQ(event.fields().at("policy"), "networks/default/policies/told");
+      ++told;
+    } else {
+      EXPECT_EQ(event.reason(), "CONNECTIONS_SUPPRESSED");
+      counted += std::stoi(event.fields().at("count"));
+    }
+    return told + counted == kCalls;
+  })) << told
+      << " told, " << counted << " counted";
+  EXPECT_LE(told, static_cast<int>(EventLimiter::kBurst));
 }
 
 TEST_F(EventsTest, WhoLacksARoleIsToldOfAndMayNotLook) {

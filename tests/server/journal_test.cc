@@ -6,63 +6,27 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sched.h>
-#include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cstdlib>
-#include <cstring>
 #include <fstream>
 #include <map>
 #include <sstream>
 #include <string>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "base/unique_fd.h"
 #include "server/log.h"
+#include "tests/server/journal_socket.h"
 
 namespace kinsock {
 namespace {
 
 using ::testing::HasSubstr;
 
-constexpr char kJournalSocket[] = "/run/systemd/journal/socket";
-
-// What journald would listen on; only this process and the threads that it starts from here on see it.
-UniqueFd BecomeTheJournal() {
-  if (unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return UniqueFd();
-  mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
-  if (mount("tmpfs", "/run", "tmpfs", 0, nullptr) != 0) return UniqueFd();
-  mkdir("/run/systemd", 0755);
-  mkdir("/run/systemd/journal", 0755);
-  UniqueFd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::strncpy(address.sun_path, kJournalSocket, sizeof(address.sun_path) - 1);
-  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) return UniqueFd();
-  return fd;
-}
-
-// The native protocol, as far as no value has a line break.
-std::map<std::string, std::string> NextEntry(const UniqueFd& journal) {
-  std::string datagram(65536, '\0');
-  const ssize_t size = recv(journal.get(), datagram.data(), datagram.size(), MSG_DONTWAIT);
-  datagram.resize(size > 0 ? static_cast<size_t>(size) : 0);
-  std::map<std::string, std::string> fields;
-  for (const auto line : absl::StrSplit(datagram, '\n', absl::SkipEmpty())) {
-    const std::pair<std::string, std::string> field = absl::StrSplit(line, absl::MaxSplits('=', 1));
-    fields.insert(field);
-  }
-  return fields;
-}
-
 TEST(JournalTest, LinesOfTheLogAreEntriesWithFields) {
-  const UniqueFd journal = BecomeTheJournal();
+  const UniqueFd journal = testing::BecomeTheJournal();
   ASSERT_TRUE(journal.valid()) << "this test needs a mount namespace";
   struct stat found;
   ASSERT_EQ(fstat(STDERR_FILENO, &found), 0);
@@ -81,7 +45,7 @@ TEST(JournalTest, LinesOfTheLogAreEntriesWithFields) {
       .With("b-d.k y", "\xff");
   StopLogging();  // writes what is queued
 
-  std::map<std::string, std::string> entry = NextEntry(journal);
+  std::map<std::string, std::string> entry = testing::NextEntry(journal);
   EXPECT_EQ(entry["MESSAGE"], "vm.created vm=vms/web-1 cid=42");
   EXPECT_EQ(entry["PRIORITY"], "6");
   EXPECT_EQ(entry["SYSLOG_IDENTIFIER"], "kinsockd");
@@ -89,12 +53,12 @@ TEST(JournalTest, LinesOfTheLogAreEntriesWithFields) {
   EXPECT_EQ(entry["KINSOCK_EVENT"], "vm.created");
   EXPECT_EQ(entry["KINSOCK_VM"], "vms/web-1");
   EXPECT_EQ(entry["KINSOCK_CID"], "42");
-  entry = NextEntry(journal);
+  entry = testing::NextEntry(journal);
   EXPECT_EQ(entry["PRIORITY"], "3") << "nobody else sets it";
   EXPECT_EQ(entry["KINSOCK_CALLER"], "a\\000PRIORITY=0");
   EXPECT_EQ(entry["KINSOCK_METHOD"].size(), kMaxJournalFieldBytes);
   EXPECT_EQ(entry["KINSOCK_B_D_K_Y"], "\\377");
-  EXPECT_TRUE(NextEntry(journal).empty());
+  EXPECT_TRUE(testing::NextEntry(journal).empty());
 }
 
 TEST(JournalTest, IdsAreFixedAndTheCatalogHasThem) {

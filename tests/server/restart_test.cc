@@ -324,7 +324,7 @@ TEST_F(RestartTest, AFullDiskRefusesMutationsAndNothingElse) {
   EXPECT_EQ(degraded().status(), v1::Condition::TRUE);
 
   LimitFiles(RLIM_INFINITY);
-  EXPECT_TRUE(daemon_.Create("after", 43).ok());
+  EXPECT_TRUE(daemon_.Create("after", 42).ok()) << "nobody ever had its CID";
   // It can be written again, and is known to be soon.
   v1::WaitVmRequest well;
   well.set_name("vms/before");

@@ -183,6 +183,24 @@ TEST_F(VmDrainTest, ADeletionMayWaitForConnections) {
   EXPECT_TRUE(deleted.get().ok());
 }
 
+TEST_F(VmDrainTest, ADeletionThatWaitsDoesNotHoldUpTheDaemonsStop) {
+  BootBoth();
+  Call80();
+  v1::DeleteVmRequest deletion;
+  deletion.set_name("vms/a");
+  deletion.set_force(true);
+  deletion.mutable_drain_timeout()->set_seconds(24 * 3600);
+  grpc::ClientContext context;  // without a deadline: only the daemon can end it
+  v1::Vm last;
+  std::future<grpc::Status> deleted =
+      std::async(std::launch::async, [&] { return daemon_.vms().DeleteVm(&context, deletion, &last); });
+  Await("a", v1::VmStatus::DRAINING);
+  daemon_.Stop();
+  const grpc::Status status = deleted.get();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(Reason(status), "SHUTTING_DOWN");
+}
+
 TEST_F(VmDrainTest, ADeletionWaitsNoLongerThanItWasTold) {
   BootBoth();
   const std::pair<Stream, Stream> call = Call80();

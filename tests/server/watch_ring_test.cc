@@ -58,6 +58,7 @@ TEST_F(WatchRingTest, WhoDoesNotReadIsLetGoWhereHeCanGoOn) {
   EXPECT_EQ(calls_, 1);
   ring_.Append("e");
   EXPECT_EQ(calls_, 1) << "it was told";
+  EXPECT_EQ(ring_.lagged(), 1u);
   EXPECT_GE(slow->cursor(), ring_.oldest());
   EXPECT_THAT(Texts(Subscribe(slow->cursor())->Take(2)), ElementsAre("1a", "2b"));
 }

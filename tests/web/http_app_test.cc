@@ -4,9 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 
 #include "tests/web/http_client.h"
+#include "web/http_stream.h"
 
 namespace kinsock {
 namespace {
@@ -28,10 +32,10 @@ class HttpAppTest : public ::testing::Test {
   }
 
   HttpAnswer Send(const std::string& head, Role role = Role::kViewer) {
-    return HttpClient::Parse(app_.Answer(head, role));
+    return HttpClient::Parse(app_.Answer(head, role).bytes);
   }
   HttpAnswer SendByTcp(const std::string& host) {
-    return HttpClient::Parse(tcp_.Answer("GET /page HTTP/1.1\r\n" + host + "\r\n", Role::kViewer));
+    return HttpClient::Parse(tcp_.Answer("GET /page HTTP/1.1\r\n" + host + "\r\n", Role::kViewer).bytes);
   }
 
   HttpRequest asked_;
@@ -84,6 +88,49 @@ TEST_F(HttpAppTest, OverTcpOnlyNamesOfTheLoopbackAreServed) {
                            "Host: localhost:evil\r\n", "Host:\r\n", "", "Host: 192.0.2.1\r\n"}) {
     EXPECT_EQ(SendByTcp(host).status, 403) << host;
   }
+}
+
+TEST_F(HttpAppTest, WhatABrowserShowsIsServedToNamesOfTheLoopbackOverAnySocket) {
+  app_.Get(
+      "/ui", [](const HttpRequest&) { return HttpReply{.body = "a picture\n"}; }, HttpApp::Hosts::kLoopback);
+  EXPECT_EQ(Send("GET /ui HTTP/1.1\r\nHost: localhost:9470\r\n\r\n").status, 200);
+  EXPECT_EQ(Send("GET /ui HTTP/1.1\r\nHost: evil.example:9470\r\n\r\n").status, 403);
+  EXPECT_EQ(Send("GET /page HTTP/1.1\r\nHost: evil.example\r\n\r\n").status, 200);
+}
+
+TEST_F(HttpAppTest, PathsBelowAPrefixAreOfOneHandler) {
+  app_.GetBelow("/vms/", [](const HttpRequest& request) { return HttpReply{.body = request.path}; });
+  EXPECT_EQ(Send("GET /vms/web-1 HTTP/1.1\r\nHost: x\r\n\r\n").body, "/vms/web-1");
+  EXPECT_EQ(Send("GET /vms/" + std::string(7000, 'a') + " HTTP/1.1\r\nHost: x\r\n\r\n").status, 200);
+  for (const char* path : {"/vms", "/vms/", "/vms/a/b", "/vms/a/"}) {
+    EXPECT_EQ(Send(std::string("GET ") + path + " HTTP/1.1\r\nHost: x\r\n\r\n").status, 404) << path;
+  }
+  EXPECT_EQ(app_.counts().at({"/vms/", 200}), 2u) << "one path, whoever is below it";
+}
+
+class Silence final : public HttpStream {
+ public:
+  std::optional<std::string> Next() override { return ""; }
+  void SetWake(std::function<void()>) override {}
+};
+
+TEST_F(HttpAppTest, AStreamHasAHeadWithoutALengthAndNoBodyYet) {
+  app_.Get("/stream", [](const HttpRequest& request) {
+    return HttpReply{.type = "text/event-stream",
+                     .headers = {{"X-From", request.last_event_id}},
+                     .stream = std::make_unique<Silence>()};
+  });
+  HttpOutput output =
+      app_.Answer("GET /stream HTTP/1.1\r\nHost: x\r\nLast-Event-ID: e.17\r\n\r\n", Role::kViewer, "uid 0");
+  EXPECT_NE(output.stream, nullptr);
+  const HttpAnswer answer = HttpClient::Parse(output.bytes);
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.body, "");
+  EXPECT_THAT(answer.headers, HasSubstr("Content-Type: text/event-stream"));
+  EXPECT_THAT(answer.headers, HasSubstr("X-From: e.17"));
+  EXPECT_THAT(answer.headers, Not(HasSubstr("Content-Length")));
+  EXPECT_THAT(answer.headers, Not(HasSubstr("Transfer-Encoding")));
+  EXPECT_EQ(app_.Answer("HEAD /stream HTTP/1.1\r\nHost: x\r\n\r\n", Role::kViewer).stream, nullptr);
 }
 
 TEST_F(HttpAppTest, ManyRangesDoNotMakeManyAnswers) {

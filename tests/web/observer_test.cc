@@ -6,11 +6,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
-#include <poll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <fstream>
+#include <map>
 #include <regex>
 #include <set>
 #include <sstream>
@@ -25,7 +24,6 @@
 #include "tests/support/temp_dir.h"
 #include "tests/web/http_client.h"
 #include "tests/web/promtool.h"
-#include "web/http_limits.h"
 
 namespace kinsock {
 namespace {
@@ -40,7 +38,12 @@ using testing::SimulatedGuest;
 
 class ObserverTest : public ::testing::Test {
  protected:
-  explicit ObserverTest(Config config = {}) : daemon_(std::move(config), nullptr, true) {}
+  explicit ObserverTest(Config config = {}) : daemon_(Keeping(std::move(config), state_ / "state"), nullptr, true) {}
+
+  static Config Keeping(Config config, const std::string& directory) {
+    config.state_dir = directory;
+    return config;
+  }
 
   void Boot(const std::string& id, uint32_t cid, SimulatedGuest& guest) {
     v1::Vm vm;
@@ -80,6 +83,7 @@ class ObserverTest : public ::testing::Test {
     return stage_.RunUntil([&] { return absl::StrCat("\n", Scrape()).find("\n" + line + "\n") != std::string::npos; });
   }
 
+  const testing::TempDir state_;
   RunningDaemon daemon_;
   testing::Stage stage_;
   SimulatedGuest a_{stage_}, b_{stage_};
@@ -104,6 +108,21 @@ TEST_F(ObserverTest, AScrapeTellsWhatGuestsDo) {
   EXPECT_THAT(metrics, HasSubstr("process_open_fds "));
   EXPECT_THAT(metrics, HasSubstr("process_resident_memory_bytes "));
   EXPECT_EQ(testing::CheckMetrics(metrics, daemon_.directory()), "");
+}
+
+TEST_F(ObserverTest, ConnectionsAreTimedByTheWayThatTheyGo) {
+  Boot("a", 3, a_);
+  Boot("b", 4, b_);
+  b_.Listen(80);
+  testing::Stream client = a_.Connect(4, 80);
+  testing::Stream server = b_.Accept(80);
+  EXPECT_TRUE(ScrapeTells("kinsock_connect_duration_seconds_count{direction=\"sibling\"} 1"));
+  EXPECT_THAT(Scrape(), HasSubstr("kinsock_connection_duration_seconds_count{direction=\"sibling\"} 0\n"));
+  client.Close();
+  EXPECT_TRUE(ScrapeTells("kinsock_connection_duration_seconds_count{direction=\"sibling\"} 1"));
+  EXPECT_THAT(Scrape(), HasSubstr("kinsock_connect_duration_seconds_count{direction=\"from_host\"} 0\n"));
+  EXPECT_THAT(Scrape(), HasSubstr("kinsock_reactor_loop_seconds_bucket{reactor=\"0\",le=\"+Inf\"} "));
+  EXPECT_THAT(Scrape(), HasSubstr("kinsock_reactor_delay_seconds_bucket{reactor=\"0\",le=\"+Inf\"} "));
 }
 
 TEST_F(ObserverTest, ADeletedVmIsNoLongerTold) {
@@ -179,57 +198,6 @@ TEST_F(ObserverTest, ADrainingNodeLivesAndIsNotReady) {
   EXPECT_EQ(http_.Get("/livez").status, 200);
 }
 
-TEST_F(ObserverTest, ClientsThatReadNothingHoldNobodyUp) {
-  for (int i = 0; i < 50; ++i) ASSERT_TRUE(daemon_.Create("vm-" + std::to_string(i)).ok());
-  std::vector<UniqueFd> idle;
-  for (size_t i = 0; i + 4 < kMaxHttpConnectionsPerUid; ++i) {
-    idle.push_back(http_.Connect());
-    const std::string request = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
-    ASSERT_EQ(send(idle.back().get(), request.data(), request.size(), MSG_NOSIGNAL),
-              static_cast<ssize_t>(request.size()));
-  }
-  EXPECT_THAT(Scrape(), HasSubstr("vm=\"vm-49\""));
-  EXPECT_TRUE(daemon_.Create("another").ok());
-  // What was answered then is still there.
-  EXPECT_EQ(HttpClient::Parse(HttpClient::ReadAll(idle.front())).status, 200);
-}
-
-TEST_F(ObserverTest, AThousandConnectionsCostNoMoreThanItsShareOfThem) {
-  // Of the test, where both ends of each connection are.
-  rlimit files{};
-  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &files), 0);
-  files.rlim_cur = files.rlim_max;
-  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &files), 0);
-  std::vector<UniqueFd> crowd;
-  for (int i = 0; i < 1000; ++i) crowd.push_back(http_.Connect());
-  // Those beyond the bound are closed at once; the last of them shows that all have been seen.
-  EXPECT_EQ(HttpClient::ReadAll(crowd.back()), "");
-  size_t held = 0;
-  for (const UniqueFd& each : crowd) {
-    char byte;
-    if (recv(each.get(), &byte, 1, MSG_DONTWAIT) < 0) ++held;
-  }
-  EXPECT_LE(held, kMaxHttpConnectionsPerUid);
-  EXPECT_TRUE(daemon_.Create("vm").ok()) << "the API goes on";
-  crowd.clear();
-  EXPECT_TRUE(stage_.RunUntil([&] { return http_.Get("/livez").status == 200; }));
-}
-
-TEST_F(ObserverTest, ARequestWithoutEndIsHungUpOn) {
-  EXPECT_EQ(http_.Send("GET /" + std::string(2 * kMaxHttpHeadBytes, 'x')).status, 0);
-  EXPECT_EQ(
-      http_.Send("GET /metrics HTTP/1.1\r\nHost: x\r\nX: " + std::string(kMaxHttpHeadBytes, 'x') + "\r\n\r\n").status,
-      0);
-  EXPECT_TRUE(ScrapeTells("kinsock_http_abandoned_total 2"));
-}
-
-TEST_F(ObserverTest, ItEndsWithTheDaemonWhateverClientsDo) {
-  const UniqueFd idle = http_.Connect();
-  EXPECT_EQ(http_.Get("/livez").status, 200);
-  daemon_.Stop();
-  EXPECT_EQ(HttpClient::ReadAll(idle), "");
-}
-
 std::string ReadFile(const std::string& path) {
   std::ifstream file(path);
   std::ostringstream text;
@@ -237,27 +205,64 @@ std::string ReadFile(const std::string& path) {
   return text.str();
 }
 
-// Alerts and dashboards of which a metric is misspelt stay silent for ever.
+// The names in `text` that `pattern` has as its first group.
+std::set<std::string> Names(const std::string& text, const std::regex& pattern) {
+  std::set<std::string> names;
+  for (std::sregex_iterator it(text.begin(), text.end(), pattern), end; it != end; ++it) names.insert(it->str(1));
+  return names;
+}
+
+// Alerts and dashboards of which a metric, or a label, is misspelt stay silent for ever.
 TEST_F(ObserverTest, EveryMetricOfTheAlertsAndTheDashboardIsThere) {
   Boot("a", 3, a_);
   Boot("b", 4, b_);
   Send(a_, b_, 1000);
-  daemon_.Info();
-  EXPECT_TRUE(ScrapeTells("kinsock_vms{network=\"default\",state=\"ACTIVE\"} 2"));
-  std::set<std::string> exported;
-  for (const auto line : absl::StrSplit(Scrape(), '\n')) {
-    exported.insert(std::string(line.substr(0, line.find_first_of("{ "))));
-  }
   // Reasons that have not occurred are left out.
-  exported.insert({"kinsock_vm_connection_closes_total", "kinsock_connection_closes_total"});
+  testing::Stream client = a_.Connect(4, 80);
+  b_.Accept(80);
+  client.Close();
+  daemon_.Info();
+  EXPECT_TRUE(ScrapeTells("kinsock_connection_duration_seconds_count{direction=\"sibling\"} 1"));
+  std::map<std::string, std::set<std::string>> exported;  // metric -> labels
+  const std::regex label("([a-z_]+)=\"");
+  for (const auto line : absl::StrSplit(Scrape(), '\n', absl::SkipEmpty())) {
+    exported[std::string(line.substr(0, line.find_first_of("{ ")))].merge(Names(std::string(line), label));
+  }
+  const std::regex metric("\\b((kinsock|grpc_server|process)_[a-z_]+)");
+  const std::regex selector("\\b(kinsock_[a-z_]+|grpc_server_[a-z_]+)\\{([^}]*)\\}");
+  const std::regex matcher("([a-z_]+)(=|!=|=~|!~)\\\\?\"");
   for (const char* file : {"deploy/prometheus/kinsock.rules.yml", "deploy/grafana/kinsock.json"}) {
     const std::string text = ReadFile(file);
-    const std::regex metric("\\b(kinsock|grpc_server|process)_[a-z_]+");
-    std::set<std::string> used;
-    for (std::sregex_iterator it(text.begin(), text.end(), metric), end; it != end; ++it) used.insert(it->str());
+    const std::set<std::string> used = Names(text, metric);
     EXPECT_GT(used.size(), 5u) << file;
     for (const std::string& name : used) EXPECT_EQ(exported.count(name), 1u) << file << ": " << name;
+    for (std::sregex_iterator it(text.begin(), text.end(), selector), end; it != end; ++it) {
+      for (const std::string& name : Names(it->str(2), matcher)) {
+        // Of these two Prometheus knows.
+        if (name == "instance" || name == "job") continue;
+        EXPECT_EQ(exported[it->str(1)].count(name), 1u) << file << ": " << it->str();
+      }
+    }
   }
+}
+
+TEST_F(ObserverTest, WhatIsWrittenIsCountedAndTimed) {
+  ASSERT_TRUE(daemon_.Create("a").ok());
+  EXPECT_TRUE(stage_.RunUntil([&] {
+    const std::string metrics = Scrape();
+    return metrics.find("kinsock_store_changes_total{result=\"written\"} ") != std::string::npos &&
+           metrics.find("kinsock_store_changes_total{result=\"written\"} 0\n") == std::string::npos;
+  }));
+  const std::string metrics = Scrape();
+  EXPECT_THAT(metrics, HasSubstr("kinsock_store_changes_total{result=\"failed\"} 0\n"));
+  EXPECT_THAT(metrics, HasSubstr("kinsock_store_commit_seconds_count "));
+  EXPECT_THAT(metrics, Not(HasSubstr("kinsock_store_commit_seconds_count 0\n")));
+}
+
+TEST(ForgetfulObserverTest, WhatIsNotKeptIsNotTimed) {
+  RunningDaemon daemon(Config(), nullptr, true);
+  ASSERT_TRUE(daemon.started().ok()) << daemon.started();
+  EXPECT_THAT(HttpClient(daemon.http_socket()).Get("/metrics").body, Not(HasSubstr("kinsock_store_")));
 }
 
 class BasicObserverTest : public ObserverTest {

@@ -118,6 +118,14 @@ TEST(VmMetricsTest, AnOperatorOfManyVmsTakesFewerOrNoneForEach) {
   EXPECT_THAT(off, HasSubstr("kinsock_receive_bytes_total{peer=\"host\"} 77\n"));
 }
 
+TEST(VmMetricsTest, WhateverHappensToAVmItsSeriesAreBounded) {
+  std::vector<std::pair<std::string, uint64_t>> numbers;
+  DaemonSample sample;
+  sample.vms.push_back({Vm("web-1", 42), Distinct(numbers)});
+  EXPECT_EQ(CountSeries(Write(sample, PerVmMetrics::kFull), "kinsock_vm_"), 107u) << "the documentation says so";
+  EXPECT_EQ(CountSeries(Write(sample, PerVmMetrics::kBasic), "kinsock_vm_"), 47u) << "the documentation says so";
+}
+
 TEST(VmMetricsTest, AConnectionThatEndsDuringTheReadingDoesNotMakeThemNegative) {
   DaemonSample sample;
   sample.all.guest_port.closes[1] = 5;

@@ -22,14 +22,26 @@ def extend_initrd(initrd: pathlib.Path, programs: typing.Mapping[str, pathlib.Pa
         for name, program in programs.items():
             libraries |= _libraries(program)
             cpio.file(f"bin/{name}", _without_debug_information(program), executable=True)
-        made: set[pathlib.Path] = set()
+        directories = Directories(cpio)
         for library in sorted(libraries):
-            for directory in reversed(library.parents[:-1]):
-                if directory not in made:
-                    cpio.directory(str(directory.relative_to("/")))
-                    made.add(directory)
+            directories.make_for(library)
             cpio.file(str(library.relative_to("/")), library.read_bytes(), executable=True)
         cpio.close()
+
+
+class Directories:
+    """Those of the files in an archive, each made once."""
+
+    def __init__(self, cpio: CpioWriter) -> None:
+        self._cpio = cpio
+        self._made: set[pathlib.PurePath] = set()
+
+    def make_for(self, file: pathlib.PurePath) -> None:
+        """All above `file`, an absolute path in the guest."""
+        for directory in reversed(file.parents[:-1]):
+            if directory not in self._made:
+                self._cpio.directory(str(directory.relative_to("/")))
+                self._made.add(directory)
 
 
 def _libraries(program: pathlib.Path) -> set[pathlib.Path]:

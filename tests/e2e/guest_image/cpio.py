@@ -18,8 +18,9 @@ class CpioWriter:
     def directory(self, path: str) -> None:
         self._entry(path, stat.S_IFDIR | 0o755)
 
-    def file(self, path: str, content: bytes, *, executable: bool = False) -> None:
-        self._entry(path, stat.S_IFREG | (0o755 if executable else 0o644), content)
+    def file(self, path: str, content: bytes, *, executable: bool = False, private: bool = False) -> None:
+        mode = 0o600 if private else 0o755 if executable else 0o644
+        self._entry(path, stat.S_IFREG | mode, content)
 
     def symlink(self, path: str, target: str) -> None:
         self._entry(path, stat.S_IFLNK | 0o777, target.encode())

@@ -11,8 +11,9 @@ _KERNEL_METAPACKAGE = "linux-image-cloud-amd64"
 _BUSYBOX_PACKAGE = "busybox-static"
 
 # Loaded in the guest, besides whatever they depend on. af_alg and its hashes compute the checksums; vsock_loopback and
-# vhost_vsock let a test see what a guest does that has them.
-_MODULES = ("virtio_pci", "virtio_console", "vmw_vsock_virtio_transport", "algif_hash", "vsock_loopback", "vhost_vsock")
+# vhost_vsock let a test see what a guest does that has them. vsock_diag is what ss asks.
+_MODULES = ("virtio_pci", "virtio_console", "vmw_vsock_virtio_transport", "algif_hash", "vsock_loopback", "vhost_vsock",
+            "vsock_diag")
 
 
 class PackageError(Exception):
@@ -58,7 +59,8 @@ def fetch(destination: pathlib.Path) -> Packages:
     return Packages(destination)
 
 
-def _run(*command: str, cwd: pathlib.Path | None = None) -> str:
+def run(*command: str, cwd: pathlib.Path | None = None) -> str:
+    """What a command prints."""
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise PackageError(f"{' '.join(command)} failed:\n{done.stderr.strip()}\n(is apt-get update needed?)")
@@ -67,7 +69,7 @@ def _run(*command: str, cwd: pathlib.Path | None = None) -> str:
 
 def _kernel_package() -> str:
     """The package of the kernel itself, e.g. linux-image-6.1.0-50-cloud-amd64."""
-    listing = _run("apt-cache", "depends", "--no-recommends", "--no-suggests", _KERNEL_METAPACKAGE)
+    listing = run("apt-cache", "depends", "--no-recommends", "--no-suggests", _KERNEL_METAPACKAGE)
     for line in listing.splitlines():
         relation, _, package = line.strip().partition(": ")
         if relation == "Depends":
@@ -78,9 +80,9 @@ def _kernel_package() -> str:
 def _unpack(package: str, work: pathlib.Path) -> pathlib.Path:
     download = work / package
     download.mkdir(mode=0o755)
-    _run("apt-get", "download", "-qq", package, cwd=download)
+    run("apt-get", "download", "-qq", package, cwd=download)
     tree = work / f"{package}.tree"
-    _run("dpkg", "-x", str(next(download.glob("*.deb"))), str(tree))
+    run("dpkg", "-x", str(next(download.glob("*.deb"))), str(tree))
     return tree
 
 
@@ -98,7 +100,7 @@ def _copy_modules(kernel: pathlib.Path, result: pathlib.Path) -> None:
 
 
 def _depmod(result: pathlib.Path, root: pathlib.Path, release: str) -> None:
-    _run(str(result / "busybox"), "depmod", "-b", str(root.resolve()), release)
+    run(str(result / "busybox"), "depmod", "-b", str(root.resolve()), release)
 
 
 def _with_dependencies(modules_dep: pathlib.Path) -> set[str]:

@@ -61,6 +61,13 @@ class Daemon:
         logbook.forget(self._process.log)
 
 
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that is free, or was a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def accepts(path: pathlib.Path) -> bool:
     """Somebody accepts connections on this AF_UNIX socket."""
     with socket.socket(socket.AF_UNIX) as probe:

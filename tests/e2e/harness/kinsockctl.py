@@ -34,7 +34,8 @@ class Kinsockctl:
         """Runs a command as it is and returns what it printed."""
         command = [str(programs.kinsockctl()), "--endpoint", self.endpoint, *words]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=False)
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                  timeout=_COMMAND_SECONDS, check=False)
         except subprocess.TimeoutExpired:
             raise Overdue(f"waited {_COMMAND_SECONDS} s for {' '.join(command)}") from None
         if done.returncode != 0:

@@ -38,6 +38,10 @@ def qemu() -> pathlib.Path:
     return _installed("qemu-system-x86_64", None)
 
 
+def chromium() -> pathlib.Path:
+    return _installed("chromium", os.environ.get("CHROMIUM"))
+
+
 def grpcurl() -> pathlib.Path:
     return _installed("grpcurl", os.environ.get("GRPCURL"), cache_directory() / "bin/grpcurl")
 

@@ -3,6 +3,7 @@
 
 import contextlib
 import dataclasses
+import pathlib
 import typing
 
 from harness.daemon import Daemon
@@ -30,10 +31,11 @@ class Vm:
 class Stage:
     """Everything on it ends when it is closed. Use it from the main thread (see Child)."""
 
-    def __init__(self) -> None:
+    def __init__(self, *arguments: str) -> None:
+        """`arguments`: of the daemon."""
         with contextlib.ExitStack() as stack:
             self.scratch = stack.enter_context(Scratch())
-            self.daemon = stack.enter_context(Daemon(self.scratch))
+            self.daemon = stack.enter_context(Daemon(self.scratch, *arguments))
             self._everything = stack.pop_all()
 
     @property
@@ -45,12 +47,13 @@ class Stage:
         return self.ctl.create(name, "--socket", str(self.scratch / f"{name}.vhost"),
                                "--uds-path", str(self.scratch / f"{name}.uds"), *options)
 
-    def launch(self, vm: Json, vsock_arguments: typing.Sequence[str] | None = None) -> Vm:
-        """Starts the guest of a created VM; it boots while we go on."""
+    def launch(self, vm: Json, vsock_arguments: typing.Sequence[str] | None = None,
+               initrd: pathlib.Path | None = None) -> Vm:
+        """Starts the guest of a created VM; it boots while we go on. `initrd`: in place of the usual one."""
         status = vm["status"]
         name = vm["name"].removeprefix("vms/")
         path = status["vhostUserSocket"]
-        guest = Guest(name, self.scratch, vsock_arguments or qemu_vsock_arguments(path))
+        guest = Guest(name, self.scratch, vsock_arguments or qemu_vsock_arguments(path), initrd)
         self._everything.callback(guest.close)
         return Vm(name, status["cid"], path, HybridSocket(status.get("udsPath", "")), guest)
 
@@ -65,10 +68,10 @@ class Stage:
             vm.guest.wait_booted()
             self.ctl.wait(vm.name, "ACTIVE")
 
-    def boot(self, *names: str, options: typing.Sequence[str] = ()) -> list[Vm]:
+    def boot(self, *names: str, options: typing.Sequence[str] = (), initrd: pathlib.Path | None = None) -> list[Vm]:
         """Creates VMs and boots their guests side by side."""
         created = [self.create(name, *options) for name in names]
-        vms = [self.launch(vm) for vm in created]
+        vms = [self.launch(vm, initrd=initrd) for vm in created]
         self.await_active(*vms)
         return vms
 

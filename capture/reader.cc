@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "capture/reader.h"
+
+#include <chrono>
+#include <cstring>
+
+namespace kinsock {
+namespace {
+
+uint64_t Now() {
+  return static_cast<uint64_t>(std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count());
+}
+
+CaptureRecord RecordOf(absl::Span<const char> bytes) {
+  CaptureRecord record;
+  std::memcpy(&record, bytes.data(), sizeof(record));
+  return record;
+}
+
+// What PointCounters counts together.
+constexpr uint64_t kFurtherPoints = 0;
+
+}  // namespace
+
+CaptureReader::CaptureReader(std::shared_ptr<CaptureSession> session, std::unique_ptr<CaptureWriter> writer,
+                             Limits limits)
+    : session_(std::move(session)), writer_(std::move(writer)), limits_(limits) {
+  Name(kFurtherPoints, {.name = "others", .description = "VMs beyond those that are told apart"});
+}
+
+void CaptureReader::Begin(std::string& out) {
+  began_ = Now();
+  const size_t before = out.size();
+  writer_->Begin(out);
+  bytes_ += out.size() - before;
+}
+
+void CaptureReader::Name(uint64_t point, CaptureInterface interface) { interfaces_[point].what = std::move(interface); }
+
+// The lane whose oldest record is older than those of the others; null: there are none.
+RecordRing* CaptureReader::Earliest() {
+  RecordRing* earliest = nullptr;
+  uint64_t time = 0;
+  for (size_t i = 0; i < session_->lanes(); ++i) {
+    RecordRing& ring = session_->lane(i).ring();
+    const absl::Span<const char> front = ring.Front();
+    if (front.empty()) continue;
+    const uint64_t its_time = RecordOf(front).nanoseconds;
+    if (earliest != nullptr && its_time >= time) continue;
+    earliest = &ring;
+    time = its_time;
+  }
+  return earliest;
+}
+
+CaptureReader::Progress CaptureReader::Read(size_t most, std::string& out) {
+  while (!full_ && out.size() < most) {
+    RecordRing* const ring = Earliest();
+    if (ring == nullptr) return Progress::kDrained;
+    if (TakePacket(*ring, out) == Progress::kNeedsNames) return Progress::kNeedsNames;
+  }
+  return full_ ? Progress::kFull : Progress::kMore;
+}
+
+CaptureReader::Interface& CaptureReader::Added(Interface& interface, std::string& out) {
+  if (!std::exchange(interface.added, true)) {
+    interface.number = added_++;
+    writer_->AddInterface(interface.what, out);
+  }
+  return interface;
+}
+
+CaptureReader::Progress CaptureReader::TakePacket(RecordRing& ring, std::string& out) {
+  const absl::Span<const char> front = ring.Front();
+  const CaptureRecord record = RecordOf(front);
+  const auto found = interfaces_.find(record.point);
+  if (found == interfaces_.end()) {
+    unnamed_ = {record.point};
+    return Progress::kNeedsNames;
+  }
+  const size_t before = out.size();
+  const Interface& interface = Added(found->second, out);
+  const size_t described = out.size();
+  writer_->AddPacket(interface.number, interface.what.direction, record,
+                     std::string_view(front.data() + sizeof(record), record.captured), out);
+  if (limits_.bytes != 0 && bytes_ + out.size() - before > limits_.bytes) {
+    out.resize(described);
+    full_ = true;
+    return Progress::kFull;
+  }
+  bytes_ += out.size() - before;
+  ring.Pop();
+  full_ = ++packets_ == limits_.packets;
+  return Progress::kMore;
+}
+
+bool CaptureReader::AddStatistics(std::string& out) {
+  struct Sum {
+    uint64_t seen = 0;
+    uint64_t lost = 0;
+  };
+  absl::flat_hash_map<uint64_t, Sum> sums;
+  for (size_t i = 0; i < session_->lanes(); ++i) {
+    session_->lane(i).counters().ForEach([&](uint64_t key, const PointCounters::Counts& counts) {
+      sums[key].seen += counts.seen.value();
+      sums[key].lost += counts.lost.value();
+    });
+  }
+  unnamed_.clear();
+  const uint64_t now = Now();
+  for (const auto& [key, sum] : sums) {
+    const auto found = interfaces_.find(key);
+    if (found == interfaces_.end()) {
+      unnamed_.push_back(key);
+      continue;
+    }
+    Interface& interface = found->second;
+    if (interface.seen_told == sum.seen && interface.lost_told == sum.lost) continue;
+    writer_->AddStatistics(Added(interface, out).number, sum.seen, sum.lost, began_, now, out);
+    interface.seen_told = sum.seen;
+    interface.lost_told = sum.lost;
+  }
+  return unnamed_.empty();
+}
+
+}  // namespace kinsock

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Manual pages, made of the documentation and of what --help is made of."""
+
+def man_page(name, what, texts, program = None):
+    """One page.
+
+    Args:
+      name: its name and section, "kinsockd.8".
+      what: what its subject is, in a few words.
+      texts: Markdown files (see page.py).
+      program: whose options it has.
+    """
+    title, section = name.rsplit(".", 1)
+    options = ["$(execpath %s) __man >$(RULEDIR)/%s.options" % (program, name)] if program else []
+    flag = " --options $(RULEDIR)/%s.options" % name if program else ""
+    native.genrule(
+        name = name + "_page",
+        srcs = texts,
+        outs = [name] + ([name + ".options"] if program else []),
+        cmd = " && ".join(options + [
+            "version=$$(sed -n 's/.*kVersion.*\"\\(.*\\)\".*/\\1/p' $(execpath //server:version.h))",
+            "$(execpath page.py) --name %s --section %s --what '%s' --version $$version%s %s >$(RULEDIR)/%s" %
+            (title, section, what, flag, " ".join(["$(execpath %s)" % text for text in texts]), name),
+        ]),
+        tools = ["page.py", "//server:version.h"] + ([program] if program else []),
+        # Needs lowdown, which only packages need (tools/setup package).
+        tags = ["manual"],
+        visibility = ["//deploy:__pkg__", "//tests/deploy:__pkg__"],
+    )

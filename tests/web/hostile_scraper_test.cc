@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Clients of the HTTP socket that do not behave: each costs a bounded amount, and nobody else waits for it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/unique_fd.h"
+#include "tests/server/running_daemon.h"
+#include "tests/support/stage.h"
+#include "tests/web/http_client.h"
+#include "web/http_limits.h"
+
+namespace kinsock {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::HttpAnswer;
+using testing::HttpClient;
+using testing::RunningDaemon;
+
+class HostileScraperTest : public ::testing::Test {
+ protected:
+  // So many have been hung up on.
+  bool Abandoned(int times) {
+    const std::string line = absl::StrCat("\nkinsock_http_abandoned_total ", times, "\n");
+    return stage_.RunUntil([&] { return http_.Get("/metrics").body.find(line) != std::string::npos; });
+  }
+
+  RunningDaemon daemon_{Config(), nullptr, true};
+  testing::Stage stage_;  // runs until something holds
+  HttpClient http_{daemon_.http_socket()};
+};
+
+TEST_F(HostileScraperTest, ClientsThatReadNothingHoldNobodyUp) {
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(daemon_.Create("vm-" + std::to_string(i)).ok());
+  std::vector<UniqueFd> idle;
+  for (size_t i = 0; i + 4 < kMaxHttpConnectionsPerUid; ++i) {
+    idle.push_back(http_.Connect());
+    const std::string request = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+    ASSERT_EQ(send(idle.back().get(), request.data(), request.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(request.size()));
+  }
+  EXPECT_THAT(http_.Get("/metrics").body, HasSubstr("vm=\"vm-49\""));
+  EXPECT_TRUE(daemon_.Create("another").ok());
+  // What was answered then is still there.
+  EXPECT_EQ(HttpClient::Parse(HttpClient::ReadAll(idle.front())).status, 200);
+}
+
+TEST_F(HostileScraperTest, AThousandConnectionsCostNoMoreThanItsShareOfThem) {
+  // Of the test, where both ends of each connection are.
+  rlimit files{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &files), 0);
+  files.rlim_cur = files.rlim_max;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &files), 0);
+  std::vector<UniqueFd> crowd;
+  for (int i = 0; i < 1000; ++i) crowd.push_back(http_.Connect());
+  // Those beyond the bound are told so, or at once closed; the last of them shows that all have been seen.
+  EXPECT_EQ(HttpClient::ReadAll(crowd.back()), "");
+  size_t held = 0;
+  for (const UniqueFd& each : crowd) {
+    char byte;
+    if (recv(each.get(), &byte, 1, MSG_DONTWAIT) < 0) ++held;
+  }
+  EXPECT_LE(held, kMaxHttpConnectionsPerUid);
+  EXPECT_TRUE(daemon_.Create("vm").ok()) << "the API goes on";
+  crowd.clear();
+  EXPECT_TRUE(stage_.RunUntil([&] { return http_.Get("/livez").status == 200; }));
+}
+
+TEST_F(HostileScraperTest, ARequestWithoutEndIsHungUpOn) {
+  EXPECT_EQ(http_.Send("GET /" + std::string(2 * kMaxHttpHeadBytes, 'x')).status, 0);
+  EXPECT_EQ(
+      http_.Send("GET /metrics HTTP/1.1\r\nHost: x\r\nX: " + std::string(kMaxHttpHeadBytes, 'x') + "\r\n\r\n").status,
+      0);
+  EXPECT_TRUE(Abandoned(2));
+}
+
+TEST_F(HostileScraperTest, ItEndsWithTheDaemonWhateverClientsDo) {
+  const UniqueFd idle = http_.Connect();
+  EXPECT_EQ(http_.Get("/livez").status, 200);
+  daemon_.Stop();
+  EXPECT_EQ(HttpClient::ReadAll(idle), "");
+}
+
+TEST_F(HostileScraperTest, WhoAsksForNothingIsHungUpOn) {
+  const auto began = std::chrono::steady_clock::now();
+  const UniqueFd silent = http_.Connect();
+  const UniqueFd slow = http_.Connect();
+  ASSERT_EQ(send(slow.get(), "GET /met", 8, MSG_NOSIGNAL), 8);
+  EXPECT_EQ(HttpClient::ReadAll(silent), "");
+  EXPECT_EQ(HttpClient::ReadAll(slow), "");
+  EXPECT_GE(std::chrono::steady_clock::now() - began, kHttpRequestTime);
+  EXPECT_TRUE(Abandoned(2));
+}
+
+TEST_F(HostileScraperTest, GarbageIsAnsweredOnceOrHungUpOn) {
+  for (const std::string& garbage :
+       {std::string(64, '\0') + "\r\n\r\n", std::string("\x16\x03\x01\x02 not HTTP\r\n\r\n"),
+        std::string("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), std::string("GET /metrics\r\n\r\n"),
+        std::string("GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n"),
+        std::string("POST /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n")}) {
+    const HttpAnswer answer = http_.Send(garbage);
+    EXPECT_TRUE(answer.status == 0 || answer.status == 200 || (answer.status >= 400 && answer.status < 500))
+        << garbage.substr(0, 40) << ": " << answer.status;
+  }
+  EXPECT_EQ(http_.Get("/livez").status, 200);
+}
+
+TEST_F(HostileScraperTest, WhoKeepsSendingIsHungUpOn) {
+  const UniqueFd chatty = http_.Connect();
+  std::string requests;
+  for (int i = 0; i < 1000; ++i) requests += "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
+  // One request for each connection; it may not even take all that it is sent.
+  send(chatty.get(), requests.data(), requests.size(), MSG_NOSIGNAL);
+  const std::string answers = HttpClient::ReadAll(chatty);
+  EXPECT_EQ(answers.find("HTTP/1.1", 1), std::string::npos) << answers;
+  EXPECT_EQ(http_.Get("/livez").status, 200);
+}
+
+}  // namespace
+}  // namespace kinsock

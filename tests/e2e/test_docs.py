@@ -25,7 +25,7 @@ _PAGES = sorted(str(path.relative_to(_ROOT)) for pattern in ("README.md", "SECUR
 _SOURCES = (_ROOT / "README.md").resolve().parent
 # The programs that are documented. In a block that is not run they would be missed.
 _PROGRAMS = ("kinsockctl", "kinsockd", "grpcurl", "bazel-bin/")
-_KNOWN_WORDS = {"sh": r"daemon|stays|silent|vmm|not-run|exit=\d+", "yaml": r"vm|prometheus|not-run|file=\S+", "text": "$^", "hidden": ".*"}
+_KNOWN_WORDS = {"sh": r"daemon|stays|silent|vmm|not-run|exit=\d+", "ini": "$^", "yaml": r"vm|apply|prometheus|not-run|file=\S+", "text": "$^", "hidden": ".*"}
 
 
 def not_run(block: Block) -> bool:
@@ -33,7 +33,7 @@ def not_run(block: Block) -> bool:
 
 
 def has_something_to_run(page: str) -> bool:
-    return any(block.language in ("sh", "yaml") and not not_run(block) for block in blocks(page, _ROOT / page))
+    return any(block.language in ("sh", "yaml", "ini") and not not_run(block) for block in blocks(page, _ROOT / page))
 
 
 def check(block: Block) -> None:

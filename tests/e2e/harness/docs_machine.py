@@ -187,7 +187,7 @@ class Machine:
         if not units.exists():
             shutil.copytree(_HERE / "deploy/systemd", units)
         first = block.text.splitlines()[0]
-        named = re.match(r"# /etc/systemd/system/(\S+?);? ?", first + " ")
+        named = re.match(r"# /etc/systemd/system/([^\s;]+)", first)
         if named is None and not first.startswith("# systemctl edit kinsock"):
             raise AssertionError(f"the first line names a file of /etc/systemd/system, or systemctl edit kinsock: {first}")
         path = units / (named[1] if named else "kinsock.service.d/override.conf")

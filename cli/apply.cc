@@ -51,7 +51,7 @@ void Tell(const Object& object, const grpc::Status& status) {
                  field.c_str(), fault.what.c_str());
   }
   if (!faults.empty()) return;
-  const std::string reason = ErrorReasonOf(status), next = NextStepAfter(status);
+  const std::string reason = ErrorReasonOf(status), next = NextStepAfter(status, "apply");
   std::fprintf(stderr, "kinsockctl: %s: %s: %s: %s\n", object.place.c_str(), name.c_str(),
                reason.empty() ? StatusName(status.error_code()) : reason.c_str(), status.error_message().c_str());
   if (!next.empty()) std::fprintf(stderr, "  try: %s\n", next.c_str());

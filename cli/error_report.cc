@@ -98,7 +98,9 @@ std::vector<FieldFault> FieldFaultsOf(const grpc::Status& status) {
   return faults;
 }
 
-std::string NextStepAfter(const grpc::Status& status) { return NextStep(Unpack(status)); }
+std::string NextStepAfter(const grpc::Status& status, const std::string& command) {
+  return NextStep(Unpack(status), command);
+}
 
 std::string ErrorReasonOf(const grpc::Status& status) { return Unpack(status).info.reason(); }
 

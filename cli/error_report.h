@@ -23,8 +23,8 @@ struct FieldFault {
 };
 std::vector<FieldFault> FieldFaultsOf(const grpc::Status& status);
 
-// What to try after an error; empty: nothing is known.
-std::string NextStepAfter(const grpc::Status& status);
+// What to try after an error that `command` has met; empty: nothing is known.
+std::string NextStepAfter(const grpc::Status& status, const std::string& command);
 
 // The reason that the daemon gave, for example "ETAG_MISMATCH"; empty when it gave none.
 std::string ErrorReasonOf(const grpc::Status& status);

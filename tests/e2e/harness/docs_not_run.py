@@ -25,6 +25,8 @@ NOT_RUN = {
         "needs a cluster",
     ("docs/quick_start.md", "tools/setup build                                  # installs what is missing, and says what"):
         "this test is run after that, and runs the page with what was built",
+    ("docs/observability.md", "ssh -L 9470:/run/kinsock/http.sock host     # then http://localhost:9470/"):
+        "needs another machine; test_page.py looks at the page itself",
     ("docs/performance.md", "bazel build //server:kinsockd //bench:vsock_load"):
         "measures for an hour, beside a program that has to be fetched",
 }

@@ -20,7 +20,7 @@ NOT_RUN = {
     ("README.md", "bazel-bin/server/kinsockd --vm guest-cid=5,socket=/tmp/vm5.sock,forward-cid=1,forward-listen=9001+9002"):
         "needs vsock_loopback in the host's kernel: test_forward.py does it inside of a guest",
     ("docs/cli.md", "kinsockctl ssh web                     # or root@web, and whatever ssh takes behind it: kinsockctl ssh web uptime"):
-        "needs an sshd in the guest",
+        "needs an sshd in the guest: test_ssh.py has one",
     ("docs/kubernetes_operator.md", "apiVersion: apps/v1"):
         "needs a cluster",
     ("docs/quick_start.md", "tools/setup build                                  # installs what is missing, and says what"):

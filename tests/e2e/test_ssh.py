@@ -19,7 +19,7 @@ from harness.stage import Stage, Vm
 
 _NAME = "web.kinsock"
 _SSH_PORT = 22
-_SIZE = 3 << 20
+_SIZE = 1 << 20
 
 
 @pytest.fixture(scope="module")

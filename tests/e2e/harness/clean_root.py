@@ -69,7 +69,7 @@ class CleanRoot:
         return set(found.splitlines())
 
     def close(self) -> None:
-        self._container.stop()
+        self._container.kill()  # nothing in it is to be saved
         logbook.forget(self._container.log)
 
     def __enter__(self) -> "CleanRoot":

@@ -80,7 +80,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 
   Virtqueue transmit = Queue(guest.sender, 0, size % 2 == 0);
   DeviceStats stats;
-  ReceiveRing receive(Queue(guest.receiver, 2048, size % 3 == 0), nullptr, stats);
+  ReceiveRing receive(Queue(guest.receiver, 2048, size % 3 == 0), nullptr, stats, {});
   uint32_t returned = 0;
   for (bool alive = true; alive && returned <= kSize;) {
     DescriptorChain chain;

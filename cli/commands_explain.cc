@@ -52,7 +52,8 @@ ExitCode ExplainCommand(const ExplainFlags& flags, const Options& options) {
   if (const ExitCode code = FindFacts(client, facts); code != kExitOk) return code;
   FindHostFacts(options, facts);
   const ctl::Explanation explanation = Explain(facts);
-  Print(ShowsMessage(options.format) ? Render(explanation, options.format) : ExplanationText(explanation));
+  Print(ShowsMessage(options.format) ? Render(explanation, options.format)
+                                     : ExplanationText(explanation, options.colour));
   return static_cast<ExitCode>(explanation.exit_code());
 }
 

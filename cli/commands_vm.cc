@@ -5,7 +5,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -21,8 +20,8 @@
 #include "cli/readiness_flag.h"
 #include "cli/socket_access_flags.h"
 #include "cli/stats_view.h"
-#include "cli/top.h"
 #include "cli/vm_progress.h"
+#include "cli/vm_rates.h"
 #include "cli/vm_view.h"
 
 namespace kinsock {
@@ -30,7 +29,6 @@ namespace {
 
 // The sockets are made on the daemon's disk and its reactors acknowledge: far below, but not at once.
 constexpr std::chrono::seconds kChangeTimeout{30};
-constexpr int kPageSize = 1000;
 
 struct CreateFlags {
   std::string name;
@@ -133,41 +131,6 @@ ExitCode Get(const GetFlags& flags, const Options& options) {
   return kExitOk;
 }
 
-grpc::Status ListAll(Client& client, v1::ListVmsRequest request, v1::ListVmsResponse& all) {
-  request.set_page_size(kPageSize);
-  do {
-    grpc::ClientContext context;
-    client.SetDeadline(context, kQuestionTimeout);
-    v1::ListVmsResponse page;
-    const grpc::Status status = client.vms().ListVms(&context, request, &page);
-    if (!status.ok()) return status;
-    request.set_page_token(page.next_page_token());
-    page.clear_next_page_token();
-    all.MergeFrom(page);
-  } while (!request.page_token().empty());
-  return grpc::Status::OK;
-}
-
-// What moved in the VMs of `list` from a moment before it. Nobody waits longer for a list.
-constexpr std::chrono::milliseconds kRateInterval{500};
-
-// Two looks at them; the later one becomes `list`.
-grpc::Status LookTwice(Client& client, v1::ListVmsRequest request, v1::ListVmsResponse& list, RatesByName& rates) {
-  request.set_view(v1::FULL);
-  Top top;
-  grpc::Status status = ListAll(client, request, list);
-  top.LookAtVms(list, 0);
-  const auto looked_at = std::chrono::steady_clock::now();
-  std::this_thread::sleep_for(kRateInterval);
-  list.Clear();
-  if (status.ok()) status = ListAll(client, request, list);
-  const std::chrono::duration<double> interval = std::chrono::steady_clock::now() - looked_at;
-  for (const TopRow& row : top.LookAtVms(list, interval.count())) {
-    rates[FullVmName(row.name)] = {absl::StrCat(row.connections), ShortNumber(row.receive), ShortNumber(row.transmit)};
-  }
-  return status;
-}
-
 ExitCode List(const std::string& filter, const Options& options) {
   Client client(options);
   v1::ListVmsResponse all;
@@ -175,7 +138,7 @@ ExitCode List(const std::string& filter, const Options& options) {
   request.set_filter(filter);
   RatesByName rates;
   const bool wide = options.format == OutputFormat::kWide;
-  const grpc::Status status = wide ? LookTwice(client, request, all, rates) : ListAll(client, request, all);
+  const grpc::Status status = wide ? ListMovingVms(client, request, all, rates) : ListAllVms(client, request, all);
   if (!status.ok()) return client.Report(status);
   Print(RenderVms(all, options, wide ? &rates : nullptr));
   return kExitOk;

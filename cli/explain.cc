@@ -3,6 +3,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/explain_steps.h"
+#include "cli/table.h"
+#include "cli/text_width.h"
 #include "cli/vm_view.h"
 
 namespace kinsock {
@@ -13,14 +15,15 @@ constexpr char kDefaultNetwork[] = "networks/default";
 
 std::string FullName(const ExplainFacts::End& end) { return end.vm.has_value() ? end.vm->name() : end.said; }
 
-const char* MarkOf(Step::Verdict verdict) {
+std::string MarkOf(Step::Verdict verdict, bool colour) {
+  const auto mark = [colour](const char* text, Tint tint) { return colour ? Tinted(text, tint) : std::string(text); };
   switch (verdict) {
     case Step::GOOD:
-      return "[+] ";
+      return mark("[+]", Tint::kGood);
     case Step::BAD:
-      return "[-] ";
+      return mark("[-]", Tint::kBad);
     default:
-      return "[?] ";
+      return mark("[?]", Tint::kNotice);
   }
 }
 
@@ -40,13 +43,15 @@ ctl::Explanation Explain(const ExplainFacts& facts) {
   return explanation;
 }
 
-std::string ExplanationText(const ctl::Explanation& explanation) {
+std::string ExplanationText(const ctl::Explanation& explanation, bool colour) {
   std::string text;
-  for (const Step& step : explanation.steps()) absl::StrAppend(&text, MarkOf(step.verdict()), step.text(), "\n");
+  for (const Step& step : explanation.steps()) {
+    absl::StrAppend(&text, MarkOf(step.verdict(), colour), " ", CleanText(step.text()), "\n");
+  }
   if (explanation.cause().empty()) text += "nothing that the daemon knows stands in the way\n";
   for (const ctl::Explanation::Command& next : explanation.next()) {
     absl::StrAppend(&text, next.vm().empty() ? "  try: " : absl::StrCat("  try, in ", ShortVmName(next.vm()), ": "),
-                    next.line(), "\n");
+                    CleanText(next.line()), "\n");
   }
   return text;
 }

@@ -60,8 +60,8 @@ ctl::Explanation Explain(const ExplainFacts& facts);
 // "networks/{network_id}", also where the VM's spec says nothing.
 std::string NetworkOf(const v1::Vm& vm);
 
-// For a person: a line for each step, then the commands.
-std::string ExplanationText(const ctl::Explanation& explanation);
+// For a person: a line for each step, then the commands. `colour`: on a terminal that shows colours.
+std::string ExplanationText(const ctl::Explanation& explanation, bool colour = false);
 
 }  // namespace kinsock
 

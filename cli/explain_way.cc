@@ -59,7 +59,12 @@ class MissingEnd {
     return absl::StrCat("kinsockctl explain ", source ? name : facts_.source.Name(), " ",
                         source ? facts_.target.Name() : name, ":", facts_.port);
   }
-  std::string RestsUntil() const { return google::protobuf::util::TimeUtil::ToString(end_.lease->quarantine_until()); }
+  // In whole seconds.
+  std::string RestsUntil() const {
+    google::protobuf::Timestamp end = end_.lease->quarantine_until();
+    end.set_nanos(0);
+    return google::protobuf::util::TimeUtil::ToString(end);
+  }
   std::string CreateLine(const std::string& vm) const {
     return absl::StrCat("kinsockctl vm create ", vm, " --cid ", end_.lease->cid(), NetFlag(end_.lease->network()));
   }

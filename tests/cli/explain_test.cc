@@ -93,6 +93,8 @@ class ExplainTest : public ::testing::Test {
     lease.set_cid(1025);
     lease.set_state(state);
     lease.set_holder(holder);
+    lease.mutable_quarantine_until()->set_seconds(kNow);
+    lease.mutable_quarantine_until()->set_nanos(5);
     facts_.target.lease = lease;
     return *facts_.target.lease;
   }
@@ -147,7 +149,9 @@ TEST_F(ExplainTest, ASourceThatIsMistyped) {
 TEST_F(ExplainTest, AVmThatWasDeleted) {
   Miss("db");
   Lease(v1::CidLease::QUARANTINED, "vms/db");
-  Finds("VM_DELETED", "there is no VM db any more: it was deleted, and its CID 1025 of networks/default rests until 19",
+  Finds("VM_DELETED",
+        "there is no VM db any more: it was deleted, and its CID 1025 of networks/default rests until "
+        "1970-01-12T13:46:40Z",
         {"kinsockctl vm create db --cid 1025"}, kExitNotFound);
 }
 
@@ -155,7 +159,8 @@ TEST_F(ExplainTest, ACidThatNobodyHas) {
   Miss("1025");
   Finds("CID_NOT_FOUND", "nobody in networks/default has CID 1025", {"kinsockctl vm list"}, kExitNotFound);
   Lease(v1::CidLease::QUARANTINED, "vms/db");
-  Finds("CID_QUARANTINED", "nobody in networks/default has CID 1025 now: db had it and was deleted; it rests until 19",
+  Finds("CID_QUARANTINED",
+        "nobody in networks/default has CID 1025 now: db had it and was deleted; it rests until 1970-01-12T13:46:40Z",
         {"kinsockctl vm create db --cid 1025"}, kExitNotFound);
   facts_.target.moved = Vm("db", 4711);
   Finds("CID_MOVED", "has CID 1025 now: db had it, and was given 4711", {"kinsockctl explain web db:5432"},
@@ -382,6 +387,14 @@ TEST_F(ExplainTest, TheTextSaysWhereToDoWhat) {
   facts_.attempts.clear();
   EXPECT_THAT(ExplanationText(Explain(facts_)),
               HasSubstr("nothing that the daemon knows stands in the way\n  try: kinsockctl connect db 5432\n"));
+}
+
+// A guest, or who reserved a CID, chose some of the words.
+TEST_F(ExplainTest, ATerminalIsNotMadeToObey) {
+  Miss("1025");
+  Lease(v1::CidLease::RESERVED, "me\x1b[2J");
+  EXPECT_THAT(ExplanationText(Explain(facts_)), HasSubstr("it is reserved for 'me\\x1b[2J'\n"));
+  EXPECT_THAT(ExplanationText(Explain(facts_), true), HasSubstr("\x1b["));
 }
 
 }  // namespace

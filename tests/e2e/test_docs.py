@@ -25,7 +25,7 @@ _PAGES = sorted(str(path.relative_to(_ROOT)) for pattern in ("README.md", "SECUR
 _SOURCES = (_ROOT / "README.md").resolve().parent
 # The programs that are documented. In a block that is not run they would be missed.
 _PROGRAMS = ("kinsockctl", "kinsockd", "grpcurl", "bazel-bin/")
-_KNOWN_WORDS = {"sh": r"daemon|stays|silent|vmm|not-run|exit=\d+", "yaml": r"vm|prometheus|not-run|file=\S+", "text": "$^", "hidden": ".*"}
+_KNOWN_WORDS = {"sh": r"daemon|stays|silent|vmm|not-run|exit=\d+", "ini": "$^", "yaml": r"vm|apply|prometheus|not-run|file=\S+", "text": "$^", "hidden": ".*"}
 
 
 def not_run(block: Block) -> bool:
@@ -33,20 +33,44 @@ def not_run(block: Block) -> bool:
 
 
 def has_something_to_run(page: str) -> bool:
-    return any(block.language in ("sh", "yaml") and not not_run(block) for block in blocks(page, _ROOT / page))
+    return any(block.language in ("sh", "yaml", "ini") and not not_run(block) for block in blocks(page, _ROOT / page))
+
+
+def check(block: Block) -> None:
+    """Says what is missing if it is not clear what is to become of a block."""
+    if block.language not in LANGUAGES:
+        raise BadPage(f"{block.place}: begin the block with one of ```{', ```'.join(sorted(LANGUAGES - {'hidden'}))} (docs/README.md)")
+    for word in block.words:
+        if not re.fullmatch(_KNOWN_WORDS[block.language], word):
+            raise BadPage(f"{block.place}: {word!r} means nothing behind ```{block.language} (docs/README.md)")
+    if block.language == "text":
+        for line in block.text.splitlines():
+            if line.startswith(_PROGRAMS):
+                raise BadPage(f"{block.place}: a command in a block that is not run: {line}")
 
 
 @pytest.mark.parametrize("page", _PAGES)
 def test_every_block_says_what_is_to_become_of_it(page: str) -> None:
     for block in blocks(page, _ROOT / page):
-        if block.language not in LANGUAGES:
-            raise BadPage(f"{block.place}: begin the block with one of ```{', ```'.join(sorted(LANGUAGES - {'hidden'}))} (docs/README.md)")
-        for word in block.words:
-            if not re.fullmatch(_KNOWN_WORDS[block.language], word):
-                raise BadPage(f"{block.place}: {word!r} means nothing behind ```{block.language} (docs/README.md)")
-        if block.language == "text":
-            for line in block.text.splitlines():
-                assert not line.startswith(_PROGRAMS), f"{block.place}: a command in a block that is not run: {line}"
+        check(block)
+
+
+@pytest.mark.parametrize("page", ["```\nkinsockctl vm list\n```", "```bash\nkinsockctl vm list\n```", "```sh maybe\ntrue\n```",
+                                  "  ```text\n  kinsockctl vm list\n  ```", "```sh\nkinsockctl vm list\n", "<!-- test: sh\ntrue\n"])
+def test_a_block_that_would_escape_is_found(tmp_path: pathlib.Path, page: str) -> None:
+    (tmp_path / "page.md").write_text(page)
+    with pytest.raises(BadPage, match="page.md:1"):
+        for block in blocks("page.md", tmp_path / "page.md"):
+            check(block)
+
+
+@pytest.mark.parametrize("block", ["```sh\nfalse | true\n```", "```sh exit=5\ntrue\n```", "```sh stays\necho done\n```",
+                                   "```sh daemon\nkinsockd --no-such-flag\n```", "```yaml\nvm: []\n```"])
+def test_what_goes_wrong_is_noticed(tmp_path: pathlib.Path, block: str) -> None:
+    (tmp_path / "page.md").write_text(block)
+    with contextlib.ExitStack() as stack, pytest.raises(AssertionError):
+        machine = Machine(stack)
+        machine.follow(blocks("page.md", tmp_path / "page.md")[0])
 
 
 def test_what_is_not_run_is_listed_with_its_reason() -> None:
@@ -65,7 +89,7 @@ def test_the_page_can_be_followed(page: str) -> None:
             try:
                 machine.follow(block)
             except AssertionError as error:
-                raise AssertionError(f"{block.place}:\n{block.text}{error}") from None
+                raise AssertionError(f"{block.place}:\n{block.text}{error}\nThe daemon's log:\n{machine.daemon_log()}") from None
         machine.end()
 
 

@@ -63,7 +63,7 @@ def test_a_vm_that_was_deleted(stage: Stage, newcomer: Newcomer) -> None:
     cid = stage.create("gone")["status"]["cid"]
     stage.ctl.delete("gone")
     by_name = newcomer.hears("web", f"gone:{_PORT}", "VM_DELETED", 3, f"it was deleted, and its CID {cid} of")
-    found = newcomer.hears("web", f"{cid}:{_PORT}", "CID_QUARANTINED", 3, f"nobody in networks/default has CID {cid} now",
+    found = newcomer.hears("web", f"{cid}:{_PORT}", "CID_QUARANTINED", 3, f"nobody in networks/default has CID {cid}",
                            "gone had it and was deleted; it rests until")
     assert found.next == by_name.next
     newcomer.obeys(found)

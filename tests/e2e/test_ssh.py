@@ -19,7 +19,7 @@ from harness.stage import Stage, Vm
 
 _NAME = "web.kinsock"
 _SSH_PORT = 22
-_SIZE = 3 << 20
+_SIZE = 1 << 20
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,9 @@ def _banner(vm: Vm) -> bytes:
 @pytest.fixture(scope="module")
 def options(stage: Stage, keys: Keys) -> dict[str, str | pathlib.Path]:
     """What a user has in ~/.ssh: his key, and the guest's under its name. Nobody is there to ask."""
-    return {"IdentityFile": keys.user, "UserKnownHostsFile": keys.known_hosts(stage.scratch / "known_hosts", _NAME),
+    # The second default key exchange: the first, which also withstands quantum computers, takes an emulated guest seconds.
+    return {"KexAlgorithms": "curve25519-sha256", "IdentityFile": keys.user,
+            "UserKnownHostsFile": keys.known_hosts(stage.scratch / "known_hosts", _NAME),
             "GlobalKnownHostsFile": "/dev/null", "BatchMode": "yes", "StrictHostKeyChecking": "yes"}
 
 
@@ -67,12 +69,10 @@ def _kinsockctl_ssh(stage: Stage, options: typing.Mapping[str, str | pathlib.Pat
 
 
 def test_kinsockctl_runs_ssh(stage: Stage, web: Vm, options: dict[str, str | pathlib.Path]) -> None:
-    done = _kinsockctl_ssh(stage, options, "uname", "-a")
-    assert (done.returncode, done.stdout[:6]) == (0, "Linux "), done.stderr
-    assert done.stdout == web.guest.start("uname -a").wait(10).out
-    assert _kinsockctl_ssh(stage, options, "exit 7").returncode == 7
-    # What looks like kinsockctl's is the guest's, too.
-    assert _kinsockctl_ssh(stage, options, "echo", "-o", "json").stdout == "-o json\n"
+    # What looks like kinsockctl's own options is the guest's.
+    done = _kinsockctl_ssh(stage, options, "uname", "-a;", "echo", "-o", "json;", "exit", "7")
+    assert done.returncode == 7, done.stderr
+    assert done.stdout == web.guest.start("uname -a").wait(10).out + "-o json\n"
 
 
 def test_a_guest_whose_key_is_not_known_is_not_trusted(stage: Stage, web: Vm, keys: Keys,
@@ -99,22 +99,16 @@ def test_plain_ssh_by_the_printed_configuration(web: Vm, config: pathlib.Path, n
     assert (done.returncode, done.stdout) == (0, "kin"), done.stderr
 
 
-def test_a_file_goes_there_and_back_by_scp_and_sftp(stage: Stage, web: Vm, config: pathlib.Path) -> None:
+def test_a_file_goes_there_by_scp_and_back_by_sftp(stage: Stage, web: Vm, config: pathlib.Path) -> None:
     sent, back = stage.scratch / "sent", stage.scratch / "back"
     sent.write_bytes(pattern(22, _SIZE))
     digest = hashlib.sha256(sent.read_bytes()).hexdigest()
-    for batch in (None, f"put {sent} /tmp/there\nget /tmp/there {back}\n"):
-        back.unlink(missing_ok=True)
-        web.guest.run("rm -f /tmp/there")
-        if batch is None:
-            for source, target in ((sent, f"{_NAME}:/tmp/there"), (f"{_NAME}:/tmp/there", back)):
-                done = ssh.run("scp", "-q", "-F", config, source, target)
-                assert done.returncode == 0, done.stderr
-        else:
-            done = ssh.run("sftp", "-q", "-F", config, "-b", "-", _NAME, stdin=batch)
-            assert done.returncode == 0, done.stderr
-        assert web.guest.start("sha256sum /tmp/there").wait(30).out.split()[0] == digest
-        assert hashlib.sha256(back.read_bytes()).hexdigest() == digest
+    done = ssh.run("scp", "-q", "-F", config, sent, f"{_NAME}:/tmp/there")
+    assert done.returncode == 0, done.stderr
+    assert web.guest.start("sha256sum /tmp/there").wait(30).out.split()[0] == digest
+    done = ssh.run("sftp", "-q", "-F", config, "-b", "-", _NAME, stdin=f"get /tmp/there {back}\n")
+    assert done.returncode == 0, done.stderr
+    assert hashlib.sha256(back.read_bytes()).hexdigest() == digest
 
 
 def test_no_process_stays_between_ssh_and_the_guest(web: Vm, config: pathlib.Path) -> None:

@@ -242,8 +242,10 @@ TEST_F(PageTest, AFollowerWhoReadsNothingIsLetGoAndTheOthersAreNot) {
   reader.ReadUntil("SYNCED");
   // More than all buffers on the way hold.
   for (int i = 0; i < 1000; ++i) {
-    ASSERT_TRUE(daemon_.Create("vm").ok());
-    ASSERT_TRUE(daemon_.Delete("vm").ok());
+    const std::string id = absl::StrCat("vm-", i);
+    ASSERT_TRUE(daemon_.Create(id).ok());
+    ASSERT_TRUE(daemon_.Delete(id).ok());
+    reader.ReadUntil(absl::StrCat("\"vms/", id, "\""));
   }
   ASSERT_TRUE(daemon_.Create("last").ok());
   EXPECT_THAT(reader.ReadUntil("vms/last"), HasSubstr("vms/last"));

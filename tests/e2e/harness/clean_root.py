@@ -36,7 +36,7 @@ class CleanRoot:
         # Alone with systemd, or beside the one of this machine.
         alone = [] if pathlib.Path("/run/systemd/system").is_dir() else ["--register=no", "--keep-unit"]
         self._container = Child("clean Debian", ["systemd-nspawn", "--quiet", "--boot", *alone, "--machine",
-                                                 scratch.path.name, "--directory", self.path, "--bind",
+                                                 f"kinsock-{os.getpid()}", "--directory", self.path, "--bind",
                                                  f"{archives}:/var/cache/apt/archives"], scratch / "root.log")
         try:
             self.leader = wait_until("its process 1 to appear", self._find_leader, _BOOT_SECONDS)
@@ -69,7 +69,7 @@ class CleanRoot:
         return set(found.splitlines())
 
     def close(self) -> None:
-        self._container.stop()
+        self._container.kill()  # nothing in it is to be saved
         logbook.forget(self._container.log)
 
     def __enter__(self) -> "CleanRoot":

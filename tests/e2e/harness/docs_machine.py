@@ -44,12 +44,17 @@ class Machine:
         """Nothing on the page has harmed the daemon."""
         self._stop_daemon()
 
+    def daemon_log(self) -> str:
+        return "" if self._daemon is None else logbook.tail(self._daemon.log)
+
     def follow(self, block: Block) -> None:
         """Does what a reader would do with the block."""
         if block.language == "hidden":
             self._direct(block)
         elif block.language == "yaml":
             self._check_yaml(block)
+        elif block.language == "ini":
+            self._check_unit(block)
         elif block.language == "sh":
             self._do(block)
 
@@ -164,15 +169,35 @@ class Machine:
         self._guests[name] = guest
 
     def _check_yaml(self, block: Block) -> None:
-        path = pathlib.Path(block.option("file") or self._scratch / "page.yaml")
+        path = self._directory / (block.option("file") or "page.yaml")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(block.text)
         if "vm" in block.words:
             self.shell(f"kinsockctl vm apply -f {path} --validate-only", 0)
+        elif "apply" in block.words:
+            self.shell(f"kinsockctl apply -f {path} --dry-run", 0)
         elif "prometheus" in block.words:
             self.shell(f"cp {path} deploy/prometheus/page.yml && promtool check config deploy/prometheus/page.yml", 0)
         else:
             self.shell(f"kinsockd --config {path} --check", 0)
+
+    def _check_unit(self, block: Block) -> None:
+        """Among the units that are shipped, those of the page before it included."""
+        units = self._scratch / "units"
+        if not units.exists():
+            shutil.copytree(_HERE / "deploy/systemd", units)
+        first = block.text.splitlines()[0]
+        named = re.match(r"# /etc/systemd/system/([^\s;]+)", first)
+        if named is None and not first.startswith("# systemctl edit kinsock"):
+            raise AssertionError(f"the first line names a file of /etc/systemd/system, or systemctl edit kinsock: {first}")
+        path = units / (named[1] if named else "kinsock.service.d/override.conf")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(block.text)
+        unit = path if path.suffix != ".conf" else units / path.parent.name.removesuffix(".d")
+        judged = subprocess.run(["systemd-analyze", "verify", "--man=no", str(unit)], env={**self._environment, "SYSTEMD_UNIT_PATH": f"{units}:"},
+                                capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=False)
+        faults = [line for line in judged.stderr.splitlines() if path.name in line]
+        assert not faults, "\n".join(faults)
 
     def _child(self, title: str, command: str, log: pathlib.Path) -> Child:
         script = f"cd {self._directory} && exec {command.strip()}"
@@ -199,6 +224,7 @@ class Machine:
         """The next page finds a new machine."""
         if self._daemon is not None:
             self._daemon.kill()
+            logbook.forget(self._daemon.log)
         for directory in ("/run", "/etc/kinsock", "/var/lib", "/srv", "/backup", os.environ["HOME"]):
             for entry in pathlib.Path(directory).iterdir():
                 shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()

@@ -10,7 +10,7 @@ import shlex
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<info>.*)$")
 _HIDDEN = re.compile(r"^<!-- test: ?(?P<text>.*)$")
 
-LANGUAGES = {"sh", "yaml", "text", "hidden"}
+LANGUAGES = {"sh", "yaml", "ini", "text", "hidden"}
 
 
 class BadPage(AssertionError):

@@ -56,8 +56,8 @@ def _programs() -> bytes:
 
 
 def _settings(keys: Keys | None) -> bytes:
-    files = {"/etc/passwd": _PASSWD, "/etc/group": "root:x:0:\nnogroup:x:65534:\n", "/etc/ssh/sshd_config": _SSHD_CONFIG,
-             "/run/sshd/.keep": ""}
+    files = {"/etc/passwd": _PASSWD, "/etc/group": "root:x:0:\nnogroup:x:65534:\n",
+             "/etc/ssh/sshd_config": _SSHD_CONFIG, "/run/sshd/.keep": ""}
     private = {}
     if keys is not None:
         private = {"/etc/ssh/ssh_host_ed25519_key": keys.host.read_text(),

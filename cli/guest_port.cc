@@ -142,12 +142,12 @@ class ListenerFile {
   static constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
 };
 
-// Left behind by a program that is no more: nobody accepts.
+// Left behind by a program that is no more. Nobody is connected to: who listens would take that for a guest's call. The
+// kernel looks for the socket behind the file before it finds that it is of another type (EPROTOTYPE).
 bool IsStale(const std::string& path) {
   struct stat found;
   if (lstat(path.c_str(), &found) != 0 || !S_ISSOCK(found.st_mode)) return false;
-  const UniqueFd probe = NewSocket();
-  SetTimeouts(probe.get(), std::chrono::milliseconds(100));
+  const UniqueFd probe(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   return Connect(probe.get(), path) == ECONNREFUSED;
 }
 

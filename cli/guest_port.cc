@@ -151,9 +151,9 @@ bool IsStale(const std::string& path) {
   return Connect(probe.get(), path) == ECONNREFUSED;
 }
 
-// Programs that begin to listen in one directory do so one after the other: a socket that is bound and not listened on
-// yet looks as one that was left behind. Others may hold such a lock for reasons of their own; they are not waited for
-// longer than kinsockctl takes.
+// Programs that begin to listen in one directory do so one after the other: of two that find the same file left behind
+// the later would remove what the earlier has made in its place. Others may hold such a lock for reasons of their own;
+// they are not waited for longer than kinsockctl takes.
 UniqueFd LockDirectory(const std::string& path) {
   constexpr int kTries = 100;
   constexpr useconds_t kPause = 10'000;

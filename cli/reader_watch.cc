@@ -36,8 +36,11 @@ class ReaderWatch {
   ~ReaderWatch() {
     const uint64_t one = 1;
     if (!thread_.joinable()) return;
-    if (write(stop_.get(), &one, sizeof(one)) == sizeof(one)) return thread_.join();
-    thread_.detach();
+    if (write(stop_.get(), &one, sizeof(one)) == sizeof(one)) {
+      thread_.join();
+    } else {
+      thread_.detach();
+    }
   }
   ReaderWatch(const ReaderWatch&) = delete;
   ReaderWatch& operator=(const ReaderWatch&) = delete;

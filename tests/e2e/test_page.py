@@ -9,6 +9,7 @@ import os
 import pathlib
 import shlex
 import tempfile
+import time
 import typing
 import urllib.request
 
@@ -18,6 +19,7 @@ from harness import traffic
 from harness.browser import Browser, Page
 from harness.daemon import Daemon, free_port
 from harness.deadline import wait_until
+from harness.kinsockctl import Refused
 from harness.scratch import Scratch
 from harness.stage import Stage, Vm
 
@@ -116,6 +118,56 @@ def cell(sender: str, receiver: str) -> str:
     return f'.cell[data-from="{sender}"][data-to="{receiver}"]'
 
 
+def test_the_page_says_when_the_daemon_is_gone_and_goes_on_when_it_is_back(browser: Browser) -> None:
+    port = free_port()
+    http = ("--http", f"tcp:127.0.0.1:{port}")
+    with Scratch() as scratch:
+        with Daemon(scratch, *http) as daemon:
+            daemon.ctl.create("first")
+            page = browser.page(f"http://127.0.0.1:{port}/")
+            page.call("Page.bringToFront")
+            page.wait("the VM to be shown", "document.querySelector('[data-vm=first]') !== null")
+            assert page.text("#link-text") == "Live"
+        page.wait("it to say that nobody answers", "!document.getElementById('gone').hidden")
+        assert "does not answer" in page.text("#gone")
+        assert page.text("#link-text").startswith("No answer")
+        assert page.evaluate("document.querySelector('[data-vm=first]') !== null"), "what was known is still shown"
+        page.screenshot(outputs() / "gone.png")
+        with Daemon(scratch, *http) as daemon:
+            daemon.ctl.create("second")
+            page.wait("it to go on", "document.querySelector('[data-vm=second]') !== null", 40)
+            assert page.text("#link-text") == "Live"
+            assert page.evaluate("document.getElementById('gone').hidden")
+            page.wait("the events of the new start", text_has("[data-reason=VM_CREATED]", "second"))
+            assert "first" not in page.text(".events"), "what the former start remembered is gone"
+            page.close()
+
+
+def test_a_hundred_vms_are_drawn_soon_and_cost_little(browser: Browser) -> None:
+    port = free_port()
+    with Scratch() as scratch, Daemon(scratch, "--http", f"tcp:127.0.0.1:{port}") as daemon:
+        for number in range(_VMS):
+            daemon.ctl.create(f"vm-{number:02}")
+        page = browser.page(f"http://127.0.0.1:{port}/", 1280, 1000)
+        page.call("Page.bringToFront")
+        page.wait("a hundred VMs to be drawn", f"document.querySelectorAll('[data-vm]').length === {_VMS}", 60)
+        drawn = float(page.evaluate("performance.getEntriesByName('drawn')[0].startTime"))
+        first, begin, before = int(page.evaluate(_LOOKS)), time.monotonic(), daemon.cpu_seconds()
+        page.wait("it to look ten times more", f"{_LOOKS} >= {first + 10}", 120)
+        looks = int(page.evaluate(_LOOKS)) - first
+        took, spent = time.monotonic() - begin, daemon.cpu_seconds() - before
+        page.screenshot(outputs() / "hundred.png")
+        assert page.complaints == []
+        page.close()
+    figures = {"vms": _VMS, "drawn_after_ms": round(drawn), "looks_per_second": round(looks / took, 2),
+               "daemon_cpu_percent": round(100 * spent / took, 1), "daemon_cpu_ms_per_look": round(1000 * spent / looks, 1)}
+    (outputs() / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
+    print(figures)
+    # An order of magnitude above what it is where nothing else runs.
+    assert drawn < 10_000
+    assert spent / looks < 0.2
+
+
 def test_the_matrix_shows_who_talks_to_whom_and_how_much(watched: Watched) -> None:
     page = watched.show("#/")
     seen = set()
@@ -145,7 +197,9 @@ def test_a_denied_pair_is_red_and_crossed_and_explained(watched: Watched) -> Non
     # The command that it offers says why.
     command = shlex.split(page.attribute('.pair [data-command*="explain"]', "data-command"))
     assert command == ["kinsockctl", "explain", "web", "stranger:22"]
-    assert "group" in watched.stage.ctl.text(*command[1:])
+    with pytest.raises(Refused) as refused:
+        watched.stage.ctl.text(*command[1:])
+    assert refused.value.status == 5  # not allowed
     page.screenshot(outputs() / "denied.png")
     page.click(denied)
 
@@ -253,58 +307,3 @@ def test_many_tabs_share_one_stream_of_events(watched: Watched) -> None:
         page.close()
     watched.page.call("Page.bringToFront")
     watched.stage.ctl.delete("seen-by-all")
-
-
-def test_the_page_says_when_the_daemon_is_gone_and_goes_on_when_it_is_back(browser: Browser) -> None:
-    port = free_port()
-    http = ("--http", f"tcp:127.0.0.1:{port}")
-    with Scratch() as scratch:
-        with Daemon(scratch, *http) as daemon:
-            daemon.ctl.create("first")
-            page = browser.page(f"http://127.0.0.1:{port}/")
-            page.call("Page.bringToFront")
-            page.wait("the VM to be shown", "document.querySelector('[data-vm=first]') !== null")
-            assert page.text("#link-text") == "Live"
-        page.wait("it to say that nobody answers", "!document.getElementById('gone').hidden")
-        assert "does not answer" in page.text("#gone")
-        assert page.text("#link-text").startswith("No answer")
-        assert page.evaluate("document.querySelector('[data-vm=first]') !== null"), "what was known is still shown"
-        page.screenshot(outputs() / "gone.png")
-        with Daemon(scratch, *http) as daemon:
-            daemon.ctl.create("second")
-            page.wait("it to go on", "document.querySelector('[data-vm=second]') !== null", 40)
-            assert page.text("#link-text") == "Live"
-            assert page.evaluate("document.getElementById('gone').hidden")
-            page.wait("the events of the new start", text_has("[data-reason=VM_CREATED]", "second"))
-            assert "first" not in page.text(".events"), "what the former start remembered is gone"
-            page.close()
-
-
-def test_a_hundred_vms_are_drawn_soon_and_cost_little(watched: Watched) -> None:
-    for number in range(_VMS - len(watched.stage.ctl.vms())):
-        watched.stage.ctl.create(f"idle-{number:02}")
-    watched.page.close()
-    page = watched.browser.page(f"{watched.origin}/", 1280, 1000)
-    watched.page = page
-    page.call("Page.bringToFront")
-    page.wait("a hundred VMs to be drawn", f"document.querySelectorAll('[data-vm]').length === {_VMS}", 60)
-    drawn = float(page.evaluate("performance.getEntriesByName('drawn')[0].startTime"))
-    before, begin = watched.stage.daemon.cpu_seconds(), float(page.evaluate("performance.now()"))
-    first = watched.looks()
-    page.wait("it to look ten times more", f"{_LOOKS} >= {first + 10}", 120)
-    took = (float(page.evaluate("performance.now()")) - begin) / 1000
-    looks = watched.looks() - first
-    with_page = (watched.stage.daemon.cpu_seconds() - before) / took
-    page.screenshot(outputs() / "hundred.png")
-    page.goto("about:blank")
-    before = watched.stage.daemon.cpu_seconds()
-    idle_begin = float(page.evaluate("performance.now()"))
-    page.wait("as long without it", f"performance.now() >= {idle_begin + 1000 * min(took, 10)}", 60)
-    without = (watched.stage.daemon.cpu_seconds() - before) / min(took, 10)
-    figures = {"vms": _VMS, "drawn_after_ms": round(drawn), "looks_per_second": round(looks / took, 2),
-               "cpu_percent_with_page": round(100 * with_page, 1), "cpu_percent_without": round(100 * without, 1)}
-    (outputs() / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
-    print(figures)
-    # An order of magnitude above what it is where nothing else runs.
-    assert drawn < 10_000
-    assert with_page - without < 0.3

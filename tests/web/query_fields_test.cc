@@ -40,7 +40,7 @@ TEST(QueryFieldsTest, EveryParameterThatIsWrongIsNamedAndWhatWouldBeRightIsSaid)
   EXPECT_THAT(message, HasSubstr("\"page_size\": \"many\" is not a number"));
   EXPECT_THAT(message, HasSubstr("\"view\": \"PARTIAL\" is none of BASIC, FULL"));
   EXPECT_THAT(message,
-              HasSubstr("\"pagesize\": is no parameter of this; there are page_size, page_token, filter, view"));
+              HasSubstr("\"pagesize\": is no parameter of this; there are page_size, page_token, view, filter"));
   EXPECT_THAT(message, HasSubstr("\"filter\": is given twice"));
 }
 

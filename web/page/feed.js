@@ -59,7 +59,7 @@ export class Poll {
       this.tell('live');
       // Who answers slowly is asked less.
       const took = performance.now() - begin;
-      wait = Math.min(LONGEST_WAIT, Math.max(PERIOD - took, 3 * took));
+      wait = Math.min(LONGEST_WAIT, Math.max(PERIOD - took, took));
     } catch (error) {
       const busy = error instanceof Refused && error.status === 503;
       ++this.failures;

@@ -113,6 +113,7 @@ export class Model {
       there.open += number(pair.openConnections);
       there.accepted += number(pair.connectsAccepted);
       there.refused += number(pair.connectsRefused);
+      if (number(pair.toInitiator?.bytes) === 0) continue;
       const back = cell(to, from);
       back.bytes += number(pair.toInitiator?.bytes);
       back.stalls += number(pair.toInitiator?.creditStalls);

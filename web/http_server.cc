@@ -84,6 +84,11 @@ class HttpServer::Connection final : public FdHandler {
     ClearDeadline();
     timer_ = server_.loop_.RunAfter(patience, [this] {
       timer_.reset();
+      if (state_ == State::kReading) {
+        // This thread may have been late, and not the client.
+        if (!Read()) return server_.Close(socket_.get());
+        if (state_ != State::kReading) return;
+      }
       if (!is_refused_) Abandon();
       server_.Close(socket_.get());
     });

@@ -160,7 +160,8 @@ def test_a_hundred_vms_are_drawn_soon_and_cost_little(browser: Browser) -> None:
         assert page.complaints == []
         page.close()
     figures = {"vms": _VMS, "drawn_after_ms": round(drawn), "looks_per_second": round(looks / took, 2),
-               "daemon_cpu_percent": round(100 * spent / took, 1), "daemon_cpu_ms_per_look": round(1000 * spent / looks, 1)}
+               "daemon_cpu_percent": round(100 * spent / took, 1),
+               "daemon_cpu_ms_per_look": round(1000 * spent / looks, 1)}
     (outputs() / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
     print(figures)
     # An order of magnitude above what it is where nothing else runs.

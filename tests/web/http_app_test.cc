@@ -141,6 +141,14 @@ TEST_F(HttpAppTest, ManyRangesDoNotMakeManyAnswers) {
   EXPECT_EQ(answer.body, "a page\n");
 }
 
+TEST_F(HttpAppTest, NothingIsCompressedWhateverABrowserAsksFor) {
+  app_.Get("/long",
+           [](const HttpRequest&) { return HttpReply{.type = "application/json", .body = std::string(100'000, ' ')}; });
+  const HttpAnswer answer = Send("GET /long HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip, deflate, br\r\n\r\n");
+  EXPECT_THAT(answer.headers, Not(HasSubstr("Content-Encoding")));
+  EXPECT_EQ(answer.body.size(), 100'000u);
+}
+
 TEST_F(HttpAppTest, LongNumbersAndBlanksInARangeAreOnlyText) {
   for (const std::string& range : {"bytes=" + std::string(8000, '9'), "bytes=" + std::string(8000, '9') + "-",
                                    "bytes=0-," + std::string(8000, ' '), "bytes=" + std::string(8000, '-')}) {

@@ -44,7 +44,7 @@ export class ConnectionTable {
     this.element = el(
         'section', {class: 'card'}, el('header', {class: 'card-head'}, el('h2', {}, title)),
         el('div', {class: 'scroll', tabindex: '0', role: 'group', 'aria-label': title},
-           el('table', {class: 'list conns'}, el('thead', {}, el('tr', {}, heads)), this.body)),
+           el('table', {class: 'list conns', 'aria-label': title}, el('thead', {}, el('tr', {}, heads)), this.body)),
         this.note);
   }
 

@@ -12,12 +12,15 @@
 #include <fstream>
 #include <optional>
 #include <sstream>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "cli/endpoint_fault.h"
 #include "cli/error_report.h"
+#include "cli/reader_watch.h"
 #include "server/runtime_dir.h"
 #include "server/version.h"
 
@@ -38,11 +41,13 @@ std::string ContentsOf(const char* flag, const std::string& path) {
   return text.str();
 }
 
-std::shared_ptr<grpc::Channel> NewChannel(const Options& options, CallLog& calls) {
+using Interceptors = std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>>;
+
+std::shared_ptr<grpc::Channel> NewChannel(const Options& options, Interceptors interceptors) {
   using grpc::experimental::CreateCustomChannelWithInterceptors;
   if (IsUnix(options.endpoint)) {
     return CreateCustomChannelWithInterceptors(options.endpoint, grpc::InsecureChannelCredentials(), {},
-                                               NoteCallsIn(calls));
+                                               std::move(interceptors));
   }
   grpc::SslCredentialsOptions tls;
   tls.pem_root_certs = ContentsOf("--tls-ca", options.tls_ca);
@@ -51,7 +56,7 @@ std::shared_ptr<grpc::Channel> NewChannel(const Options& options, CallLog& calls
   grpc::ChannelArguments arguments;
   if (!options.tls_server_name.empty()) arguments.SetSslTargetNameOverride(options.tls_server_name);
   return CreateCustomChannelWithInterceptors(options.endpoint, grpc::SslCredentials(tls), arguments,
-                                             NoteCallsIn(calls));
+                                             std::move(interceptors));
 }
 
 ExitCode Fail(ExitCode code, const std::string& what, const std::string& next) {
@@ -70,7 +75,9 @@ std::string DefaultEndpoint() {
 
 Client::Client(const Options& options) : options_(options) {
   calls_.verbose = options.verbose;
-  channel_ = NewChannel(options, calls_);
+  Interceptors interceptors = NoteCallsIn(calls_);
+  interceptors.push_back(WatchReaderOfStreams());
+  channel_ = NewChannel(options, std::move(interceptors));
   vms_ = v1::VmService::NewStub(channel_);
   connections_ = v1::ConnectionService::NewStub(channel_);
   networks_ = v1::NetworkService::NewStub(channel_);

@@ -142,18 +142,18 @@ class ListenerFile {
   static constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
 };
 
-// Left behind by a program that is no more: nobody accepts.
+// Left behind by a program that is no more. Nobody is connected to: who listens would take that for a guest's call. The
+// kernel looks for the socket behind the file before it finds that it is of another type (EPROTOTYPE).
 bool IsStale(const std::string& path) {
   struct stat found;
   if (lstat(path.c_str(), &found) != 0 || !S_ISSOCK(found.st_mode)) return false;
-  const UniqueFd probe = NewSocket();
-  SetTimeouts(probe.get(), std::chrono::milliseconds(100));
+  const UniqueFd probe(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   return Connect(probe.get(), path) == ECONNREFUSED;
 }
 
-// Programs that begin to listen in one directory do so one after the other: a socket that is bound and not listened on
-// yet looks as one that was left behind. Others may hold such a lock for reasons of their own; they are not waited for
-// longer than kinsockctl takes.
+// Programs that begin to listen in one directory do so one after the other: of two that find the same file left behind
+// the later would remove what the earlier has made in its place. Others may hold such a lock for reasons of their own;
+// they are not waited for longer than kinsockctl takes.
 UniqueFd LockDirectory(const std::string& path) {
   constexpr int kTries = 100;
   constexpr useconds_t kPause = 10'000;

@@ -2,7 +2,6 @@
 #include "server/api_server.h"
 
 #include <google/protobuf/stubs/logging.h>
-#include <grpc/grpc.h>
 #include <grpc/support/log.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
@@ -13,7 +12,6 @@
 #include <grpcpp/server_posix.h>
 
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "server/api_limits.h"
@@ -85,7 +83,6 @@ absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Start(const std::vector<gr
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(MakeMalformedRequestInterceptors());
   interceptors.push_back(metrics.NewInterceptors());  // sees what became of the status
-  interceptors.push_back(api->calls_.NewInterceptors());
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   for (grpc::Service* service : services) builder.RegisterService(service);
   for (const auto& service : api->reflection_) builder.RegisterService(service.get());
@@ -120,11 +117,7 @@ void ApiServer::SetVmsServing(bool serving) {
 }
 
 void ApiServer::Shutdown(std::chrono::milliseconds grace) {
-  std::thread shutdown([this, grace] { server_->Shutdown(std::chrono::system_clock::now() + grace); });
-  // gRPC also waits for each connection to answer the ping that goes with its GOAWAY, which one that is idle or stuck
-  // does not. Nothing is under way that it could lose.
-  if (calls_.AwaitNone(grace)) grpc_server_cancel_all_calls(server_->c_server());
-  shutdown.join();
+  server_->Shutdown(std::chrono::system_clock::now() + grace);
 }
 
 }  // namespace kinsock

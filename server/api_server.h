@@ -13,7 +13,6 @@
 #include "absl/status/statusor.h"
 #include "base/unique_fd.h"
 #include "server/api_metrics.h"
-#include "server/calls_under_way.h"
 #include "server/tls_files.h"
 
 namespace kinsock {
@@ -45,14 +44,13 @@ class ApiServer {
   // The same for kinsock.v1.VmService alone: a node that drains serves what it has and takes nothing new.
   void SetVmsServing(bool serving);
 
-  // Any thread but main: no new calls; returns when those of ours that are under way are finished, or cut off after
-  // `grace`, and all connections are closed. Main must go on running, for calls are finished there. Once.
+  // Any thread but main: no new calls; returns when those under way are finished, or cut off after `grace`. Main must
+  // go on running, for they are finished there.
   void Shutdown(std::chrono::milliseconds grace);
 
  private:
   ApiServer() = default;
 
-  CallsUnderWay calls_;
   std::vector<std::unique_ptr<grpc::Service>> reflection_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> tls_;
   std::unique_ptr<grpc::Server> server_;

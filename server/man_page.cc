@@ -28,7 +28,7 @@ std::string Italic(std::string_view text) { return absl::StrCat("\\fI", Escaped(
 // What stands behind an option; empty: it is a flag.
 std::string ValueOf(const CLI::Option& option) {
   if (!option.get_option_text().empty()) return option.get_option_text();
-  return option.get_type_size() == 0 ? "" : "VALUE";
+  return option.get_items_expected_max() == 0 ? "" : "VALUE";
 }
 
 bool IsMany(const CLI::Option& option) { return option.get_expected_max() == CLI::detail::expected_max_vector_size; }

@@ -15,14 +15,15 @@ def man_page(name, what, texts, program = None):
     flag = " --options $(RULEDIR)/%s.options" % name if program else ""
     native.genrule(
         name = name + "_page",
-        srcs = texts,
+        # The program, too: as a tool it would be built once more, for the machine that builds.
+        srcs = texts + ["//server:version.h"] + ([program] if program else []),
         outs = [name] + ([name + ".options"] if program else []),
         cmd = " && ".join(options + [
             "version=$$(sed -n 's/.*kVersion.*\"\\(.*\\)\".*/\\1/p' $(execpath //server:version.h))",
             "$(execpath page.py) --name %s --section %s --what '%s' --version $$version%s %s >$(RULEDIR)/%s" %
             (title, section, what, flag, " ".join(["$(execpath %s)" % text for text in texts]), name),
         ]),
-        tools = ["page.py", "//server:version.h"] + ([program] if program else []),
+        tools = ["page.py"],
         # Needs lowdown, which only packages need (tools/setup package).
         tags = ["manual"],
         visibility = ["//deploy:__pkg__", "//tests/deploy:__pkg__"],

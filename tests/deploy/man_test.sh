@@ -34,6 +34,8 @@ mapfile -t all < <(server/kinsockd --help | options | grep -vx -- --help)
 ((${#all[@]} > 10)) || die "kinsockd --help tells only ${#all[*]}"
 expect "$page" "${all[@]}" 'EXIT STATUS' SIGHUP /etc/kinsock/kinsockd.yaml
 
+! grep -qE -- '--check [A-Z]' <<<"$page" || die '--check has a value'
+
 page=$(text kinsockctl.1)
 mapfile -t all < <(cli/kinsockctl vm create --help | options | grep -vx -- --help)
 ((${#all[@]} > 10)) || die "kinsockctl vm create --help tells only ${#all[*]}"

@@ -5,6 +5,7 @@
 # /srv and the home directory are new and empty, and it sees no other processes. So the documentation's commands run with the paths that
 # stand there, touch nothing of the machine, and leave nothing.
 set -eu
+PATH=$PATH:/usr/sbin:/sbin  # chroot, ip
 
 if [ -z "${OWN_ROOT-}" ]; then
   # The caches stay where they are for everybody.

@@ -70,7 +70,7 @@ TEST_F(LogTest, AVmmThatComesAndGoesWithoutEndHasFewLinesThatCountTheRest) {
         testing::VhostUserConnection::Open(busy.status().vhost_user_socket());
     ASSERT_TRUE(vmm.ok()) << vmm.status();
     // Who says nothing is no VMM.
-    ASSERT_TRUE(vmm->Send(VHOST_USER_GET_FEATURES, {}).ok());
+    ASSERT_TRUE(vmm->Send(testing::VHOST_USER_GET_FEATURES, {}).ok());
     ASSERT_TRUE(vmm->Receive().ok());
   }
   ASSERT_TRUE(b_.PowerOn(quiet.status().vhost_user_socket()).ok());

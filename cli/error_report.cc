@@ -91,8 +91,9 @@ std::string NextStep(const Details& details, const std::string& command) {
 }  // namespace
 
 std::vector<FieldFault> FieldFaultsOf(const grpc::Status& status) {
+  const Details details = Unpack(status);
   std::vector<FieldFault> faults;
-  for (const auto& violation : Unpack(status).bad.field_violations()) {
+  for (const auto& violation : details.bad.field_violations()) {
     faults.push_back({violation.field(), violation.description()});
   }
   return faults;

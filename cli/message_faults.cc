@@ -125,8 +125,9 @@ class Finder {
       return Look(value, name, *inner);
     }
     // The library knows what it takes: it is asked about this value alone.
-    const absl::StatusOr<std::string> json = NodeToJson(value);
     const bool in_list = field.is_repeated() && !field.is_map();
+    if (in_list && !value.IsScalar()) return faults_.Add(value.Mark(), name, Demand(field));
+    const absl::StatusOr<std::string> json = NodeToJson(value);
     const std::unique_ptr<Message> alone(prototype.New());
     const std::string text = absl::StrCat("{\"", std::string(field.json_name()), "\":", in_list ? "[" : "",
                                           json.ok() ? *json : "", in_list ? "]" : "", "}");
@@ -144,12 +145,13 @@ bool ReadMessage(const YAML::Node& node, const std::string& path, YamlFaults& fa
     faults.Add(node.Mark(), path, std::string(json.status().message()));
     return false;
   }
-  const auto read = JsonStringToMessage(*json, &message);
-  if (read.ok()) return true;
+  // First: the library takes some things for what they are not, a text for a list of one, for example.
   const size_t before = faults.found();
   Finder(faults).Look(node, path, message);
-  if (faults.found() == before) faults.Add(node.Mark(), path, read.message().ToString());
-  return false;
+  if (faults.found() != before) return false;
+  const auto read = JsonStringToMessage(*json, &message);
+  if (!read.ok()) faults.Add(node.Mark(), path, read.message().ToString());
+  return read.ok();
 }
 
 YAML::Mark MarkOfField(const YAML::Node& node, const std::string& field) {

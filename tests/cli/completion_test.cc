@@ -62,7 +62,7 @@ TEST_F(CompletionTest, ZshAtATerminal) {
                                         {{kPrompt, "autoload -U compinit; compinit -u -D\n"},
                                          {kPrompt, "source <(kinsockctl completion zsh)\n"},
                                          {kPrompt, "kinsockctl vm get web\t\n"},
-                                         {"LISTENING  42", "kinsockctl socat db\t\t"},
+                                         {kPrompt, "kinsockctl socat db\t\t"},
                                          {"db-2", "\025exit 0\n"}});
   EXPECT_EQ(outcome.code, 0);
   EXPECT_THAT(outcome.out, AllOf(HasSubstr("webserver  LISTENING  42"), HasSubstr("db-1"), HasSubstr("db-2")));

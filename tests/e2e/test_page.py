@@ -7,6 +7,7 @@ Pictures of it are kept among the outputs of the test.
 import json
 import os
 import pathlib
+import re
 import shlex
 import tempfile
 import time
@@ -164,9 +165,8 @@ def test_a_hundred_vms_are_drawn_soon_and_cost_little(browser: Browser) -> None:
                "daemon_cpu_ms_per_look": round(1000 * spent / looks, 1)}
     (outputs() / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
     print(figures)
-    # An order of magnitude above what it is where nothing else runs.
-    assert drawn < 10_000
-    assert spent / looks < 0.2
+    # An order of magnitude above what it is. How long it takes is for the figures: other work is not the page's.
+    assert spent / looks < 0.15
 
 
 def test_the_matrix_shows_who_talks_to_whom_and_how_much(watched: Watched) -> None:
@@ -194,7 +194,7 @@ def test_a_denied_pair_is_red_and_crossed_and_explained(watched: Watched) -> Non
     red, green, blue = page.evaluate(f"getComputedStyle({found}).backgroundColor.match(/\\d+/g).map(Number)")[:3]
     assert red > 180 and green < 100 and blue < 100
     page.click(denied)
-    assert "Denied" in page.text(".pair .denial")
+    assert re.search(r"Denied .* port 22, last at \d\d:\d\d:\d\d, \d+ (s|min) ago", page.text(".pair .denial"))
     # The command that it offers says why.
     command = shlex.split(page.attribute('.pair [data-command*="explain"]', "data-command"))
     assert command == ["kinsockctl", "explain", "web", "stranger:22"]
@@ -281,6 +281,7 @@ def test_it_can_be_read_by_a_narrow_window_in_the_dark_and_by_ear(watched: Watch
         for view in ("#/", "#/vms/web", "#/connections", "#/events"):
             watched.show(view)
             assert page.evaluate("document.documentElement.scrollWidth") <= 360, view
+            assert not re.search(r"NaN|undefined|null|\[object", page.evaluate("document.body.innerText")), view
         watched.show("#/")
         page.screenshot(outputs() / "narrow.png")
         page.call("Accessibility.enable")

@@ -42,8 +42,9 @@ export function duration(seconds) {
   return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
 }
 
+// Of a moment as JSON has it, or as milliseconds.
 export function since(timestamp, now = Date.now()) {
-  return duration((now - Date.parse(timestamp)) / 1000);
+  return duration((now - new Date(timestamp).getTime()) / 1000);
 }
 
 export function clock(timestamp) {

@@ -72,7 +72,8 @@ export class VmTable {
         'section', {class: 'card', 'aria-labelledby': 'vms-title'},
         el('header', {class: 'card-head'}, el('h2', {id: 'vms-title'}, 'VMs'), this.search),
         el('div', {class: 'scroll'},
-           el('table', {class: 'list vms', 'aria-labelledby': 'vms-title'}, el('thead', {}, el('tr', {}, this.heads)), this.body)),
+           el('table', {class: 'list vms', 'aria-labelledby': 'vms-title'},
+              el('thead', {}, el('tr', {}, this.heads)), this.body)),
         this.note);
   }
 

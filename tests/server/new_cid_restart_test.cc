@@ -38,13 +38,17 @@ class NewCidRestartTest : public ::testing::Test {
   v1::CidLease::State StateOf(uint32_t cid) {
     v1::ListCidsRequest request;
     request.set_parent("networks/default");
-    grpc::ClientContext context;
-    testing::SetDeadline(context);
-    v1::ListCidsResponse response;
-    EXPECT_TRUE(v1::NetworkService::NewStub(daemon_.channel())->ListCids(&context, request, &response).ok());
-    for (const v1::CidLease& lease : response.cids()) {
-      if (lease.cid() == cid) return lease.state();
-    }
+    const auto networks = v1::NetworkService::NewStub(daemon_.channel());
+    do {
+      grpc::ClientContext context;
+      testing::SetDeadline(context);
+      v1::ListCidsResponse response;
+      EXPECT_TRUE(networks->ListCids(&context, request, &response).ok());
+      for (const v1::CidLease& lease : response.cids()) {
+        if (lease.cid() == cid) return lease.state();
+      }
+      request.set_page_token(response.next_page_token());
+    } while (!request.page_token().empty());
     return v1::CidLease::STATE_UNSPECIFIED;  // it is free
   }
   void LimitFiles(rlim_t bytes) {

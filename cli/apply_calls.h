@@ -11,7 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "cli/client.h"
-#include "server/network_conversion.h"
+#include "server/convert/network_conversion.h"
 
 namespace kinsock {
 

@@ -18,11 +18,11 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/version.h"
 #include "cli/endpoint_fault.h"
 #include "cli/error_report.h"
 #include "cli/reader_watch.h"
-#include "server/runtime_dir.h"
-#include "server/version.h"
+#include "server/host/runtime_dir.h"
 
 namespace kinsock {
 namespace {

@@ -12,8 +12,8 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/output.h"
-#include "server/config.h"
-#include "server/yaml_config.h"
+#include "server/config/config.h"
+#include "server/config/yaml_config.h"
 
 namespace kinsock {
 namespace {

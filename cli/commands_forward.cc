@@ -12,7 +12,7 @@
 #include "cli/resource_commands.h"
 #include "cli/socket_access_flags.h"
 #include "cli/vm_view.h"
-#include "server/runtime_dir.h"
+#include "server/host/runtime_dir.h"
 
 namespace kinsock {
 namespace {

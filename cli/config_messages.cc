@@ -4,10 +4,10 @@
 #include <memory>
 #include <utility>
 
-#include "server/forward_conversion.h"
-#include "server/network_conversion.h"
-#include "server/vm.h"
-#include "server/vm_conversion.h"
+#include "server/convert/forward_conversion.h"
+#include "server/convert/network_conversion.h"
+#include "server/convert/vm_conversion.h"
+#include "server/model/vm.h"
 
 namespace kinsock {
 

@@ -5,9 +5,9 @@
 #include "api/kinsock/v1/forward.pb.h"
 #include "api/kinsock/v1/network.pb.h"
 #include "api/kinsock/v1/vm.pb.h"
-#include "server/forward_spec.h"
-#include "server/network.h"
-#include "server/vm_spec.h"
+#include "server/model/forward_spec.h"
+#include "server/model/network.h"
+#include "server/model/vm_spec.h"
 
 namespace kinsock {
 

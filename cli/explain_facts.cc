@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "absl/strings/numbers.h"
+#include "base/nearest_name.h"
 #include "cli/vm_view.h"
-#include "server/nearest_name.h"
 
 namespace kinsock {
 namespace {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/version.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/complete.h"
@@ -20,10 +21,9 @@
 #include "cli/exit_code.h"
 #include "cli/options.h"
 #include "cli/terminal.h"
-#include "server/man_page.h"
-#include "server/runtime_dir.h"
-#include "server/tcp_endpoint.h"
-#include "server/version.h"
+#include "server/host/man_page.h"
+#include "server/host/runtime_dir.h"
+#include "server/host/tcp_endpoint.h"
 
 namespace {
 

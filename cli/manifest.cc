@@ -7,11 +7,11 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "base/text.h"
 #include "cli/config_messages.h"
 #include "cli/message_faults.h"
-#include "server/text.h"
-#include "server/yaml_config.h"
-#include "server/yaml_map.h"
+#include "server/config/yaml_config.h"
+#include "server/config/yaml_map.h"
 
 namespace kinsock {
 namespace {

@@ -11,7 +11,7 @@
 #include "api/kinsock/v1/forward.pb.h"
 #include "api/kinsock/v1/network.pb.h"
 #include "api/kinsock/v1/vm.pb.h"
-#include "server/config.h"
+#include "server/config/config.h"
 
 namespace kinsock {
 

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/text.h"
 #include "cli/manifest.h"
-#include "server/text.h"
 
 namespace kinsock {
 namespace {

@@ -15,8 +15,8 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "base/text.h"
 #include "cli/yaml_json.h"
-#include "server/text.h"
 
 namespace kinsock {
 namespace {

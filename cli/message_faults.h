@@ -7,7 +7,7 @@
 
 #include <string>
 
-#include "server/yaml_map.h"
+#include "server/config/yaml_map.h"
 
 namespace kinsock {
 

@@ -7,11 +7,11 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
-#include "server/activated_sockets.h"
-#include "server/daemon.h"
-#include "server/flag_config.h"
-#include "server/log.h"
-#include "server/process.h"
+#include "server/config/flag_config.h"
+#include "server/daemon/daemon.h"
+#include "server/host/activated_sockets.h"
+#include "server/host/log.h"
+#include "server/host/process.h"
 
 namespace {
 

@@ -10,9 +10,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/duration_histogram.h"
+#include "base/version.h"
 #include "router/flow_durations.h"
-#include "server/version.h"
-#include "server/vm_spec.h"
+#include "server/model/vm_spec.h"
 
 namespace kinsock {
 namespace {

@@ -2,8 +2,8 @@
 #ifndef KINSOCK_WEB_DAEMON_METRICS_H_
 #define KINSOCK_WEB_DAEMON_METRICS_H_
 
-#include "server/api_metrics.h"
-#include "server/heartbeat.h"
+#include "server/reactors/heartbeat.h"
+#include "server/rpc/api_metrics.h"
 #include "web/daemon_sample.h"
 #include "web/event_streams.h"
 #include "web/http_app.h"

@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "device/device_totals.h"
-#include "server/cid_allocator.h"
-#include "server/network.h"
-#include "server/reactor_pool.h"
-#include "server/state_store.h"
-#include "server/vm.h"
+#include "server/manager/cid_allocator.h"
+#include "server/model/network.h"
+#include "server/model/vm.h"
+#include "server/reactors/reactor_pool.h"
+#include "server/store/state_store.h"
 
 namespace kinsock {
 

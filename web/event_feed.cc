@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "server/error.h"
+#include "server/status/error.h"
 
 namespace kinsock {
 namespace {

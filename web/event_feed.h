@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/event_loop.h"
-#include "server/event_log.h"
-#include "server/watch_ring.h"
+#include "server/rpc/event_log.h"
+#include "server/rpc/watch_ring.h"
 
 namespace kinsock {
 

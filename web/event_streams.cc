@@ -7,9 +7,9 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "server/error.h"
-#include "server/resource_version.h"
-#include "server/text.h"
+#include "base/text.h"
+#include "server/model/resource_version.h"
+#include "server/status/error.h"
 #include "web/http_limits.h"
 #include "web/http_stream.h"
 #include "web/json_text.h"

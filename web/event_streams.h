@@ -15,7 +15,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/event_loop.h"
-#include "server/event_log.h"
+#include "server/rpc/event_log.h"
 #include "web/event_feed.h"
 #include "web/http_app.h"
 

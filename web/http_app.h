@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/caller.h"
+#include "server/rpc/caller.h"
 #include "web/http_stream.h"
 
 namespace kinsock {

@@ -13,7 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
-#include "server/log.h"
+#include "server/host/log.h"
 #include "web/http_limits.h"
 
 namespace kinsock {

@@ -13,10 +13,10 @@
 #include <thread>
 
 #include "base/event_loop.h"
-#include "server/api_connections.h"
-#include "server/api_listener.h"
-#include "server/bound_socket.h"
-#include "server/caller.h"
+#include "server/host/bound_socket.h"
+#include "server/rpc/api_connections.h"
+#include "server/rpc/api_listener.h"
+#include "server/rpc/caller.h"
 #include "web/http_app.h"
 
 namespace kinsock {

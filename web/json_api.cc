@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "server/error.h"
+#include "server/status/error.h"
 #include "web/http_limits.h"
 #include "web/json_text.h"
 #include "web/query_fields.h"

@@ -4,7 +4,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include "api/google/rpc/status.pb.h"
-#include "server/status_conversion.h"
+#include "server/status/status_conversion.h"
 
 namespace kinsock {
 

@@ -9,8 +9,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "server/error.h"
-#include "server/text.h"
+#include "base/text.h"
+#include "server/status/error.h"
 
 namespace kinsock {
 namespace {

@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "router/close_reason.h"
 #include "router/port_stats.h"
-#include "server/vm_spec.h"
+#include "server/model/vm_spec.h"
 
 namespace kinsock {
 namespace {

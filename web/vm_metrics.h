@@ -2,7 +2,7 @@
 #ifndef KINSOCK_WEB_VM_METRICS_H_
 #define KINSOCK_WEB_VM_METRICS_H_
 
-#include "server/http_settings.h"
+#include "server/config/http_settings.h"
 #include "web/daemon_sample.h"
 #include "web/metric_writer.h"
 

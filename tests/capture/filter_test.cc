@@ -10,7 +10,7 @@
 
 #include "capture/point.h"
 #include "router/vsock_header.h"
-#include "server/capture_filter_text.h"
+#include "server/service/capture_filter_text.h"
 
 namespace kinsock {
 namespace {

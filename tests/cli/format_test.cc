@@ -15,8 +15,8 @@
 #include "cli/vmm_args.h"
 #include "cli/yaml_json.h"
 #include "cli/yaml_text.h"
-#include "server/error.h"
-#include "server/status_conversion.h"
+#include "server/status/error.h"
+#include "server/status/status_conversion.h"
 
 namespace kinsock {
 namespace {

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <memory>
 
-#include "server/vm_filter.h"
+#include "server/manager/vm_filter.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace kinsock;

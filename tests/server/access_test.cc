@@ -2,7 +2,7 @@
 //
 // Who may call what, as callers with other uids and groups find it. They need root: "bazel test" of an ordinary user
 // skips what only others can show.
-#include "server/access.h"
+#include "server/rpc/access.h"
 
 #include <gmock/gmock.h>
 #include <google/protobuf/descriptor.pb.h>
@@ -20,7 +20,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "server/api_descriptors.h"
+#include "server/rpc/api_descriptors.h"
 #include "tests/server/raw_client.h"
 #include "tests/server/running_daemon.h"
 #include "tests/support/other_user.h"
@@ -72,7 +72,7 @@ TEST(AccessTable, HasEveryMethodOfEveryService) {
   const std::vector<Method> methods = AllMethods();
   ASSERT_GE(methods.size(), 8u);
   for (const Method& method : methods) {
-    EXPECT_TRUE(RoleNeeded(method.name).has_value()) << method.name << ": give it a line in server/access.cc";
+    EXPECT_TRUE(RoleNeeded(method.name).has_value()) << method.name << ": give it a line in server/rpc/access.cc";
     EXPECT_NE(RoleNeeded(method.name), Role::kNone) << method.name;
   }
   EXPECT_EQ(RoleNeeded("VmService.Nonsense"), std::nullopt);

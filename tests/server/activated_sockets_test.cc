@@ -2,7 +2,7 @@
 //
 // kinsockd on sockets that systemd hands over. systemd-socket-activate(1) plays systemd: it listens, and becomes the
 // daemon when the first client comes.
-#include "server/activated_sockets.h"
+#include "server/host/activated_sockets.h"
 
 #include <gmock/gmock.h>
 #include <grpcpp/create_channel.h>

@@ -13,8 +13,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/message_differencer.h"
-#include "server/resource_version.h"
-#include "server/vm_manager.h"
+#include "server/manager/vm_manager.h"
+#include "server/model/resource_version.h"
 #include "tests/server/running_daemon.h"
 #include "tests/support/unix_socket.h"
 

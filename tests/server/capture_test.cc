@@ -20,7 +20,7 @@
 #include "absl/strings/str_cat.h"
 #include "capture/session.h"
 #include "capture/writer.h"
-#include "server/captures.h"
+#include "server/service/captures.h"
 #include "tests/capture/capture_contents.h"
 #include "tests/capture/tshark.h"
 #include "tests/server/running_daemon.h"

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "server/connection_feed.h"
+#include "server/service/connection_feed.h"
 #include "tests/server/running_daemon.h"
 #include "tests/support/simulated_guest.h"
 #include "tests/support/stage.h"

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "server/event_limiter.h"
+#include "server/rpc/event_limiter.h"
 #include "tests/server/running_daemon.h"
 #include "tests/support/other_user.h"
 #include "tests/support/simulated_guest.h"

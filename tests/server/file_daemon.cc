@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "server/flag_config.h"
+#include "server/config/flag_config.h"
 #include "tests/support/require.h"
 
 namespace kinsock::testing {

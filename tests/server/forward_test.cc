@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "server/forward_manager.h"
+#include "server/manager/forward_manager.h"
 #include "tests/server/forward_client.h"
 #include "tests/server/vm_fixture.h"
 #include "tests/support/hybrid_client.h"

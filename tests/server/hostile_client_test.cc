@@ -18,8 +18,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "server/api_limits.h"
-#include "server/process.h"
+#include "server/host/process.h"
+#include "server/rpc/api_limits.h"
 #include "tests/server/raw_client.h"
 #include "tests/server/running_daemon.h"
 #include "tests/support/sanitizers.h"

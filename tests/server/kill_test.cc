@@ -20,7 +20,7 @@
 #include "absl/strings/str_cat.h"
 #include "api/kinsock/v1/network_service.grpc.pb.h"
 #include "base/mutex.h"
-#include "server/cid_allocator.h"
+#include "server/manager/cid_allocator.h"
 #include "tests/server/daemon_process.h"
 #include "tests/server/forward_client.h"
 #include "tests/server/running_daemon.h"

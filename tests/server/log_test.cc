@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a kinsockd writes about VMs that do all they can to fill its log.
-#include "server/log.h"
+#include "server/host/log.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -18,8 +18,8 @@
 #include "api/kinsock/v1/forward_service.grpc.pb.h"
 #include "api/kinsock/v1/network_service.grpc.pb.h"
 #include "api/kinsock/v1/vm_service.grpc.pb.h"
-#include "server/config.h"
-#include "server/daemon.h"
+#include "server/config/config.h"
+#include "server/daemon/daemon.h"
 #include "tests/support/temp_dir.h"
 
 namespace kinsock::testing {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Where API clients may have sockets made, and that names which change meanwhile lead nowhere else.
-#include "server/socket_dirs.h"
+#include "server/host/socket_dirs.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

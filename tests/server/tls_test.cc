@@ -20,8 +20,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "server/api_limits.h"
-#include "server/config.h"
+#include "server/config/config.h"
+#include "server/rpc/api_limits.h"
 #include "tests/server/running_daemon.h"
 #include "tests/support/process.h"
 #include "tests/support/temp_dir.h"

@@ -15,9 +15,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "server/api_metrics.h"
-#include "server/api_server.h"
-#include "server/vm_service.h"
+#include "server/rpc/api_metrics.h"
+#include "server/rpc/api_server.h"
+#include "server/service/vm_service.h"
 #include "tests/server/running_daemon.h"
 #include "tests/support/simulated_guest.h"
 #include "tests/support/stage.h"

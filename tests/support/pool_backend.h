@@ -14,7 +14,7 @@
 #include "base/unique_fd.h"
 #include "device/device_totals.h"
 #include "device/forward.h"
-#include "server/reactor_pool.h"
+#include "server/reactors/reactor_pool.h"
 #include "tests/support/backend.h"
 #include "tests/support/temp_dir.h"
 

@@ -8,7 +8,7 @@
 
 #include "api/kinsock/v1/connection_service.pb.h"
 #include "api/kinsock/v1/vm_service.pb.h"
-#include "server/error.h"
+#include "server/status/error.h"
 
 namespace kinsock {
 namespace {

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Daemon: what the configuration wants to be there when it starts.
+#include <chrono>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "server/daemon/daemon.h"
+#include "server/model/saved_state.h"
+#include "server/model/vm_settings.h"
+#include "server/status/error.h"
+
+namespace kinsock {
+namespace {
+
+// A line for each thing that is wrong.
+absl::Status AllOf(const std::vector<std::string>& faults) {
+  if (faults.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrJoin(faults, "\n"));
+}
+
+template <typename Configured>
+std::string DescribeFault(const Configured& object, const absl::Status& status) {
+  return absl::StrCat(object.origin, ": ", status.message());
+}
+
+// In words of the file or the command line.
+std::string DescribeFault(const ConfiguredVm& vm, const absl::Status& status) {
+  const std::vector<FieldViolation> fields = ErrorFields(status);
+  if (fields.empty()) return absl::StrCat(vm.origin, ": ", status.message());
+  return absl::StrJoin(fields, "\n", [&](std::string* out, const FieldViolation& field) {
+    absl::StrAppend(out, vm.origin, ": ", SettingOfField(field.field), ": ", field.description);
+  });
+}
+
+// Hands a creation for each object to `create`, and runs the loop until all are made, or not: for what reason, into
+// `faults`.
+template <typename Configured, typename Create>
+void MakeEach(EventLoop& loop, const std::vector<Configured>& objects, Create create,
+              std::vector<std::string>& faults) {
+  size_t left = objects.size();
+  for (const Configured& object : objects) {
+    auto creation = object.creation;
+    creation.configured = true;
+    create(std::move(creation), [&left, &faults, &object](const auto& result) {
+      --left;
+      if (!result.ok()) faults.push_back(DescribeFault(object, result.status()));
+    });
+  }
+  while (left > 0) loop.RunOnce(std::chrono::milliseconds(1000));
+}
+
+}  // namespace
+
+// Two VMs, or forwards, cannot have one name, and neither is to be lost for the other.
+absl::Status Daemon::CheckNames(const SavedState& saved) const {
+  std::set<std::string> vms, forwards;
+  for (const SavedVm& vm : saved.vms) vms.insert(vm.definition->id);
+  for (const ForwardDefinitionPtr& forward : saved.forwards) forwards.insert(forward->id);
+  std::vector<std::string> faults;
+  const auto check = [&](const auto& configured, const std::set<std::string>& taken, const char* kind) {
+    for (const auto& object : configured) {
+      if (taken.count(object.creation.id) == 0) continue;
+      faults.push_back(absl::StrCat(object.origin, ": name: \"", object.creation.id, "\" is that of a ", kind,
+                                    " which was created through the API and is kept in ", store_->path(),
+                                    "; give this one another name, or start without it and delete the other"));
+    }
+  };
+  check(config_.vms, vms, "VM");
+  check(config_.forwards, forwards, "forward");
+  return AllOf(faults);
+}
+
+// Before any VM: none is ever served by less than what the file says.
+absl::Status Daemon::CreateConfiguredNetworks() {
+  std::vector<std::string> faults;
+  const auto create = [this](auto creation, auto done) { networks_->Create(std::move(creation), std::move(done)); };
+  MakeEach(loop_, config_.networks, create, faults);
+  MakeEach(loop_, config_.policies, create, faults);
+  return AllOf(faults);
+}
+
+absl::Status Daemon::CreateConfiguredVms() {
+  std::vector<std::string> faults;
+  MakeEach(
+      loop_, config_.vms,
+      [this](VmCreation creation, auto done) { manager_->Create(std::move(creation), std::move(done)); }, faults);
+  return AllOf(faults);
+}
+
+absl::Status Daemon::CreateConfiguredForwards() {
+  std::vector<std::string> faults;
+  MakeEach(
+      loop_, config_.forwards,
+      [this](ForwardCreation creation, auto done) { forwards_->Create(std::move(creation), std::move(done)); }, faults);
+  return AllOf(faults);
+}
+
+}  // namespace kinsock

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/manager/vm_sockets.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "base/text.h"
+#include "server/host/placed_socket.h"
+#include "server/host/socket_path.h"
+#include "server/host/vsock_listener.h"
+#include "server/model/vm_validation.h"
+
+namespace kinsock {
+namespace {
+
+// A VM has one VMM; a few more may knock or wait while a dead one's session ends.
+constexpr int kVhostUserBacklog = 16;
+// What Firecracker's and the existing daemon's sockets have.
+constexpr int kHybridBacklog = 128;
+constexpr int kForwardBacklog = 128;
+// The daemon's user and group. VMMs and host programs run as one of them, or are let in through the directory.
+constexpr mode_t kSocketMode = 0660;
+constexpr mode_t kDirectoryMode = 0750;
+
+absl::Status MakeDirectory(const std::string& directory) {
+  if (mkdir(directory.c_str(), kDirectoryMode) == 0 || errno == EEXIST) return absl::OkStatus();
+  return Error(absl::StatusCode::kFailedPrecondition, "SOCKET_FAILED",
+               absl::StrCat("directory ", Quoted(directory), " cannot be made: ", strerror(errno), "; make it for uid ",
+                            geteuid(), ", or give the sockets another path"))
+      .With("path", directory);
+}
+
+// `directory` is "<runtime dir>/vms/<id>"; the parent of the runtime directory exists, or the machine is not set up.
+// `passable`: others are let in, by the files' own permissions, and have to get there.
+absl::Status MakeDefaultDirectory(const std::string& directory, bool passable) {
+  const std::string vms = directory.substr(0, directory.rfind('/'));
+  const std::string runtime = vms.substr(0, vms.rfind('/'));
+  for (const std::string& each : {runtime, vms, directory}) {
+    KINSOCK_RETURN_IF_ERROR(MakeDirectory(each));
+    struct stat there {};
+    // One that is somebody else's is as he wants it.
+    if (passable && stat(each.c_str(), &there) == 0 && there.st_uid == geteuid()) {
+      chmod(each.c_str(), (there.st_mode & 07777) | S_IXOTH);
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+VmSocketPaths VmSocketPaths::Resolve(const VmCreation& creation, const std::string& runtime_dir) {
+  VmSocketPaths paths;
+  paths.vhost_user = creation.spec.vhost_user_socket;
+  if (creation.spec.has_uds) paths.uds = creation.spec.uds_path;
+  paths.vsock = creation.spec.vsock_proxy;
+  paths.access = creation.spec.socket_access;
+  if (paths.vhost_user.empty() && IsVmId(creation.id)) {
+    paths.default_directory = absl::StrCat(runtime_dir, "/vms/", creation.id);
+    paths.vhost_user = paths.default_directory + "/vhost.sock";
+  }
+  return paths;
+}
+
+absl::Status VmSocketPaths::Check(const SocketRegistry& registry, std::vector<FieldViolation>& violations) const {
+  const bool in_default = !default_directory.empty();
+  // A path that is no path at all was found fault with already, unless nobody but us chose it.
+  const std::string fault = SocketPathFault(vhost_user, kMaxSocketPathBytes);
+  absl::Status busy;
+  if (fault.empty()) {
+    busy = registry.CheckFree(CanonicalSocketPath(vhost_user), false);
+    if (busy.ok()) busy = CheckSocketPlace("vm.spec.vhost_user_socket", vhost_user, in_default, within, violations);
+  } else if (in_default) {
+    violations.push_back({"vm.spec.vhost_user_socket", "by default " + fault});
+  }
+  // Ports that are none have been found fault with.
+  if (busy.ok() && violations.empty()) busy = CheckForwards(registry);
+  if (uds.empty() || !SocketPathFault(uds, kMaxHybridPathBytes).empty()) return busy;
+  // The host's socket may lie in the default directory too, which is made by then.
+  const bool beside = in_default && uds.substr(0, uds.rfind('/')) == default_directory;
+  if (busy.ok()) busy = registry.CheckFree(CanonicalSocketPath(uds), true);
+  if (busy.ok()) busy = CheckSocketPlace("vm.spec.uds.path", uds, beside, within, violations);
+  return busy;
+}
+
+absl::Status VmSocketPaths::CheckForwards(const SocketRegistry& registry) const {
+  if (!vsock.has_value()) return absl::OkStatus();
+  KINSOCK_RETURN_IF_ERROR(CheckVsock(vsock->forward_cid));
+  for (const uint32_t port : vsock->listen_ports) {
+    KINSOCK_RETURN_IF_ERROR(registry.CheckPortFree(port));
+    KINSOCK_RETURN_IF_ERROR(CheckVsockPort(port));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<VmSockets> VmSockets::Make(const VmSocketPaths& paths, const std::string& vm_name,
+                                          SocketRegistry& registry) {
+  VmSockets sockets(registry);
+  if (!paths.default_directory.empty()) {
+    KINSOCK_RETURN_IF_ERROR(MakeDefaultDirectory(paths.default_directory, paths.access.has_value()));
+    sockets.default_directory_ = paths.default_directory;
+  }
+  const SocketPermissions permissions = PermissionsOf(paths.access, SocketPermissions{.mode = kSocketMode});
+  // Registered one by one: the second is then checked against the first, too.
+  const auto listen = [&](const std::string& path, int backlog, bool hybrid) -> absl::StatusOr<BoundSocket> {
+    const std::string canonical = CanonicalSocketPath(path);
+    KINSOCK_RETURN_IF_ERROR(registry.CheckFree(canonical, hybrid));
+    registry.Take(canonical, hybrid, vm_name);
+    sockets.registered_.push_back(canonical);
+    return ListenWithin(paths.within, path, backlog, permissions);
+  };
+  KINSOCK_ASSIGN_OR_RETURN(sockets.vhost_user_, listen(paths.vhost_user, kVhostUserBacklog, false));
+  if (!paths.uds.empty()) {
+    KINSOCK_ASSIGN_OR_RETURN(sockets.uds_, listen(paths.uds, kHybridBacklog, true));
+  }
+  if (!paths.vsock.has_value()) return sockets;
+  for (const uint32_t port : paths.vsock->listen_ports) {
+    KINSOCK_RETURN_IF_ERROR(registry.CheckPortFree(port));
+    registry.TakePort(port, vm_name);
+    sockets.registered_ports_.push_back(port);
+    KINSOCK_ASSIGN_OR_RETURN(UniqueFd listener, ListenVsock(port, kForwardBacklog));
+    sockets.forwards_.push_back({std::move(listener), port});
+  }
+  return sockets;
+}
+
+VmSockets::~VmSockets() {
+  RemoveFiles();
+  if (!default_directory_.empty()) rmdir(default_directory_.c_str());
+  for (const std::string& path : registered_) registry_->Release(path);
+  forwards_.clear();  // while they listen, guests must be kept from them
+  for (const uint32_t port : registered_ports_) registry_->ReleasePort(port);
+}
+
+std::string VmSockets::FindLost() const {
+  if (!vhost_user_.IsThere()) return vhost_user_.path();
+  return uds_.IsThere() ? "" : uds_.path();
+}
+
+void VmSockets::RemoveFiles() {
+  vhost_user_.Remove();
+  uds_.Remove();
+}
+
+}  // namespace kinsock

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_SERVER_RPC_API_SERVER_H_
+#define KINSOCK_SERVER_RPC_API_SERVER_H_
+
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/unique_fd.h"
+#include "server/host/tls_files.h"
+#include "server/rpc/api_metrics.h"
+
+namespace kinsock {
+
+// The gRPC server: our services, health and reflection, and the bounds of api_limits.h. It listens nowhere;
+// connections are given to it. The first one starts the library's threads.
+//
+// Thread: main, but for Shutdown().
+class ApiServer {
+ public:
+  // None of `services` is owned; they outlive the server, as does `metrics`, which counts the calls. With `tls`,
+  // ServeTls() works, too; clients must show a certificate then. INTERNAL when the library refuses.
+  static absl::StatusOr<std::unique_ptr<ApiServer>> Start(const std::vector<grpc::Service*>& services,
+                                                          ApiMetrics& metrics,
+                                                          const std::optional<TlsFiles>& tls = std::nullopt);
+
+  // Serves HTTP/2 on a connected, non-blocking socket, and closes it in the end.
+  void Serve(UniqueFd connection);
+
+  // The same after a TLS handshake. Connections that exist when the files change stay.
+  void ServeTls(UniqueFd connection);
+
+  // What the health service answers for "", for each service, and for kinsock.dataplane.
+  void SetServing(bool serving);
+
+  // The same for kinsock.dataplane alone, which is no service but the reactors that move packets.
+  void SetDataPlaneServing(bool serving);
+
+  // The same for kinsock.v1.VmService alone: a node that drains serves what it has and takes nothing new.
+  void SetVmsServing(bool serving);
+
+  // Any thread but main: no new calls; returns when those under way are finished, or cut off after `grace`. Main must
+  // go on running, for they are finished there.
+  void Shutdown(std::chrono::milliseconds grace);
+
+ private:
+  ApiServer() = default;
+
+  std::vector<std::unique_ptr<grpc::Service>> reflection_;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> tls_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_SERVER_RPC_API_SERVER_H_

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_SERVER_RPC_REFLECTION_SERVICE_H_
+#define KINSOCK_SERVER_RPC_REFLECTION_SERVICE_H_
+
+#include <grpcpp/impl/service_type.h>
+
+#include <memory>
+#include <vector>
+
+namespace kinsock {
+
+// grpc.reflection.v1 and v1alpha, through which grpcurl and its like learn the API. Not gRPC's own: that one gives the
+// files without their comments, knows v1alpha only, and holds a thread for each stream that a client leaves open.
+//
+// Thread: any (gRPC's).
+std::vector<std::unique_ptr<grpc::Service>> MakeReflectionServices();
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_SERVER_RPC_REFLECTION_SERVICE_H_

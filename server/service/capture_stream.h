@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef KINSOCK_SERVER_SERVICE_CAPTURE_STREAM_H_
+#define KINSOCK_SERVER_SERVICE_CAPTURE_STREAM_H_
+
+#include <grpcpp/support/server_callback.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "api/kinsock/v1/capture.pb.h"
+#include "base/event_loop.h"
+#include "base/mutex.h"
+#include "capture/reader.h"
+#include "capture/session.h"
+#include "server/rpc/audit.h"
+#include "server/rpc/watch_quota.h"
+#include "server/service/capture_order.h"
+#include "server/service/captures.h"
+
+namespace kinsock {
+
+// One Capture call. It is attached to every reactor, and sends what they have seen, chunk by chunk: the next one is
+// made when the client has taken the last, so that a slow client costs the memory of the session and of one chunk, and
+// loses the rest.
+//
+//     Begin -- all reactors attached --> first chunk -- Pump, again and again --> a bound is reached --> last chunk, OK
+//                                                  \---- the client goes, or the daemon stops ---------> detached
+//
+// Chunks are made on the thread that has the news: gRPC's when one was taken, main when there is nothing to do for a
+// moment. The object keeps itself until gRPC says OnDone, and main's messages keep it until they ran.
+class CaptureStream final : public grpc::ServerWriteReactor<v1::CaptureChunk>,
+                            public std::enable_shared_from_this<CaptureStream> {
+ public:
+  // A chunk is full when it has more. The longest packet adds 64 KiB; gRPC's clients refuse 4 MiB.
+  static constexpr size_t kChunkBytes = 256u << 10;
+  // When nothing was there to send, the lanes are looked at this often; a lane that fills up says so before.
+  static constexpr std::chrono::milliseconds kLook{20};
+  // What was seen and lost is written into the file this often, if it has changed, and at its end.
+  static constexpr std::chrono::seconds kStatistics{1};
+
+  // Any thread. `captures` outlives the gRPC server.
+  static CaptureStream* Start(Captures& captures, Audit::Who who, const v1::CaptureRequest& request,
+                              WatchQuota::Ticket ticket);
+
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override;
+  void OnDone() override;
+
+  // Main thread. Ends it, detached from the reactors.
+  void Close(const absl::Status& reason);
+  // Main thread, while it is one of Captures'.
+  uint64_t lost() const { return session_->lost(); }
+
+ private:
+  CaptureStream(Captures& captures, Audit::Who who, const v1::CaptureRequest& request, WatchQuota::Ticket ticket);
+
+  // Main thread.
+  void Begin();
+  absl::Status Prepare();
+  void OnAttached();
+  void Look();
+  void NameThem();
+  void Detach(EventLoop::Task done);
+  void Stop();
+  void AuditEvent(const char* phase, uint64_t packets);
+
+  // Any thread.
+  void Pump();
+  bool FillChunk() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Write() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void End(const absl::Status& status);
+
+  Captures& captures_;
+  EventLoop& main_;
+  const Audit::Who who_;
+  const v1::CaptureRequest request_;
+  WatchQuota::Ticket ticket_;  // given back in OnDone(), while there is still a quota
+
+  // Main thread's.
+  CaptureOrder order_;
+  std::string name_;                         // "captures/7", in the audit
+  std::shared_ptr<CaptureSession> session_;  // null: it has not begun
+  std::shared_ptr<Wakeup> filled_;           // a lane of it fills up
+  size_t attached_ = 0;                      // reactors
+  bool stopped_ = false;
+  MonotonicTime statistics_at_;
+  std::optional<EventLoop::TimerId> look_;
+  std::optional<EventLoop::TimerId> deadline_;
+
+  Mutex mutex_;
+  std::shared_ptr<CaptureStream> keep_alive_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<CaptureReader> reader_ ABSL_GUARDED_BY(mutex_);  // null: nothing is to be sent yet
+  v1::CaptureChunk chunk_ ABSL_GUARDED_BY(mutex_);                 // being written, if writing_
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool statistics_due_ ABSL_GUARDED_BY(mutex_) = false;
+  bool no_more_ ABSL_GUARDED_BY(mutex_) = false;   // the reactors are detached: what is left is all
+  bool last_ ABSL_GUARDED_BY(mutex_) = false;      // the chunk is the last one
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;  // Finish() was called: nothing may be written
+};
+
+}  // namespace kinsock
+
+#endif  // KINSOCK_SERVER_SERVICE_CAPTURE_STREAM_H_

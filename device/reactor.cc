@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "device/wait_breaker.h"
 
 namespace kinsock {
 namespace {
@@ -67,6 +68,11 @@ ReactorActivity Reactor::activity() const {
     activity.cpu_time = std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
   }
   return activity;
+}
+
+void Reactor::BreakWait(std::chrono::nanoseconds too_long) {
+  const EventLoop::Activity loop = loop_.activity();
+  if (!loop.asleep && loop_.clock().Now() - loop.last_round > too_long) kinsock::BreakWait(thread_.native_handle());
 }
 
 absl::StatusOr<std::shared_ptr<Port>> Reactor::AddDevice(DeviceSpec spec) {

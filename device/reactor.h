@@ -65,6 +65,8 @@ class Reactor {
 
   // Any thread, until Stop(): the reactor is not asked, so that one that hangs is told of, too.
   ReactorActivity activity() const;
+  // Any thread, until Stop(): a wait in a system call ends, if there is one that has lasted for `too_long`.
+  void BreakWait(std::chrono::nanoseconds too_long);
 
   // The device's port, for the route tables.
   absl::StatusOr<std::shared_ptr<Port>> AddDevice(DeviceSpec spec);

@@ -113,6 +113,10 @@ std::vector<ReactorPool::ReactorInfo> ReactorPool::Describe() const {
   return infos;
 }
 
+void ReactorPool::BreakWaits(std::chrono::nanoseconds too_long) {
+  for (const std::unique_ptr<Reactor>& reactor : state_->reactors) reactor->BreakWait(too_long);
+}
+
 std::optional<size_t> ReactorPool::ReactorOf(DeviceId id) const {
   const auto it = state_->devices.find(id);
   return it != state_->devices.end() ? std::make_optional(it->second.reactor) : std::nullopt;

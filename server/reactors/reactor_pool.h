@@ -119,6 +119,9 @@ class ReactorPool {
     ReactorActivity activity;
   };
   std::vector<ReactorInfo> Describe() const;
+  // Ends waits in a system call, which only a hostile front-end brings about, that have lasted for `too_long`. To be
+  // called again and again.
+  void BreakWaits(std::chrono::nanoseconds too_long);
   // On which one a device is placed; nothing if it is not, or no longer.
   std::optional<size_t> ReactorOf(DeviceId id) const;
 

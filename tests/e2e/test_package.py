@@ -161,6 +161,7 @@ def test_a_drop_in_opens_tcp_for_metrics_and_for_the_api_with_a_key_of_root(root
                  "--tls-cert", "/etc/kinsock/cert.pem", "--tls-key", "/etc/ssl/private/kinsock.pem", "vm", "create", "by-tls")
         root.run("kinsockctl", "vm", "delete", "by-tls")
     root.run("rm", "/etc/kinsock/cert.pem", "/etc/ssl/private/kinsock.pem")
+    root.run("rmdir", "--parents", "--ignore-fail-on-non-empty", "/etc/ssl/private")
 
 
 @pytest.mark.usefixtures("before")

@@ -196,8 +196,8 @@ void DeclareBench(CLI::App& app, Command& command) {
   CLI::App* bench = app.add_subcommand("bench", "Measure what a program on this host has of a port of a guest");
   auto flags = std::make_shared<BenchFlags>();
   BenchSettings& settings = flags->settings;
-  bench->add_option("VM", flags->vm)->required();
-  bench->add_option("PORT", flags->port)->required()->check(PortFault);
+  bench->add_option("VM", flags->vm, "Which VM")->required();
+  bench->add_option("PORT", flags->port, "The guest's port")->required()->check(PortFault);
   const std::map<std::string, BenchServer> servers{
       {"echo", BenchServer::kEcho}, {"discard", BenchServer::kDiscard}, {"source", BenchServer::kSource}};
   bench->add_option("--against", settings.server, "What serves the port (echo)")

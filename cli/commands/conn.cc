@@ -52,8 +52,8 @@ ExitCode List(const ListFlags& flags, const Options& options) {
     all.MergeFrom(page);
   };
   const int most_pages = flags.top > 0 ? 1 : std::numeric_limits<int>::max();
-  const grpc::Status status = ForEachPage(
-      client, client.connections(), &v1::ConnectionService::Stub::ListConnections, request, take, most_pages);
+  const grpc::Status status = ForEachPage(client, client.connections(), &v1::ConnectionService::Stub::ListConnections,
+                                          request, take, most_pages);
   if (!status.ok()) return client.Report(status);
   Print(RenderConnections(all, options, flags.by_rate));
   return kExitOk;
@@ -115,6 +115,8 @@ ExitCode Reset(const ResetFlags& flags, const Options& options) {
 void DeclareConnCommands(CLI::App& app, Command& command) {
   CLI::App* conn = app.add_subcommand("conn", "Connections");
   conn->require_subcommand(1)->fallthrough();
+  conn->footer(
+      "Examples:\n  kinsockctl conn watch --vm web\n  kinsockctl conn reset $(kinsockctl conn list --vm web -o name)");
   CLI::App* list = conn->add_subcommand("list", "Show the open connections, or those that ended lately");
   auto flags = std::make_shared<ListFlags>();
   list->add_option("--vm", flags->vm, "Only those of this VM")->option_text("NAME");

@@ -173,6 +173,9 @@ ExitCode TestPolicy(const PolicyFlags& flags, const Options& options) {
 void DeclarePolicyCommands(CLI::App& app, Command& command) {
   CLI::App* policy = app.add_subcommand("policy", "Who may connect to whom");
   policy->require_subcommand(1)->fallthrough();
+  policy->footer(
+      "Examples:\n  kinsockctl policy list --net lab\n  kinsockctl policy test web db:5432\n"
+      "  kinsockctl policy set no-ssh --ports 22,2222");
   const auto declare = [&](const char* name, const char* help, ExitCode (*run)(const PolicyFlags&, const Options&)) {
     CLI::App* one = policy->add_subcommand(name, help);
     auto flags = std::make_shared<PolicyFlags>();

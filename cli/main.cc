@@ -151,6 +151,7 @@ void DeclareCommands(CLI::App& app, const std::vector<std::string>& rest_of_ssh,
   kinsock::DeclareInfo(app, command);
   kinsock::DeclareAdmin(app, command);
   kinsock::DeclareEvents(app, command);
+  kinsock::DeclareTrace(app, command);
   kinsock::DeclareCompletion(app, command);
 }
 

@@ -65,6 +65,7 @@ const std::vector<std::vector<std::string>>& Commands() {
                                                                            {"forward", "get", "a"},
                                                                            {"vm", "resume", "a"},
                                                                            {"vm", "reset", "a"},
+                                                                           {"trace", "a"},
                                                                            {"capture", "-w", "/dev/null"},
                                                                            {"ssh", "a"},
                                                                            {"cid", "list"},

@@ -350,6 +350,28 @@ TEST_F(GuestCommandsTest, WhatMovesIsShownAsItMoves) {
   EXPECT_EQ(Run({"top", "--sort", "luck"})->code(), 2);
 }
 
+TEST_F(GuestCommandsTest, AVmIsTracedUntilItIsGone) {
+  Boot();
+  guest_->Listen(80);
+  const auto trace = Start({"trace", "web"});
+  const auto sees = [&](const std::string& what) {
+    return stage_.RunUntil([&] { return trace->printed().find(what) != std::string::npos; });
+  };
+  ASSERT_TRUE(sees("lifecycle  VM_CREATED  vms/web")) << "also what was before" << stage_.Describe();
+  const auto asker = Start({"connect", "web", "80"});
+  Stream teller = guest_->Accept(80);
+  ASSERT_TRUE(sees("  conn  ADDED  host(web):")) << trace->printed();
+  ASSERT_EQ(Run({"policy", "create", "closed", "--deny", "--from", "host"})->code(), 0);
+  EXPECT_EQ(Run({"connect", "web", "80"})->code(), 5);
+  ASSERT_TRUE(sees("denial  POLICY_DENIED")) << trace->printed();
+  ASSERT_EQ(Run({"vm", "create", "db"})->code(), 0);
+  ASSERT_EQ(Run({"vm", "delete", "web", "--force"})->code(), 0);
+  EXPECT_EQ(End(*trace), 0) << trace->Complaint();
+  EXPECT_THAT(trace->printed(), HasSubstr("VM_DELETED  vms/web"));
+  EXPECT_THAT(trace->printed(), ::testing::Not(HasSubstr("vms/db"))) << "of others nothing is said";
+  EXPECT_EQ(Run({"trace", "nosuch"})->code(), 3);
+}
+
 TEST_F(GuestCommandsTest, TextToPaste) {
   EXPECT_EQ(Run({"socat", "web", "80"})->printed(), "{ echo CONNECT 80; cat; } | socat - UNIX-CONNECT:" + uds_ + "\n");
   EXPECT_EQ(Run({"socat", "web", "80", "--listen"})->printed(), "socat - UNIX-LISTEN:" + uds_ + "_80,mode=0666\n");

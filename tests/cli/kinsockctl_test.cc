@@ -105,8 +105,8 @@ TEST_F(KinsockctlTest, AVmHasAQuota) {
 }
 
 TEST_F(KinsockctlTest, APolicyIsChangedInWhatIsSaidOnly) {
-  ASSERT_EQ(Ctl({"policy", "create", "closed", "--deny", "--from", "tier=web", "--to", "group:db", "--ports", "22"}).code,
-            0);
+  ASSERT_EQ(
+      Ctl({"policy", "create", "closed", "--deny", "--from", "tier=web", "--to", "group:db", "--ports", "22"}).code, 0);
   const Outcome set = Ctl({"policy", "set", "closed", "--ports", "22,1-1023", "--priority", "-5", "--log"});
   EXPECT_EQ(set.code, 0) << set.error;
   EXPECT_THAT(set.out, ContainsRegex("-5 +closed +deny +tier=web +group:db +22,1-1023 +yes +no"));

@@ -125,6 +125,10 @@ constexpr char kComplete[] = "__complete";
 void DeclareCommands(CLI::App& app, const std::vector<std::string>& rest_of_ssh, kinsock::Command& command) {
   CLI::App* vm = app.add_subcommand("vm", "Virtual machines");
   vm->require_subcommand(1)->fallthrough();
+  vm->footer(
+      "Examples:\n  kinsockctl vm create web --uds-path /run/kinsock/web.sock   # then: kinsockctl vmm-args web\n"
+      "  kinsockctl vm wait web --for=ACTIVE --timeout 1m\n  kinsockctl vm list -o wide\n"
+      "  kinsockctl vm delete web --drain-timeout 30s");
   kinsock::DeclareVmCommands(*vm, command);
   kinsock::DeclareVmChangeCommands(*vm, command);
   kinsock::DeclareVmDrainCommands(*vm, command);
@@ -147,6 +151,7 @@ void DeclareCommands(CLI::App& app, const std::vector<std::string>& rest_of_ssh,
   kinsock::DeclareInfo(app, command);
   kinsock::DeclareAdmin(app, command);
   kinsock::DeclareEvents(app, command);
+  kinsock::DeclareTrace(app, command);
   kinsock::DeclareCompletion(app, command);
 }
 
@@ -170,6 +175,10 @@ std::string CommandOf(const CLI::App& app) {
     words += (words.empty() ? "" : " ") + command->get_name();
   }
   return words;
+}
+
+void TryHelp(const std::string& command) {
+  std::fprintf(stderr, "  try: kinsockctl %s%s--help\n", command.c_str(), command.empty() ? "" : " ");
 }
 
 // For a line that is not complete: as far as it names a daemon, that one.
@@ -208,6 +217,12 @@ int main(int argc, char** argv) {
   CLI::App app("kinsockctl: creates, watches and removes the vsock devices of VMs, and reaches their guests",
                "kinsockctl");
   app.require_subcommand(1)->fallthrough();
+  GlobalFlags flags;
+  kinsock::Command command;
+  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc), rest_of_ssh;
+  DeclareGlobals(app, flags);
+  DeclareCommands(app, rest_of_ssh, command);
+  // Last: commands take over the one of what they are in.
   app.footer(
       "Examples:\n"
       "  kinsockctl vm create web --uds-path /run/kinsock/web.sock   # then: kinsockctl vmm-args web\n"
@@ -215,11 +230,6 @@ int main(int argc, char** argv) {
       "  kinsockctl apply -f vms.yaml --dry-run\n"
       "  kinsockctl explain web db:5432                              # why it does not work\n"
       "Exit codes: 0 done, 1 error, 2 usage, 3 not found, 4 conflict, 5 denied, 6 no daemon, 124 not in time");
-  GlobalFlags flags;
-  kinsock::Command command;
-  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc), rest_of_ssh;
-  DeclareGlobals(app, flags);
-  DeclareCommands(app, rest_of_ssh, command);
   if (!words.empty() && words.front() == kComplete) {
     CompleteLine(app, {words.begin() + 1, words.end()});
     return kinsock::kExitOk;
@@ -236,15 +246,18 @@ int main(int argc, char** argv) {
   } catch (const CLI::Success& success) {
     return app.exit(success);
   } catch (const CLI::Error& error) {
-    const std::string at_hand = CommandOf(app);
-    std::fprintf(stderr, "kinsockctl: %s\n  try: kinsockctl %s%s--help\n", error.what(), at_hand.c_str(),
-                 at_hand.empty() ? "" : " ");
+    std::fprintf(stderr, "kinsockctl: %s\n", error.what());
+    TryHelp(CommandOf(app));
     return kinsock::kExitUsage;
   }
   std::optional<kinsock::Options> options = Interpret(flags);
-  if (!options.has_value()) return kinsock::kExitUsage;
+  if (!options.has_value()) {
+    TryHelp("");
+    return kinsock::kExitUsage;
+  }
   options->command = CommandOf(app);
   const kinsock::ExitCode code = command(*options);
+  if (code == kinsock::kExitUsage) TryHelp(options->command);  // what is wrong was said
   if (std::ferror(stdout) == 0 && std::fflush(stdout) == 0) return code;
   std::fprintf(stderr, "kinsockctl: standard output takes no more\n");
   return code == kinsock::kExitOk ? kinsock::kExitError : code;

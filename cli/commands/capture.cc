@@ -71,9 +71,8 @@ ExitCode Capture(const CaptureFlags& flags, const Options& options) {
   const bool to_output = flags.file == "-";
   if (to_output && isatty(STDOUT_FILENO) != 0) {
     std::fprintf(stderr,
-                 "kinsockctl: a capture file is not for a terminal\n"
-                 "  try: kinsockctl capture -w - | tshark -r -\n"
-                 "  or:  kinsockctl capture -w FILE\n");
+                 "kinsockctl: a capture file is not for a terminal; name one with -w FILE, or give it to a program, as "
+                 "with: kinsockctl capture -w - | tshark -r -\n");
     return kExitUsage;
   }
   grpc::ClientContext context;

@@ -65,6 +65,10 @@ void DeclareExplain(CLI::App& app, Command& command) {
   auto flags = std::make_shared<ExplainFlags>();
   explain->add_option("from", flags->from, "Who connects: a VM, or host")->required();
   explain->add_option("to", flags->to, "To whom: VM:PORT, CID:PORT, or host:PORT")->required();
+  explain->footer(
+      "Examples:\n  kinsockctl explain web db:5432     # a guest to a guest; db may be a CID\n"
+      "  kinsockctl explain host web:5000   # a program of the host to a guest\n"
+      "  kinsockctl explain web host:9000   # a guest to the host");
   explain->callback(
       [flags, &command] { command = [flags](const Options& options) { return ExplainCommand(*flags, options); }; });
 }

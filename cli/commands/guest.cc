@@ -66,8 +66,8 @@ bool IsSocket(int fd) {
 ExitCode Dial(const PortFlags& flags, const Options& options) {
   if (flags.fdpass && !IsSocket(STDOUT_FILENO)) {
     std::fprintf(stderr,
-                 "kinsockctl: --fdpass: standard output is no socket that takes a descriptor, as ssh's is\n"
-                 "  try: kinsockctl ssh-config, or kinsockctl connect\n");
+                 "kinsockctl: --fdpass: standard output is no socket that takes a descriptor, as ssh's is; "
+                 "kinsockctl ssh-config makes ssh do this, kinsockctl connect needs no socket\n");
     return kExitUsage;
   }
   Client client(options);
@@ -103,8 +103,8 @@ std::pair<CLI::App*, std::shared_ptr<PortFlags>> Declare(CLI::App& app, Command&
                                                          ExitCode (*what)(const PortFlags&, const Options&)) {
   CLI::App* declared = app.add_subcommand(name, help);
   auto flags = std::make_shared<PortFlags>();
-  declared->add_option("VM", flags->vm)->required();
-  declared->add_option("PORT", flags->port)->required()->check(PortFault);
+  declared->add_option("VM", flags->vm, "Which VM")->required();
+  declared->add_option("PORT", flags->port, "Of the guest; of the host for what listens")->required()->check(PortFault);
   declared->callback(
       [flags, what, &command] { command = [flags, what](const Options& options) { return what(*flags, options); }; });
   return {declared, flags};
@@ -113,9 +113,11 @@ std::pair<CLI::App*, std::shared_ptr<PortFlags>> Declare(CLI::App& app, Command&
 }  // namespace
 
 void DeclareGuestCommands(CLI::App& app, Command& command) {
-  Declare(app, command, "connect", "Connect standard input and output to a port of a guest", Dial);
+  Declare(app, command, "connect", "Connect standard input and output to a port of a guest", Dial)
+      .first->footer("Example:\n  echo hello | kinsockctl connect web 5000");
   Declare(app, command, "listen", "Wait for one connection of a guest to a port of the host, and be it on stdio",
-          Listen);
+          Listen)
+      .first->footer("Example:\n  kinsockctl listen web 9000 >log   # in the guest: socat - VSOCK-CONNECT:2:9000");
   const auto [proxy, flags] =
       Declare(app, command, "proxy", "As connect, for ssh's ProxyCommand; the VM may be called NAME.kinsock", Dial);
   proxy->add_flag("--fdpass", flags->fdpass, "Give the connection to ssh and end (ProxyUseFdpass)");

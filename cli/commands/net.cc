@@ -153,6 +153,10 @@ void AddNetworkFlags(CLI::App* app, NetworkFlags& flags) {
 void DeclareNetCommands(CLI::App& app, Command& command) {
   CLI::App* net = app.add_subcommand("net", "Networks, each a space of CIDs");
   net->require_subcommand(1)->fallthrough();
+  net->footer(
+      "Examples:\n  kinsockctl net create lab --cids 5000-5999 --default deny   # then: kinsockctl vm create a --net "
+      "lab\n"
+      "  kinsockctl net set lab --quarantine 2m --quota max_connections=100\n  kinsockctl net list");
   const auto declare = [&](const char* name, const char* help, ExitCode (*run)(const NetworkFlags&, const Options&)) {
     CLI::App* one = net->add_subcommand(name, help);
     auto flags = std::make_shared<NetworkFlags>();

@@ -91,6 +91,7 @@ void DeclareSshCommands(CLI::App& app, const std::vector<std::string>& rest, Com
       "ssh", "Run ssh to a guest, whose sshd listens on its vsock port 22; what follows the VM is ssh's");
   auto destination = std::make_shared<std::string>();
   ssh->add_option("VM", *destination, "[USER@]VM")->required();
+  ssh->footer("Examples:\n  kinsockctl ssh root@web\n  kinsockctl ssh web -o StrictHostKeyChecking=accept-new uptime");
   ssh->callback([destination, &rest, &command] {
     command = [destination, &rest](const Options& options) { return Ssh(*destination, rest, options); };
   });
@@ -98,6 +99,7 @@ void DeclareSshCommands(CLI::App& app, const std::vector<std::string>& rest, Com
       "ssh-config", "Print what ~/.ssh/config needs for these VMs; without one, for all of them as NAME.kinsock");
   auto vms = std::make_shared<std::vector<std::string>>();
   config->add_option("VM", *vms, "Which VMs");
+  config->footer("Example:\n  kinsockctl ssh-config >>~/.ssh/config   # then: ssh root@web.kinsock, scp, rsync, sftp");
   config->callback(
       [vms, &command] { command = [vms](const Options& options) { return PrintSshConfig(*vms, options); }; });
 }

@@ -132,7 +132,7 @@ void DeclareWatchCommands(CLI::App& vm, Command& command) {
       [filter, &command] { command = [filter](const Options& options) { return Watch(*filter, options); }; });
   CLI::App* wait = vm.add_subcommand("wait", "Wait until a VM is in a state, a condition holds, or it is gone");
   auto flags = std::make_shared<WaitFlags>();
-  wait->add_option("NAME", flags->name)->required();
+  wait->add_option("NAME", flags->name, "Which VM")->required();
   wait->add_option(
           "--for", flags->goal,
           "LISTENING, CONNECTED, ACTIVE, SUSPENDED, DRAINED, " + absl::StrJoin(kConditions, ", ") + ", deleted")

@@ -7,7 +7,6 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,9 +17,11 @@
 #include "cli/call/exit_code.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/complete.h"
+#include "cli/flags/choice.h"
 #include "cli/process/terminal.h"
 #include "cli/text/duration.h"
 #include "cli/text/options.h"
+#include "cli/text/text_width.h"
 #include "server/host/man_page.h"
 #include "server/host/runtime_dir.h"
 #include "server/host/tcp_endpoint.h"
@@ -56,12 +57,14 @@ void DeclareGlobals(CLI::App& app, GlobalFlags& flags) {
   tls("--tls-key", flags.tls_key, "KINSOCK_TLS_KEY", "Over TCP: its private key", "FILE");
   tls("--tls-server-name", flags.tls_server_name, "KINSOCK_TLS_SERVER_NAME",
       "Over TCP: the name in the daemon's certificate; by default its address", "NAME");
-  const std::map<std::string, OutputFormat> formats{{"table", OutputFormat::kTable}, {"wide", OutputFormat::kWide},
-                                                    {"json", OutputFormat::kJson},   {"yaml", OutputFormat::kYaml},
-                                                    {"name", OutputFormat::kName},   {"jsonl", OutputFormat::kJsonl}};
-  app.add_option("-o,--output", flags.format, "How to show the answer; JSON is that of the API's messages")
-      ->transform(CLI::CheckedTransformer(formats))
-      ->option_text("table|wide|json|yaml|name|jsonl");
+  kinsock::AddChoice<OutputFormat>(app, "-o,--output", flags.format,
+                                   {{"table", OutputFormat::kTable},
+                                    {"wide", OutputFormat::kWide},
+                                    {"json", OutputFormat::kJson},
+                                    {"yaml", OutputFormat::kYaml},
+                                    {"name", OutputFormat::kName},
+                                    {"jsonl", OutputFormat::kJsonl}},
+                                   "How to show the answer; JSON is that of the API's messages");
   app.add_option("--timeout", flags.timeout, "How long to wait for the daemon")->option_text("30s|500ms|2m");
   app.add_flag("--no-headers", flags.no_headers, "Tables without their first line");
   app.add_flag("--no-color", flags.no_color, "No colours, as with $NO_COLOR; they are for terminals only");
@@ -229,6 +232,7 @@ int main(int argc, char** argv) {
     return kinsock::kExitOk;
   }
   rest_of_ssh = TakeRestOfSsh(app, words);
+  const std::string unknown = kinsock::UnknownCommand(app, words);
   // The library reports by exceptions, --help included.
   try {
     std::reverse(words.begin(), words.end());  // as it wants them
@@ -237,7 +241,9 @@ int main(int argc, char** argv) {
     return app.exit(success);
   } catch (const CLI::Error& error) {
     const std::string at_hand = CommandOf(app);
-    std::fprintf(stderr, "kinsockctl: %s\n  try: kinsockctl %s%s--help\n", error.what(), at_hand.c_str(),
+    // What is not understood may be anything, and who mistyped a command is told of nothing else.
+    const std::string fault = unknown.empty() ? kinsock::CleanText(error.what()) : unknown;
+    std::fprintf(stderr, "kinsockctl: %s\n  try: kinsockctl %s%s--help\n", fault.c_str(), at_hand.c_str(),
                  at_hand.empty() ? "" : " ");
     return kinsock::kExitUsage;
   }

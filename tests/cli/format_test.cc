@@ -25,6 +25,7 @@ using std::chrono::milliseconds;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 TEST(DurationTest, ReadsWhatPeopleWrite) {
   EXPECT_EQ(*ParseDuration("30s"), milliseconds(30'000));
@@ -78,8 +79,35 @@ TEST(VmmArgsTest, AVmThatNotifiesTellsItsGuestWhere) {
   vm.mutable_spec()->mutable_readiness()->set_sd_notify_port(9000);
   EXPECT_THAT(QemuArguments(vm, "4G"),
               HasSubstr(" -smbios type=11,value=io.systemd.credential:vmm.notify_socket=vsock:2:9000\n"));
+  EXPECT_THAT(CrosvmArguments(vm, "4G"),
+              HasSubstr(" --smbios 'oem-strings=[\"io.systemd.credential:vmm.notify_socket=vsock:2:9000\"]'\n"));
+  EXPECT_THAT(CloudHypervisorArguments(vm, "4G"),
+              HasSubstr(" --platform 'oem_strings=[io.systemd.credential:vmm.notify_socket=vsock:2:9000]'\n"));
+  EXPECT_THAT(LibvirtElements(vm, "4G"),
+              HasSubstr("  <qemu:arg value='-smbios'/>\n"
+                        "  <qemu:arg value='type=11,value=io.systemd.credential:vmm.notify_socket=vsock:2:9000'/>\n"
+                        "</qemu:commandline>\n"));
   vm.mutable_spec()->set_allow_seqpacket(false);
-  EXPECT_THAT(QemuArguments(vm, "4G"), HasSubstr("=vsock-stream:2:9000\n"));
+  for (const auto write : {QemuArguments, CrosvmArguments, CloudHypervisorArguments, LibvirtElements}) {
+    EXPECT_THAT(write(vm, "4G"), HasSubstr("=vsock-stream:2:9000"));
+  }
+  // Nobody else is told of sockets.
+  vm.mutable_spec()->mutable_readiness()->set_probe_guest_port(22);
+  for (const auto write : {QemuArguments, CrosvmArguments, CloudHypervisorArguments, LibvirtElements}) {
+    EXPECT_THAT(write(vm, "4G"), Not(HasSubstr("systemd")));
+  }
+}
+
+TEST(VmmArgsTest, WhatSomeGuestsAreNotToldIsSaid) {
+  v1::Vm vm;
+  for (const char* vmm : {"qemu", "crosvm", "cloud-hypervisor", "libvirt"}) EXPECT_EQ(WhatMayNotBePassed(vm, vmm), "");
+  vm.mutable_spec()->mutable_readiness()->set_sd_notify_port(9000);
+  for (const char* vmm : {"qemu", "libvirt"}) EXPECT_EQ(WhatMayNotBePassed(vm, vmm), "");
+  for (const char* vmm : {"crosvm", "cloud-hypervisor"}) {
+    EXPECT_THAT(WhatMayNotBePassed(vm, vmm),
+                AllOf(HasSubstr("to guests of x86-64 only"),
+                      HasSubstr(": systemd.set_credential=vmm.notify_socket:vsock:2:9000")));
+  }
 }
 
 TEST(ReadinessFlagTest, ASourceAndItsPort) {

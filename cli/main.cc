@@ -15,12 +15,14 @@
 #include "base/version.h"
 #include "cli/call/client.h"
 #include "cli/call/exit_code.h"
+#include "cli/call/same_daemon.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/complete.h"
 #include "cli/flags/choice.h"
 #include "cli/process/terminal.h"
 #include "cli/text/duration.h"
 #include "cli/text/options.h"
+#include "cli/text/shell_word.h"
 #include "cli/text/text_width.h"
 #include "server/host/man_page.h"
 #include "server/host/runtime_dir.h"
@@ -175,6 +177,16 @@ std::string CommandOf(const CLI::App& app) {
   return words;
 }
 
+// What the line says of which daemon it means, for a shell; not what the environment does.
+std::string DaemonFlags(const std::vector<std::string>& words) {
+  std::string flags;
+  for (const char* flag : {"--endpoint", "--tls-ca", "--tls-cert", "--tls-key", "--tls-server-name"}) {
+    const std::string value = kinsock::ValueOf(words, flag);
+    if (!value.empty()) flags += std::string(" ") + flag + " " + kinsock::ShellWord(value);
+  }
+  return flags;
+}
+
 // For a line that is not complete: as far as it names a daemon, that one.
 void CompleteLine(const CLI::App& app, std::vector<std::string> words) {
   const auto value = [&words](const char* flag, const char* variable = nullptr) {
@@ -233,6 +245,7 @@ int main(int argc, char** argv) {
   }
   rest_of_ssh = TakeRestOfSsh(app, words);
   const std::string unknown = kinsock::UnknownCommand(app, words);
+  kinsock::NameDaemon(DaemonFlags(words));
   // The library reports by exceptions, --help included.
   try {
     std::reverse(words.begin(), words.end());  // as it wants them

@@ -146,7 +146,7 @@ ExitCode Bench(BenchFlags flags, const Options& options) {
   flags.settings.time = *time;
   Client client(options);
   v1::Vm vm;
-  if (const ExitCode code = FindHybridVm(client, flags.vm, vm); code != kExitOk) return code;
+  if (const ExitCode code = FindHybridVm(client, flags.vm, flags.port, true, vm); code != kExitOk) return code;
   const auto patience = options.timeout.value_or(kQuestionTimeout);
   UniqueFd probe;
   if (const ExitCode code = DialGuest(client, vm, flags.port, patience, probe); code != kExitOk) {

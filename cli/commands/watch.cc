@@ -13,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "cli/call/client.h"
+#include "cli/call/same_daemon.h"
 #include "cli/commands/commands.h"
 #include "cli/text/output.h"
 #include "cli/text/text_width.h"
@@ -101,9 +102,9 @@ bool WaitsInVain(Client& client, const WaitFlags& flags, const v1::WaitVmRequest
   if (!client.vms().GetVm(&context, question, &vm).ok()) return false;  // what is wrong, the wait says
   const v1::Condition* const condition = Awaited(vm, request);
   if (condition == nullptr || condition->reason() != kNoSource) return false;
-  std::fprintf(stderr, "kinsockctl: %s will never be %s: %s\n  try: kinsockctl vm set %s --ready-when probe:22\n",
-               request.name().c_str(), flags.goal.c_str(), condition->message().c_str(),
-               ShortVmName(vm.name()).c_str());
+  const std::string next = absl::StrCat("kinsockctl vm set ", ShortVmName(vm.name()), " --ready-when probe:22");
+  std::fprintf(stderr, "kinsockctl: %s will never be %s: %s\n  try: %s\n", request.name().c_str(), flags.goal.c_str(),
+               condition->message().c_str(), SameDaemon(next).c_str());
   return true;
 }
 
@@ -116,11 +117,11 @@ ExitCode ExplainDeadline(Client& client, const WaitFlags& flags, const v1::WaitV
   v1::Vm vm;
   const bool known = client.vms().GetVm(&context, question, &vm).ok();
   const v1::Condition* const condition = Awaited(vm, request);
-  std::fprintf(
-      stderr, "kinsockctl: %s is %s, not yet %s%s\n  try: kinsockctl vm get %s -o yaml, or a longer --timeout\n",
-      question.name().c_str(), known ? v1::VmStatus::State_Name(vm.status().state()).c_str() : "not heard of",
-      flags.goal.c_str(), condition == nullptr ? "" : absl::StrCat(": ", CleanText(condition->message())).c_str(),
-      ShortVmName(request.name()).c_str());
+  const std::string why = condition == nullptr ? "" : absl::StrCat(": ", CleanText(condition->message()));
+  const std::string next = SameDaemon(absl::StrCat("kinsockctl vm get ", ShortVmName(request.name()), " -o yaml"));
+  std::fprintf(stderr, "kinsockctl: %s is %s, not yet %s%s\n  try: %s, or a longer --timeout\n", request.name().c_str(),
+               known ? v1::VmStatus::State_Name(vm.status().state()).c_str() : "not heard of", flags.goal.c_str(),
+               why.c_str(), next.c_str());
   return kExitDeadline;
 }
 

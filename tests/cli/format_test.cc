@@ -5,10 +5,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <string>
 
 #include "cli/call/error_report.h"
 #include "cli/call/exit_code.h"
+#include "cli/call/same_daemon.h"
 #include "cli/flags/readiness_flag.h"
 #include "cli/manifest/yaml_json.h"
 #include "cli/text/duration.h"
@@ -160,6 +162,26 @@ TEST(ErrorReportTest, SendsToTheHelpOfTheCommandAtHand) {
   const grpc::Status invalid = ToGrpcStatus(FieldsInvalid("", {{"policy.ports", "is bad"}}));
   EXPECT_THAT(DescribeError(invalid, "policy create"), HasSubstr("  try: kinsockctl policy create --help\n"));
   EXPECT_THAT(DescribeError(invalid, ""), HasSubstr("  try: kinsockctl --help\n"));
+}
+
+TEST(SameDaemonTest, WhatIsSuggestedGoesToTheDaemonThatWasNamed) {
+  NameDaemon(" --endpoint unix:/x");
+  EXPECT_EQ(SameDaemon("kinsockctl vm list"), "kinsockctl --endpoint unix:/x vm list");
+  EXPECT_EQ(SameDaemon("sudo kinsockctl connect db 5432"), "sudo kinsockctl --endpoint unix:/x connect db 5432");
+  const absl::Status attached =
+      Error(absl::StatusCode::kFailedPrecondition, "VM_ATTACHED", "x").Resource("kinsock.v1.Vm", "vms/a");
+  EXPECT_THAT(DescribeError(ToGrpcStatus(attached), "vm delete"),
+              HasSubstr("  try: kinsockctl --endpoint unix:/x vm delete a --force\n"));
+  for (const char* asks_nobody : {"kinsockctl vm create --help", "ss -xltn", "the same again"}) {
+    EXPECT_EQ(SameDaemon(asks_nobody), asks_nobody);
+  }
+  NameDaemon("");
+  EXPECT_EQ(SameDaemon("kinsockctl vm list"), "kinsockctl vm list");
+  // sudo would lose it.
+  setenv("KINSOCK_ENDPOINT", "unix:/y z", 1);
+  EXPECT_EQ(SameDaemon("sudo kinsockctl vm list"), "sudo kinsockctl --endpoint 'unix:/y z' vm list");
+  EXPECT_EQ(SameDaemon("kinsockctl vm list"), "kinsockctl vm list");
+  unsetenv("KINSOCK_ENDPOINT");
 }
 
 TEST(YamlJsonTest, EveryDocumentBecomesJson) {

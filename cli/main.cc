@@ -7,7 +7,6 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,11 +15,15 @@
 #include "base/version.h"
 #include "cli/call/client.h"
 #include "cli/call/exit_code.h"
+#include "cli/call/same_daemon.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/complete.h"
+#include "cli/flags/choice.h"
 #include "cli/process/terminal.h"
 #include "cli/text/duration.h"
 #include "cli/text/options.h"
+#include "cli/text/shell_word.h"
+#include "cli/text/text_width.h"
 #include "server/host/man_page.h"
 #include "server/host/runtime_dir.h"
 #include "server/host/tcp_endpoint.h"
@@ -56,12 +59,14 @@ void DeclareGlobals(CLI::App& app, GlobalFlags& flags) {
   tls("--tls-key", flags.tls_key, "KINSOCK_TLS_KEY", "Over TCP: its private key", "FILE");
   tls("--tls-server-name", flags.tls_server_name, "KINSOCK_TLS_SERVER_NAME",
       "Over TCP: the name in the daemon's certificate; by default its address", "NAME");
-  const std::map<std::string, OutputFormat> formats{{"table", OutputFormat::kTable}, {"wide", OutputFormat::kWide},
-                                                    {"json", OutputFormat::kJson},   {"yaml", OutputFormat::kYaml},
-                                                    {"name", OutputFormat::kName},   {"jsonl", OutputFormat::kJsonl}};
-  app.add_option("-o,--output", flags.format, "How to show the answer; JSON is that of the API's messages")
-      ->transform(CLI::CheckedTransformer(formats))
-      ->option_text("table|wide|json|yaml|name|jsonl");
+  kinsock::AddChoice<OutputFormat>(app, "-o,--output", flags.format,
+                                   {{"table", OutputFormat::kTable},
+                                    {"wide", OutputFormat::kWide},
+                                    {"json", OutputFormat::kJson},
+                                    {"yaml", OutputFormat::kYaml},
+                                    {"name", OutputFormat::kName},
+                                    {"jsonl", OutputFormat::kJsonl}},
+                                   "How to show the answer; JSON is that of the API's messages");
   app.add_option("--timeout", flags.timeout, "How long to wait for the daemon")->option_text("30s|500ms|2m");
   app.add_flag("--no-headers", flags.no_headers, "Tables without their first line");
   app.add_flag("--no-color", flags.no_color, "No colours, as with $NO_COLOR; they are for terminals only");
@@ -181,6 +186,16 @@ void TryHelp(const std::string& command) {
   std::fprintf(stderr, "  try: kinsockctl %s%s--help\n", command.c_str(), command.empty() ? "" : " ");
 }
 
+// What the line says of which daemon it means, for a shell; not what the environment does.
+std::string DaemonFlags(const std::vector<std::string>& words) {
+  std::string flags;
+  for (const char* flag : {"--endpoint", "--tls-ca", "--tls-cert", "--tls-key", "--tls-server-name"}) {
+    const std::string value = kinsock::ValueOf(words, flag);
+    if (!value.empty()) flags += std::string(" ") + flag + " " + kinsock::ShellWord(value);
+  }
+  return flags;
+}
+
 // For a line that is not complete: as far as it names a daemon, that one.
 void CompleteLine(const CLI::App& app, std::vector<std::string> words) {
   const auto value = [&words](const char* flag, const char* variable = nullptr) {
@@ -239,6 +254,8 @@ int main(int argc, char** argv) {
     return kinsock::kExitOk;
   }
   rest_of_ssh = TakeRestOfSsh(app, words);
+  const std::string unknown = kinsock::UnknownCommand(app, words);
+  kinsock::NameDaemon(DaemonFlags(words));
   // The library reports by exceptions, --help included.
   try {
     std::reverse(words.begin(), words.end());  // as it wants them
@@ -246,7 +263,9 @@ int main(int argc, char** argv) {
   } catch (const CLI::Success& success) {
     return app.exit(success);
   } catch (const CLI::Error& error) {
-    std::fprintf(stderr, "kinsockctl: %s\n", error.what());
+    // What is not understood may be anything, and who mistyped a command is told of nothing else.
+    const std::string fault = unknown.empty() ? kinsock::CleanText(error.what()) : unknown;
+    std::fprintf(stderr, "kinsockctl: %s\n", fault.c_str());
     TryHelp(CommandOf(app));
     return kinsock::kExitUsage;
   }

@@ -13,6 +13,7 @@
 #include "absl/strings/str_format.h"
 #include "cli/call/client.h"
 #include "cli/commands/commands.h"
+#include "cli/flags/choice.h"
 #include "cli/flags/port_check.h"
 #include "cli/guest/guest_bench.h"
 #include "cli/guest/guest_port.h"
@@ -145,7 +146,7 @@ ExitCode Bench(BenchFlags flags, const Options& options) {
   flags.settings.time = *time;
   Client client(options);
   v1::Vm vm;
-  if (const ExitCode code = FindHybridVm(client, flags.vm, vm); code != kExitOk) return code;
+  if (const ExitCode code = FindHybridVm(client, flags.vm, flags.port, true, vm); code != kExitOk) return code;
   const auto patience = options.timeout.value_or(kQuestionTimeout);
   UniqueFd probe;
   if (const ExitCode code = DialGuest(client, vm, flags.port, patience, probe); code != kExitOk) {
@@ -198,11 +199,10 @@ void DeclareBench(CLI::App& app, Command& command) {
   BenchSettings& settings = flags->settings;
   bench->add_option("VM", flags->vm, "Which VM")->required();
   bench->add_option("PORT", flags->port, "The guest's port")->required()->check(PortFault);
-  const std::map<std::string, BenchServer> servers{
-      {"echo", BenchServer::kEcho}, {"discard", BenchServer::kDiscard}, {"source", BenchServer::kSource}};
-  bench->add_option("--against", settings.server, "What serves the port (echo)")
-      ->transform(CLI::CheckedTransformer(servers))
-      ->option_text("echo|discard|source");
+  AddChoice<BenchServer>(
+      *bench, "--against", settings.server,
+      {{"echo", BenchServer::kEcho}, {"discard", BenchServer::kDiscard}, {"source", BenchServer::kSource}},
+      "What serves the port (echo)");
   bench->add_option("--time,--seconds", flags->time, "How long each measurement takes, 100ms to 10m (3s)")
       ->option_text("TIME");
   bench->add_option("--size", settings.message_bytes, "Bytes of a round trip (64)")

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +16,7 @@
 #include "absl/strings/str_join.h"
 #include "cli/call/client.h"
 #include "cli/commands/commands.h"
+#include "cli/flags/choice.h"
 #include "cli/process/capture_file.h"
 #include "cli/process/interruption.h"
 #include "cli/text/duration.h"
@@ -118,13 +118,9 @@ void DeclareCapture(CLI::App& app, Command& command) {
       ->option_text("N");
   capture->add_option("-c,--count", flags->count, "End after so many packets")->option_text("N");
   capture->add_option("--duration", flags->duration, "End after this time")->option_text("TIME");
-  const std::map<std::string, v1::CaptureRequest::Format> formats{{"pcap", v1::CaptureRequest::PCAP},
-                                                                  {"pcapng", v1::CaptureRequest::PCAPNG}};
-  capture
-      ->add_option("--format", flags->format,
-                   "pcapng, with an interface for each VM and direction, and what was lost; or pcap")
-      ->transform(CLI::CheckedTransformer(formats))
-      ->option_text("pcapng|pcap");
+  AddChoice<v1::CaptureRequest::Format>(
+      *capture, "--format", flags->format, {{"pcapng", v1::CaptureRequest::PCAPNG}, {"pcap", v1::CaptureRequest::PCAP}},
+      "pcapng, with an interface for each VM and direction, and what was lost; or pcap");
   capture->add_flag("--payload", flags->payload,
                     "With what is said; for admins, if the daemon's configuration allows it");
   capture->callback(

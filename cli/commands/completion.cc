@@ -9,6 +9,7 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/complete.h"
 #include "cli/commands/resource_commands.h"
+#include "cli/flags/choice.h"
 #include "cli/text/output.h"
 
 namespace kinsock {
@@ -75,7 +76,7 @@ void DeclareCompletion(CLI::App& app, Command& command) {
   auto shell = std::make_shared<std::string>();
   completion->add_option("SHELL", *shell, "bash, zsh or fish")
       ->required()
-      ->check(CLI::IsMember({"bash", "zsh", "fish"}))
+      ->check(OneOf({"bash", "zsh", "fish"}))
       ->option_text("bash|zsh|fish");
   completion->callback([shell, &command] {
     command = [shell](const Options&) {

@@ -6,6 +6,7 @@
 
 #include "absl/strings/numbers.h"
 #include "cli/call/client.h"
+#include "cli/call/same_daemon.h"
 #include "cli/commands/commands.h"
 #include "cli/explain/explain.h"
 #include "cli/explain/explain_facts.h"
@@ -51,7 +52,10 @@ ExitCode ExplainCommand(const ExplainFlags& flags, const Options& options) {
   Client client(options);
   if (const ExitCode code = FindFacts(client, facts); code != kExitOk) return code;
   FindHostFacts(options, facts);
-  const ctl::Explanation explanation = Explain(facts);
+  ctl::Explanation explanation = Explain(facts);
+  for (ctl::Explanation::Command& next : *explanation.mutable_next()) {
+    if (next.vm().empty()) next.set_line(SameDaemon(next.line()));
+  }
   Print(ShowsMessage(options.format) ? Render(explanation, options.format)
                                      : ExplanationText(explanation, options.colour));
   return static_cast<ExitCode>(explanation.exit_code());

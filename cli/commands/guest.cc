@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "cli/call/client.h"
+#include "cli/call/same_daemon.h"
 #include "cli/commands/commands.h"
 #include "cli/flags/port_check.h"
 #include "cli/guest/guest_port.h"
@@ -33,7 +34,8 @@ struct PortFlags {
 ExitCode RelayStdio(UniqueFd socket) {
   const int error = Relay(STDIN_FILENO, UniqueFd(STDOUT_FILENO), std::move(socket));
   if (error == 0) return kExitOk;
-  std::fprintf(stderr, "kinsockctl: the connection broke: %s\n  try: kinsockctl conn list --closed\n", strerror(error));
+  std::fprintf(stderr, "kinsockctl: the connection broke: %s\n  try: %s\n", strerror(error),
+               SameDaemon("kinsockctl conn list --closed").c_str());
   return kExitError;
 }
 
@@ -73,7 +75,7 @@ ExitCode Dial(const PortFlags& flags, const Options& options) {
   Client client(options);
   v1::Vm vm;
   UniqueFd socket;
-  if (const ExitCode code = FindHybridVm(client, flags.vm, vm); code != kExitOk) return code;
+  if (const ExitCode code = FindHybridVm(client, flags.vm, flags.port, true, vm); code != kExitOk) return code;
   const auto timeout = options.timeout.value_or(kQuestionTimeout);
   if (const ExitCode code = DialGuest(client, vm, flags.port, timeout, socket); code != kExitOk) return code;
   return flags.fdpass ? PassSocket(socket) : RelayStdio(std::move(socket));
@@ -83,7 +85,7 @@ ExitCode Listen(const PortFlags& flags, const Options& options) {
   Client client(options);
   v1::Vm vm;
   UniqueFd socket;
-  if (const ExitCode code = FindHybridVm(client, flags.vm, vm); code != kExitOk) return code;
+  if (const ExitCode code = FindHybridVm(client, flags.vm, flags.port, false, vm); code != kExitOk) return code;
   if (const ExitCode code = AcceptFromGuest(vm, flags.port, socket); code != kExitOk) return code;
   return RelayStdio(std::move(socket));
 }
@@ -91,7 +93,8 @@ ExitCode Listen(const PortFlags& flags, const Options& options) {
 ExitCode Socat(const PortFlags& flags, const Options& options) {
   Client client(options);
   v1::Vm vm;
-  if (const ExitCode code = FindHybridVm(client, flags.vm, vm); code != kExitOk) return code;
+  const bool to_guest = !flags.listen;
+  if (const ExitCode code = FindHybridVm(client, flags.vm, flags.port, to_guest, vm); code != kExitOk) return code;
   const std::string& path = vm.status().uds_path();
   Print(flags.listen ? SocatListenLine(path, flags.port) : SocatConnectLine(path, flags.port));
   return kExitOk;

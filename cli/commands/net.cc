@@ -12,6 +12,7 @@
 #include "cli/call/client.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/resource_commands.h"
+#include "cli/flags/choice.h"
 #include "cli/flags/network_name.h"
 #include "cli/flags/number_range.h"
 #include "cli/flags/quota_flags.h"
@@ -137,7 +138,7 @@ ExitCode ListNetworks(const Options& options) {
 void AddNetworkFlags(CLI::App* app, NetworkFlags& flags) {
   app->add_option("name", flags.name, "Its name")->required();
   app->add_option("--default", flags.otherwise, "What holds where no policy says anything")
-      ->check(CLI::IsMember({"shared-group", "allow", "deny"}))
+      ->check(OneOf({"shared-group", "allow", "deny"}))
       ->option_text("shared-group|allow|deny");
   app->add_option("--cids", flags.cids, "Where the daemon chooses CIDs")->option_text("FIRST-LAST");
   app->add_option("--reserved", flags.reserved, "Where it never does; may be repeated")->option_text("FIRST-LAST");

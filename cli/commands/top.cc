@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/call/client.h"
 #include "cli/commands/commands.h"
+#include "cli/flags/choice.h"
 #include "cli/text/duration.h"
 #include "cli/text/output.h"
 #include "cli/top/screen.h"
@@ -115,10 +116,10 @@ void DeclareTop(CLI::App& app, Command& command) {
       "Show what moves now: VMs, pairs or connections, those that move most first; -o json a line for each look");
   auto flags = std::make_shared<TopFlags>();
   top->add_option("WHAT", flags->what, "vms, pairs or conns (vms)")
-      ->check(CLI::IsMember({"vms", "pairs", "conns"}))
+      ->check(OneOf({"vms", "pairs", "conns"}))
       ->option_text("vms|pairs|conns");
   top->add_option("--sort", flags->sort, "What VMs and pairs are sorted by (bytes)")
-      ->check(CLI::IsMember(TopKeys()))
+      ->check(OneOf(TopKeys()))
       ->option_text("bytes|receive|transmit|conns|connects|stalls|drops|name");
   top->add_option("--interval", flags->interval, "From one look to the next, 100ms or more (1s)")->option_text("TIME");
   top->add_option("-n,--count", flags->count, "So many times, then end")

@@ -6,6 +6,7 @@
 
 #include "cli/call/client.h"
 #include "cli/commands/commands.h"
+#include "cli/flags/choice.h"
 #include "cli/text/output.h"
 #include "cli/view/vm_view.h"
 #include "cli/view/vmm_args.h"
@@ -38,6 +39,8 @@ ExitCode VmmArgs(const VmmArgsFlags& flags, const Options& options) {
       {"cloud-hypervisor", CloudHypervisorArguments},
       {"libvirt", LibvirtElements}};
   Print(writers.at(flags.vmm)(vm, flags.memory));
+  const std::string missing = WhatMayNotBePassed(vm, flags.vmm);
+  if (!missing.empty()) std::fprintf(stderr, "kinsockctl: note: %s\n", missing.c_str());
   return kExitOk;
 }
 
@@ -48,7 +51,7 @@ void DeclareVmmArgs(CLI::App& app, Command& command) {
   auto flags = std::make_shared<VmmArgsFlags>();
   args->add_option("VM", flags->name, "Which VM")->required();
   args->add_option("--vmm", flags->vmm, "Which VMM (qemu); for libvirt, elements of its XML")
-      ->check(CLI::IsMember({"qemu", "crosvm", "cloud-hypervisor", "libvirt"}))
+      ->check(OneOf({"qemu", "crosvm", "cloud-hypervisor", "libvirt"}))
       ->option_text("qemu|crosvm|cloud-hypervisor|libvirt");
   args->add_option("--mem", flags->memory, "The guest's memory (256M)")->option_text("SIZE");
   args->footer(

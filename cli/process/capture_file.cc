@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -44,7 +45,11 @@ int CaptureFile::Open() {
   }
   file_.reset(open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kMode));
   fd_ = file_.get();
-  return file_.valid() ? 0 : errno;
+  if (fd_ < 0) return errno;
+  // One that was there keeps its mode otherwise. A pipe or a device is whoever made it.
+  struct stat found;
+  const bool is_file = fstat(fd_, &found) == 0 && S_ISREG(found.st_mode);
+  return is_file && fchmod(fd_, kMode) != 0 ? errno : 0;
 }
 
 int CaptureFile::Add(const v1::CaptureChunk& chunk) {

@@ -115,6 +115,18 @@ TEST_F(CaptureCommandTest, AnInterruptEndsItWithAWholeFile) {
   EXPECT_EQ(made.st_mode & 0777, 0600u) << "what people say may be in it";
 }
 
+TEST_F(CaptureCommandTest, AFileThatWasThereIsItsOwnersAloneFromThenOn) {
+  const std::string path = daemon_ / "old.pcapng";
+  std::ofstream(path) << "what somebody keeps for all to read";
+  ASSERT_EQ(chmod(path.c_str(), 0644), 0);
+  const auto ctl = Start({"-w", path, "-c", "1"});
+  struct stat found;
+  Run([&] { return stat(path.c_str(), &found) == 0 && (found.st_mode & 0777) == 0600; });
+  Talk();
+  EXPECT_EQ(End(*ctl), 0) << ctl->Complaint();
+  EXPECT_EQ(ReadCapture(Read(path)).fault, "");
+}
+
 TEST_F(CaptureCommandTest, AReaderThatLeavesEndsIt) {
   const auto ctl = Start({});
   AwaitBegin(*ctl);

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/unique_fd.h"
 #include "tests/cli/running_ctl.h"
 #include "tests/server/running_daemon.h"
@@ -164,7 +165,7 @@ TEST_F(GuestCommandsTest, WhyAGuestCannotBeReachedIsSaidWithItsExitCode) {
   ASSERT_TRUE(daemon_.Create("bare").ok());
   ctl = Run({"connect", "bare", "80"});
   EXPECT_EQ(ctl->code(), 4);
-  EXPECT_THAT(ctl->Complaint(), HasSubstr("bare has no socket for host programs"));
+  EXPECT_THAT(ctl->Complaint(), HasSubstr("bare was made without a socket for host programs"));
 }
 
 TEST_F(GuestCommandsTest, AGuestCallsAProgramThatListens) {
@@ -300,12 +301,23 @@ TEST_F(GuestCommandsTest, AVmThatHostProgramsCannotReachGetsAForward) {
       [&] { return daemon_.Get("vms/bare", &bare).ok() && bare.status().state() == v1::VmStatus::ACTIVE; }));
   auto ctl = Run({"explain", "host", "bare:80"});
   EXPECT_EQ(ctl->code(), 4);
-  EXPECT_THAT(
-      ctl->printed(),
-      AllOf(HasSubstr("[-] bare was made without a socket for host programs"),
-            HasSubstr("  try: kinsockctl forward create bare-80 bare:80 --listen unix:%t/kinsock/bare-80.sock\n")));
-  // The same, where this test may make a socket.
-  ctl = Run({"forward", "create", "bare-80", "bare:80", "--listen", "unix:" + (daemon_ / "bare-80.sock")});
+  // Both say the same, which goes to the same daemon, and helps.
+  const std::vector<std::string> forward{"forward", "create",   "bare-80",
+                                         "bare:80", "--listen", "unix:" + (daemon_ / "kinsock/bare-80.sock")};
+  const std::string named = "unix:" + daemon_.api_socket();
+  EXPECT_THAT(ctl->printed(), AllOf(HasSubstr("[-] bare was made without a socket for host programs"),
+                                    HasSubstr("  try: kinsockctl " + absl::StrJoin(forward, " ") + "\n")));
+  for (const char* command : {"connect", "socat", "bench"}) {
+    ctl = Run({"--endpoint=" + named, command, "bare", "80"});
+    EXPECT_EQ(ctl->code(), 4);
+    EXPECT_THAT(ctl->Complaint(),
+                HasSubstr("  try: kinsockctl --endpoint " + named + " " + absl::StrJoin(forward, " ") + "\n"));
+  }
+  ctl = Run({"explain", "--endpoint", named, "host", "bare:80", "-o", "json"});
+  EXPECT_THAT(ctl->printed(), HasSubstr("\"line\": \"kinsockctl --endpoint " + named + " forward create bare-80"));
+  ctl = Run({"listen", "bare", "9000"});
+  EXPECT_THAT(ctl->Complaint(), HasSubstr("forward create bare-9000 bare:9000 --target unix:"));
+  ctl = Run(forward);
   ASSERT_EQ(ctl->code(), 0) << ctl->Complaint();
   ctl = Run({"explain", "host", "bare:80"});
   EXPECT_EQ(ctl->code(), 0);

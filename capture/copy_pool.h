@@ -14,8 +14,8 @@
 
 namespace kinsock {
 
-// Memory for copies of payload. It is kept for the next one: allocated anew for each packet, the longest ones would have
-// their pages from the kernel each time. Sizes are powers of two. One thread's.
+// Memory for copies of payload. It is kept for the next one: allocated anew for each packet, the longest ones would
+// have their pages from the kernel each time. Sizes are powers of two. One thread's.
 class CopyPool {
  public:
   static constexpr uint32_t kLeastBytes = 256;

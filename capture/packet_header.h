@@ -12,8 +12,8 @@
 
 namespace kinsock {
 
-// What stands in front of each payload of a capture file: struct af_vsockmon_hdr of <linux/vsockmon.h>, and the header of
-// the packet (virtio 1.3, 5.10.6).
+// What stands in front of each payload of a capture file: struct af_vsockmon_hdr of <linux/vsockmon.h>, and the header
+// of the packet (virtio 1.3, 5.10.6).
 struct CapturePacketHeader {
   Le<uint64_t> src_cid;
   Le<uint64_t> dst_cid;

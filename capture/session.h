@@ -43,8 +43,8 @@ class CaptureSession {
     bool Reserve(const CapturePoint& point, const VsockHeader& header, uint32_t length);
     // Bytes of payload that there is room for now.
     uint32_t wanted() const { return wanted_; }
-    // Takes the packet that Reserve() has made room for. The first `available` bytes of its payload lie in `payload` from
-    // `offset` on; if these are fewer than are wanted, what is missing is counted.
+    // Takes the packet that Reserve() has made room for. The first `available` bytes of its payload lie in `payload`
+    // from `offset` on; if these are fewer than are wanted, what is missing is counted.
     void Fill(const CapturePoint& point, const VsockHeader& header, uint32_t length, const ScatterList& payload,
               size_t offset, uint32_t available);
 

@@ -33,8 +33,8 @@ class CaptureTap {
   static void Attach(std::shared_ptr<CaptureSession> session, size_t lane);
   static void Detach(const CaptureSession& session);
 
-  // A packet with `length` bytes of payload passes `point`. Makes room for it in the captures that want it, and says how
-  // much of its payload the one that wants most does; 0 also if none has room. Fill() is owed.
+  // A packet with `length` bytes of payload passes `point`. Makes room for it in the captures that want it, and says
+  // how much of its payload the one that wants most does; 0 also if none has room. Fill() is owed.
   uint32_t Reserve(const CapturePoint& point, const VsockHeader& header, uint32_t length);
   // The same packet, of whose payload the first `available` bytes lie in `payload` from `offset` on.
   void Fill(const CapturePoint& point, const VsockHeader& header, uint32_t length, const ScatterList& payload,

@@ -238,8 +238,7 @@ bool VsockTx::TakePacket(TxPacket& packet) {
   packet.header = Decode(wire);
   readable.RemovePrefix(sizeof(wire));
   std::swap(packet.payload, readable);
-  if (CaptureTap* const tap = CaptureTap::Active()) [[unlikely]]
-    Capture(*tap, packet);
+  if (CaptureTap* const tap = CaptureTap::Active()) [[unlikely]] Capture(*tap, packet);
   Dispatch(packet);
   return true;
 }
@@ -425,8 +424,7 @@ void VsockTx::ResetFlow(const std::shared_ptr<Flow>& flow, CloseReason reason) {
 
 void VsockTx::Recycle(TxPacket& packet) {
   if (packet.chain.owed()) queue_->Return(packet.chain, 0);
-  if (packet.captured.size != 0) [[unlikely]]
-    ForgetPrivatePayload(packet);
+  if (packet.captured.size != 0) [[unlikely]] ForgetPrivatePayload(packet);
   pool_.Put(packet);
 }
 

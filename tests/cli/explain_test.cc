@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Ways in which one end does not reach another, each found out with nothing but what the daemon and the machine say.
-#include "cli/explain.h"
+#include "cli/explain/explain.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/exit_code.h"
+#include "cli/call/exit_code.h"
 
 namespace kinsock {
 namespace {

@@ -7,14 +7,14 @@
 
 #include <string>
 
-#include "cli/duration.h"
-#include "cli/error_report.h"
-#include "cli/exit_code.h"
-#include "cli/readiness_flag.h"
-#include "cli/vm_view.h"
-#include "cli/vmm_args.h"
-#include "cli/yaml_json.h"
-#include "cli/yaml_text.h"
+#include "cli/call/error_report.h"
+#include "cli/call/exit_code.h"
+#include "cli/flags/readiness_flag.h"
+#include "cli/manifest/yaml_json.h"
+#include "cli/text/duration.h"
+#include "cli/text/yaml_text.h"
+#include "cli/view/vm_view.h"
+#include "cli/view/vmm_args.h"
 #include "server/status/error.h"
 #include "server/status/status_conversion.h"
 

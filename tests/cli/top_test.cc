@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/top.h"
+#include "cli/top/top.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

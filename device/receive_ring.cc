@@ -31,7 +31,7 @@ void Capture(const CapturePoint& point, const VsockHeader& header, const Scatter
   CaptureTap* const tap = CaptureTap::Active();
   if (tap == nullptr) [[likely]]
     return;
-  tap->Take(point, header, header.len, buffer, kVsockHeaderBytes, header.len);
+  tap->Take(point, header, buffer, kVsockHeaderBytes);
 }
 
 }  // namespace

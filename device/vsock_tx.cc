@@ -423,10 +423,7 @@ void VsockTx::ResetFlow(const std::shared_ptr<Flow>& flow, CloseReason reason) {
 
 void VsockTx::Recycle(TxPacket& packet) {
   if (packet.chain.owed()) queue_->Return(packet.chain, 0);
-  if (packet.captured != nullptr) [[unlikely]] {
-    captured_bytes_ -= std::exchange(packet.captured_bytes, 0);
-    packet.captured.reset();
-  }
+  if (packet.captured.size != 0) [[unlikely]] ForgetPrivatePayload(packet);
   pool_.Put(packet);
 }
 

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "base/event_loop.h"
 #include "base/token_bucket.h"
+#include "capture/copy_pool.h"
 #include "capture/point.h"
 #include "capture/tap.h"
 #include "device/control_allowance.h"
@@ -126,7 +127,8 @@ class VsockTx final : private Poller {
   bool TakePacket(TxPacket& packet);
   void Dispatch(TxPacket& packet);
   void Capture(CaptureTap& tap, TxPacket& packet);
-  bool TakePayloadPrivately(TxPacket& packet, uint32_t bytes);
+  bool TakePayloadPrivately(CaptureTap& tap, TxPacket& packet, uint32_t bytes);
+  void ForgetPrivatePayload(TxPacket& packet);
   bool Admit(TxPacket& packet, Port& port);
   bool ServeLanes();
   void BeginEpoch();

@@ -14,15 +14,6 @@
 #include "device/wait_breaker.h"
 
 namespace kinsock {
-namespace {
-
-// A connection that has ended: it had no right to be, or no room.
-bool IsDenial(const FlowInfo& flow) {
-  return !flow.accepted &&
-         (flow.close_reason == CloseReason::kPolicyDenied || flow.close_reason == CloseReason::kQuota);
-}
-
-}  // namespace
 
 Reactor::Reactor(uint16_t index, const Clock& clock, std::chrono::nanoseconds max_spin, Callbacks callbacks)
     : loop_(clock),
@@ -31,7 +22,7 @@ Reactor::Reactor(uint16_t index, const Clock& clock, std::chrono::nanoseconds ma
       denials_(loop_, callbacks_.on_denials),
       logged_(loop_, callbacks_.on_logged) {
   journal_.set_on_closed([this](const FlowInfo& flow) {
-    if (IsDenial(flow)) denials_.Add(flow);
+    if (flow.denied()) denials_.Add(flow);
   });
   journal_.set_on_logged([this](const FlowInfo& flow) { logged_.Add(flow); });
   loop_.set_max_spin(max_spin);

@@ -37,7 +37,8 @@ void FlowJournal::Refused(const FlowInfo::End& initiator, const FlowInfo::End& t
   info.initiator = initiator;
   info.target = target;
   info.start_time = info.close_time = std::chrono::system_clock::now();
-  Closed(info);
+  Take();  // what ended before
+  TakeOver(std::unique_ptr<Entry>(new Entry{.info = std::move(info), .forget_at = clock_.Now() + kKeep}));
 }
 
 void FlowJournal::Take(std::vector<uint64_t>* taken) {
@@ -53,12 +54,16 @@ void FlowJournal::Take(std::vector<uint64_t>* taken) {
     Entry* next = oldest->next;
     untaken_count_.fetch_sub(1, std::memory_order_relaxed);
     if (taken != nullptr) taken->push_back(oldest->info.id);
-    pairs_.Add(oldest->info);
-    if (on_closed_ != nullptr) on_closed_(oldest->info);
-    Remember(std::unique_ptr<Entry>(oldest));
+    TakeOver(std::unique_ptr<Entry>(oldest));
     oldest = next;
   }
   ForgetExpired();
+}
+
+void FlowJournal::TakeOver(std::unique_ptr<Entry> entry) {
+  pairs_.Add(entry->info);
+  if (on_closed_ != nullptr) on_closed_(entry->info);
+  Remember(std::move(entry));
 }
 
 void FlowJournal::Remember(std::unique_ptr<Entry> entry) {

@@ -59,7 +59,8 @@ class FlowJournal {
 
   // A connection has ended. Any thread.
   void Closed(const FlowInfo& info);
-  // A request was refused before it became a flow. `denied_by`: the policy that did, if one did.
+  // A request was refused before it became a flow: taken over at once, and never forgotten untaken. `denied_by`: the
+  // policy that did, if one did.
   void Refused(const FlowInfo::End& initiator, const FlowInfo::End& target, uint16_t type, CloseReason reason,
                std::shared_ptr<const Policy> denied_by = nullptr);
   // A request became a flow because of a policy that wants it told (`info.decided_by`).
@@ -97,6 +98,7 @@ class FlowJournal {
   };
   using Age = std::list<std::unique_ptr<Entry>>;  // oldest first
 
+  void TakeOver(std::unique_ptr<Entry> entry);
   void Remember(std::unique_ptr<Entry> entry);
   void ForgetOldest();
   void ForgetOldestOf(uint64_t device);

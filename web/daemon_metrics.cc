@@ -125,6 +125,8 @@ void WriteDaemonMetrics(const DaemonSample& sample, MetricWriter& out) {
   out.Gauge("kinsock_draining", "The node is taken out of use.").Add(sample.draining ? 1 : 0);
   out.Counter("kinsock_forgotten_connections_total", "Connections that ended and could not be listed for their minute.")
       .Add(Number(sample.forgotten_flows));
+  out.Counter("kinsock_merged_pairs_total", "Pairs that are no longer told apart, because there were too many.")
+      .Add(Number(sample.merged_pairs));
   out.Counter("kinsock_log_dropped_lines_total", "Lines of the log that were dropped because nobody took them.")
       .Add(Number(sample.dropped_log_lines));
 }

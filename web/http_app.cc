@@ -106,7 +106,14 @@ class HttpApp::Parser final : public httplib::Server {
   // The library's own routes are regular expressions, whose time and stack a client would choose by his path.
   void Add(const std::string& path, Route route) { routes_[path] = std::move(route); }
 
-  HttpOutput Answer(std::string_view head, Role role, std::string peer, Counts& counts) {
+  bool Serves(const std::string& path) const { return routes_.count(path) != 0; }
+
+  struct Answered {
+    HttpOutput output;
+    std::string path;  // or "other"
+    int status = 400;
+  };
+  Answered Answer(std::string_view head, Role role, std::string peer) {
     role_ = role;
     peer_ = std::move(peer);
     std::string path = "other";
@@ -124,8 +131,7 @@ class HttpApp::Parser final : public httplib::Server {
       request.headers.erase("Accept-Encoding");
     });
     set_logger(nullptr);
-    ++counts[{path, status}];
-    return {stream.TakeOutput(), std::exchange(stream_, nullptr)};
+    return {{stream.TakeOutput(), std::exchange(stream_, nullptr)}, std::move(path), status};
   }
 
  private:
@@ -188,8 +194,18 @@ void HttpApp::GetBelow(const std::string& prefix, Handler handler, Hosts hosts) 
   parser_->Add(prefix, {std::move(handler), hosts});
 }
 
+bool HttpApp::Serves(std::string_view head) const {
+  const size_t begin = head.find(' ');
+  if (begin == std::string_view::npos) return false;
+  const size_t end = head.find_first_of(" ?\r\n", begin + 1);
+  return parser_->Serves(std::string(head.substr(begin + 1, end == std::string_view::npos ? end : end - begin - 1)));
+}
+
 HttpOutput HttpApp::Answer(std::string_view head, Role role, std::string peer) {
-  return parser_->Answer(head, role, std::move(peer), counts_);
+  Parser::Answered answered = parser_->Answer(head, role, std::move(peer));
+  MutexLock lock(mutex_);
+  ++counts_[{std::move(answered.path), answered.status}];
+  return std::move(answered.output);
 }
 
 }  // namespace kinsock

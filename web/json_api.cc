@@ -65,7 +65,8 @@ void JsonApi::Serve(HttpApp& app) {
   serve("/api/v1/pairs", [this](const HttpRequest& asked) {
     // Whatever else GetStats tells is not here.
     if (asked.parameters.count("scope") != 0) {
-      const absl::Status fault = FieldsInvalid("", {{"\"scope\"", "is no parameter of this; there are vm, top"}});
+      const absl::Status fault =
+          FieldsInvalid("", {{"\"scope\"", "is no parameter of this; there are vm, top, with_denied"}});
       return HttpReply{.status = HttpStatusOf(fault.code()), .type = kJsonType, .body = JsonOf(fault)};
     }
     v1::GetStatsRequest request;

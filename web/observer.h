@@ -36,7 +36,7 @@ namespace kinsock {
 //     /api/v1/   JSON (json_api.h) and events (event_streams.h), as a viewer sees them
 //
 // The main thread is asked for what it knows, at most ten times a second and with a deadline; no reactor is asked, and
-// no lock of theirs is taken.
+// no lock of theirs is taken. /livez, the page and the events are answered at once, whatever else is asked for.
 //
 // Thread: main makes and unmakes it.
 class Observer {
@@ -74,7 +74,10 @@ class Observer {
   bool stopped_ = false;             // main's
   std::unique_ptr<EventFeed> feed_;  // main's; null: no page
 
-  // The server's thread's.
+  // The server's thread's: what is answered at once.
+  HttpApp prompt_;
+
+  // The server's second thread's.
   ControlQuery query_;
   JsonApi json_;
   HttpApp app_;

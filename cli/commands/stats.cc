@@ -116,7 +116,7 @@ void ShowPairs(const v1::StatsReport& report, const Options& options) {
     return;
   }
   const bool wide = options.format == OutputFormat::kWide;
-  std::vector<std::string> headers{"FROM", "TO", "SENT", "RECEIVED", "CONNECTS", "REFUSED", "OPEN"};
+  std::vector<std::string> headers{"FROM", "TO", "SENT", "RECEIVED", "CONNECTS", "REFUSED", "DENIED", "OPEN"};
   if (wide) headers.insert(headers.end(), {"PACKETS", "STALLS"});
   Table table(std::move(headers));
   const auto add = [&](const v1::PairStats& pair) {
@@ -127,6 +127,7 @@ void ShowPairs(const v1::StatsReport& report, const Options& options) {
                                  absl::StrCat(received.bytes()),
                                  absl::StrCat(pair.connects_accepted()),
                                  absl::StrCat(pair.connects_refused()),
+                                 absl::StrCat(pair.connects_denied()),
                                  absl::StrCat(pair.open_connections())};
     if (wide) {
       row.push_back(absl::StrCat(sent.packets(), "/", received.packets()));

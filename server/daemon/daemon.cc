@@ -78,18 +78,28 @@ Daemon::Daemon(Config config, std::function<ConfigReading()> reread, std::vector
       events_(loop_),
       audit_(loop_, events_, access_),
       lifecycle_events_(events_, Clock::Monotonic()),
-      denials_(loop_, events_, EventLimiter::OfDenials("connections")),
-      logged_(loop_, events_,
+      denials_(loop_,
+               {.type = v1::Event::DENIAL,
+                .severity = v1::Event::WARNING,
+                .reason = "DENIALS_SUPPRESSED",
+                .what = "denials"},
+               [this](v1::Event event) { events_.Add(std::move(event)); }),
+      logged_(loop_,
               {.type = v1::Event::CONNECTION,
                .severity = v1::Event::INFO,
-               .object = "connections",
                .reason = "CONNECTIONS_SUPPRESSED",
-               .what = "connections"}),
+               .what = "connections"},
+              [this](v1::Event event) { events_.Add(std::move(event)); }),
       hub_(RandomEpoch()) {
   access_.set_on_denied([this](const absl::StatusOr<Caller>& caller, std::string_view method, Role need) {
     audit_.Denied(caller, method, need);
   });
-  hub_.set_observer([this](const VmEvent& change) { lifecycle_events_.On(change); });
+  hub_.set_observer([this](const VmEvent& change) {
+    lifecycle_events_.On(change);
+    if (change.type != VmEvent::Type::kDeleted) return;
+    denials_.Forget(change.vm->definition->uid);
+    logged_.Forget(change.vm->definition->uid);
+  });
 }
 
 // Against the order of construction where that matters: callers before what they call, and the reactors before the
@@ -448,6 +458,7 @@ DaemonSample Daemon::Sample() {
   sample.event_watches = {events_.watches(), events_.lagged_watches()};
   sample.api_connections = api_connections_.size();
   sample.forgotten_flows = pool_->forgotten_flows();
+  sample.merged_pairs = pool_->merged_pairs();
   sample.dropped_log_lines = DroppedLogLines();
   sample.draining = manager_->draining();
   return sample;
@@ -478,12 +489,17 @@ DaemonInfo Daemon::Look() {
   return info;
 }
 
-void Daemon::Tell(const CollectedFlows& flows, ToEvent to_event, EventLimiter& limiter) {
-  for (const FlowInfo& flow : flows.first) {
-    const FlowVms vms{manager_->OfDevice(flow.initiator.device), manager_->OfDevice(flow.target.device)};
-    limiter.Add(to_event(flow, vms, ConnectionService::ShortInstance(instance_)));
+void Daemon::Tell(const CollectedFlows& flows, ToEvent to_event, VmEventLimiter& limiter) {
+  for (const auto& [device, of_one] : flows.by_initiator) {
+    const VmSnapshotPtr initiator = manager_->OfDevice(device);
+    VmEventLimiter::Vm vm;
+    if (initiator != nullptr) vm = {initiator->definition->uid, initiator->definition->name()};
+    for (const FlowInfo& flow : of_one.first) {
+      const FlowVms vms{initiator, manager_->OfDevice(flow.target.device)};
+      limiter.Add(vm, to_event(flow, vms, ConnectionService::ShortInstance(instance_)));
+    }
+    limiter.Suppress(vm, of_one.more);
   }
-  limiter.Suppress(flows.more);
 }
 
 void Daemon::Run() {

@@ -36,8 +36,8 @@
 #include "server/rpc/api_metrics.h"
 #include "server/rpc/api_server.h"
 #include "server/rpc/audit.h"
-#include "server/rpc/event_limiter.h"
 #include "server/rpc/event_log.h"
+#include "server/rpc/vm_event_limiter.h"
 #include "server/service/admin_service.h"
 #include "server/service/connection_service.h"
 #include "server/service/forward_service.h"
@@ -113,7 +113,7 @@ class Daemon {
   void ReturnMemoryFromTimeToTime();
   DaemonInfo Look();
   using ToEvent = v1::Event (*)(const FlowInfo& flow, const FlowVms& vms, const std::string& instance);
-  void Tell(const CollectedFlows& flows, ToEvent to_event, EventLimiter& limiter);
+  void Tell(const CollectedFlows& flows, ToEvent to_event, VmEventLimiter& limiter);
   void Stop();
 
   const Config config_;
@@ -138,8 +138,8 @@ class Daemon {
   EventLog events_;
   Audit audit_;
   LifecycleEvents lifecycle_events_;
-  EventLimiter denials_;  // of connections
-  EventLimiter logged_;   // connections that policies want told
+  VmEventLimiter denials_;  // of connections
+  VmEventLimiter logged_;   // connections that policies want told
   NoJournal no_journal_;
   std::unique_ptr<StateStore> store_;  // null: memory only
   EventHub hub_;

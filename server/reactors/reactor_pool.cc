@@ -349,4 +349,10 @@ uint64_t ReactorPool::forgotten_flows() const {
   return sum;
 }
 
+uint64_t ReactorPool::merged_pairs() const {
+  uint64_t sum = 0;
+  for (const std::unique_ptr<Reactor>& reactor : state_->reactors) sum += reactor->journal().pairs().merged();
+  return sum;
+}
+
 }  // namespace kinsock

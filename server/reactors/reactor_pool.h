@@ -110,6 +110,8 @@ class ReactorPool {
 
   // Connections that ended and were forgotten before their time, by all reactors.
   uint64_t forgotten_flows() const;
+  // Pairs that are no longer told apart, in all reactors (PairTable::merged).
+  uint64_t merged_pairs() const;
 
   size_t size() const;  // number of reactors
 

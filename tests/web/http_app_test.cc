@@ -55,6 +55,16 @@ TEST_F(HttpAppTest, APageIsServedAndLetsNothingElseIn) {
   EXPECT_EQ(asked_.role, Role::kOperator);
 }
 
+TEST_F(HttpAppTest, ItKnowsItsOwnByTheLettersOfThePath) {
+  for (const char* head : {"GET /page HTTP/1.1\r\n\r\n", "HEAD /page?a=b HTTP/1.1\r\n\r\n", "GET /page"}) {
+    EXPECT_TRUE(app_.Serves(head)) << head;
+  }
+  for (const char* head : {"GET /pages HTTP/1.1\r\n\r\n", "GET /p%61ge HTTP/1.1\r\n\r\n", "GET  /page", "GET", "",
+                           "GET ", "\r\n\r\n", "GET http://localhost/page HTTP/1.1\r\n\r\n"}) {
+    EXPECT_FALSE(app_.Serves(head)) << head;
+  }
+}
+
 TEST_F(HttpAppTest, HeadIsAPageWithoutItsBody) {
   const HttpAnswer answer = Send("HEAD /page HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_EQ(answer.status, 200);

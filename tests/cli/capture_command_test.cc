@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include <chrono>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -56,7 +57,6 @@ TEST_F(CaptureCommandTest, AnInterruptEndsItWithAWholeFile) {
   EXPECT_EQ(made.st_mode & 0777, 0600u) << "what people say may be in it";
 }
 
-<<<<<<< HEAD
 TEST_F(CaptureCommandTest, AFileThatWasThereIsItsOwnersAloneFromThenOn) {
   const std::string path = daemon_ / "old.pcapng";
   std::ofstream(path) << "what somebody keeps for all to read";
@@ -69,16 +69,6 @@ TEST_F(CaptureCommandTest, AFileThatWasThereIsItsOwnersAloneFromThenOn) {
   EXPECT_EQ(ReadCapture(Read(path)).fault, "");
 }
 
-TEST_F(CaptureCommandTest, AReaderThatLeavesEndsIt) {
-  const auto ctl = Start({});
-  AwaitBegin(*ctl);
-  ctl->TakeOutput().reset();
-  EXPECT_TRUE(stage_.RunUntil([&] { return ctl->code().has_value(); }));
-  EXPECT_EQ(ctl->code().value_or(-1000), 0) << ctl->Complaint();
-}
-
-=======
->>>>>>> f-capture
 // As the documentation has it.
 TEST_F(CaptureCommandTest, TsharkReadsItThroughAPipe) {
   const std::string out = daemon_ / "seen";

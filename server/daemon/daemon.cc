@@ -39,8 +39,6 @@ constexpr mode_t kRuntimeDirMode = 0750;
 // Everybody may, when others have roles: the kernel then tells who they are, and the role decides.
 constexpr mode_t kSharedApiSocketMode = 0666;
 constexpr mode_t kSharedRuntimeDirMode = 0711;
-// How long calls that are under way may take to finish when the daemon stops.
-constexpr std::chrono::milliseconds kGrace{2000};
 // How long the memory of a flood of calls may stay with the allocator.
 constexpr std::chrono::seconds kMemoryInterval{10};
 
@@ -500,6 +498,8 @@ void Daemon::Stop() {
   heartbeat_->WatchReactors(nullptr);
   for (const auto& listener : listeners_) listener->Stop();
   greeter_.reset();
+  access_.Close(ShuttingDown());
+  if (api_ != nullptr) api_->Close();
   reloader_->Close();
   if (observer_ != nullptr) {
     observer_->Stop();
@@ -514,10 +514,9 @@ void Daemon::Stop() {
   events_.Close(ShuttingDown());
   if (connection_service_ != nullptr) connection_service_->Close(ShuttingDown());
   if (api_ != nullptr) {
-    api_->SetServing(false);
     // gRPC waits for calls that finish on this thread: so somebody else waits for gRPC.
     std::thread waiter([this] {
-      api_->Shutdown(kGrace);
+      api_->Shutdown();
       loop_.Post([this] { api_is_down_ = true; });
     });
     while (!api_is_down_) loop_.RunOnce(std::chrono::milliseconds(1000));

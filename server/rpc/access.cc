@@ -104,6 +104,11 @@ std::shared_ptr<const RoleRules> Access::rules() const {
   return rules_;
 }
 
+void Access::Close(const absl::Status& reason) {
+  MutexLock lock(mutex_);
+  closed_ = reason;
+}
+
 absl::StatusOr<Caller> Access::CallerOf(const grpc::CallbackServerContext& context) const {
   std::optional<Caller> caller = connections_.Find(context.peer());
   const std::shared_ptr<const RoleRules> rules = this->rules();
@@ -126,6 +131,10 @@ absl::StatusOr<Caller> Access::CallerOf(const grpc::CallbackServerContext& conte
 }
 
 absl::Status Access::Check(const grpc::CallbackServerContext& context, std::string_view method) const {
+  {
+    MutexLock lock(mutex_);
+    KINSOCK_RETURN_IF_ERROR(closed_);
+  }
   const Role need = RoleNeeded(method).value_or(Role::kAdmin);
   absl::StatusOr<Caller> caller = CallerOf(context);
   if (caller.ok() && caller->role >= need) return absl::OkStatus();

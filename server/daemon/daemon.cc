@@ -77,7 +77,7 @@ Daemon::Daemon(Config config, std::function<ConfigReading()> reread, std::vector
       access_(api_connections_, config_.api_roles),
       events_(loop_),
       audit_(loop_, events_, access_),
-      lifecycle_events_(events_, Clock::Monotonic()),
+      lifecycle_events_(loop_, events_),
       denials_(loop_, events_, EventLimiter::OfDenials("connections")),
       logged_(loop_, events_,
               {.type = v1::Event::CONNECTION,

@@ -54,11 +54,12 @@ std::set<std::pair<std::string, Cid>> FixedCids(const std::vector<ConfiguredVm>&
   return cids;
 }
 
-// Where sockets of the API's VMs may be.
-SocketDirs DirsOf(const Config& config) {
+// Where sockets of the API's VMs may be. `vm_socket_dir`: that of the configuration that the daemon was started with.
+SocketDirs DirsOf(const Config& config, const std::string& vm_socket_dir) {
   SocketDirs dirs;
   if (config.socket_dirs.empty()) return dirs;
   dirs.Allow(RuntimeDir());
+  if (!vm_socket_dir.empty()) dirs.Allow(vm_socket_dir);
   for (const std::string& directory : config.socket_dirs) dirs.Allow(directory);
   return dirs;
 }
@@ -123,15 +124,15 @@ absl::Status Daemon::Start() {
       [this](DeviceId device, const DeviceStatus& status) { manager_->OnDeviceStatus(device, status); });
   VmJournal& journal = store_ != nullptr ? static_cast<VmJournal&>(*store_) : no_journal_;
   networks_ = std::make_unique<NetworkManager>(loop_, Clock::Monotonic(), *pool_, journal);
-  manager_ =
-      std::make_unique<VmManager>(loop_, Clock::Monotonic(), *pool_, *networks_, hub_, sockets_, journal, RuntimeDir());
+  manager_ = std::make_unique<VmManager>(loop_, Clock::Monotonic(), *pool_, *networks_, hub_, sockets_, journal,
+                                         VmSocketDirOf(config_));
   forwards_ = std::make_unique<ForwardManager>(loop_, Clock::Monotonic(), *pool_, *manager_, sockets_, journal,
                                                [this](ForwardManager::Change change, const ForwardDefinition& forward) {
                                                  events_.Add(ForwardEvent(change, forward));
                                                });
   manager_->LimitVmsTo(config_.quota);
-  manager_->LimitSocketsTo(DirsOf(config_));
-  forwards_->LimitSocketsTo(DirsOf(config_));
+  manager_->LimitSocketsTo(DirsOf(config_, config_.vm_socket_dir));
+  forwards_->LimitSocketsTo(DirsOf(config_, config_.vm_socket_dir));
   heartbeat_ = std::make_unique<Heartbeat>(loop_, *pool_);
   snapshots_ = std::make_unique<FlowSnapshots>(*pool_);
   networks_->Restore(saved, FixedCids(config_.vms));
@@ -336,8 +337,8 @@ absl::Status Daemon::StartApi() {
 
 void Daemon::StartReloader() {
   const auto apply_settings = [this](const Config& config, EventLoop::Task done) {
-    manager_->LimitSocketsTo(DirsOf(config));
-    forwards_->LimitSocketsTo(DirsOf(config));
+    manager_->LimitSocketsTo(DirsOf(config, config_.vm_socket_dir));
+    forwards_->LimitSocketsTo(DirsOf(config, config_.vm_socket_dir));
     ChangeRoles(config.api_roles);
     manager_->ChangeLimitOfVms(config.quota, std::move(done));
   };
@@ -346,7 +347,8 @@ void Daemon::StartReloader() {
     if (service_manager_ == nullptr) return;
     under_way ? service_manager_->Reloading() : service_manager_->Reloaded();
   };
-  reloader_ = std::make_unique<ConfigReloader>(loop_, config_, reread_, *networks_, *manager_, *forwards_, RuntimeDir(),
+  reloader_ = std::make_unique<ConfigReloader>(loop_, config_, reread_, *networks_, *manager_, *forwards_,
+                                               VmSocketDirOf(config_),
                                                ConfigReloader::Hooks{apply_settings, on_report, on_activity});
 }
 

@@ -22,11 +22,12 @@ namespace {
 // How long the memory of a flood of calls may stay with the allocator.
 constexpr std::chrono::seconds kMemoryInterval{10};
 
-// Where sockets of the API's VMs may be.
-SocketDirs DirsOf(const Config& config) {
+// Where sockets of the API's VMs may be. `vm_socket_dir`: that of the configuration that the daemon was started with.
+SocketDirs DirsOf(const Config& config, const std::string& vm_socket_dir) {
   SocketDirs dirs;
   if (config.socket_dirs.empty()) return dirs;
   dirs.Allow(RuntimeDir());
+  if (!vm_socket_dir.empty()) dirs.Allow(vm_socket_dir);
   for (const std::string& directory : config.socket_dirs) dirs.Allow(directory);
   return dirs;
 }
@@ -45,7 +46,7 @@ Daemon::Daemon(Config config, std::function<ConfigReading()> reread, std::vector
       access_(api_connections_, config_.api_roles),
       events_(loop_),
       audit_(loop_, events_, access_),
-      lifecycle_events_(events_, Clock::Monotonic()),
+      lifecycle_events_(loop_, events_),
       denials_(loop_,
                {.type = v1::Event::DENIAL,
                 .severity = v1::Event::WARNING,
@@ -129,15 +130,15 @@ void Daemon::MakeManagers() {
       [this](DeviceId device, const DeviceStatus& status) { manager_->OnDeviceStatus(device, status); });
   VmJournal& journal = store_ != nullptr ? static_cast<VmJournal&>(*store_) : no_journal_;
   networks_ = std::make_unique<NetworkManager>(loop_, Clock::Monotonic(), *pool_, journal);
-  manager_ =
-      std::make_unique<VmManager>(loop_, Clock::Monotonic(), *pool_, *networks_, hub_, sockets_, journal, RuntimeDir());
+  manager_ = std::make_unique<VmManager>(loop_, Clock::Monotonic(), *pool_, *networks_, hub_, sockets_, journal,
+                                         VmSocketDirOf(config_));
   forwards_ = std::make_unique<ForwardManager>(loop_, Clock::Monotonic(), *pool_, *manager_, sockets_, journal,
                                                [this](ForwardManager::Change change, const ForwardDefinition& forward) {
                                                  events_.Add(ForwardEvent(change, forward));
                                                });
   manager_->LimitVmsTo(config_.quota);
-  manager_->LimitSocketsTo(DirsOf(config_));
-  forwards_->LimitSocketsTo(DirsOf(config_));
+  manager_->LimitSocketsTo(DirsOf(config_, config_.vm_socket_dir));
+  forwards_->LimitSocketsTo(DirsOf(config_, config_.vm_socket_dir));
   heartbeat_ = std::make_unique<Heartbeat>(loop_, *pool_);
   snapshots_ = std::make_unique<FlowSnapshots>(*pool_);
 }
@@ -156,8 +157,8 @@ void Daemon::LogStart() const {
 
 void Daemon::StartReloader() {
   const auto apply_settings = [this](const Config& config, EventLoop::Task done) {
-    manager_->LimitSocketsTo(DirsOf(config));
-    forwards_->LimitSocketsTo(DirsOf(config));
+    manager_->LimitSocketsTo(DirsOf(config, config_.vm_socket_dir));
+    forwards_->LimitSocketsTo(DirsOf(config, config_.vm_socket_dir));
     ChangeRoles(config.api_roles);
     manager_->ChangeLimitOfVms(config.quota, std::move(done));
   };
@@ -166,7 +167,8 @@ void Daemon::StartReloader() {
     if (service_manager_ == nullptr) return;
     under_way ? service_manager_->Reloading() : service_manager_->Reloaded();
   };
-  reloader_ = std::make_unique<ConfigReloader>(loop_, config_, reread_, *networks_, *manager_, *forwards_, RuntimeDir(),
+  reloader_ = std::make_unique<ConfigReloader>(loop_, config_, reread_, *networks_, *manager_, *forwards_,
+                                               VmSocketDirOf(config_),
                                                ConfigReloader::Hooks{apply_settings, on_report, on_activity});
 }
 

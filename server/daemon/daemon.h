@@ -71,6 +71,7 @@ class Daemon {
   Daemon& operator=(const Daemon&) = delete;
 
   // Everything is served when this returns OK. Else: a line for each thing that is wrong, and nothing is left.
+  // INVALID_ARGUMENT: the configuration wants what cannot be had.
   absl::Status Start();
 
   // Serves until SIGTERM, SIGINT or RequestStop(), then stops.

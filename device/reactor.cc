@@ -38,6 +38,7 @@ Reactor::~Reactor() { journal_.set_on_closed(nullptr); }
 
 void Reactor::Stop() {
   Post([this] {
+    walks_.clear();
     devices_.clear();
     loop_.Stop();
   });
@@ -94,21 +95,22 @@ VsockDevice* Reactor::Find(DeviceId id) {
   return it == devices_.end() ? nullptr : it->second.get();
 }
 
-void Reactor::DescribeFlows(std::vector<FlowInfo>& flows) const {
-  for (const auto& [id, device] : devices_) device->DescribeFlows(flows);
+void Reactor::DescribeFlows(FlowWalk::Done done) {
+  std::vector<DeviceId> devices;
+  devices.reserve(devices_.size());
+  for (const auto& [id, device] : devices_) devices.push_back(id);
+  const uint64_t walk = next_walk_++;
+  walks_[walk] = std::make_unique<FlowWalk>(std::move(devices), journal_, std::move(done));
+  GoOn(walk);
 }
 
-void Reactor::DescribePairs(std::vector<PairInfo>& pairs, PairTotals& other, std::vector<FlowInfo>& open) {
-  journal_.Take();
-  DescribeFlows(open);
-  std::vector<uint64_t> ended_meanwhile;
-  journal_.Take(&ended_meanwhile);
-  std::erase_if(open, [&](const FlowInfo& flow) {
-    const bool ended = std::find(ended_meanwhile.begin(), ended_meanwhile.end(), flow.id) != ended_meanwhile.end();
-    return ended || flow.state == FlowInfo::State::kClosed;
-  });
-  journal_.pairs().Describe(pairs);
-  other = journal_.pairs().other();
+void Reactor::GoOn(uint64_t walk) {
+  const auto found = walks_.find(walk);
+  if (found == walks_.end()) return;  // stopped
+  if (found->second->Step([this](DeviceId id) { return Find(id); })) return Post([this, walk] { GoOn(walk); });
+  const std::unique_ptr<FlowWalk> over = std::move(found->second);
+  walks_.erase(found);
+  over->Finish();
 }
 
 std::optional<FlowInfo> Reactor::ResetFlow(uint64_t id, CloseReason reason) {

@@ -17,6 +17,7 @@
 #include "base/duration_histogram.h"
 #include "base/event_loop.h"
 #include "device/device_spec.h"
+#include "device/flow_walk.h"
 #include "device/vsock_device.h"
 #include "router/flow_collector.h"
 #include "router/flow_info.h"
@@ -77,16 +78,17 @@ class Reactor {
   void RemoveNetwork(NetworkId network) { networks_.erase(network); }
   // Null if it is gone.
   VsockDevice* Find(DeviceId id);
-  void DescribeFlows(std::vector<FlowInfo>& flows) const;
-  // Sums by pair: of the connections that began here and have ended, and, in `open`, those that have not. One that ends
-  // meanwhile is in one of the two, or in neither.
-  void DescribePairs(std::vector<PairInfo>& pairs, PairTotals& other, std::vector<FlowInfo>& open);
+  // Calls `done` with the connections of all devices that are open then (FlowWalk), at once if they are few. Not called
+  // if the reactor is stopped before.
+  void DescribeFlows(FlowWalk::Done done);
   // The connections that began here, have ended, and are remembered.
   FlowJournal& journal() { return journal_; }
   // Resets a connection for both its ends. What it then is; null: it is not, or no longer, known.
   std::optional<FlowInfo> ResetFlow(uint64_t id, CloseReason reason);
 
  private:
+  void GoOn(uint64_t walk);
+
   EventLoop loop_;
   Callbacks callbacks_;
   absl::flat_hash_map<NetworkId, std::unique_ptr<RouteTable>> networks_;  // devices refer to the tables
@@ -94,6 +96,8 @@ class Reactor {
   FlowCollector denials_;
   FlowCollector logged_;
   absl::flat_hash_map<DeviceId, std::unique_ptr<VsockDevice>> devices_;
+  absl::flat_hash_map<uint64_t, std::unique_ptr<FlowWalk>> walks_;
+  uint64_t next_walk_ = 0;
   std::atomic<int64_t> thread_number_{0};
   std::thread thread_;
 };

@@ -93,7 +93,7 @@ class VsockDevice final : private VhostUserDevice {
   // Ends all connections, and tells both ends of each.
   void ResetFlows(CloseReason reason);
   // The same for the connections that a change of the network's policies revokes, of those for which this device
-  // answers (DescribeFlows).
+  // answers (Flows).
   void ResetRevoked(const PolicyChange& change);
 
   // The guest has another address from now on, and a port of its own for it, which is returned: nobody routes to the
@@ -122,8 +122,10 @@ class VsockDevice final : private VhostUserDevice {
   DeviceId id() const { return spec_.id; }
   Cid cid() const { return spec_.cid; }
 
-  // Adds the connections that this device answers for: those its guest initiated, and those with the host.
-  void DescribeFlows(std::vector<FlowInfo>& flows) const;
+  // The connections that this device answers for: those its guest initiated, and those with the host.
+  std::vector<std::shared_ptr<Flow>> Flows() const;
+  // Of one of them.
+  FlowInfo Describe(const Flow& flow) const;
 
   // Resets the connection `id` for both its ends, if this device answers for it. What the host end still had to write
   // is dropped. False: it is none of this device's open ones.

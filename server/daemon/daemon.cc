@@ -140,7 +140,7 @@ void Daemon::MakeManagers() {
   manager_->LimitSocketsTo(DirsOf(config_, config_.vm_socket_dir));
   forwards_->LimitSocketsTo(DirsOf(config_, config_.vm_socket_dir));
   heartbeat_ = std::make_unique<Heartbeat>(loop_, *pool_);
-  snapshots_ = std::make_unique<FlowSnapshots>(*pool_);
+  snapshots_ = std::make_unique<FlowSnapshots>(loop_, *pool_);
 }
 
 void Daemon::LogStart() const {

@@ -281,14 +281,11 @@ void ReactorPool::ListFlows(Flows which, absl::AnyInvocable<void(std::vector<Flo
   for (size_t i = 0; i < state->reactors.size(); ++i) {
     Reactor* reactor = state->reactors[i].get();
     reactor->Post([state, reactor, which, parts, countdown, i] {
-      std::vector<FlowInfo>& part = (*parts)[i];
-      reactor->DescribeFlows(part);
-      if (which == Flows::kWithClosed) {
-        // One that has ended, and not yet left its table, is in the journal.
-        std::erase_if(part, [](const FlowInfo& flow) { return flow.state == FlowInfo::State::kClosed; });
-        reactor->journal().Describe(part);
-      }
-      state->PostToMain([countdown] { countdown->Part(); });
+      reactor->DescribeFlows([state, reactor, which, parts, countdown, i](std::vector<FlowInfo> open) {
+        if (which == Flows::kWithClosed) reactor->journal().Describe(open);
+        (*parts)[i] = std::move(open);
+        state->PostToMain([countdown] { countdown->Part(); });
+      });
     });
   }
 }
@@ -313,9 +310,13 @@ void ReactorPool::SumPairs(absl::AnyInvocable<void(Pairs)> done) {
   for (size_t i = 0; i < state->reactors.size(); ++i) {
     Reactor* reactor = state->reactors[i].get();
     reactor->Post([state, reactor, parts, countdown, i] {
-      Part& part = (*parts)[i];
-      reactor->DescribePairs(part.ended, part.other, part.open);
-      state->PostToMain([countdown] { countdown->Part(); });
+      reactor->DescribeFlows([state, reactor, parts, countdown, i](std::vector<FlowInfo> open) {
+        Part& part = (*parts)[i];
+        part.open = std::move(open);
+        reactor->journal().pairs().Describe(part.ended);
+        part.other = reactor->journal().pairs().other();
+        state->PostToMain([countdown] { countdown->Part(); });
+      });
     });
   }
 }

@@ -82,8 +82,12 @@ CaptureReader::Progress CaptureReader::TakeRun(const Run& run, size_t most, std:
 
 CaptureReader::Interface* CaptureReader::Find(uint64_t point) {
   if (last_interface_ != nullptr && point == last_point_) return last_interface_;
-  const auto found = interfaces_.find(point);
-  if (found == interfaces_.end()) return nullptr;
+  auto found = interfaces_.find(point);
+  if (found == interfaces_.end()) {
+    // VMs come and go while a capture lasts; beyond the bound no more are told apart.
+    if (interfaces_.size() <= PointCounters::kMaxPoints) return nullptr;
+    found = interfaces_.find(kFurtherPoints);
+  }
   last_point_ = point;
   return last_interface_ = &found->second;
 }

@@ -74,7 +74,7 @@ class CaptureReader {
   const std::unique_ptr<CaptureWriter> writer_;
   const Limits limits_;
   uint64_t began_ = 0;
-  absl::node_hash_map<uint64_t, Interface> interfaces_;  // by point; as many as PointCounters has, at most
+  absl::node_hash_map<uint64_t, Interface> interfaces_;  // by point; kMaxPoints of PointCounters, and the others
   uint64_t last_point_ = 0;
   Interface* last_interface_ = nullptr;  // what Find() gave last: packets come in runs
   uint32_t added_ = 0;

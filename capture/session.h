@@ -27,7 +27,7 @@ class CaptureSession {
   // Memory of all lanes together, of which only what was used is real: a tenth of a second of a busy node. Beyond:
   // packets are lost, and counted.
   static constexpr size_t kMaxBytes = 16u << 20;
-  static constexpr size_t kMinLaneBytes = 1u << 20;
+  static constexpr size_t kMinLaneBytes = 256u << 10;  // of 64 reactors
   static constexpr size_t kMaxLaneBytes = 8u << 20;
   // A lane that is so full, in parts of its size, has its reader woken.
   static constexpr size_t kWakeAt = 8;

@@ -29,6 +29,7 @@ Reactor::Reactor(uint16_t index, const Clock& clock, std::chrono::nanoseconds ma
   thread_ = std::thread([this] {
     thread_number_.store(gettid(), std::memory_order_relaxed);
     loop_.Run();
+    ended_.release();
   });
   pthread_setname_np(thread_.native_handle(), absl::StrCat("reactor-", index).c_str());
 }
@@ -36,13 +37,18 @@ Reactor::Reactor(uint16_t index, const Clock& clock, std::chrono::nanoseconds ma
 // The journal takes over what is left, and tells nobody any more.
 Reactor::~Reactor() { journal_.set_on_closed(nullptr); }
 
-void Reactor::Stop() {
+void Reactor::BeginStop() {
   Post([this] {
     walks_.clear();
     devices_.clear();
     loop_.Stop();
   });
+}
+
+bool Reactor::AwaitStop(std::chrono::nanoseconds patience) {
+  if (!ended_.try_acquire_for(patience)) return false;
   thread_.join();
+  return true;
 }
 
 ReactorActivity Reactor::activity() const {

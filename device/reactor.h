@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <semaphore>
 #include <thread>
 #include <vector>
 
@@ -57,16 +58,18 @@ class Reactor {
   Reactor(uint16_t index, const Clock& clock, std::chrono::nanoseconds max_spin, Callbacks callbacks);
   // Ends all devices and the thread. Messages are still taken, and never served: other reactors may have some
   // to send until they have been stopped too.
-  void Stop();
-  // After Stop() of all reactors.
+  void BeginStop();
+  // Whether the thread has ended within `patience`; then it is gone, and this is not asked again.
+  bool AwaitStop(std::chrono::nanoseconds patience);
+  // After all reactors have stopped.
   ~Reactor();
 
   // Any thread: `task` runs on the reactor's.
   void Post(EventLoop::Task task) { loop_.Post(std::move(task)); }
 
-  // Any thread, until Stop(): the reactor is not asked, so that one that hangs is told of, too.
+  // Any thread, until AwaitStop() is true: the reactor is not asked, so that one that hangs is told of, too.
   ReactorActivity activity() const;
-  // Any thread, until Stop(): a wait in a system call ends, if there is one that has lasted for `too_long`.
+  // Likewise: a wait in a system call ends, if there is one that has lasted for `too_long`.
   void BreakWait(std::chrono::nanoseconds too_long);
 
   // The device's port, for the route tables.
@@ -99,6 +102,7 @@ class Reactor {
   absl::flat_hash_map<uint64_t, std::unique_ptr<FlowWalk>> walks_;
   uint64_t next_walk_ = 0;
   std::atomic<int64_t> thread_number_{0};
+  std::binary_semaphore ended_{0};
   std::thread thread_;
 };
 

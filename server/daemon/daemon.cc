@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/daemon/daemon.h"
 
+#include <unistd.h>
+
 #include <thread>
 #include <utility>
 
@@ -30,6 +32,15 @@ SocketDirs DirsOf(const Config& config, const std::string& vm_socket_dir) {
   if (!vm_socket_dir.empty()) dirs.Allow(vm_socket_dir);
   for (const std::string& directory : config.socket_dirs) dirs.Allow(directory);
   return dirs;
+}
+
+// Clients have been told, and changes that were answered are on the disk: only what hangs is left.
+void EndWithoutReactor(size_t reactor) {
+  Log(LogLevel::kError, "reactor.stuck")
+      .With("reactor", static_cast<int64_t>(reactor))
+      .With("message", "it does not stop; the process ends without it");
+  StopLogging();
+  _exit(1);
 }
 
 }  // namespace
@@ -126,7 +137,8 @@ void Daemon::MakeManagers() {
       ReactorPool::Options{.reactors = config_.reactors,
                            .max_spin = config_.poll,
                            .on_denials = [this](const CollectedFlows& flows) { Tell(flows, DenialEvent, denials_); },
-                           .on_logged = [this](const CollectedFlows& flows) { Tell(flows, AllowedEvent, logged_); }},
+                           .on_logged = [this](const CollectedFlows& flows) { Tell(flows, AllowedEvent, logged_); },
+                           .on_stuck = EndWithoutReactor},
       [this](DeviceId device, const DeviceStatus& status) { manager_->OnDeviceStatus(device, status); });
   VmJournal& journal = store_ != nullptr ? static_cast<VmJournal&>(*store_) : no_journal_;
   networks_ = std::make_unique<NetworkManager>(loop_, Clock::Monotonic(), *pool_, journal);

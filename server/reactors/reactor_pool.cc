@@ -67,6 +67,7 @@ struct ReactorPool::State {
 
   EventLoop& main;
   StatusCallback on_status;
+  std::function<void(size_t)> on_stuck;
   std::shared_ptr<bool> alive = std::make_shared<bool>(true);  // main thread
   absl::flat_hash_map<DeviceId, Placement> devices;
   PolicyBook policies;
@@ -78,6 +79,7 @@ ReactorPool::ReactorPool(EventLoop& main, const Options& options, StatusCallback
     : state_(std::make_unique<State>(main, std::move(on_status))) {
   GuestFaultGuard::Install();
   State* state = state_.get();
+  state->on_stuck = options.on_stuck;
   for (size_t i = 0; i < options.reactors; ++i) {
     Reactor::Callbacks callbacks;
     callbacks.on_status = [state](DeviceId id, const DeviceStatus& status) {
@@ -99,7 +101,15 @@ ReactorPool::ReactorPool(EventLoop& main, const Options& options, StatusCallback
 
 ReactorPool::~ReactorPool() {
   *state_->alive = false;
-  for (const std::unique_ptr<Reactor>& reactor : state_->reactors) reactor->Stop();
+  for (const std::unique_ptr<Reactor>& reactor : state_->reactors) reactor->BeginStop();
+  constexpr std::chrono::milliseconds kLook{100};
+  const MonotonicTime deadline = Clock::Monotonic().Now() + kStopPatience;
+  for (size_t i = 0; i < state_->reactors.size(); ++i) {
+    while (!state_->reactors[i]->AwaitStop(kLook)) {
+      state_->reactors[i]->BreakWait(kLook);
+      if (state_->on_stuck != nullptr && Clock::Monotonic().Now() > deadline) state_->on_stuck(i);
+    }
+  }
   state_->reactors.clear();
 }
 

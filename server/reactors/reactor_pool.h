@@ -46,7 +46,13 @@ class ReactorPool {
     // Each reactor's, at most once a second, on the main thread; may be null.
     std::function<void(const CollectedFlows&)> on_denials;
     std::function<void(const CollectedFlows&)> on_logged;
+    // A reactor that is to stop has not for kStopPatience; must not return. Null: it is waited for.
+    std::function<void(size_t reactor)> on_stuck;
   };
+
+  // How long all reactors together may take to stop: a thousand guests are gone in a tenth of it, and a service manager
+  // does not wait for ever.
+  static constexpr std::chrono::seconds kStopPatience{2};
 
   // Starts the threads. `main` outlives the pool.
   ReactorPool(EventLoop& main, const Options& options, StatusCallback on_status);

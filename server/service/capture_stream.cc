@@ -190,9 +190,10 @@ void CaptureStream::Detach(EventLoop::Task done) {
   const auto left = std::make_shared<size_t>(pool.size());  // main thread's
   const auto then = std::make_shared<EventLoop::Task>(std::move(done));
   for (size_t i = 0; i < pool.size(); ++i) {
-    pool.Post(i, [session = session_, left, then, &main = main_] {
+    pool.Post(i, [session = session_, left, then, &main = main_]() mutable {
       CaptureTap::Detach(*session);
-      main.Post([left, then] {
+      // With its last reference go 16 MiB, which is main's work.
+      main.Post([session = std::move(session), left, then] {
         if (--*left == 0) (*then)();
       });
     });

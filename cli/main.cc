@@ -181,6 +181,13 @@ void TryHelp(const std::string& command) {
   std::fprintf(stderr, "  try: kinsockctl %s%s--help\n", command.c_str(), command.empty() ? "" : " ");
 }
 
+// What the program ends with, once all of its output is where it should be.
+int End(kinsock::ExitCode code) {
+  if (std::ferror(stdout) == 0 && std::fflush(stdout) == 0) return code;
+  std::fprintf(stderr, "kinsockctl: standard output takes no more\n  try: whether it is closed, or its disk is full\n");
+  return code == kinsock::kExitOk ? kinsock::kExitError : code;
+}
+
 // For a line that is not complete: as far as it names a daemon, that one.
 void CompleteLine(const CLI::App& app, std::vector<std::string> words) {
   const auto value = [&words](const char* flag, const char* variable = nullptr) {
@@ -232,11 +239,11 @@ int main(int argc, char** argv) {
       "Exit codes: 0 done, 1 error, 2 usage, 3 not found, 4 conflict, 5 denied, 6 no daemon, 124 not in time");
   if (!words.empty() && words.front() == kComplete) {
     CompleteLine(app, {words.begin() + 1, words.end()});
-    return kinsock::kExitOk;
+    return End(kinsock::kExitOk);
   }
   if (words.size() == 1 && words.front() == kinsock::kManPageWord) {
     std::fputs(kinsock::ManPage(app).c_str(), stdout);
-    return kinsock::kExitOk;
+    return End(kinsock::kExitOk);
   }
   rest_of_ssh = TakeRestOfSsh(app, words);
   // The library reports by exceptions, --help included.
@@ -244,7 +251,8 @@ int main(int argc, char** argv) {
     std::reverse(words.begin(), words.end());  // as it wants them
     app.parse(words);
   } catch (const CLI::Success& success) {
-    return app.exit(success);
+    app.exit(success);  // prints it
+    return End(kinsock::kExitOk);
   } catch (const CLI::Error& error) {
     std::fprintf(stderr, "kinsockctl: %s\n", error.what());
     TryHelp(CommandOf(app));
@@ -258,7 +266,5 @@ int main(int argc, char** argv) {
   options->command = CommandOf(app);
   const kinsock::ExitCode code = command(*options);
   if (code == kinsock::kExitUsage) TryHelp(options->command);  // what is wrong was said
-  if (std::ferror(stdout) == 0 && std::fflush(stdout) == 0) return code;
-  std::fprintf(stderr, "kinsockctl: standard output takes no more\n");
-  return code == kinsock::kExitOk ? kinsock::kExitError : code;
+  return End(code);
 }

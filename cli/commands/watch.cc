@@ -22,6 +22,8 @@ namespace kinsock {
 namespace {
 
 constexpr std::chrono::seconds kWaitTimeout{30};
+// For what is only asked to be told why the wait was in vain.
+constexpr std::chrono::seconds kMoment{2};
 
 constexpr const char* kConditions[] = {"FrontEndConnected", "DriverReady", "GuestReady", "QuotaLimited", "Degraded"};
 
@@ -78,17 +80,17 @@ struct WaitFlags {
   std::string goal;
 };
 
-// The deadline has passed: says what the VM is instead.
-ExitCode ExplainDeadline(Client& client, const WaitFlags& flags) {
+// The deadline has passed, as `status` says: says what the VM is instead, if the daemon says that.
+ExitCode ExplainDeadline(Client& client, const WaitFlags& flags, const grpc::Status& status) {
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kQuestionTimeout);
+  context.set_deadline(std::chrono::system_clock::now() + kMoment);  // whatever --timeout was
   v1::GetVmRequest question;
   question.set_name(FullVmName(flags.name));
   v1::Vm vm;
-  const bool known = client.vms().GetVm(&context, question, &vm).ok();
+  if (!client.vms().GetVm(&context, question, &vm).ok()) return client.Report(status);
   std::fprintf(stderr, "kinsockctl: %s is %s, not yet %s\n  try: kinsockctl vm get %s -o yaml, or a longer --timeout\n",
-               question.name().c_str(), known ? v1::VmStatus::State_Name(vm.status().state()).c_str() : "not heard of",
-               flags.goal.c_str(), flags.name.c_str());
+               question.name().c_str(), v1::VmStatus::State_Name(vm.status().state()).c_str(), flags.goal.c_str(),
+               flags.name.c_str());
   return kExitDeadline;
 }
 
@@ -112,7 +114,7 @@ ExitCode Wait(const WaitFlags& flags, const Options& options) {
         return client.vms().AsyncWaitVm(call, request, queue);
       },
       vm);
-  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) return ExplainDeadline(client, flags);
+  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) return ExplainDeadline(client, flags, status);
   if (!status.ok()) return client.Report(status);
   if (!request.deleted()) {
     Print(RenderVm(vm, options));

@@ -196,6 +196,13 @@ std::string DaemonFlags(const std::vector<std::string>& words) {
   return flags;
 }
 
+// What the program ends with, once all of its output is where it should be.
+int End(kinsock::ExitCode code) {
+  if (std::ferror(stdout) == 0 && std::fflush(stdout) == 0) return code;
+  std::fprintf(stderr, "kinsockctl: standard output takes no more\n  try: whether it is closed, or its disk is full\n");
+  return code == kinsock::kExitOk ? kinsock::kExitError : code;
+}
+
 // For a line that is not complete: as far as it names a daemon, that one.
 void CompleteLine(const CLI::App& app, std::vector<std::string> words) {
   const auto value = [&words](const char* flag, const char* variable = nullptr) {
@@ -247,11 +254,11 @@ int main(int argc, char** argv) {
       "Exit codes: 0 done, 1 error, 2 usage, 3 not found, 4 conflict, 5 denied, 6 no daemon, 124 not in time");
   if (!words.empty() && words.front() == kComplete) {
     CompleteLine(app, {words.begin() + 1, words.end()});
-    return kinsock::kExitOk;
+    return End(kinsock::kExitOk);
   }
   if (words.size() == 1 && words.front() == kinsock::kManPageWord) {
     std::fputs(kinsock::ManPage(app).c_str(), stdout);
-    return kinsock::kExitOk;
+    return End(kinsock::kExitOk);
   }
   rest_of_ssh = TakeRestOfSsh(app, words);
   const std::string unknown = kinsock::UnknownCommand(app, words);
@@ -261,7 +268,8 @@ int main(int argc, char** argv) {
     std::reverse(words.begin(), words.end());  // as it wants them
     app.parse(words);
   } catch (const CLI::Success& success) {
-    return app.exit(success);
+    app.exit(success);  // prints it
+    return End(kinsock::kExitOk);
   } catch (const CLI::Error& error) {
     // What is not understood may be anything, and who mistyped a command is told of nothing else.
     const std::string fault = unknown.empty() ? kinsock::CleanText(error.what()) : unknown;
@@ -277,7 +285,5 @@ int main(int argc, char** argv) {
   options->command = CommandOf(app);
   const kinsock::ExitCode code = command(*options);
   if (code == kinsock::kExitUsage) TryHelp(options->command);  // what is wrong was said
-  if (std::ferror(stdout) == 0 && std::fflush(stdout) == 0) return code;
-  std::fprintf(stderr, "kinsockctl: standard output takes no more\n");
-  return code == kinsock::kExitOk ? kinsock::kExitError : code;
+  return End(code);
 }

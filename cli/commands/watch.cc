@@ -24,6 +24,8 @@ namespace kinsock {
 namespace {
 
 constexpr std::chrono::seconds kWaitTimeout{30};
+// For what is only asked to be told why the wait was in vain.
+constexpr std::chrono::seconds kMoment{2};
 
 // The reason of GuestReady while spec.readiness says nothing.
 constexpr char kNoSource[] = "NoSource";
@@ -108,20 +110,20 @@ bool WaitsInVain(Client& client, const WaitFlags& flags, const v1::WaitVmRequest
   return true;
 }
 
-// The deadline has passed: says what the VM is instead.
-ExitCode ExplainDeadline(Client& client, const WaitFlags& flags, const v1::WaitVmRequest& request) {
+// The deadline has passed, as `status` says: says what the VM is instead, if the daemon says that.
+ExitCode ExplainDeadline(Client& client, const WaitFlags& flags, const v1::WaitVmRequest& request,
+                         const grpc::Status& status) {
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kQuestionTimeout);
+  context.set_deadline(std::chrono::system_clock::now() + kMoment);  // whatever --timeout was
   v1::GetVmRequest question;
   question.set_name(request.name());
   v1::Vm vm;
-  const bool known = client.vms().GetVm(&context, question, &vm).ok();
+  if (!client.vms().GetVm(&context, question, &vm).ok()) return client.Report(status);
   const v1::Condition* const condition = Awaited(vm, request);
   const std::string why = condition == nullptr ? "" : absl::StrCat(": ", CleanText(condition->message()));
   const std::string next = SameDaemon(absl::StrCat("kinsockctl vm get ", ShortVmName(request.name()), " -o yaml"));
   std::fprintf(stderr, "kinsockctl: %s is %s, not yet %s%s\n  try: %s, or a longer --timeout\n", request.name().c_str(),
-               known ? v1::VmStatus::State_Name(vm.status().state()).c_str() : "not heard of", flags.goal.c_str(),
-               why.c_str(), next.c_str());
+               v1::VmStatus::State_Name(vm.status().state()).c_str(), flags.goal.c_str(), why.c_str(), next.c_str());
   return kExitDeadline;
 }
 
@@ -146,7 +148,9 @@ ExitCode Wait(const WaitFlags& flags, const Options& options) {
         return client.vms().AsyncWaitVm(call, request, queue);
       },
       vm);
-  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) return ExplainDeadline(client, flags, request);
+  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
+    return ExplainDeadline(client, flags, request, status);
+  }
   if (!status.ok()) return client.Report(status);
   if (!request.deleted()) {
     Print(RenderVm(vm, options));

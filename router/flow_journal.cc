@@ -41,7 +41,7 @@ void FlowJournal::Refused(const FlowInfo::End& initiator, const FlowInfo::End& t
   TakeOver(std::unique_ptr<Entry>(new Entry{.info = std::move(info), .forget_at = clock_.Now() + kKeep}));
 }
 
-void FlowJournal::Take(std::vector<uint64_t>* taken) {
+void FlowJournal::Take() {
   Entry* newest = untaken_.exchange(nullptr, std::memory_order_acquire);
   Entry* oldest = nullptr;
   while (newest != nullptr) {  // back into the order in which they came
@@ -53,7 +53,6 @@ void FlowJournal::Take(std::vector<uint64_t>* taken) {
   while (oldest != nullptr) {
     Entry* next = oldest->next;
     untaken_count_.fetch_sub(1, std::memory_order_relaxed);
-    if (taken != nullptr) taken->push_back(oldest->info.id);
     TakeOver(std::unique_ptr<Entry>(oldest));
     oldest = next;
   }
@@ -62,6 +61,7 @@ void FlowJournal::Take(std::vector<uint64_t>* taken) {
 
 void FlowJournal::TakeOver(std::unique_ptr<Entry> entry) {
   pairs_.Add(entry->info);
+  for (absl::flat_hash_set<uint64_t>* ended : noting_) ended->insert(entry->info.id);
   if (on_closed_ != nullptr) on_closed_(entry->info);
   Remember(std::move(entry));
 }

@@ -42,7 +42,7 @@ class HttpServer::Connection final : public FdHandler {
       : server_(server), number_(++server.last_connection_), socket_(std::move(socket)) {}
   ~Connection() {
     server_.unread_bytes_ -= unread();
-    if (is_refused_) --server_.refusals_;
+    if (is_refused()) --server_.refusals_;
     ClearDeadline();
     server_.loop_.Forget(socket_.get(), *this);
   }
@@ -53,14 +53,12 @@ class HttpServer::Connection final : public FdHandler {
     return server_.loop_.Watch(socket_.get(), EPOLLIN, *this).ok();
   }
 
-  // The same, to be told that it will not be. Whatever it asks for is read and thrown away.
-  bool StartRefused() {
-    is_refused_ = true;
+  // The same, to be told that it will not be, when it has said what it wants.
+  bool StartRefused(Caller caller) {
+    refused_caller_ = std::move(caller);
     ++server_.refusals_;
     SetDeadline(kHttpRefusalTime);
-    if (!server_.loop_.Watch(socket_.get(), EPOLLIN, *this).ok()) return false;
-    Say(Crowded());
-    return Write();
+    return server_.loop_.Watch(socket_.get(), EPOLLIN, *this).ok();
   }
 
   void OnReady(uint32_t) override {
@@ -69,6 +67,9 @@ class HttpServer::Connection final : public FdHandler {
 
   int fd() const { return socket_.get(); }
   uint64_t number() const { return number_; }
+  bool is_refused() const { return refused_caller_.has_value(); }
+  // It has asked for nothing, or has had its answer.
+  bool is_silent() const { return state_ == State::kReading || state_ == State::kDraining; }
 
   // Its request has to wait for its answer, which is somebody else's time.
   void AwaitAnswer() {
@@ -116,8 +117,9 @@ class HttpServer::Connection final : public FdHandler {
         // This thread may have been late, and not the client.
         if (!Read()) return server_.Close(socket_.get());
         if (state_ != State::kReading) return;
+        if (is_refused() && Answer({Crowded(), nullptr})) return;
       }
-      if (!is_refused_) Abandon();
+      if (!is_refused()) Abandon();
       server_.Close(socket_.get());
     });
   }
@@ -147,7 +149,10 @@ class HttpServer::Connection final : public FdHandler {
     if (end == std::string::npos) return head_.size() <= kMaxHttpHeadBytes || Abandon();
     if (end > kMaxHttpHeadBytes) return Abandon();
     head_.resize(end + 4);
-    return server_.TakeRequest(*this, std::exchange(head_, std::string()));
+    const std::string head = std::exchange(head_, std::string());
+    if (!is_refused()) return server_.TakeRequest(*this, head);
+    std::optional<HttpOutput> output = server_.answers_.though_crowded(head, *refused_caller_);
+    return Answer(output.has_value() ? *std::move(output) : HttpOutput{Crowded(), nullptr});
   }
 
   // Until the client takes no more for now, or there is none.
@@ -202,7 +207,7 @@ class HttpServer::Connection final : public FdHandler {
   const uint64_t number_;  // never another's
   const UniqueFd socket_;
   State state_ = State::kReading;
-  bool is_refused_ = false;
+  std::optional<Caller> refused_caller_;  // is one too many
   std::string head_;
   std::string answer_;
   size_t written_ = 0;
@@ -265,17 +270,38 @@ void HttpServer::Admit(UniqueFd socket) {
 
 void HttpServer::Close(int fd) {
   std::erase_if(waiting_, [fd](const Waiting& request) { return request.fd == fd; });
+  callers_.Remove(fd);
   connections_.erase(fd);
   open_.store(connections_.size(), std::memory_order_relaxed);
 }
 
 void HttpServer::Refuse(UniqueFd socket) {
   refused_.fetch_add(1, std::memory_order_relaxed);
-  if (refusals_ >= kMaxHttpRefusals) return;
   const int fd = socket.get();
+  absl::StatusOr<Caller> caller = identify_(fd);
+  if (!caller.ok()) return;
+  if (const Connection* silent = LongestSilent(false); silent != nullptr) {
+    Close(silent->fd());
+    if (callers_.Add(fd, *caller)) return Admit(std::move(socket));
+  }
+  if (refusals_ >= kMaxHttpRefusals) {
+    const Connection* silent = LongestSilent(true);
+    if (silent == nullptr) return;
+    Close(silent->fd());
+  }
   auto connection = std::make_unique<Connection>(*this, std::move(socket));
-  if (!connection->StartRefused()) return;
+  if (!connection->StartRefused(*std::move(caller))) return;
   connections_[fd] = std::move(connection);
+}
+
+// Of those that are served, or of those that are refused. Null: all have asked for something.
+HttpServer::Connection* HttpServer::LongestSilent(bool refused) {
+  Connection* longest = nullptr;
+  for (const auto& [fd, connection] : connections_) {
+    if (connection->is_refused() != refused || !connection->is_silent()) continue;
+    if (longest == nullptr || connection->number() < longest->number()) longest = connection.get();
+  }
+  return longest;
 }
 
 Caller HttpServer::CallerOf(int fd) const { return callers_.Find(absl::StrCat("fd:", fd)).value_or(Caller()); }

@@ -34,8 +34,9 @@ namespace kinsock {
 //                                          nothing now v   |                       |
 //                                             waiting for its next piece ----------'
 //
-// Reading and writing have a deadline, after which the connection is closed, as after an error; one who is one too many
-// is told so (503) and hung up on.
+// Reading and writing have a deadline, after which the connection is closed, as after an error. One who is one too many
+// takes the place of the one that has been silent for longest; if all have asked for something, he is told so (503) and
+// hung up on.
 //
 // Thread: the owner's, but for the callbacks.
 class HttpServer {
@@ -45,6 +46,9 @@ class HttpServer {
     // The answer to a request, if it is to be had without waiting and at little cost; nothing: `slowly` has it. On the
     // server's thread. The streams that it gives out are gone when Stop() has come to its end.
     std::function<std::optional<HttpOutput>(std::string_view head, const Caller& caller)> at_once;
+    // The answer to one who is one too many, if he gets one all the same: whether the daemon lives is asked by who
+    // starts it anew, whatever others do. Likewise.
+    std::function<std::optional<HttpOutput>(std::string_view head, const Caller& caller)> though_crowded;
     // The answer to any other, no stream. On the second thread; may block for kControlPatience.
     std::function<HttpOutput(std::string_view head, const Caller& caller)> slowly;
   };
@@ -69,7 +73,7 @@ class HttpServer {
   size_t connections() const { return open_.load(std::memory_order_relaxed); }
   // Closed because they asked for nothing, or did not read, in time, or sent too much.
   uint64_t abandoned() const { return abandoned_.load(std::memory_order_relaxed); }
-  // Told, or not, that there are too many connections, and closed.
+  // Told, or not, that there are too many connections, and closed; and those that were silent and gave their place.
   uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }
   // Answered 503 because too much was unread; what is answered at once is not.
   uint64_t overloaded() const { return overloaded_.load(std::memory_order_relaxed); }
@@ -91,6 +95,7 @@ class HttpServer {
   void GoOn();
   void Finish(const Waiting& request, HttpOutput output);
   Connection* Find(const Waiting& request);
+  Connection* LongestSilent(bool refused);
   Caller CallerOf(int fd) const;
   void Close(int fd);
 

@@ -102,6 +102,11 @@ HttpReply JsonApi::Answer(const HttpRequest& asked, Request request,
   if (const absl::Status set = SetFields(asked.parameters, request); !set.ok()) {
     return {.status = HttpStatusOf(set.code()), .type = kJsonType, .body = JsonOf(set)};
   }
+  const MonotonicTime now = Clock::Monotonic().Now();
+  asking_.SetRate({.per_second = kJsonQuestionsPerSecond, .burst = kJsonQuestionBurst}, now);
+  asking_.Refill(now);
+  if (asking_.Spent()) return Refuse();
+  asking_.Spend(1);
   ++questions_;
   const std::optional<absl::StatusOr<Response>> answer = query_.Ask<absl::StatusOr<Response>>(
       [this, ask, request = std::move(request)](absl::AnyInvocable<void(absl::StatusOr<Response>)> done) {

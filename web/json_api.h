@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/clock.h"
+#include "base/token_bucket.h"
 #include "server/service/admin_service.h"
 #include "server/service/connection_service.h"
 #include "server/service/network_service.h"
@@ -85,6 +86,7 @@ class JsonApi {
   const Services services_;
   ControlQuery& query_;
   CpuShare share_;
+  TokenBucket asking_;    // questions to the main thread
   std::list<Kept> kept_;  // the newest first
   size_t kept_bytes_ = 0;
   uint64_t questions_ = 0;

@@ -163,6 +163,9 @@ void DeclareStats(CLI::App& app, Command& command) {
   auto flags = std::make_shared<StatsFlags>();
   stats->add_option("VM", flags->vm, "Only this VM");
   DeclareWatchFlags(*stats, *flags);
+  stats->footer(
+      "Examples:\n  kinsockctl stats web -o wide\n"
+      "  kinsockctl stats web -o json | jq '.stats.fromGuest.siblingBytes | tonumber'");
   stats->callback([flags, &command] { command = [flags](const Options& options) { return Stats(*flags, options); }; });
 
   CLI::App* pairs = app.add_subcommand("pairs", "Show who calls whom, those that carry the most first");
@@ -170,6 +173,7 @@ void DeclareStats(CLI::App& app, Command& command) {
   pairs->add_option("--vm", what->vm, "Only pairs of this VM")->option_text("NAME");
   pairs->add_option("--top", what->top, "How many; 100 by default")->check(CLI::Range(1, 1000))->option_text("N");
   DeclareWatchFlags(*pairs, *what);
+  pairs->footer("Examples:\n  kinsockctl pairs --vm web\n  kinsockctl pairs --watch --interval 5s");
   pairs->callback([what, &command] { command = [what](const Options& options) { return Pairs(*what, options); }; });
 }
 

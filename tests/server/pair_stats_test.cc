@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "server/rpc/api_limits.h"
 #include "tests/server/running_daemon.h"
 #include "tests/support/hybrid_client.h"
 #include "tests/support/simulated_guest.h"
@@ -279,7 +280,7 @@ TEST_F(PairStatsTest, StreamsHaveTheirBounds) {
   std::vector<std::unique_ptr<Streaming>> streams;
   v1::StreamStatsRequest slow;
   *slow.mutable_interval() = TimeUtil::SecondsToDuration(3600);
-  for (int i = 0; i < 64; ++i) {
+  for (size_t i = 0; i < kMaxRareStreamsPerCaller; ++i) {
     streams.push_back(std::make_unique<Streaming>(daemon_, slow));
     streams.back()->Next();
   }

@@ -22,11 +22,14 @@
 #include "server/host/bound_socket.h"
 #include "tests/support/temp_dir.h"
 #include "tests/web/http_client.h"
+#include "web/http_limits.h"
 
 namespace kinsock {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using testing::HttpAnswer;
 using testing::HttpClient;
 
 HttpOutput Saying(const std::string& body) {
@@ -45,7 +48,7 @@ class HttpServerTest : public ::testing::Test {
     };
     server_ = std::make_unique<HttpServer>(
         *std::move(socket), [](int) { return Caller{.role = Role::kViewer}; },
-        HttpServer::Answers{at_once, [this](std::string_view head, const Caller&) { return Work(head); }},
+        HttpServer::Answers{at_once, at_once, [this](std::string_view head, const Caller&) { return Work(head); }},
         [this] { stopped_.set_value(); });
     server_->Start();
   }
@@ -89,6 +92,34 @@ TEST_F(HttpServerTest, WhoAsksForWhatIsKnownDoesNotWaitForTheWorkOfAnother) {
   for (int i = 0; i < 10; ++i) EXPECT_EQ(http_.Get("/live").body, "yes");
   let_go_.release();
   EXPECT_EQ(BodyOf(scrape), "GET /metrics");
+}
+
+TEST_F(HttpServerTest, WhoAsksTakesThePlaceOfTheOneThatHasBeenSilentForLongest) {
+  std::vector<UniqueFd> silent;
+  for (size_t i = 0; i < kMaxHttpConnectionsPerUid; ++i) silent.push_back(http_.Connect());
+  const UniqueFd asking = Ask("/metrics");
+  begun_.acquire();
+  EXPECT_EQ(HttpClient::ReadAll(silent.front()), "") << "hung up on";
+  let_go_.release();
+  EXPECT_EQ(BodyOf(asking), "GET /metrics");
+  EXPECT_EQ(server_->refused(), 1u);
+}
+
+TEST_F(HttpServerTest, WhoIsOneTooManyIsToldSoUnlessHeAsksWhatEverybodyMay) {
+  std::vector<UniqueFd> asking;
+  for (size_t i = 0; i < kMaxHttpConnectionsPerUid; ++i) asking.push_back(Ask("/metrics"));
+  begun_.acquire();
+  const HttpAnswer refused = http_.Get("/metrics");
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_THAT(refused.headers, HasSubstr("Retry-After: "));
+  EXPECT_THAT(refused.body, HasSubstr("too many connections"));
+  EXPECT_EQ(http_.Get("/live").body, "yes");
+
+  // Others that are too many and say nothing do not change that.
+  std::vector<UniqueFd> silent;
+  for (size_t i = 0; i < 2 * kMaxHttpRefusals; ++i) silent.push_back(http_.Connect());
+  EXPECT_EQ(http_.Get("/live").body, "yes");
+  EXPECT_EQ(HttpClient::Parse(HttpClient::ReadAll(silent.back())).status, 503) << "in the end, unasked";
 }
 
 TEST_F(HttpServerTest, WorkIsDoneOneAfterTheOtherInTheOrderOfTheRequests) {

@@ -270,7 +270,9 @@ TEST_F(PageTest, AThousandTabsAskTheDaemonAsOneDoes) {
   const auto begin = std::chrono::steady_clock::now();
   int answered = 0, busy = 0;
   for (int tab = 0; tab < 1000; ++tab) {
-    for (const char* path : {"/api/v1/info", "/api/v1/vms?view=FULL&page_size=1000", "/api/v1/pairs?top=1000"}) {
+    // The last one is another question of each tab.
+    for (const std::string& path : {std::string("/api/v1/info"), std::string("/api/v1/vms?view=FULL&page_size=1000"),
+                                    absl::StrCat("/api/v1/pairs?top=", tab + 1)}) {
       const int status = http_.Get(path).status;
       status == 200 ? ++answered : ++busy;
       EXPECT_TRUE(status == 200 || status == 503) << status;
@@ -279,26 +281,22 @@ TEST_F(PageTest, AThousandTabsAskTheDaemonAsOneDoes) {
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   EXPECT_GT(answered, 0);
   EXPECT_TRUE(daemon_.Create("another").ok()) << "the API goes on";
-  // Main was asked each of the three questions once in kJsonAge.
   const std::string metrics = http_.Get("/metrics").body;
   const std::string counter = "\nkinsock_http_questions_total ";
   const size_t at = metrics.find(counter);
   ASSERT_NE(at, std::string::npos);
   const double questions = std::stod(metrics.substr(at + counter.size()));
-  EXPECT_LE(questions, 3 * (took / std::chrono::duration<double>(kJsonAge) + 1));
+  EXPECT_LE(questions, kJsonQuestionBurst + kJsonQuestionsPerSecond * took.count() + 1);
+  EXPECT_GT(busy, 0);
   RecordProperty("answered", answered);
   RecordProperty("busy", busy);
 }
 
-TEST_F(PageTest, WhoIsOneTooManyIsToldSo) {
+// Who watches over the daemon would start it anew.
+TEST_F(PageTest, ACrowdDoesNotMakeItLookDead) {
   std::vector<UniqueFd> crowd;
   for (size_t i = 0; i < kMaxHttpConnectionsPerUid; ++i) crowd.push_back(http_.Connect());
-  const HttpAnswer refused = http_.Get("/livez");
-  EXPECT_EQ(refused.status, 503);
-  EXPECT_THAT(refused.headers, HasSubstr("Retry-After: "));
-  EXPECT_THAT(refused.body, HasSubstr("too many connections"));
-  crowd.clear();
-  EXPECT_TRUE(stage_.RunUntil([&] { return http_.Get("/livez").status == 200; }));
+  EXPECT_EQ(http_.Get("/livez").status, 200);
   EXPECT_THAT(http_.Get("/metrics").body, Not(HasSubstr("kinsock_http_refused_total 0\n")));
 }
 

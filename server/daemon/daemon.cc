@@ -12,10 +12,10 @@
 #include "base/unique_id.h"
 #include "server/host/log.h"
 #include "server/host/runtime_dir.h"
-#include "server/manager/forward_event.h"
 #include "server/manager/vm_refusals.h"
 #include "server/model/saved_state.h"
 #include "server/service/connection_event.h"
+#include "server/service/forward_event.h"
 #include "server/service/reload_conversion.h"
 
 namespace kinsock {

@@ -53,8 +53,7 @@ class ApiServer {
   // ended and to close. Beyond: cut off.
   static constexpr std::chrono::milliseconds kGrace{2000};
 
-  // Any thread but main, which must go on running, for calls are finished there. Returns when all connections are
-  // closed:
+  // Any thread but main, which must go on running, for calls are finished there. Returns when all connections are gone:
   //
   //     Close() ... calls of then have ended -> GOAWAY -> their clients close -> the others are hung up on
   //             '------------------------ `grace`, at most ---------------'

@@ -19,7 +19,7 @@ namespace kinsock {
 
 // The calls of kinsock.v1 that the daemon's stop waits for: those that had begun when it began. A call is under way
 // from its headers until its status is in the socket. Health and reflection do not count: their clients end them, not
-// we.
+// we do.
 //
 // Any thread. Outlives the gRPC server, and its interceptors.
 class CallsUnderWay {

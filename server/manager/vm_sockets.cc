@@ -12,6 +12,7 @@
 #include "base/status_macros.h"
 #include "base/text.h"
 #include "server/host/placed_socket.h"
+#include "server/host/runtime_dir.h"
 #include "server/host/socket_path.h"
 #include "server/host/vsock_listener.h"
 #include "server/model/vm_directory.h"
@@ -39,15 +40,17 @@ absl::Status MakeDirectory(const std::string& directory) {
 
 // `directory` is "<runtime dir>/vms/<id>", or what the configuration has in its place; what is above the runtime
 // directory exists, or the machine is not set up. `passable`: others are let in, by the files' own permissions, and
-// have to get there.
+// have to get there; what is above a directory of the configuration's is as its owner wants it.
 absl::Status MakeOwnDirectory(const std::string& directory, bool passable) {
   const std::string vms = directory.substr(0, directory.rfind('/'));
-  const std::string runtime = vms.substr(0, vms.rfind('/'));
-  for (const std::string& each : {runtime, vms, directory}) {
+  const std::string above = vms.substr(0, vms.rfind('/'));
+  for (const std::string& each : {above, vms, directory}) {
+    if (each.empty()) continue;  // the root
     KINSOCK_RETURN_IF_ERROR(MakeDirectory(each));
+    if (!passable || (each == above && above != RuntimeDir())) continue;
     struct stat there {};
     // One that is somebody else's is as he wants it.
-    if (passable && stat(each.c_str(), &there) == 0 && there.st_uid == geteuid()) {
+    if (stat(each.c_str(), &there) == 0 && there.st_uid == geteuid()) {
       chmod(each.c_str(), (there.st_mode & 07777) | S_IXOTH);
     }
   }

@@ -2,9 +2,11 @@
 //
 // Captures that end otherwise than was meant: the disk is full, who reads has gone, or the daemon has. Each says why in
 // a line and has its exit code, and what was captured until then can be read.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -12,6 +14,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/unique_fd.h"
 #include "tests/capture/capture_contents.h"
 #include "tests/cli/capture_fixture.h"
 
@@ -93,11 +96,21 @@ TEST_F(CaptureEndTest, AReaderThatLeavesEndsIt) {
   EXPECT_EQ(ctl->code().value_or(-1000), 0) << ctl->Complaint();
 }
 
-TEST_F(CaptureEndTest, ANamedPipeThatNobodyReadsIsLeftWithTheSecondInterrupt) {
-  const std::string pipe = daemon_ / "pipe";
-  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
-  const auto ctl = Start({"-w", pipe});
-  // It waits for a reader, and is told to end until it does.
+TEST_F(CaptureEndTest, AReaderThatStopsDoesNotKeepItAlive) {
+  const std::string path = daemon_ / "pipe";
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  const UniqueFd reader(open(path.c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_GT(fcntl(reader.get(), F_SETPIPE_SZ, 4096), 0);
+  const auto ctl = Start({"-w", path});
+  const auto unread = [&] {
+    int bytes = 0;
+    ioctl(reader.get(), FIONREAD, &bytes);
+    return bytes;
+  };
+  Run([&] { return unread() > 0; });
+  for (int i = 0; i < 20; ++i) Talk();  // some times what the pipe holds
+  Run([&] { return unread() > 2000; });
+  // The first one asks it to end, which it would when it has written; the second one does not ask.
   Run([&] {
     ctl->Signal(SIGINT);
     return ctl->code().has_value();

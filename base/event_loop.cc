@@ -85,13 +85,15 @@ EventLoop::~EventLoop() {
 void EventLoop::Run() {
   thread_.BindToCurrentThread();
   while (!stopping_.load(std::memory_order_acquire)) RunOnce(std::chrono::milliseconds::max());
-  ServeTasks();
+  // What the last round has left, then what was posted since.
+  if (!taken_.empty()) ServeTasks(std::chrono::nanoseconds::max());
+  ServeTasks(std::chrono::nanoseconds::max());
   stopping_.store(false, std::memory_order_release);
 }
 
 bool EventLoop::RunOnce(std::chrono::milliseconds patience) {
   bool served = ServeDescriptors(patience);
-  served |= ServeTasks();
+  served |= ServeTasks(kTaskTime);
   served |= ServeWakeups();
   served |= ServeTimers();
   return served;
@@ -137,7 +139,8 @@ EventLoop::Activity EventLoop::activity() const {
 }
 
 bool EventLoop::HasMessages() const {
-  return wakeups_.load(std::memory_order_seq_cst) != nullptr || has_tasks_.load(std::memory_order_seq_cst);
+  return !taken_.empty() || wakeups_.load(std::memory_order_seq_cst) != nullptr ||
+         has_tasks_.load(std::memory_order_seq_cst);
 }
 
 absl::Status EventLoop::Watch(int fd, uint32_t events, FdHandler& handler) {
@@ -317,16 +320,23 @@ bool EventLoop::ServeWakeups() {
   return served;
 }
 
-bool EventLoop::ServeTasks() {
-  if (!has_tasks_.load(std::memory_order_seq_cst)) return false;
-  std::vector<Task> tasks;
-  {
+// What tasks post is for the next round.
+bool EventLoop::ServeTasks(std::chrono::nanoseconds time) {
+  if (taken_.empty()) {
+    if (!has_tasks_.load(std::memory_order_seq_cst)) return false;
     MutexLock lock(tasks_mutex_);
-    tasks.swap(tasks_);
+    taken_.swap(tasks_);
     has_tasks_.store(false, std::memory_order_relaxed);
   }
-  for (Task& task : tasks) task();
-  return !tasks.empty();
+  const MonotonicTime began = clock_.Now();
+  while (!taken_.empty()) {
+    // Taken out first: it may run the loop itself.
+    Task task = std::move(taken_.front());
+    taken_.pop_front();
+    task();
+    if (clock_.Now() - began >= time) break;
+  }
+  return true;
 }
 
 }  // namespace kinsock

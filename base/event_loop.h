@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <utility>
@@ -107,6 +108,10 @@ class EventLoop {
   // is destroyed are destroyed unrun.
   void Post(Task task);
 
+  // How long tasks run in one round, however many have been posted: then descriptors, wakeups and timers have their
+  // turn, which so wait for this and one task more. The others run in the rounds that follow, without a sleep between.
+  static constexpr std::chrono::milliseconds kTaskTime{5};
+
   // Calls `handler` when `fd` has any of `events` (EPOLL* bits). RESOURCE_EXHAUSTED when the kernel refuses.
   absl::Status Watch(int fd, uint32_t events, FdHandler& handler);
   // Changes the interest; zero keeps the descriptor but reports only EPOLLERR and EPOLLHUP.
@@ -172,7 +177,7 @@ class EventLoop {
   bool ServeDescriptors(std::chrono::milliseconds patience);
   bool ServeTimers();
   bool ServeWakeups();
-  bool ServeTasks();
+  bool ServeTasks(std::chrono::nanoseconds time);
   bool HasMessages() const;
 
   const Clock& clock_;
@@ -189,8 +194,9 @@ class EventLoop {
 
   std::atomic<Wakeup*> wakeups_{nullptr};  // newest first
   Mutex tasks_mutex_;
-  std::vector<Task> tasks_ ABSL_GUARDED_BY(tasks_mutex_);
+  std::deque<Task> tasks_ ABSL_GUARDED_BY(tasks_mutex_);
   std::atomic<bool> has_tasks_{false};  // written under the lock
+  std::deque<Task> taken_;              // the loop's: what has been taken out of tasks_, and has not run yet
 
   std::map<TimerId, Task> timers_;
   uint64_t next_timer_ = 0;

@@ -27,6 +27,7 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
                                 // It may be late, after the drain was ended.
                                 if (rx_->draining()) SetDrain(DrainState::kDrained);
                               })),
+      held_(Wakeup::Create(env_.loop, [this] { OnHeld(); })),
       allowance_(spec_.limits.control_per_second, spec_.limits.control_burst),
       spent_(Wakeup::Create(env_.loop, [this] { PauseGuest(); })),
       limit_watch_(env_.loop, *stats_,
@@ -51,27 +52,27 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
       reap_session_(Wakeup::Create(env_.loop, [this] { ended_session_.reset(); })) {
   const bool has_readiness = spec_.readiness.source != Readiness::Source::kNone;
   if (spec_.host.kind != HostAddress::Kind::kNone || has_readiness) MakeHostSide();
-  tx_.emplace(VsockTx::Environment{.loop = env_.loop,
-                                   .routes = env_.routes,
-                                   .rx = rx_.get(),
-                                   .host = host_,
-                                   .readiness = readiness_,
-                                   .stats = *stats_,
-                                   .limits = spec_.limits,
-                                   .journal = env_.journal,
-                                   .allowance = allowance_,
-                                   .driver_cid = driver_cid_,
-                                   .driver_cid_changed = driver_cid_changed_,
-                                   .spent = spent_,
-                                   .broken = broken_,
-                                   .point = {.device = spec_.id,
-                                             .network = spec_.network,
-                                             .direction = CaptureDirection::kFromGuest}});
+  tx_.emplace(VsockTx::Environment{
+      .loop = env_.loop,
+      .routes = env_.routes,
+      .rx = rx_.get(),
+      .host = host_,
+      .readiness = readiness_,
+      .stats = *stats_,
+      .limits = spec_.limits,
+      .journal = env_.journal,
+      .allowance = allowance_,
+      .driver_cid = driver_cid_,
+      .driver_cid_changed = driver_cid_changed_,
+      .spent = spent_,
+      .broken = broken_,
+      .point = {.device = spec_.id, .network = spec_.network, .direction = CaptureDirection::kFromGuest}});
 }
 
 VsockDevice::~VsockDevice() {
   broken_->Disarm();
   drained_->Disarm();
+  held_->Disarm();
   spent_->Disarm();
   driver_cid_changed_->Disarm();
   if (awaiting_cid_told_) env_.loop.Cancel(cid_told_timer_);
@@ -107,6 +108,10 @@ void VsockDevice::OnFrontEnd(UniqueFd connection) {
     stats_->front_end_errors.Add();
     return;
   }
+  if (env_.loop.now() < refused_until_) {
+    stats_->front_end_errors.Add();
+    return;
+  }
   ucred peer{};
   socklen_t size = sizeof(peer);
   getsockopt(connection.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size);
@@ -117,11 +122,13 @@ void VsockDevice::OnFrontEnd(UniqueFd connection) {
   driver_cid_.OnSession();
   stats_->front_end_connects.Add();
 
-  session_ = std::make_unique<VhostUserSession>(
-      env_.loop, VhostUserChannel(std::move(connection)),
-      VhostUserSession::Options{
-          .max_ring_size = spec_.queue_size, .guest_cid = spec_.cid, .offer_seqpacket = spec_.seqpacket},
-      static_cast<VhostUserDevice&>(*this), [this](absl::Status status) { OnSessionEnded(std::move(status)); });
+  session_ = std::make_unique<VhostUserSession>(env_.loop, VhostUserChannel(std::move(connection)),
+                                                VhostUserSession::Options{.max_ring_size = spec_.queue_size,
+                                                                          .guest_cid = spec_.cid,
+                                                                          .offer_seqpacket = spec_.seqpacket,
+                                                                          .on_held = held_},
+                                                static_cast<VhostUserDevice&>(*this),
+                                                [this](absl::Status status) { OnSessionEnded(std::move(status)); });
   if (absl::Status started = session_->Start(); !started.ok()) return OnSessionEnded(std::move(started));
   SetState(DeviceState::kConnected);
   Charge(ControlAllowance::kMessage);
@@ -132,6 +139,15 @@ void VsockDevice::OnSessionEnded(absl::Status status) {
   ended_session_ = std::move(session_);  // it is the caller
   reap_session_->Notify();
   AfterSession(std::move(status));
+}
+
+// The front-end cleared O_NONBLOCK of an eventfd that it shares with us, and filled it: no accident.
+void VsockDevice::OnHeld() {
+  refused_until_ = env_.loop.now() + kHeldPenalty;
+  if (session_ == nullptr) return;
+  session_.reset();
+  AfterSession(absl::PermissionDeniedError(
+      "the VMM made the back-end wait for one of its eventfds: its sessions are refused for a minute"));
 }
 
 void VsockDevice::AfterSession(absl::Status status) {
@@ -180,9 +196,8 @@ absl::Status VsockDevice::StartRing(size_t index, const RingSetup& setup, uint64
   ring.was_used = true;
   ring.running = true;
   if (index == kReceive) {
-    rx_->Start(ReceiveRing(
-        std::move(queue), setup.call, *stats_,
-        {.device = spec_.id, .network = spec_.network, .direction = CaptureDirection::kToGuest}));
+    rx_->Start(ReceiveRing(std::move(queue), setup.call, *stats_,
+                           {.device = spec_.id, .network = spec_.network, .direction = CaptureDirection::kToGuest}));
   }
   if (index == kTransmit) tx_->Start(std::move(queue), setup.call);
   if (index == kEvent) {
@@ -279,7 +294,7 @@ void VsockDevice::SetReadiness(const Readiness& readiness) {
   ReportStatus();
 }
 
-void VsockDevice::SetCall(size_t index, std::shared_ptr<const UniqueFd> call) {
+void VsockDevice::SetCall(size_t index, std::shared_ptr<VmmEventFd> call) {
   if (index == kReceive) rx_->SetCall(call);
   if (index == kTransmit) tx_->SetCall(call);
   if (index == kEvent) events_.SetCall(std::move(call));

@@ -18,12 +18,16 @@ bool VsockDevice::AnswersFor(const Flow& flow) const {
   return side == Flow::Side::kInitiator || flow.other_end(side).port->cid() == kHostCid;
 }
 
-void VsockDevice::DescribeFlows(std::vector<FlowInfo>& flows) const {
-  for (const std::shared_ptr<Flow>& flow : rx_->Flows()) {
-    if (!AnswersFor(*flow)) continue;
-    flows.push_back(flow->Info());
-    if (host_ != nullptr) host_->Describe(flows.back());
-  }
+std::vector<std::shared_ptr<Flow>> VsockDevice::Flows() const {
+  std::vector<std::shared_ptr<Flow>> flows = rx_->Flows();
+  std::erase_if(flows, [this](const std::shared_ptr<Flow>& flow) { return !AnswersFor(*flow); });
+  return flows;
+}
+
+FlowInfo VsockDevice::Describe(const Flow& flow) const {
+  FlowInfo info = flow.Info();
+  if (host_ != nullptr) host_->Describe(info);
+  return info;
 }
 
 bool VsockDevice::ResetFlow(uint64_t id, CloseReason reason) {

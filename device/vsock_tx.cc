@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "device/vsock_tx.h"
 
-#include <sys/eventfd.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -56,7 +54,7 @@ VsockTx::~VsockTx() {
   run_->Disarm();
 }
 
-void VsockTx::Start(Virtqueue queue, std::shared_ptr<const UniqueFd> call) {
+void VsockTx::Start(Virtqueue queue, std::shared_ptr<VmmEventFd> call) {
   queue_.emplace(std::move(queue));
   call_ = std::move(call);
   broken_ = false;
@@ -236,7 +234,8 @@ bool VsockTx::TakePacket(TxPacket& packet) {
   packet.header = Decode(wire);
   readable.RemovePrefix(sizeof(wire));
   std::swap(packet.payload, readable);
-  if (CaptureTap* const tap = CaptureTap::Active()) [[unlikely]] Capture(*tap, packet);
+  if (CaptureTap* const tap = CaptureTap::Active()) [[unlikely]]
+    Capture(*tap, packet);
   Dispatch(packet);
   return true;
 }
@@ -352,10 +351,7 @@ void VsockTx::Account(const TxPacket& packet) {
 
 void VsockTx::Recycle(TxPacket& packet) {
   if (packet.chain.owed()) queue_->Return(packet.chain, 0);
-  if (packet.captured != nullptr) [[unlikely]] {
-    captured_bytes_ -= std::exchange(packet.captured_bytes, 0);
-    packet.captured.reset();
-  }
+  if (packet.captured.size != 0) [[unlikely]] ForgetPrivatePayload(packet);
   pool_.Put(packet);
 }
 
@@ -397,7 +393,7 @@ void VsockTx::ForgetIdleLanes(const TxLane* keep) {
 void VsockTx::Publish() {
   if (!queue_.has_value() || !queue_->Publish()) return;
   env_.stats.from_guest_interrupts.Add();
-  if (call_ != nullptr) eventfd_write(call_->get(), 1);
+  if (call_ != nullptr) call_->Signal();
 }
 
 }  // namespace kinsock

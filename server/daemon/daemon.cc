@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/daemon/daemon.h"
 
+#include <unistd.h>
+
 #include <thread>
 #include <utility>
 
@@ -22,13 +24,23 @@ namespace {
 // How long the memory of a flood of calls may stay with the allocator.
 constexpr std::chrono::seconds kMemoryInterval{10};
 
-// Where sockets of the API's VMs may be.
-SocketDirs DirsOf(const Config& config) {
+// Where sockets of the API's VMs may be. `vm_socket_dir`: that of the configuration that the daemon was started with.
+SocketDirs DirsOf(const Config& config, const std::string& vm_socket_dir) {
   SocketDirs dirs;
   if (config.socket_dirs.empty()) return dirs;
   dirs.Allow(RuntimeDir());
+  if (!vm_socket_dir.empty()) dirs.Allow(vm_socket_dir);
   for (const std::string& directory : config.socket_dirs) dirs.Allow(directory);
   return dirs;
+}
+
+// Clients have been told, and changes that were answered are on the disk: only what hangs is left.
+void EndWithoutReactor(size_t reactor) {
+  Log(LogLevel::kError, "reactor.stuck")
+      .With("reactor", static_cast<int64_t>(reactor))
+      .With("message", "it does not stop; the process ends without it");
+  StopLogging();
+  _exit(1);
 }
 
 }  // namespace
@@ -45,19 +57,29 @@ Daemon::Daemon(Config config, std::function<ConfigReading()> reread, std::vector
       access_(api_connections_, config_.api_roles),
       events_(loop_),
       audit_(loop_, events_, access_),
-      lifecycle_events_(events_, Clock::Monotonic()),
-      denials_(loop_, events_, EventLimiter::OfDenials("connections")),
-      logged_(loop_, events_,
+      lifecycle_events_(loop_, events_),
+      denials_(loop_,
+               {.type = v1::Event::DENIAL,
+                .severity = v1::Event::WARNING,
+                .reason = "DENIALS_SUPPRESSED",
+                .what = "denials"},
+               [this](v1::Event event) { events_.Add(std::move(event)); }),
+      logged_(loop_,
               {.type = v1::Event::CONNECTION,
                .severity = v1::Event::INFO,
-               .object = "connections",
                .reason = "CONNECTIONS_SUPPRESSED",
-               .what = "connections"}),
+               .what = "connections"},
+              [this](v1::Event event) { events_.Add(std::move(event)); }),
       hub_(RandomEpoch()) {
   access_.set_on_denied([this](const absl::StatusOr<Caller>& caller, std::string_view method, Role need) {
     audit_.Denied(caller, method, need);
   });
-  hub_.set_observer([this](const VmEvent& change) { lifecycle_events_.On(change); });
+  hub_.set_observer([this](const VmEvent& change) {
+    lifecycle_events_.On(change);
+    if (change.type != VmEvent::Type::kDeleted) return;
+    denials_.Forget(change.vm->definition->uid);
+    logged_.Forget(change.vm->definition->uid);
+  });
 }
 
 // Against the order of construction where that matters: callers before what they call, and the reactors before the
@@ -115,21 +137,22 @@ void Daemon::MakeManagers() {
       ReactorPool::Options{.reactors = config_.reactors,
                            .max_spin = config_.poll,
                            .on_denials = [this](const CollectedFlows& flows) { Tell(flows, DenialEvent, denials_); },
-                           .on_logged = [this](const CollectedFlows& flows) { Tell(flows, AllowedEvent, logged_); }},
+                           .on_logged = [this](const CollectedFlows& flows) { Tell(flows, AllowedEvent, logged_); },
+                           .on_stuck = EndWithoutReactor},
       [this](DeviceId device, const DeviceStatus& status) { manager_->OnDeviceStatus(device, status); });
   VmJournal& journal = store_ != nullptr ? static_cast<VmJournal&>(*store_) : no_journal_;
   networks_ = std::make_unique<NetworkManager>(loop_, Clock::Monotonic(), *pool_, journal);
-  manager_ =
-      std::make_unique<VmManager>(loop_, Clock::Monotonic(), *pool_, *networks_, hub_, sockets_, journal, RuntimeDir());
+  manager_ = std::make_unique<VmManager>(loop_, Clock::Monotonic(), *pool_, *networks_, hub_, sockets_, journal,
+                                         VmSocketDirOf(config_));
   forwards_ = std::make_unique<ForwardManager>(loop_, Clock::Monotonic(), *pool_, *manager_, sockets_, journal,
                                                [this](ForwardManager::Change change, const ForwardDefinition& forward) {
                                                  events_.Add(ForwardEvent(change, forward));
                                                });
   manager_->LimitVmsTo(config_.quota);
-  manager_->LimitSocketsTo(DirsOf(config_));
-  forwards_->LimitSocketsTo(DirsOf(config_));
+  manager_->LimitSocketsTo(DirsOf(config_, config_.vm_socket_dir));
+  forwards_->LimitSocketsTo(DirsOf(config_, config_.vm_socket_dir));
   heartbeat_ = std::make_unique<Heartbeat>(loop_, *pool_);
-  snapshots_ = std::make_unique<FlowSnapshots>(*pool_);
+  snapshots_ = std::make_unique<FlowSnapshots>(loop_, *pool_);
 }
 
 void Daemon::LogStart() const {
@@ -146,8 +169,8 @@ void Daemon::LogStart() const {
 
 void Daemon::StartReloader() {
   const auto apply_settings = [this](const Config& config, EventLoop::Task done) {
-    manager_->LimitSocketsTo(DirsOf(config));
-    forwards_->LimitSocketsTo(DirsOf(config));
+    manager_->LimitSocketsTo(DirsOf(config, config_.vm_socket_dir));
+    forwards_->LimitSocketsTo(DirsOf(config, config_.vm_socket_dir));
     ChangeRoles(config.api_roles);
     manager_->ChangeLimitOfVms(config.quota, std::move(done));
   };
@@ -156,7 +179,8 @@ void Daemon::StartReloader() {
     if (service_manager_ == nullptr) return;
     under_way ? service_manager_->Reloading() : service_manager_->Reloaded();
   };
-  reloader_ = std::make_unique<ConfigReloader>(loop_, config_, reread_, *networks_, *manager_, *forwards_, RuntimeDir(),
+  reloader_ = std::make_unique<ConfigReloader>(loop_, config_, reread_, *networks_, *manager_, *forwards_,
+                                               VmSocketDirOf(config_),
                                                ConfigReloader::Hooks{apply_settings, on_report, on_activity});
 }
 
@@ -234,6 +258,7 @@ DaemonSample Daemon::Sample() {
   sample.event_watches = {events_.watches(), events_.lagged_watches()};
   sample.api_connections = api_connections_.size();
   sample.forgotten_flows = pool_->forgotten_flows();
+  sample.merged_pairs = pool_->merged_pairs();
   sample.dropped_log_lines = DroppedLogLines();
   sample.draining = manager_->draining();
   return sample;
@@ -264,12 +289,17 @@ DaemonInfo Daemon::Look() {
   return info;
 }
 
-void Daemon::Tell(const CollectedFlows& flows, ToEvent to_event, EventLimiter& limiter) {
-  for (const FlowInfo& flow : flows.first) {
-    const FlowVms vms{manager_->OfDevice(flow.initiator.device), manager_->OfDevice(flow.target.device)};
-    limiter.Add(to_event(flow, vms, ConnectionService::ShortInstance(instance_)));
+void Daemon::Tell(const CollectedFlows& flows, ToEvent to_event, VmEventLimiter& limiter) {
+  for (const auto& [device, of_one] : flows.by_initiator) {
+    const VmSnapshotPtr initiator = manager_->OfDevice(device);
+    VmEventLimiter::Vm vm;
+    if (initiator != nullptr) vm = {initiator->definition->uid, initiator->definition->name()};
+    for (const FlowInfo& flow : of_one.first) {
+      const FlowVms vms{initiator, manager_->OfDevice(flow.target.device)};
+      limiter.Add(vm, to_event(flow, vms, ConnectionService::ShortInstance(instance_)));
+    }
+    limiter.Suppress(vm, of_one.more);
   }
-  limiter.Suppress(flows.more);
 }
 
 void Daemon::Run() {

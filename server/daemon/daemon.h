@@ -36,8 +36,8 @@
 #include "server/rpc/api_metrics.h"
 #include "server/rpc/api_server.h"
 #include "server/rpc/audit.h"
-#include "server/rpc/event_limiter.h"
 #include "server/rpc/event_log.h"
+#include "server/rpc/vm_event_limiter.h"
 #include "server/service/admin_service.h"
 #include "server/service/connection_service.h"
 #include "server/service/forward_service.h"
@@ -71,6 +71,7 @@ class Daemon {
   Daemon& operator=(const Daemon&) = delete;
 
   // Everything is served when this returns OK. Else: a line for each thing that is wrong, and nothing is left.
+  // INVALID_ARGUMENT: the configuration wants what cannot be had.
   absl::Status Start();
 
   // Serves until SIGTERM, SIGINT or RequestStop(), then stops.
@@ -102,7 +103,7 @@ class Daemon {
   void ReturnMemoryFromTimeToTime();
   DaemonInfo Look();
   using ToEvent = v1::Event (*)(const FlowInfo& flow, const FlowVms& vms, const std::string& instance);
-  void Tell(const CollectedFlows& flows, ToEvent to_event, EventLimiter& limiter);
+  void Tell(const CollectedFlows& flows, ToEvent to_event, VmEventLimiter& limiter);
   void Stop();
 
   const Config config_;
@@ -124,8 +125,8 @@ class Daemon {
   EventLog events_;
   Audit audit_;
   LifecycleEvents lifecycle_events_;
-  EventLimiter denials_;  // of connections
-  EventLimiter logged_;   // connections that policies want told
+  VmEventLimiter denials_;  // of connections
+  VmEventLimiter logged_;   // connections that policies want told
   NoJournal no_journal_;
   std::unique_ptr<StateStore> store_;  // null: memory only
   EventHub hub_;

@@ -19,10 +19,10 @@
 namespace kinsock {
 namespace {
 
-// A line for each thing that is wrong.
+// A line for each thing that is wrong. INVALID_ARGUMENT: it is the configuration's fault.
 absl::Status AllOf(const std::vector<std::string>& faults) {
   if (faults.empty()) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrJoin(faults, "\n"));
+  return absl::InvalidArgumentError(absl::StrJoin(faults, "\n"));
 }
 
 template <typename Configured>

@@ -27,6 +27,11 @@ bool ApiConnections::Add(int fd, const Caller& caller) {
   return true;
 }
 
+void ApiConnections::Remove(int fd) {
+  MutexLock lock(mutex_);
+  open_.erase(fd);
+}
+
 bool ApiConnections::HasRoom(const Caller& caller) const {
   size_t of_user = 0;
   size_t without_role = 0;

@@ -35,6 +35,9 @@ class ApiConnections {
   // over TCP, or all together have as many as they may.
   bool Add(int fd, const Caller& caller);
 
+  // Counts it out, before it is closed; one that is not is counted out when there is no room.
+  void Remove(int fd);
+
   // Who makes the call that gRPC says comes from `peer`; only while the call is not finished. Nothing: not a UNIX
   // socket.
   std::optional<Caller> Find(std::string_view peer) const;

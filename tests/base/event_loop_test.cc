@@ -6,6 +6,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include <algorithm>
+#include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -78,6 +80,68 @@ TEST(EventLoopTest, PostedTasksRunInOrderOnTheLoopsThread) {
   loop.Run();
   other.join();
   EXPECT_THAT(ran, ElementsAre(0, 1, 2));
+}
+
+// Others have their turn between the tasks of somebody who posts many.
+TEST(EventLoopTest, ManyTasksHoldUpNeitherTimersNorDescriptors) {
+  constexpr int kTasks = 10'000;
+  TurnedClock clock;
+  EventLoop loop(clock);
+  std::vector<int> ran;
+  for (int i = 0; i < kTasks; ++i) {
+    loop.Post([&, i] {
+      clock.now += milliseconds(1);
+      ran.push_back(i);
+    });
+  }
+  size_t before_the_timer = 0;
+  loop.RunAfter(seconds(1), [&] { before_the_timer = ran.size(); });
+  const UniqueFd fd(eventfd(1, EFD_NONBLOCK));
+  Recorder handler;
+  handler.then = [&] { ASSERT_EQ(eventfd_write(fd.get(), 1), 0); };
+  ASSERT_TRUE(loop.Watch(fd.get(), EPOLLIN | EPOLLET, handler).ok());
+
+  const auto of_a_round = static_cast<size_t>(EventLoop::kTaskTime / milliseconds(1));
+  while (ran.size() < kTasks) {
+    const size_t had = ran.size();
+    ASSERT_TRUE(loop.RunOnce());
+    ASSERT_LE(ran.size() - had, of_a_round);
+  }
+  EXPECT_GE(before_the_timer, 1000u);
+  EXPECT_LE(before_the_timer, 1000u + of_a_round);
+  EXPECT_GE(handler.seen.size(), kTasks / of_a_round);
+  EXPECT_TRUE(std::is_sorted(ran.begin(), ran.end())) << "they run in the order of posting";
+  EXPECT_EQ(loop.activity().sleeps, 0u);
+}
+
+TEST(EventLoopTest, WhatATaskPostsIsForTheNextRound) {
+  EventLoop loop;
+  int rounds = 0;
+  std::function<void()> again = [&] {
+    ++rounds;
+    loop.Post([&] { again(); });
+  };
+  loop.Post([&] { again(); });
+  loop.RunOnce();
+  EXPECT_EQ(rounds, 1);
+  loop.RunOnce();
+  EXPECT_EQ(rounds, 2);
+}
+
+TEST(EventLoopTest, AStopServesWhatWasPostedBeforeItHoweverLongThatTakes) {
+  TurnedClock clock;
+  EventLoop loop(clock);
+  int ran = 0;
+  loop.Post([&] { loop.Stop(); });
+  for (int i = 0; i < 100; ++i) {
+    loop.Post([&] {
+      clock.now += milliseconds(1);
+      ++ran;
+    });
+  }
+  loop.Post([&] { loop.Post([&] { ran += 1000; }); });
+  loop.Run();
+  EXPECT_EQ(ran, 1100) << "what was posted while the last round was under way, too";
 }
 
 TEST(EventLoopTest, AWakeupThatIsNotifiedOftenRunsOnce) {

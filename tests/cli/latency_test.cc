@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/latency.h"
+#include "cli/guest/latency.h"
 
 #include <gtest/gtest.h>
 

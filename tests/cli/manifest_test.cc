@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What files may say to kinsockctl apply, and what it says of those that make no sense: manifest, message_faults.
-#include "cli/manifest.h"
+#include "cli/manifest/manifest.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

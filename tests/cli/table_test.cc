@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // How tables look in pipes and on terminals: table, tint, text_width.
-#include "cli/table.h"
+#include "cli/text/table.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
 
-#include "cli/text_width.h"
+#include "cli/text/text_width.h"
 
 namespace kinsock {
 namespace {

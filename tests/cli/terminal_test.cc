@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/text_width.h"
+#include "cli/text/text_width.h"
 #include "tests/cli/run_ctl.h"
 #include "tests/server/running_daemon.h"
 #include "tests/support/simulated_guest.h"

@@ -27,6 +27,28 @@ inline constexpr std::chrono::seconds kTlsReload{2};
 // Watches of one caller, of the 1,024 of all: an operator may watch a hundred things, and not take everybody's places.
 // Beyond: RESOURCE_EXHAUSTED.
 inline constexpr size_t kMaxWatchesPerCaller = 256;
+// Calls with one answer that one connection has open: main has begun with them, and gRPC is not through with them. An
+// operator's wait for the disk, which writes what has come meanwhile in one go; a viewer's are answered at once, so that
+// only answers that nobody reads are many. Beyond: they wait (CallQueue).
+inline constexpr size_t kMaxOpenCallsOfOperator = 64;
+inline constexpr size_t kMaxOpenCallsOfViewer = 16;
+// Bytes of answers that one connection has not read; one page more may be there. In memory they are several times as
+// large. Beyond: its calls wait.
+inline constexpr size_t kMaxUnreadBytes = 4u << 20;
+// Calls of one connection that wait, at some 17 KiB each: gRPC takes no more. Beyond: RESOURCE_EXHAUSTED.
+inline constexpr size_t kMaxWaitingCalls = 1024;
+// Bytes of the requests of one connection's calls, open and waiting: a thousand VMs with some annotations. Beyond:
+// RESOURCE_EXHAUSTED.
+inline constexpr size_t kMaxHeldRequestBytes = 8u << 20;
+// Each of these, times this, is what one caller may have on all his connections: a program that stalls leaves something
+// to its user's others, and many connections are no way to have more. Beyond: as above.
+inline constexpr size_t kConnectionsWorthOfACaller = 4;
+// The same of all callers together: four times what one may have, or, of calls that are open, twice. What several
+// callers do at the same time is not to become the daemon's memory. Beyond: as above, but for one call of each.
+inline constexpr size_t kMaxOpenCallsOfAll = 512;
+inline constexpr size_t kMaxUnreadBytesOfAll = 64u << 20;
+inline constexpr size_t kMaxWaitingCallsOfAll = 8192;
+inline constexpr size_t kMaxHeldRequestBytesOfAll = 64u << 20;
 // Calls at a time on one connection: an operator may watch a thousand things. Beyond: they queue at the client.
 inline constexpr int kMaxStreamsPerConnection = 1024;
 // The largest legal request, a VM with all its annotations, is far below. Beyond: RESOURCE_EXHAUSTED by gRPC.

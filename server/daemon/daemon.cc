@@ -314,7 +314,8 @@ absl::Status Daemon::StartApi() {
   KINSOCK_ASSIGN_OR_RETURN(
       api_, ApiServer::Start({vm_service_.get(), connection_service_.get(), network_service_.get(),
                               forward_service_.get(), admin_service_.get()},
-                             api_metrics_, config_.api_tcp.empty() ? std::nullopt : std::make_optional(config_.tls)));
+                             api_metrics_, config_.api_tcp.empty() ? std::nullopt : std::make_optional(config_.tls),
+                             [this](const grpc::CallbackServerContext& context) { return access_.AdmitSchema(context); }));
   greeter_ = std::make_unique<ApiGreeter>(loop_, [this](UniqueFd connection) { api_->Serve(std::move(connection)); });
   for (ApiSocket& api : api_sockets_) {
     const ApiSocket::Kind kind = api.kind;

@@ -157,4 +157,9 @@ absl::StatusOr<WatchQuota::Ticket> Access::AdmitWatch(const grpc::CallbackServer
   return watches_.Enter(caller);
 }
 
+absl::StatusOr<WatchQuota::Ticket> Access::AdmitSchema(const grpc::CallbackServerContext& context) const {
+  KINSOCK_ASSIGN_OR_RETURN(const Caller caller, CallerOf(context));
+  return schema_.Enter(caller.role == Role::kNone ? Caller() : caller);
+}
+
 }  // namespace kinsock

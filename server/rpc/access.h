@@ -17,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "base/mutex.h"
 #include "server/rpc/api_connections.h"
+#include "server/rpc/api_limits.h"
 #include "server/rpc/call_queue.h"
 #include "server/rpc/caller.h"
 #include "server/rpc/role_rules.h"
@@ -61,6 +62,9 @@ class Access {
   absl::StatusOr<WatchQuota::Ticket> AdmitWatch(const grpc::CallbackServerContext& context,
                                                 std::string_view method) const;
 
+  // The same for those who ask for the schema, which everybody may: callers without a role are one caller here.
+  absl::StatusOr<WatchQuota::Ticket> AdmitSchema(const grpc::CallbackServerContext& context) const;
+
   // Where calls with one answer wait for their turn.
   CallQueue& calls() const { return calls_; }
 
@@ -70,6 +74,7 @@ class Access {
   std::shared_ptr<const RoleRules> rules_ ABSL_GUARDED_BY(mutex_);
   OnDenied on_denied_;
   mutable WatchQuota watches_;
+  mutable WatchQuota schema_{kMaxSchemaStreamsPerCaller};
   mutable CallQueue calls_;
   mutable std::atomic<uint64_t> refused_{0};  // logged at each power of two: a client can be refused without end
 };

@@ -14,7 +14,7 @@ namespace kinsock {
 inline constexpr size_t kMaxApiConnectionsPerUid = 128;
 // Connections of callers without any role: they may come, to be told what they lack, but not take the places of those
 // who have one. Beyond: as above.
-inline constexpr size_t kMaxApiConnectionsWithoutRole = 32;
+inline constexpr size_t kMaxApiConnectionsWithoutRole = 8;
 // Connections of all users, so that no crowd of them eats the descriptors of VMs. Beyond: as above.
 inline constexpr size_t kMaxApiConnections = 1024;
 // Connections over TCP, whose callers are known only when TLS is through, and then to gRPC alone. Beyond: closed at
@@ -27,6 +27,11 @@ inline constexpr std::chrono::seconds kTlsReload{2};
 // Watches of one caller, of the 1,024 of all: an operator may watch a hundred things, and not take everybody's places.
 // Beyond: RESOURCE_EXHAUSTED.
 inline constexpr size_t kMaxWatchesPerCaller = 256;
+// Streams of one caller, or of all without a role, that ask for the schema: each holds an answer of some 400 KiB, and
+// tools have one at a time. Beyond: RESOURCE_EXHAUSTED.
+inline constexpr size_t kMaxSchemaStreamsPerCaller = 8;
+// A question for the schema: a file's or a symbol's name. Beyond: INVALID_ARGUMENT.
+inline constexpr size_t kMaxSchemaQuestionBytes = 4096;
 // Calls with one answer that one connection has open: main has begun with them, and gRPC is not through with them. An
 // operator's wait for the disk, which writes what has come meanwhile in one go; a viewer's are answered at once, so that
 // only answers that nobody reads are many. Beyond: they wait (CallQueue).

@@ -4,8 +4,14 @@
 
 #include <grpcpp/impl/service_type.h>
 
+#include <grpcpp/support/server_callback.h>
+
+#include <functional>
 #include <memory>
 #include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/rpc/watch_quota.h"
 
 namespace kinsock {
 
@@ -13,7 +19,11 @@ namespace kinsock {
 // files without their comments, knows v1alpha only, and holds a thread for each stream that a client leaves open.
 //
 // Thread: any (gRPC's).
-std::vector<std::unique_ptr<grpc::Service>> MakeReflectionServices();
+
+// The place of one stream, or why there is none. Null: nobody counts.
+using AdmitSchema = std::function<absl::StatusOr<WatchQuota::Ticket>(const grpc::CallbackServerContext&)>;
+
+std::vector<std::unique_ptr<grpc::Service>> MakeReflectionServices(AdmitSchema admit = nullptr);
 
 }  // namespace kinsock
 

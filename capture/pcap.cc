@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The classic format of capture files: 24 bytes, then 16 in front of each packet.
-#include <algorithm>
 #include <memory>
 #include <string>
 
 #include "base/little_endian.h"
+#include "capture/packet_header.h"
 #include "capture/writer.h"
 
 namespace kinsock {
@@ -21,10 +21,12 @@ struct FileHeader {
 } __attribute__((packed));
 static_assert(sizeof(FileHeader) == 24);
 
-struct PacketHeader {
+// A packet, but for its payload.
+struct Packet {
   Le<uint32_t> seconds, nanoseconds, captured, length;
+  CapturePacketHeader header;
 } __attribute__((packed));
-static_assert(sizeof(PacketHeader) == 16);
+static_assert(sizeof(Packet) == 16 + sizeof(CapturePacketHeader));
 
 template <typename Struct>
 void Append(const Struct& bytes, std::string& out) {
@@ -49,12 +51,12 @@ class PcapWriter final : public CaptureWriter {
   void AddPacket(uint32_t, CaptureDirection, const CaptureRecord& record, std::string_view payload,
                  std::string& out) override {
     constexpr uint64_t kSecond = 1'000'000'000;
-    Append(PacketHeader{.seconds = Le<uint32_t>(static_cast<uint32_t>(record.nanoseconds / kSecond)),
-                        .nanoseconds = Le<uint32_t>(static_cast<uint32_t>(record.nanoseconds % kSecond)),
-                        .captured = Le<uint32_t>(kHeaderBytes + static_cast<uint32_t>(payload.size())),
-                        .length = Le<uint32_t>(kHeaderBytes + record.length)},
+    Append(Packet{.seconds = Le<uint32_t>(static_cast<uint32_t>(record.nanoseconds / kSecond)),
+                  .nanoseconds = Le<uint32_t>(static_cast<uint32_t>(record.nanoseconds % kSecond)),
+                  .captured = Le<uint32_t>(kHeaderBytes + static_cast<uint32_t>(payload.size())),
+                  .length = Le<uint32_t>(kHeaderBytes + record.length),
+                  .header = PacketHeaderOf(record)},
            out);
-    AppendPacketHeader(record, out);
     out.append(payload);
   }
 

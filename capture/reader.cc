@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "capture/reader.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
+
+#include "absl/container/flat_hash_map.h"
 
 namespace kinsock {
 namespace {
@@ -37,17 +40,20 @@ void CaptureReader::Begin(std::string& out) {
 
 void CaptureReader::Name(uint64_t point, CaptureInterface interface) { interfaces_[point].what = std::move(interface); }
 
-// The lane whose oldest record is older than those of the others; null: there are none.
-RecordRing* CaptureReader::Earliest() {
-  RecordRing* earliest = nullptr;
-  uint64_t time = 0;
+// The lane whose oldest record is older than those of the others.
+CaptureReader::Run CaptureReader::Earliest() {
+  Run earliest{.ring = nullptr, .until = UINT64_MAX};
+  uint64_t time = UINT64_MAX;
   for (size_t i = 0; i < session_->lanes(); ++i) {
     RecordRing& ring = session_->lane(i).ring();
     const absl::Span<const char> front = ring.Front();
     if (front.empty()) continue;
     const uint64_t its_time = RecordOf(front).nanoseconds;
-    if (earliest != nullptr && its_time >= time) continue;
-    earliest = &ring;
+    if (earliest.ring != nullptr && its_time >= time) {
+      earliest.until = std::min(earliest.until, its_time);
+      continue;
+    }
+    earliest = {.ring = &ring, .until = time};
     time = its_time;
   }
   return earliest;
@@ -55,11 +61,35 @@ RecordRing* CaptureReader::Earliest() {
 
 CaptureReader::Progress CaptureReader::Read(size_t most, std::string& out) {
   while (!full_ && out.size() < most) {
-    RecordRing* const ring = Earliest();
-    if (ring == nullptr) return Progress::kDrained;
-    if (TakePacket(*ring, out) == Progress::kNeedsNames) return Progress::kNeedsNames;
+    const Run run = Earliest();
+    if (run.ring == nullptr) return Progress::kDrained;
+    if (TakeRun(run, most, out) == Progress::kNeedsNames) return Progress::kNeedsNames;
   }
   return full_ ? Progress::kFull : Progress::kMore;
+}
+
+// What of a lane stands before what the others have.
+CaptureReader::Progress CaptureReader::TakeRun(const Run& run, size_t most, std::string& out) {
+  for (int i = 0; i < kRun && !full_ && out.size() < most; ++i) {
+    const absl::Span<const char> front = run.ring->Front();
+    if (front.empty()) break;
+    const CaptureRecord record = RecordOf(front);
+    if (record.nanoseconds > run.until) break;
+    if (TakePacket(*run.ring, front, record, out) == Progress::kNeedsNames) return Progress::kNeedsNames;
+  }
+  return Progress::kMore;
+}
+
+CaptureReader::Interface* CaptureReader::Find(uint64_t point) {
+  if (last_interface_ != nullptr && point == last_point_) return last_interface_;
+  auto found = interfaces_.find(point);
+  if (found == interfaces_.end()) {
+    // VMs come and go while a capture lasts; beyond the bound no more are told apart.
+    if (interfaces_.size() <= PointCounters::kMaxPoints) return nullptr;
+    found = interfaces_.find(kFurtherPoints);
+  }
+  last_point_ = point;
+  return last_interface_ = &found->second;
 }
 
 CaptureReader::Interface& CaptureReader::Added(Interface& interface, std::string& out) {
@@ -70,16 +100,15 @@ CaptureReader::Interface& CaptureReader::Added(Interface& interface, std::string
   return interface;
 }
 
-CaptureReader::Progress CaptureReader::TakePacket(RecordRing& ring, std::string& out) {
-  const absl::Span<const char> front = ring.Front();
-  const CaptureRecord record = RecordOf(front);
-  const auto found = interfaces_.find(record.point);
-  if (found == interfaces_.end()) {
+CaptureReader::Progress CaptureReader::TakePacket(RecordRing& ring, absl::Span<const char> front,
+                                                  const CaptureRecord& record, std::string& out) {
+  Interface* const known = Find(record.point);
+  if (known == nullptr) {
     unnamed_ = {record.point};
     return Progress::kNeedsNames;
   }
   const size_t before = out.size();
-  const Interface& interface = Added(found->second, out);
+  const Interface& interface = Added(*known, out);
   const size_t described = out.size();
   writer_->AddPacket(interface.number, interface.what.direction, record,
                      std::string_view(front.data() + sizeof(record), record.captured), out);

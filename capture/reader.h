@@ -9,7 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/container/node_hash_map.h"
+#include "absl/types/span.h"
 #include "capture/session.h"
 #include "capture/writer.h"
 
@@ -55,15 +56,27 @@ class CaptureReader {
     uint64_t lost_told = 0;
   };
 
-  RecordRing* Earliest();
+  // Packets that are taken from one lane before the others are looked at again. More: of those that come in meanwhile
+  // more could stand out of order.
+  static constexpr int kRun = 64;
+
+  struct Run {
+    RecordRing* ring;  // null: there is nothing
+    uint64_t until;    // the time of the oldest record elsewhere
+  };
+  Run Earliest();
+  Progress TakeRun(const Run& run, size_t most, std::string& out);
+  Interface* Find(uint64_t point);
   Interface& Added(Interface& interface, std::string& out);
-  Progress TakePacket(RecordRing& ring, std::string& out);
+  Progress TakePacket(RecordRing& ring, absl::Span<const char> front, const CaptureRecord& record, std::string& out);
 
   const std::shared_ptr<CaptureSession> session_;
   const std::unique_ptr<CaptureWriter> writer_;
   const Limits limits_;
   uint64_t began_ = 0;
-  absl::flat_hash_map<uint64_t, Interface> interfaces_;  // by point; as many as PointCounters has, at most
+  absl::node_hash_map<uint64_t, Interface> interfaces_;  // by point; kMaxPoints of PointCounters, and the others
+  uint64_t last_point_ = 0;
+  Interface* last_interface_ = nullptr;  // what Find() gave last: packets come in runs
   uint32_t added_ = 0;
   std::vector<uint64_t> unnamed_;
   uint64_t packets_ = 0;

@@ -42,7 +42,10 @@ size_t RecordRing::Used(size_t at_least) {
 absl::Span<const char> RecordRing::Front() {
   uint64_t read = read_.load(std::memory_order_relaxed);
   for (;;) {
-    if (read == written_.load(std::memory_order_acquire)) return {};
+    if (read == written_seen_) {
+      written_seen_ = written_.load(std::memory_order_acquire);
+      if (read == written_seen_) return {};
+    }
     Prefix prefix;
     std::memcpy(&prefix, At(read), sizeof(prefix));
     if (prefix.padding == 0) return {At(read) + sizeof(prefix), prefix.size - sizeof(prefix)};

@@ -58,7 +58,9 @@ class RecordRing {
   alignas(kCacheLineBytes) std::atomic<uint64_t> written_{0};
   uint64_t end_ = 0;  // of the record that is reserved
   uint64_t read_seen_ = 0;
+  // The reader's, and what it has seen of the writer's.
   alignas(kCacheLineBytes) std::atomic<uint64_t> read_{0};
+  uint64_t written_seen_ = 0;
 };
 
 }  // namespace kinsock

@@ -27,24 +27,33 @@ CaptureSession::CaptureSession(CaptureFilter filter, uint32_t payload_bytes, siz
   for (size_t i = 0; i < reactors; ++i) lanes_.push_back(std::make_unique<Lane>(*this, bytes));
 }
 
-void CaptureSession::Lane::Take(const CapturePoint& point, const VsockHeader& header, uint32_t length,
-                                const ScatterList& payload, size_t offset, uint32_t available) {
+bool CaptureSession::Lane::Reserve(const CapturePoint& point, const VsockHeader& header, uint32_t length) {
+  if (!session_.filter_.Matches(point, header)) return false;
   PointCounters::Counts& counts = counters_.Of(point.key());
   counts.seen.Add();
-  const uint32_t captured = std::min(available, session_.payload_bytes_);
-  const size_t wake_at = ring_.capacity() / kWakeAt;
-  const bool was_full = ring_.Used(wake_at) >= wake_at;
-  char* const place = ring_.Reserve(sizeof(CaptureRecord) + captured);
-  if (place == nullptr) {
-    counts.lost.Add();
-    return lost_.Add();
+  wanted_ = std::min(length, session_.payload_bytes_);
+  place_ = ring_.Reserve(sizeof(CaptureRecord) + wanted_);
+  if (place_ != nullptr) return true;
+  counts.lost.Add();
+  lost_.Add();
+  return false;
+}
+
+void CaptureSession::Lane::Fill(const CapturePoint& point, const VsockHeader& header, uint32_t length,
+                                const ScatterList& payload, size_t offset, uint32_t available) {
+  const uint32_t captured = std::min(available, wanted_);
+  if (captured < wanted_) {
+    cut_.Add();
+    place_ = ring_.Reserve(sizeof(CaptureRecord) + captured);  // less, so there is room
   }
   const CaptureRecord record{
       .nanoseconds = Now(), .point = point.key(), .length = length, .captured = captured, .header = Encode(header)};
-  std::memcpy(place, &record, sizeof(record));
-  if (captured > 0) payload.CopyOut(offset, place + sizeof(record), captured);
+  std::memcpy(place_, &record, sizeof(record));
+  if (captured > 0) payload.CopyOut(offset, place_ + sizeof(record), captured);
   ring_.Commit();
-  if (!was_full && session_.filled_ != nullptr && ring_.Used(wake_at) >= wake_at) session_.filled_->Notify();
+  const size_t wake_at = ring_.capacity() / kWakeAt;
+  const bool was_filled = std::exchange(filled_, ring_.Used(wake_at) >= wake_at);
+  if (filled_ && !was_filled && session_.filled_ != nullptr) session_.filled_->Notify();
 }
 
 uint64_t CaptureSession::lost() const {

@@ -27,28 +27,26 @@ class CaptureSession {
   // Memory of all lanes together, of which only what was used is real: a tenth of a second of a busy node. Beyond:
   // packets are lost, and counted.
   static constexpr size_t kMaxBytes = 16u << 20;
-  static constexpr size_t kMinLaneBytes = 1u << 20;
+  static constexpr size_t kMinLaneBytes = 256u << 10;  // of 64 reactors
   static constexpr size_t kMaxLaneBytes = 8u << 20;
   // A lane that is so full, in parts of its size, has its reader woken.
   static constexpr size_t kWakeAt = 8;
 
-  // What one reactor does for the capture. All methods but the readers' are called by that reactor.
+  // What one reactor does for the capture. All methods but the readers' are called by that reactor. A packet is taken
+  // in two steps, because it may cost something to have its payload: nothing, if there is no room.
   class Lane {
    public:
     Lane(const CaptureSession& session, size_t bytes) : session_(session), ring_(bytes) {}
 
-    bool Matches(const CapturePoint& point, const VsockHeader& header) const {
-      return session_.filter_.Matches(point, header);
-    }
-    // Bytes of payload that the capture keeps of a packet.
-    uint32_t payload_bytes() const { return session_.payload_bytes_; }
-
-    // Takes a packet that Matches(), with `length` bytes of payload, of which the first `available` lie in `payload`
-    // from `offset` on.
-    void Take(const CapturePoint& point, const VsockHeader& header, uint32_t length, const ScatterList& payload,
+    // Makes room for a packet with `length` bytes of payload, if the capture wants it. False: it does not, or there is
+    // none, which is counted.
+    bool Reserve(const CapturePoint& point, const VsockHeader& header, uint32_t length);
+    // Bytes of payload that there is room for now.
+    uint32_t wanted() const { return wanted_; }
+    // Takes the packet that Reserve() has made room for. The first `available` bytes of its payload lie in `payload`
+    // from `offset` on; if these are fewer than are wanted, what is missing is counted.
+    void Fill(const CapturePoint& point, const VsockHeader& header, uint32_t length, const ScatterList& payload,
               size_t offset, uint32_t available);
-    // Of a packet that is taken next the payload had to be left out.
-    void CountCut() { cut_.Add(); }
 
     // The reader's.
     RecordRing& ring() { return ring_; }
@@ -60,6 +58,9 @@ class CaptureSession {
    private:
     const CaptureSession& session_;
     RecordRing ring_;
+    char* place_ = nullptr;  // in the ring, of the packet that is taken now
+    uint32_t wanted_ = 0;
+    bool filled_ = false;  // as full as its reader is woken for
     PointCounters counters_;
     Counter lost_;
     Counter cut_;

@@ -21,24 +21,24 @@ void CaptureTap::Attach(std::shared_ptr<CaptureSession> session, size_t lane) {
 void CaptureTap::Detach(const CaptureSession& session) {
   CaptureTap& tap = OfThread();
   std::erase_if(tap.attached_, [&](const Attached& each) { return each.session.get() == &session; });
-  if (tap.attached_.empty()) active_ = nullptr;
+  if (!tap.attached_.empty()) return;
+  active_ = nullptr;
+  tap.copies_.Clear();
 }
 
-uint32_t CaptureTap::PayloadWanted(const CapturePoint& point, const VsockHeader& header) const {
+uint32_t CaptureTap::Reserve(const CapturePoint& point, const VsockHeader& header, uint32_t length) {
   uint32_t wanted = 0;
-  for (const Attached& each : attached_) {
-    const uint32_t bytes = each.lane->payload_bytes();
-    if (bytes > wanted && each.lane->Matches(point, header)) wanted = bytes;
+  for (Attached& each : attached_) {
+    each.reserved = each.lane->Reserve(point, header, length);
+    if (each.reserved) wanted = std::max(wanted, each.lane->wanted());
   }
   return wanted;
 }
 
-void CaptureTap::Take(const CapturePoint& point, const VsockHeader& header, uint32_t length, const ScatterList& payload,
+void CaptureTap::Fill(const CapturePoint& point, const VsockHeader& header, uint32_t length, const ScatterList& payload,
                       size_t offset, uint32_t available) {
-  for (const Attached& each : attached_) {
-    if (!each.lane->Matches(point, header)) continue;
-    if (available < std::min(length, each.lane->payload_bytes())) each.lane->CountCut();
-    each.lane->Take(point, header, length, payload, offset, available);
+  for (Attached& each : attached_) {
+    if (std::exchange(each.reserved, false)) each.lane->Fill(point, header, length, payload, offset, available);
   }
 }
 

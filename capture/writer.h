@@ -55,9 +55,6 @@ std::unique_ptr<CaptureWriter> MakePcapWriter(uint32_t snap_length);
 // pcapng, with an interface for each point, and statistics. `application`: who writes it.
 std::unique_ptr<CaptureWriter> MakePcapngWriter(uint32_t snap_length, std::string application);
 
-// The 76 bytes in front of the payload.
-void AppendPacketHeader(const CaptureRecord& record, std::string& out);
-
 }  // namespace kinsock
 
 #endif  // KINSOCK_CAPTURE_WRITER_H_

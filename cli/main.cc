@@ -7,7 +7,6 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,11 +15,15 @@
 #include "base/version.h"
 #include "cli/call/client.h"
 #include "cli/call/exit_code.h"
+#include "cli/call/same_daemon.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/complete.h"
+#include "cli/flags/choice.h"
 #include "cli/process/terminal.h"
 #include "cli/text/duration.h"
 #include "cli/text/options.h"
+#include "cli/text/shell_word.h"
+#include "cli/text/text_width.h"
 #include "server/host/man_page.h"
 #include "server/host/runtime_dir.h"
 #include "server/host/tcp_endpoint.h"
@@ -56,12 +59,14 @@ void DeclareGlobals(CLI::App& app, GlobalFlags& flags) {
   tls("--tls-key", flags.tls_key, "KINSOCK_TLS_KEY", "Over TCP: its private key", "FILE");
   tls("--tls-server-name", flags.tls_server_name, "KINSOCK_TLS_SERVER_NAME",
       "Over TCP: the name in the daemon's certificate; by default its address", "NAME");
-  const std::map<std::string, OutputFormat> formats{{"table", OutputFormat::kTable}, {"wide", OutputFormat::kWide},
-                                                    {"json", OutputFormat::kJson},   {"yaml", OutputFormat::kYaml},
-                                                    {"name", OutputFormat::kName},   {"jsonl", OutputFormat::kJsonl}};
-  app.add_option("-o,--output", flags.format, "How to show the answer; JSON is that of the API's messages")
-      ->transform(CLI::CheckedTransformer(formats))
-      ->option_text("table|wide|json|yaml|name|jsonl");
+  kinsock::AddChoice<OutputFormat>(app, "-o,--output", flags.format,
+                                   {{"table", OutputFormat::kTable},
+                                    {"wide", OutputFormat::kWide},
+                                    {"json", OutputFormat::kJson},
+                                    {"yaml", OutputFormat::kYaml},
+                                    {"name", OutputFormat::kName},
+                                    {"jsonl", OutputFormat::kJsonl}},
+                                   "How to show the answer; JSON is that of the API's messages");
   app.add_option("--timeout", flags.timeout, "How long to wait for the daemon")->option_text("30s|500ms|2m");
   app.add_flag("--no-headers", flags.no_headers, "Tables without their first line");
   app.add_flag("--no-color", flags.no_color, "No colours, as with $NO_COLOR; they are for terminals only");
@@ -125,6 +130,10 @@ constexpr char kComplete[] = "__complete";
 void DeclareCommands(CLI::App& app, const std::vector<std::string>& rest_of_ssh, kinsock::Command& command) {
   CLI::App* vm = app.add_subcommand("vm", "Virtual machines");
   vm->require_subcommand(1)->fallthrough();
+  vm->footer(
+      "Examples:\n  kinsockctl vm create web --uds-path /run/kinsock/web.sock   # then: kinsockctl vmm-args web\n"
+      "  kinsockctl vm wait web --for=ACTIVE --timeout 1m\n  kinsockctl vm list -o wide\n"
+      "  kinsockctl vm delete web --drain-timeout 30s");
   kinsock::DeclareVmCommands(*vm, command);
   kinsock::DeclareVmChangeCommands(*vm, command);
   kinsock::DeclareVmDrainCommands(*vm, command);
@@ -147,6 +156,7 @@ void DeclareCommands(CLI::App& app, const std::vector<std::string>& rest_of_ssh,
   kinsock::DeclareInfo(app, command);
   kinsock::DeclareAdmin(app, command);
   kinsock::DeclareEvents(app, command);
+  kinsock::DeclareTrace(app, command);
   kinsock::DeclareCompletion(app, command);
 }
 
@@ -170,6 +180,27 @@ std::string CommandOf(const CLI::App& app) {
     words += (words.empty() ? "" : " ") + command->get_name();
   }
   return words;
+}
+
+void TryHelp(const std::string& command) {
+  std::fprintf(stderr, "  try: kinsockctl %s%s--help\n", command.c_str(), command.empty() ? "" : " ");
+}
+
+// What the line says of which daemon it means, for a shell; not what the environment does.
+std::string DaemonFlags(const std::vector<std::string>& words) {
+  std::string flags;
+  for (const char* flag : {"--endpoint", "--tls-ca", "--tls-cert", "--tls-key", "--tls-server-name"}) {
+    const std::string value = kinsock::ValueOf(words, flag);
+    if (!value.empty()) flags += std::string(" ") + flag + " " + kinsock::ShellWord(value);
+  }
+  return flags;
+}
+
+// What the program ends with, once all of its output is where it should be.
+int End(kinsock::ExitCode code) {
+  if (std::ferror(stdout) == 0 && std::fflush(stdout) == 0) return code;
+  std::fprintf(stderr, "kinsockctl: standard output takes no more\n  try: whether it is closed, or its disk is full\n");
+  return code == kinsock::kExitOk ? kinsock::kExitError : code;
 }
 
 // For a line that is not complete: as far as it names a daemon, that one.
@@ -208,6 +239,12 @@ int main(int argc, char** argv) {
   CLI::App app("kinsockctl: creates, watches and removes the vsock devices of VMs, and reaches their guests",
                "kinsockctl");
   app.require_subcommand(1)->fallthrough();
+  GlobalFlags flags;
+  kinsock::Command command;
+  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc), rest_of_ssh;
+  DeclareGlobals(app, flags);
+  DeclareCommands(app, rest_of_ssh, command);
+  // Last: commands take over the one of what they are in.
   app.footer(
       "Examples:\n"
       "  kinsockctl vm create web --uds-path /run/kinsock/web.sock   # then: kinsockctl vmm-args web\n"
@@ -215,37 +252,38 @@ int main(int argc, char** argv) {
       "  kinsockctl apply -f vms.yaml --dry-run\n"
       "  kinsockctl explain web db:5432                              # why it does not work\n"
       "Exit codes: 0 done, 1 error, 2 usage, 3 not found, 4 conflict, 5 denied, 6 no daemon, 124 not in time");
-  GlobalFlags flags;
-  kinsock::Command command;
-  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc), rest_of_ssh;
-  DeclareGlobals(app, flags);
-  DeclareCommands(app, rest_of_ssh, command);
   if (!words.empty() && words.front() == kComplete) {
     CompleteLine(app, {words.begin() + 1, words.end()});
-    return kinsock::kExitOk;
+    return End(kinsock::kExitOk);
   }
   if (words.size() == 1 && words.front() == kinsock::kManPageWord) {
     std::fputs(kinsock::ManPage(app).c_str(), stdout);
-    return kinsock::kExitOk;
+    return End(kinsock::kExitOk);
   }
   rest_of_ssh = TakeRestOfSsh(app, words);
+  const std::string unknown = kinsock::UnknownCommand(app, words);
+  kinsock::NameDaemon(DaemonFlags(words));
   // The library reports by exceptions, --help included.
   try {
     std::reverse(words.begin(), words.end());  // as it wants them
     app.parse(words);
   } catch (const CLI::Success& success) {
-    return app.exit(success);
+    app.exit(success);  // prints it
+    return End(kinsock::kExitOk);
   } catch (const CLI::Error& error) {
-    const std::string at_hand = CommandOf(app);
-    std::fprintf(stderr, "kinsockctl: %s\n  try: kinsockctl %s%s--help\n", error.what(), at_hand.c_str(),
-                 at_hand.empty() ? "" : " ");
+    // What is not understood may be anything, and who mistyped a command is told of nothing else.
+    const std::string fault = unknown.empty() ? kinsock::CleanText(error.what()) : unknown;
+    std::fprintf(stderr, "kinsockctl: %s\n", fault.c_str());
+    TryHelp(CommandOf(app));
     return kinsock::kExitUsage;
   }
   std::optional<kinsock::Options> options = Interpret(flags);
-  if (!options.has_value()) return kinsock::kExitUsage;
+  if (!options.has_value()) {
+    TryHelp("");
+    return kinsock::kExitUsage;
+  }
   options->command = CommandOf(app);
   const kinsock::ExitCode code = command(*options);
-  if (std::ferror(stdout) == 0 && std::fflush(stdout) == 0) return code;
-  std::fprintf(stderr, "kinsockctl: standard output takes no more\n");
-  return code == kinsock::kExitOk ? kinsock::kExitError : code;
+  if (code == kinsock::kExitUsage) TryHelp(options->command);  // what is wrong was said
+  return End(code);
 }

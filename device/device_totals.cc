@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "device/device_totals.h"
 
+#include <algorithm>
 #include <cstddef>
 
 namespace kinsock {
@@ -18,6 +19,10 @@ void Add(PortTotals& totals, const PortStats& stats) {
   Add(totals.stalled_nanoseconds, stats.stalled_nanoseconds);
   totals.limited_buffered_bytes += stats.limited_buffered_bytes.value();
   totals.buffered_bytes += stats.buffered_bytes.load(std::memory_order_relaxed);
+  for (size_t i = 0; i < kOpenFlowStates; ++i) {
+    const int64_t now = stats.connections[i].load(std::memory_order_relaxed);
+    totals.connections[i] += static_cast<uint64_t>(std::max<int64_t>(now, 0));
+  }
 }
 
 template <size_t N>

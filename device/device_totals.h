@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "device/device_stats.h"
+#include "router/flow_info.h"
 
 namespace kinsock {
 
@@ -19,6 +20,7 @@ struct PortTotals {
   std::array<uint64_t, kDirections> stalled_nanoseconds{};
   uint64_t limited_buffered_bytes = 0;
   uint64_t buffered_bytes = 0;
+  std::array<uint64_t, kOpenFlowStates> connections{};  // now, by FlowInfo::State
 };
 
 // DeviceStats at a moment, or the sum of several: plain values, under the same names.

@@ -2,7 +2,6 @@
 #include "device/event_queue.h"
 
 #include <linux/virtio_vsock.h>
-#include <sys/eventfd.h>
 
 #include <utility>
 
@@ -14,7 +13,7 @@ constexpr uint8_t kTransportReset[4] = {VIRTIO_VSOCK_EVENT_TRANSPORT_RESET, 0, 0
 
 }  // namespace
 
-void EventQueue::Start(Virtqueue queue, std::shared_ptr<const UniqueFd> call) {
+void EventQueue::Start(Virtqueue queue, std::shared_ptr<VmmEventFd> call) {
   queue_.emplace(std::move(queue));
   call_ = std::move(call);
   broken_ = false;
@@ -70,7 +69,7 @@ void EventQueue::Flush() {
     }
     queue_->Return(chain_, written);
   }
-  if (queue_->Publish() && call_ != nullptr) eventfd_write(call_->get(), 1);
+  if (queue_->Publish() && call_ != nullptr) call_->Signal();
 }
 
 }  // namespace kinsock

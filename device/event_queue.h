@@ -7,9 +7,9 @@
 #include <optional>
 
 #include "absl/status/status.h"
-#include "base/unique_fd.h"
 #include "device/guest_memory.h"
 #include "device/virtqueue.h"
+#include "device/vmm_event_fd.h"
 
 namespace kinsock {
 
@@ -21,11 +21,11 @@ namespace kinsock {
 // Thread: the device's reactor.
 class EventQueue {
  public:
-  void Start(Virtqueue queue, std::shared_ptr<const UniqueFd> call);
+  void Start(Virtqueue queue, std::shared_ptr<VmmEventFd> call);
   // Returns the entry to go on with, and hands out the last reference to the guest's memory that this holds. An event
   // that the driver has no buffer for waits on.
   uint16_t Stop(std::shared_ptr<const GuestMemory>& memory);
-  void SetCall(std::shared_ptr<const UniqueFd> call) { call_ = std::move(call); }
+  void SetCall(std::shared_ptr<VmmEventFd> call) { call_ = std::move(call); }
   absl::Status Relocate(std::shared_ptr<const GuestMemory> memory);
 
   // Tells the driver, now or when it posts a buffer, or goes on after a pause. Several that wait are one. False: there
@@ -45,7 +45,7 @@ class EventQueue {
   void Flush();
 
   std::optional<Virtqueue> queue_;
-  std::shared_ptr<const UniqueFd> call_;
+  std::shared_ptr<VmmEventFd> call_;
   DescriptorChain chain_;
   bool has_driver_ = false;
   bool reset_waits_ = false;

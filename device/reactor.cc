@@ -11,17 +11,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "device/wait_breaker.h"
 
 namespace kinsock {
-namespace {
-
-// A connection that has ended: it had no right to be, or no room.
-bool IsDenial(const FlowInfo& flow) {
-  return !flow.accepted &&
-         (flow.close_reason == CloseReason::kPolicyDenied || flow.close_reason == CloseReason::kQuota);
-}
-
-}  // namespace
 
 Reactor::Reactor(uint16_t index, const Clock& clock, std::chrono::nanoseconds max_spin, Callbacks callbacks)
     : loop_(clock),
@@ -30,13 +22,14 @@ Reactor::Reactor(uint16_t index, const Clock& clock, std::chrono::nanoseconds ma
       denials_(loop_, callbacks_.on_denials),
       logged_(loop_, callbacks_.on_logged) {
   journal_.set_on_closed([this](const FlowInfo& flow) {
-    if (IsDenial(flow)) denials_.Add(flow);
+    if (flow.denied()) denials_.Add(flow);
   });
   journal_.set_on_logged([this](const FlowInfo& flow) { logged_.Add(flow); });
   loop_.set_max_spin(max_spin);
   thread_ = std::thread([this] {
     thread_number_.store(gettid(), std::memory_order_relaxed);
     loop_.Run();
+    ended_.release();
   });
   pthread_setname_np(thread_.native_handle(), absl::StrCat("reactor-", index).c_str());
 }
@@ -44,12 +37,18 @@ Reactor::Reactor(uint16_t index, const Clock& clock, std::chrono::nanoseconds ma
 // The journal takes over what is left, and tells nobody any more.
 Reactor::~Reactor() { journal_.set_on_closed(nullptr); }
 
-void Reactor::Stop() {
+void Reactor::BeginStop() {
   Post([this] {
+    walks_.clear();
     devices_.clear();
     loop_.Stop();
   });
+}
+
+bool Reactor::AwaitStop(std::chrono::nanoseconds patience) {
+  if (!ended_.try_acquire_for(patience)) return false;
   thread_.join();
+  return true;
 }
 
 ReactorActivity Reactor::activity() const {
@@ -67,6 +66,11 @@ ReactorActivity Reactor::activity() const {
     activity.cpu_time = std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
   }
   return activity;
+}
+
+void Reactor::BreakWait(std::chrono::nanoseconds too_long) {
+  const EventLoop::Activity loop = loop_.activity();
+  if (!loop.asleep && loop_.clock().Now() - loop.last_round > too_long) kinsock::BreakWait(thread_.native_handle());
 }
 
 absl::StatusOr<std::shared_ptr<Port>> Reactor::AddDevice(DeviceSpec spec) {
@@ -97,21 +101,22 @@ VsockDevice* Reactor::Find(DeviceId id) {
   return it == devices_.end() ? nullptr : it->second.get();
 }
 
-void Reactor::DescribeFlows(std::vector<FlowInfo>& flows) const {
-  for (const auto& [id, device] : devices_) device->DescribeFlows(flows);
+void Reactor::DescribeFlows(FlowWalk::Done done) {
+  std::vector<DeviceId> devices;
+  devices.reserve(devices_.size());
+  for (const auto& [id, device] : devices_) devices.push_back(id);
+  const uint64_t walk = next_walk_++;
+  walks_[walk] = std::make_unique<FlowWalk>(std::move(devices), journal_, std::move(done));
+  GoOn(walk);
 }
 
-void Reactor::DescribePairs(std::vector<PairInfo>& pairs, PairTotals& other, std::vector<FlowInfo>& open) {
-  journal_.Take();
-  DescribeFlows(open);
-  std::vector<uint64_t> ended_meanwhile;
-  journal_.Take(&ended_meanwhile);
-  std::erase_if(open, [&](const FlowInfo& flow) {
-    const bool ended = std::find(ended_meanwhile.begin(), ended_meanwhile.end(), flow.id) != ended_meanwhile.end();
-    return ended || flow.state == FlowInfo::State::kClosed;
-  });
-  journal_.pairs().Describe(pairs);
-  other = journal_.pairs().other();
+void Reactor::GoOn(uint64_t walk) {
+  const auto found = walks_.find(walk);
+  if (found == walks_.end()) return;  // stopped
+  if (found->second->Step([this](DeviceId id) { return Find(id); })) return Post([this, walk] { GoOn(walk); });
+  const std::unique_ptr<FlowWalk> over = std::move(found->second);
+  walks_.erase(found);
+  over->Finish();
 }
 
 std::optional<FlowInfo> Reactor::ResetFlow(uint64_t id, CloseReason reason) {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <semaphore>
 #include <thread>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "base/duration_histogram.h"
 #include "base/event_loop.h"
 #include "device/device_spec.h"
+#include "device/flow_walk.h"
 #include "device/vsock_device.h"
 #include "router/flow_collector.h"
 #include "router/flow_info.h"
@@ -56,15 +58,19 @@ class Reactor {
   Reactor(uint16_t index, const Clock& clock, std::chrono::nanoseconds max_spin, Callbacks callbacks);
   // Ends all devices and the thread. Messages are still taken, and never served: other reactors may have some
   // to send until they have been stopped too.
-  void Stop();
-  // After Stop() of all reactors.
+  void BeginStop();
+  // Whether the thread has ended within `patience`; then it is gone, and this is not asked again.
+  bool AwaitStop(std::chrono::nanoseconds patience);
+  // After all reactors have stopped.
   ~Reactor();
 
   // Any thread: `task` runs on the reactor's.
   void Post(EventLoop::Task task) { loop_.Post(std::move(task)); }
 
-  // Any thread, until Stop(): the reactor is not asked, so that one that hangs is told of, too.
+  // Any thread, until AwaitStop() is true: the reactor is not asked, so that one that hangs is told of, too.
   ReactorActivity activity() const;
+  // Likewise: a wait in a system call ends, if there is one that has lasted for `too_long`.
+  void BreakWait(std::chrono::nanoseconds too_long);
 
   // The device's port, for the route tables.
   absl::StatusOr<std::shared_ptr<Port>> AddDevice(DeviceSpec spec);
@@ -75,16 +81,17 @@ class Reactor {
   void RemoveNetwork(NetworkId network) { networks_.erase(network); }
   // Null if it is gone.
   VsockDevice* Find(DeviceId id);
-  void DescribeFlows(std::vector<FlowInfo>& flows) const;
-  // Sums by pair: of the connections that began here and have ended, and, in `open`, those that have not. One that ends
-  // meanwhile is in one of the two, or in neither.
-  void DescribePairs(std::vector<PairInfo>& pairs, PairTotals& other, std::vector<FlowInfo>& open);
+  // Calls `done` with the connections of all devices that are open then (FlowWalk), at once if they are few. Not called
+  // if the reactor is stopped before.
+  void DescribeFlows(FlowWalk::Done done);
   // The connections that began here, have ended, and are remembered.
   FlowJournal& journal() { return journal_; }
   // Resets a connection for both its ends. What it then is; null: it is not, or no longer, known.
   std::optional<FlowInfo> ResetFlow(uint64_t id, CloseReason reason);
 
  private:
+  void GoOn(uint64_t walk);
+
   EventLoop loop_;
   Callbacks callbacks_;
   absl::flat_hash_map<NetworkId, std::unique_ptr<RouteTable>> networks_;  // devices refer to the tables
@@ -92,7 +99,10 @@ class Reactor {
   FlowCollector denials_;
   FlowCollector logged_;
   absl::flat_hash_map<DeviceId, std::unique_ptr<VsockDevice>> devices_;
+  absl::flat_hash_map<uint64_t, std::unique_ptr<FlowWalk>> walks_;
+  uint64_t next_walk_ = 0;
   std::atomic<int64_t> thread_number_{0};
+  std::binary_semaphore ended_{0};
   std::thread thread_;
 };
 

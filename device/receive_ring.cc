@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "device/receive_ring.h"
 
-#include <sys/eventfd.h>
 #include <sys/uio.h>
 
 #include <algorithm>
@@ -30,13 +29,14 @@ void WriteHeader(const VsockHeader& header, ScatterList& buffer) {
 // not read again.
 void Capture(const CapturePoint& point, const VsockHeader& header, const ScatterList& buffer) {
   CaptureTap* const tap = CaptureTap::Active();
-  if (tap == nullptr) [[likely]] return;
-  tap->Take(point, header, header.len, buffer, kVsockHeaderBytes, header.len);
+  if (tap == nullptr) [[likely]]
+    return;
+  tap->Take(point, header, buffer, kVsockHeaderBytes);
 }
 
 }  // namespace
 
-ReceiveRing::ReceiveRing(Virtqueue queue, std::shared_ptr<const UniqueFd> call, DeviceStats& stats, CapturePoint point)
+ReceiveRing::ReceiveRing(Virtqueue queue, std::shared_ptr<VmmEventFd> call, DeviceStats& stats, CapturePoint point)
     : queue_(std::move(queue)), call_(std::move(call)), stats_(stats), point_(point) {
   queue_.DisableKicks();
 }
@@ -85,9 +85,9 @@ std::optional<uint32_t> ReceiveRing::Put(VsockHeader header, const ScatterList& 
 // The receiver cannot notice the boundary between two packets of a stream, or of one message (5.10.6.6).
 bool ReceiveRing::ContinuesOpenBuffer(const VsockHeader& header) const {
   return open_.owed() && header.op == VIRTIO_VSOCK_OP_RW && open_header_.op == VIRTIO_VSOCK_OP_RW &&
-         header.type == open_header_.type && open_header_.flags == 0 &&
-         open_header_.src_port == header.src_port && open_header_.dst_port == header.dst_port &&
-         open_header_.src_cid == header.src_cid && open_.writable.size() > kVsockHeaderBytes + open_header_.len;
+         header.type == open_header_.type && open_header_.flags == 0 && open_header_.src_port == header.src_port &&
+         open_header_.dst_port == header.dst_port && open_header_.src_cid == header.src_cid &&
+         open_.writable.size() > kVsockHeaderBytes + open_header_.len;
 }
 
 // Payload from `offset` into the rest of the open buffer; returns how much there was room for.
@@ -139,7 +139,8 @@ void ReceiveRing::PopForRead(uint32_t limit, ReadBuffers& buffers) {
 
 // Gives the guest the buffers that hold `bytes`, and takes back the others; returns how many it got. An empty message
 // has a buffer too.
-uint32_t ReceiveRing::ReturnAfterRead(const VsockHeader& header, size_t bytes, bool ends_message, ReadBuffers& buffers) {
+uint32_t ReceiveRing::ReturnAfterRead(const VsockHeader& header, size_t bytes, bool ends_message,
+                                      ReadBuffers& buffers) {
   size_t filled = 0;
   size_t left = bytes;
   for (; left > 0 || (ends_message && filled == 0); ++filled) {
@@ -206,7 +207,7 @@ void ReceiveRing::Flush() {
   SealOpenBuffer();
   if (!queue_.Publish()) return;
   stats_.to_guest_interrupts.Add();
-  if (call_ != nullptr) eventfd_write(call_->get(), 1);
+  if (call_ != nullptr) call_->Signal();
 }
 
 }  // namespace kinsock

@@ -7,10 +7,10 @@
 
 #include "absl/status/status.h"
 #include "base/scatter_list.h"
-#include "base/unique_fd.h"
 #include "capture/point.h"
 #include "device/device_stats.h"
 #include "device/virtqueue.h"
+#include "device/vmm_event_fd.h"
 #include "router/vsock_header.h"
 
 namespace kinsock {
@@ -34,7 +34,7 @@ class ReceiveRing {
 
   // `call`: the eventfd that interrupts the driver; null: it polls. `stats` is not owned and outlives this. `point`:
   // where captures see what the guest is given.
-  ReceiveRing(Virtqueue queue, std::shared_ptr<const UniqueFd> call, DeviceStats& stats, CapturePoint point);
+  ReceiveRing(Virtqueue queue, std::shared_ptr<VmmEventFd> call, DeviceStats& stats, CapturePoint point);
 
   // Puts `header` and as much of `payload` from `offset` as fits into a buffer, and returns how much that was;
   // the packet's length is set to it. Nothing if there is no buffer, or the ring is broken.
@@ -65,7 +65,7 @@ class ReceiveRing {
   // Whether there are enough for a batch that is worth its interrupt: a quarter of the ring.
   bool HasManyBuffers() { return !broken_ && queue_.Available() >= (queue_.size() + 3) / 4; }
 
-  void SetCall(std::shared_ptr<const UniqueFd> call) { call_ = std::move(call); }
+  void SetCall(std::shared_ptr<VmmEventFd> call) { call_ = std::move(call); }
   absl::Status Relocate(std::shared_ptr<const GuestMemory> memory) { return queue_.Relocate(std::move(memory)); }
 
   uint32_t size() const { return queue_.size(); }
@@ -85,7 +85,7 @@ class ReceiveRing {
   uint32_t ReturnAfterRead(const VsockHeader& header, size_t bytes, bool ends_message, ReadBuffers& buffers);
 
   Virtqueue queue_;
-  std::shared_ptr<const UniqueFd> call_;
+  std::shared_ptr<VmmEventFd> call_;
   DeviceStats& stats_;
   const CapturePoint point_;
   bool broken_ = false;

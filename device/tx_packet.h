@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "capture/copy_pool.h"
 #include "device/descriptor_chain.h"
 #include "router/packet.h"
 
@@ -15,10 +16,9 @@ namespace kinsock {
 // guest's memory; a packet that has to wait for long has a copy of its own instead (tx_backlog.h).
 struct TxPacket : Packet {
   DescriptorChain chain;
-  std::unique_ptr<char[]> copy;          // holds `payload` once the chain was returned
-  std::shared_ptr<Flow> backlogged;      // the flow on whose account the copy is
-  std::unique_ptr<char[]> captured;      // holds the beginning of `payload`, which a capture has seen
-  uint32_t captured_bytes = 0;
+  std::unique_ptr<char[]> copy;      // holds `payload` once the chain was returned
+  std::shared_ptr<Flow> backlogged;  // the flow on whose account the copy is
+  CopyPool::Copy captured;           // holds the beginning of `payload`, which a capture has seen
 };
 
 // Packets for reuse: after a while nothing is allocated any more. Keeps as many as were in use at once. Thread:

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "device/vhost_user_session.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <bit>
@@ -23,12 +22,6 @@ constexpr uint64_t kFeatures =
 
 constexpr uint64_t kProtocolFeatures = kProtocolFMq | kProtocolFReplyAck | kProtocolFBackendReq | kProtocolFConfig |
                                        kProtocolFResetDevice | kProtocolFStatus;
-
-// Ours to write to and read from without ever waiting, whoever else holds it.
-UniqueFd NonBlocking(UniqueFd fd) {
-  if (fd.valid()) fcntl(fd.get(), F_SETFL, fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
-  return fd;
-}
 
 MemoryRegionSpec SpecOf(const VhostUserMemoryRegion& region, UniqueFd fd) {
   return {.guest_address = region.guest_address,
@@ -87,7 +80,7 @@ bool VhostUserSession::HungUp() const {
 
 void VhostUserSession::SignalRingErrors() {
   for (const RingSetup& ring : rings_) {
-    if (ring.error.valid()) eventfd_write(ring.error.get(), 1);
+    if (ring.error != nullptr) ring.error->Signal();
   }
 }
 
@@ -180,8 +173,7 @@ absl::Status VhostUserSession::Dispatch(VhostUserMessage& message) {
     case VhostUserRequest::kSetVringEnable:
       return SetVringEnable(message);
     case VhostUserRequest::kSetBackendReqFd:
-      backend_channel_.emplace(loop_, NonBlocking(std::move(message.fds[0])), [this] { device_.OnCidTold(); });
-      return absl::OkStatus();
+      return SetBackendReqFd(message);
     case VhostUserRequest::kGetConfig:
       return GetConfig(message);
     case VhostUserRequest::kSetConfig:
@@ -381,8 +373,17 @@ absl::StatusOr<RingSetup*> VhostUserSession::TakeRingFd(const char* name, VhostU
     return absl::InvalidArgumentError(absl::StrCat(name, " says that it has ", none ? "no" : "a",
                                                    " descriptor, and comes with ", message.fds.size()));
   }
-  if (!none) fd = NonBlocking(std::move(message.fds[0]));
+  if (none) return ring;
+  if (!IsEventFd(message.fds[0].get())) {
+    return absl::InvalidArgumentError(absl::StrCat("the ", name, " descriptor is no eventfd"));
+  }
+  fd = std::move(message.fds[0]);
   return ring;
+}
+
+// What the front-end or its driver is told by; null for none.
+std::shared_ptr<VmmEventFd> VhostUserSession::ToldBy(UniqueFd fd) const {
+  return fd.valid() ? std::make_shared<VmmEventFd>(std::move(fd), options_.on_held) : nullptr;
 }
 
 absl::Status VhostUserSession::SetVringKick(VhostUserMessage& message) {
@@ -397,7 +398,7 @@ absl::Status VhostUserSession::SetVringKick(VhostUserMessage& message) {
 absl::Status VhostUserSession::SetVringCall(VhostUserMessage& message) {
   UniqueFd fd;
   KINSOCK_ASSIGN_OR_RETURN(RingSetup * ring, TakeRingFd("call", message, fd));
-  ring->call = fd.valid() ? std::make_shared<const UniqueFd>(std::move(fd)) : nullptr;
+  ring->call = ToldBy(std::move(fd));
   if (ring->running) device_.SetCall(static_cast<size_t>(ring - rings_.data()), ring->call);
   return absl::OkStatus();
 }
@@ -405,7 +406,17 @@ absl::Status VhostUserSession::SetVringCall(VhostUserMessage& message) {
 absl::Status VhostUserSession::SetVringErr(VhostUserMessage& message) {
   UniqueFd fd;
   KINSOCK_ASSIGN_OR_RETURN(RingSetup * ring, TakeRingFd("error", message, fd));
-  ring->error = std::move(fd);
+  ring->error = ToldBy(std::move(fd));
+  return absl::OkStatus();
+}
+
+// The socket is never waited for, whatever its flags say (BackendChannel). Anything else could be.
+absl::Status VhostUserSession::SetBackendReqFd(VhostUserMessage& message) {
+  struct stat status {};
+  if (fstat(message.fds[0].get(), &status) != 0 || !S_ISSOCK(status.st_mode)) {
+    return absl::InvalidArgumentError("the descriptor of the back channel is no socket");
+  }
+  backend_channel_.emplace(loop_, std::move(message.fds[0]), [this] { device_.OnCidTold(); });
   return absl::OkStatus();
 }
 

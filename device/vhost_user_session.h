@@ -16,6 +16,7 @@
 #include "device/ring_setup.h"
 #include "device/vhost_user_channel.h"
 #include "device/vhost_user_message.h"
+#include "device/vmm_event_fd.h"
 
 namespace kinsock {
 
@@ -29,7 +30,7 @@ class VhostUserDevice {
   // A ring that was started must be left alone. Returns the entry to go on with.
   virtual uint16_t StopRing(size_t index) = 0;
   // The eventfd that interrupts the driver has been exchanged on a running ring.
-  virtual void SetCall(size_t index, std::shared_ptr<const UniqueFd> call) = 0;
+  virtual void SetCall(size_t index, std::shared_ptr<VmmEventFd> call) = 0;
   // The guest's memory has been moved while rings run. On error they are where they were.
   virtual absl::Status MoveMemory(std::shared_ptr<const GuestMemory> memory) = 0;
   // The guest has reset the device: nothing that was before counts any more.
@@ -78,6 +79,8 @@ class VhostUserSession final : public FdHandler {
     bool offer_mem_slots = false;
     // Offers VIRTIO_VSOCK_F_SEQPACKET (virtio 1.3, 5.10.3).
     bool offer_seqpacket = true;
+    // Notified when the front-end has made a write to one of its eventfds wait (VmmEventFd::held).
+    std::shared_ptr<Wakeup> on_held;
   };
 
   // `device` is not owned and outlives this. `ended` runs once, on the loop's thread, when the session is over;
@@ -126,6 +129,7 @@ class VhostUserSession final : public FdHandler {
   absl::Status SetVringKick(VhostUserMessage& message);
   absl::Status SetVringCall(VhostUserMessage& message);
   absl::Status SetVringErr(VhostUserMessage& message);
+  absl::Status SetBackendReqFd(VhostUserMessage& message);
   absl::Status SetVringEnable(const VhostUserMessage& message);
   absl::Status GetConfig(const VhostUserMessage& message);
   absl::Status ResetDevice();
@@ -133,6 +137,7 @@ class VhostUserSession final : public FdHandler {
 
   absl::StatusOr<RingSetup*> FindRing(const char* name, uint64_t index);
   absl::StatusOr<RingSetup*> TakeRingFd(const char* name, VhostUserMessage& message, UniqueFd& fd);
+  std::shared_ptr<VmmEventFd> ToldBy(UniqueFd fd) const;
   absl::Status StartIfReady(RingSetup& ring);
   void StopRing(RingSetup& ring);
   uint64_t OfferedFeatures() const;

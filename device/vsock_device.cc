@@ -27,6 +27,7 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
                                 // It may be late, after the drain was ended.
                                 if (rx_->draining()) SetDrain(DrainState::kDrained);
                               })),
+      held_(Wakeup::Create(env_.loop, [this] { OnHeld(); })),
       allowance_(spec_.limits.control_per_second, spec_.limits.control_burst),
       spent_(Wakeup::Create(env_.loop, [this] { PauseGuest(); })),
       limit_watch_(env_.loop, *stats_,
@@ -51,27 +52,27 @@ VsockDevice::VsockDevice(DeviceSpec spec, Environment environment)
       reap_session_(Wakeup::Create(env_.loop, [this] { ended_session_.reset(); })) {
   const bool has_readiness = spec_.readiness.source != Readiness::Source::kNone;
   if (spec_.host.kind != HostAddress::Kind::kNone || has_readiness) MakeHostSide();
-  tx_.emplace(VsockTx::Environment{.loop = env_.loop,
-                                   .routes = env_.routes,
-                                   .rx = rx_.get(),
-                                   .host = host_,
-                                   .readiness = readiness_,
-                                   .stats = *stats_,
-                                   .limits = spec_.limits,
-                                   .journal = env_.journal,
-                                   .allowance = allowance_,
-                                   .driver_cid = driver_cid_,
-                                   .driver_cid_changed = driver_cid_changed_,
-                                   .spent = spent_,
-                                   .broken = broken_,
-                                   .point = {.device = spec_.id,
-                                             .network = spec_.network,
-                                             .direction = CaptureDirection::kFromGuest}});
+  tx_.emplace(VsockTx::Environment{
+      .loop = env_.loop,
+      .routes = env_.routes,
+      .rx = rx_.get(),
+      .host = host_,
+      .readiness = readiness_,
+      .stats = *stats_,
+      .limits = spec_.limits,
+      .journal = env_.journal,
+      .allowance = allowance_,
+      .driver_cid = driver_cid_,
+      .driver_cid_changed = driver_cid_changed_,
+      .spent = spent_,
+      .broken = broken_,
+      .point = {.device = spec_.id, .network = spec_.network, .direction = CaptureDirection::kFromGuest}});
 }
 
 VsockDevice::~VsockDevice() {
   broken_->Disarm();
   drained_->Disarm();
+  held_->Disarm();
   spent_->Disarm();
   driver_cid_changed_->Disarm();
   if (awaiting_cid_told_) env_.loop.Cancel(cid_told_timer_);
@@ -95,90 +96,6 @@ absl::Status VsockDevice::Start() {
   return absl::OkStatus();
 }
 
-// Also of a VM that has no host programs: the daemon may be one.
-void VsockDevice::MakeHostSide() {
-  host_ = std::make_shared<HostSide>(spec_.id, HostSide::Environment{.loop = env_.loop,
-                                                                     .routes = env_.routes,
-                                                                     .rx = rx_.get(),
-                                                                     .stats = *stats_,
-                                                                     .port_stats = {stats_, &stats_->host_port},
-                                                                     .limits = spec_.limits,
-                                                                     .journal = env_.journal,
-                                                                     .address = spec_.host,
-                                                                     .readiness = readiness_,
-                                                                     .window = spec_.tx_buffer_bytes});
-  host_->set_limited(limit_watch_.hit());
-}
-
-absl::Status VsockDevice::StartHostSide() {
-  const auto is_attached = [this] { return IsAttached(); };
-  const auto connect = [this](UniqueFd program, uint32_t port) {
-    host_->Connect(std::move(program), port);
-    ArmStaleSearch();
-  };
-  if (spec_.host_listener.valid()) {
-    host_programs_.emplace(env_.loop, std::move(spec_.host_listener), is_attached, connect);
-    KINSOCK_RETURN_IF_ERROR(host_programs_->Start());
-  }
-  for (ForwardSocket& forward : spec_.forwards) {
-    forwards_.emplace_back(env_.loop, std::move(forward.listener), forward.port, is_attached, connect);
-    KINSOCK_RETURN_IF_ERROR(forwards_.back().Start());
-  }
-  return absl::OkStatus();
-}
-
-// --- Forwards ---
-
-absl::Status VsockDevice::AddForward(std::shared_ptr<Forward> forward, UniqueFd listener) {
-  if (host_ == nullptr) {
-    MakeHostSide();
-    tx_->SetHost(host_);
-  }
-  PortForward& added = port_forwards_[forward->id];
-  added.forward = forward;
-  if (forward->direction == Forward::Direction::kFromGuest) {
-    host_->AddForward(forward);
-    return absl::OkStatus();
-  }
-  added.listener =
-      std::make_unique<Listener>(env_.loop, std::move(listener),
-                                 [this, forward](UniqueFd program) { OnForwarded(std::move(program), forward); });
-  return added.listener->Start();
-}
-
-void VsockDevice::OnForwarded(UniqueFd program, const std::shared_ptr<Forward>& forward) {
-  if (IsAttached()) {
-    host_->Connect(std::move(program), forward);
-    return ArmStaleSearch();
-  }
-  // There is no guest to ask. Who connects tries again.
-  stats_->forward_connects.Add();
-  stats_->forward_refused.Add();
-  forward->stats->connects.Add();
-  forward->CountRefused(CloseReason::kPeerGone);
-  ResetOnClose(program.get());
-}
-
-void VsockDevice::ChangeForward(ForwardId id, uint32_t guest_port, const HostEndpoint& host, bool proxy_header) {
-  const auto found = port_forwards_.find(id);
-  if (found == port_forwards_.end()) return;
-  Forward& forward = *found->second.forward;
-  host_->RemoveForward(forward);
-  forward.guest_port = guest_port;
-  forward.host = host;
-  forward.proxy_header = proxy_header;
-  if (forward.direction == Forward::Direction::kFromGuest) host_->AddForward(found->second.forward);
-}
-
-void VsockDevice::RemoveForward(ForwardId id, bool reset) {
-  const auto found = port_forwards_.find(id);
-  if (found == port_forwards_.end()) return;
-  const std::shared_ptr<Forward> forward = found->second.forward;
-  port_forwards_.erase(found);
-  host_->RemoveForward(*forward);
-  if (reset) host_->ResetThrough(*forward);
-}
-
 // --- Front-ends ---
 
 void VsockDevice::OnFrontEnd(UniqueFd connection) {
@@ -188,6 +105,10 @@ void VsockDevice::OnFrontEnd(UniqueFd connection) {
     AfterSession(absl::OkStatus());
   }
   if (session_ != nullptr) {  // one at a time; this one sees end of file
+    stats_->front_end_errors.Add();
+    return;
+  }
+  if (env_.loop.now() < refused_until_) {
     stats_->front_end_errors.Add();
     return;
   }
@@ -201,11 +122,13 @@ void VsockDevice::OnFrontEnd(UniqueFd connection) {
   driver_cid_.OnSession();
   stats_->front_end_connects.Add();
 
-  session_ = std::make_unique<VhostUserSession>(
-      env_.loop, VhostUserChannel(std::move(connection)),
-      VhostUserSession::Options{
-          .max_ring_size = spec_.queue_size, .guest_cid = spec_.cid, .offer_seqpacket = spec_.seqpacket},
-      static_cast<VhostUserDevice&>(*this), [this](absl::Status status) { OnSessionEnded(std::move(status)); });
+  session_ = std::make_unique<VhostUserSession>(env_.loop, VhostUserChannel(std::move(connection)),
+                                                VhostUserSession::Options{.max_ring_size = spec_.queue_size,
+                                                                          .guest_cid = spec_.cid,
+                                                                          .offer_seqpacket = spec_.seqpacket,
+                                                                          .on_held = held_},
+                                                static_cast<VhostUserDevice&>(*this),
+                                                [this](absl::Status status) { OnSessionEnded(std::move(status)); });
   if (absl::Status started = session_->Start(); !started.ok()) return OnSessionEnded(std::move(started));
   SetState(DeviceState::kConnected);
   Charge(ControlAllowance::kMessage);
@@ -216,6 +139,15 @@ void VsockDevice::OnSessionEnded(absl::Status status) {
   ended_session_ = std::move(session_);  // it is the caller
   reap_session_->Notify();
   AfterSession(std::move(status));
+}
+
+// The front-end cleared O_NONBLOCK of an eventfd that it shares with us, and filled it: no accident.
+void VsockDevice::OnHeld() {
+  refused_until_ = env_.loop.now() + kHeldPenalty;
+  if (session_ == nullptr) return;
+  session_.reset();
+  AfterSession(absl::PermissionDeniedError(
+      "the VMM made the back-end wait for one of its eventfds: its sessions are refused for a minute"));
 }
 
 void VsockDevice::AfterSession(absl::Status status) {
@@ -244,13 +176,6 @@ void VsockDevice::ForgetDriver() {
   EndFlows();
 }
 
-void VsockDevice::EndFlows() {
-  for (auto& [key, flow] : rx_->TakeFlows()) {
-    if (!flow->Close(CloseReason::kPeerGone)) continue;
-    flow->other_end(flow->SideOf(*rx_)).port->ResetFlow(flow);
-  }
-}
-
 // --- Rings ---
 
 absl::Status VsockDevice::StartRing(size_t index, const RingSetup& setup, uint64_t features,
@@ -271,9 +196,8 @@ absl::Status VsockDevice::StartRing(size_t index, const RingSetup& setup, uint64
   ring.was_used = true;
   ring.running = true;
   if (index == kReceive) {
-    rx_->Start(ReceiveRing(
-        std::move(queue), setup.call, *stats_,
-        {.device = spec_.id, .network = spec_.network, .direction = CaptureDirection::kToGuest}));
+    rx_->Start(ReceiveRing(std::move(queue), setup.call, *stats_,
+                           {.device = spec_.id, .network = spec_.network, .direction = CaptureDirection::kToGuest}));
   }
   if (index == kTransmit) tx_->Start(std::move(queue), setup.call);
   if (index == kEvent) {
@@ -370,7 +294,7 @@ void VsockDevice::SetReadiness(const Readiness& readiness) {
   ReportStatus();
 }
 
-void VsockDevice::SetCall(size_t index, std::shared_ptr<const UniqueFd> call) {
+void VsockDevice::SetCall(size_t index, std::shared_ptr<VmmEventFd> call) {
   if (index == kReceive) rx_->SetCall(call);
   if (index == kTransmit) tx_->SetCall(call);
   if (index == kEvent) events_.SetCall(std::move(call));
@@ -396,86 +320,6 @@ void VsockDevice::CheckRings() {
   status_.state = DeviceState::kConnected;
   readiness_.SetRunning(false);
   ReportStatus();
-}
-
-// --- Flows ---
-
-// Of a connection between siblings, the initiator's does.
-bool VsockDevice::AnswersFor(const Flow& flow) const {
-  const Flow::Side side = flow.SideOf(*rx_);
-  return side == Flow::Side::kInitiator || flow.other_end(side).port->cid() == kHostCid;
-}
-
-void VsockDevice::DescribeFlows(std::vector<FlowInfo>& flows) const {
-  for (const std::shared_ptr<Flow>& flow : rx_->Flows()) {
-    if (!AnswersFor(*flow)) continue;
-    flows.push_back(flow->Info());
-    if (host_ != nullptr) host_->Describe(flows.back());
-  }
-}
-
-bool VsockDevice::ResetFlow(uint64_t id, CloseReason reason) {
-  for (const std::shared_ptr<Flow>& flow : rx_->Flows()) {
-    if (flow->id() != id || !AnswersFor(*flow) || flow->state() == Flow::State::kClosed) continue;
-    tx_->ResetFlow(flow, reason);
-    return true;
-  }
-  return false;
-}
-
-void VsockDevice::ArmStaleSearch() {
-  const bool any = rx_->transient_flows() > 0 || (host_ != nullptr && host_->transient_flows() > 0);
-  if (!any || stale_search_armed_) return;
-  stale_search_armed_ = true;
-  stale_search_ = env_.loop.RunAfter(kStaleSearch, [this] {
-    stale_search_armed_ = false;
-    SearchStaleFlows();
-    ArmStaleSearch();
-  });
-}
-
-void VsockDevice::SearchStaleFlows() {
-  for (const std::shared_ptr<Flow>& flow : rx_->Flows()) {
-    if (!AnswersFor(*flow)) continue;
-    if (!flow->IsTransient()) {
-      flow->ClearStale();
-    } else if (flow->MarkStale()) {
-      stats_->timed_out_flows.Add();
-      tx_->ResetFlow(flow,
-                     flow->state() == Flow::State::kConnecting ? CloseReason::kConnectTimeout : CloseReason::kFinished);
-    }
-  }
-}
-
-// --- Draining ---
-
-void VsockDevice::Drain() {
-  if (!rx_->draining()) rx_->SetDrained(drained_);
-  SetDrain(rx_->Flows().empty() ? DrainState::kDrained : DrainState::kDraining);
-}
-
-void VsockDevice::EndDrain() {
-  rx_->SetDrained(nullptr);
-  SetDrain(DrainState::kNone);
-}
-
-void VsockDevice::ResetFlows(CloseReason reason) {
-  for (const std::shared_ptr<Flow>& flow : rx_->Flows()) tx_->ResetFlow(flow, reason);
-}
-
-// Each connection is looked at by one of its ends alone: the other may live on another reactor, where the policies may
-// not have changed yet.
-void VsockDevice::ResetRevoked(const PolicyChange& change) {
-  for (const std::shared_ptr<Flow>& flow : rx_->Flows()) {
-    const Flow::Side side = flow->SideOf(*rx_);
-    const Flow::End& other = flow->other_end(side);
-    if (side != Flow::Side::kInitiator && other.port->cid() != kHostCid) continue;
-    const Flow::End& target = flow->end(Flow::Side::kTarget);
-    const Cid initiator = flow->end(Flow::Side::kInitiator).port->cid();
-    if (change.Revokes(initiator, target.port->cid(), target.vsock_port)) {
-      tx_->ResetFlow(flow, CloseReason::kPolicyDenied);
-    }
-  }
 }
 
 // --- Status ---

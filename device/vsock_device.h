@@ -69,6 +69,9 @@ class VsockDevice final : private VhostUserDevice {
   // How long a front-end may take to say that it knows of another CID. Then the driver is told all the same, and may
   // read the former one.
   static constexpr std::chrono::seconds kCidAnswerTimeout{1};
+  // How long a VM's front-ends are sent away after one of them has made a reactor wait (VmmEventFd). Each time costs
+  // all VMs of that reactor up to twice Heartbeat's kLongestWait, so one in a minute is what it may cost them.
+  static constexpr std::chrono::seconds kHeldPenalty{60};
 
   VsockDevice(DeviceSpec spec, Environment environment);
   // Resets every peer.
@@ -90,7 +93,7 @@ class VsockDevice final : private VhostUserDevice {
   // Ends all connections, and tells both ends of each.
   void ResetFlows(CloseReason reason);
   // The same for the connections that a change of the network's policies revokes, of those for which this device
-  // answers (DescribeFlows).
+  // answers (Flows).
   void ResetRevoked(const PolicyChange& change);
 
   // The guest has another address from now on, and a port of its own for it, which is returned: nobody routes to the
@@ -119,8 +122,10 @@ class VsockDevice final : private VhostUserDevice {
   DeviceId id() const { return spec_.id; }
   Cid cid() const { return spec_.cid; }
 
-  // Adds the connections that this device answers for: those its guest initiated, and those with the host.
-  void DescribeFlows(std::vector<FlowInfo>& flows) const;
+  // The connections that this device answers for: those its guest initiated, and those with the host.
+  std::vector<std::shared_ptr<Flow>> Flows() const;
+  // Of one of them.
+  FlowInfo Describe(const Flow& flow) const;
 
   // Resets the connection `id` for both its ends, if this device answers for it. What the host end still had to write
   // is dropped. False: it is none of this device's open ones.
@@ -131,7 +136,7 @@ class VsockDevice final : private VhostUserDevice {
   absl::Status StartRing(size_t index, const RingSetup& setup, uint64_t features,
                          std::shared_ptr<const GuestMemory> memory) override;
   uint16_t StopRing(size_t index) override;
-  void SetCall(size_t index, std::shared_ptr<const UniqueFd> call) override;
+  void SetCall(size_t index, std::shared_ptr<VmmEventFd> call) override;
   absl::Status MoveMemory(std::shared_ptr<const GuestMemory> memory) override;
   void ResetDevice() override;
   void Discard(std::shared_ptr<const GuestMemory> memory) override;
@@ -143,9 +148,7 @@ class VsockDevice final : private VhostUserDevice {
   bool AnswersFor(const Flow& flow) const;
   void MakeHostSide();
   absl::Status StartHostSide();
-  bool IsAttached() const {
-    return status_.state == DeviceState::kActive || status_.state == DeviceState::kSuspended;
-  }
+  bool IsAttached() const { return status_.state == DeviceState::kActive || status_.state == DeviceState::kSuspended; }
   void OnForwarded(UniqueFd program, const std::shared_ptr<Forward>& forward);
   void OnFrontEnd(UniqueFd connection);
   void OnSessionEnded(absl::Status status);
@@ -162,6 +165,7 @@ class VsockDevice final : private VhostUserDevice {
   void ResumeGuest();
   void AwaitRate();
   void CheckRings();
+  void OnHeld();
   void ArmStaleSearch();
   void SearchStaleFlows();
   void UpdateState();
@@ -175,6 +179,8 @@ class VsockDevice final : private VhostUserDevice {
   std::shared_ptr<DeviceStats> stats_;
   std::shared_ptr<Wakeup> broken_;
   std::shared_ptr<Wakeup> drained_;
+  std::shared_ptr<Wakeup> held_;  // a front-end made a reactor wait
+  MonotonicTime refused_until_;   // no front-end before
   ControlAllowance allowance_;
   std::shared_ptr<Wakeup> spent_;  // allowance_ is
   LimitWatch limit_watch_;

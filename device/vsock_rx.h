@@ -19,6 +19,7 @@
 #include "device/device_spec.h"
 #include "device/device_stats.h"
 #include "device/receive_ring.h"
+#include "device/vmm_event_fd.h"
 #include "router/flow_table.h"
 #include "router/port.h"
 
@@ -62,7 +63,7 @@ class VsockRx final : public Port, private Poller {
   // the caller closes the flows, which go on to name this.
   enum class Replies : uint8_t { kKeep, kDrop };
   FlowTable::Map HandOver(VsockRx& next, Replies replies) ABSL_LOCKS_EXCLUDED(mutex_);
-  void SetCall(std::shared_ptr<const UniqueFd> call) ABSL_LOCKS_EXCLUDED(mutex_);
+  void SetCall(std::shared_ptr<VmmEventFd> call) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Relocate(std::shared_ptr<const GuestMemory> memory) ABSL_LOCKS_EXCLUDED(mutex_);
   // The driver has posted buffers. False: none that were waited for.
   bool OnKick() ABSL_LOCKS_EXCLUDED(mutex_);

@@ -82,7 +82,7 @@ void VsockRx::Inherit(Estate estate) {
   Finish();
 }
 
-void VsockRx::SetCall(std::shared_ptr<const UniqueFd> call) {
+void VsockRx::SetCall(std::shared_ptr<VmmEventFd> call) {
   MutexLock lock(mutex_);
   if (ring_.has_value()) ring_->SetCall(std::move(call));
 }

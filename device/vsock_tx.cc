@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "device/vsock_tx.h"
 
-#include <sys/eventfd.h>
-
 #include <algorithm>
 #include <utility>
 
-#include "router/logged_flow.h"
-#include "router/reset.h"
 #include "router/switch.h"
 
 namespace kinsock {
@@ -58,7 +54,7 @@ VsockTx::~VsockTx() {
   run_->Disarm();
 }
 
-void VsockTx::Start(Virtqueue queue, std::shared_ptr<const UniqueFd> call) {
+void VsockTx::Start(Virtqueue queue, std::shared_ptr<VmmEventFd> call) {
   queue_.emplace(std::move(queue));
   call_ = std::move(call);
   broken_ = false;
@@ -238,7 +234,8 @@ bool VsockTx::TakePacket(TxPacket& packet) {
   packet.header = Decode(wire);
   readable.RemovePrefix(sizeof(wire));
   std::swap(packet.payload, readable);
-  if (CaptureTap* const tap = CaptureTap::Active()) [[unlikely]] Capture(*tap, packet);
+  if (CaptureTap* const tap = CaptureTap::Active()) [[unlikely]]
+    Capture(*tap, packet);
   Dispatch(packet);
   return true;
 }
@@ -280,57 +277,6 @@ void VsockTx::Dispatch(TxPacket& packet) {
   lane.waiting.PushBack(packet);
   if (lane.in_ring == nullptr) lane.in_ring = &packet;
   if (!lane.blocked) Activate(lane);
-}
-
-// The guest has not read its CID anew: what it sends says so at once to its own program, and to a sibling that has
-// connected to it meanwhile. An RST is answered by none, but ends what it names.
-void VsockTx::RefuseFormer(TxPacket& packet) {
-  env_.stats.from_guest_former_cid.Add();
-  if (env_.driver_cid.OnFormer()) env_.driver_cid_changed->Notify();
-  packet.reason = CloseReason::kTransportReset;
-  packet.flow = env_.rx->Find(FlowKey::OfSender(packet.header));
-  if (packet.header.op == VIRTIO_VSOCK_OP_REQUEST) CountRefused(packet);
-  SettleRefused(packet);
-  Recycle(packet);
-}
-
-// Gives a REQUEST its flow. False, with the reason, if the guest may not have one more.
-bool VsockTx::Admit(TxPacket& packet, Port& port) {
-  if (env_.rx->transient_flows() >= static_cast<int>(env_.limits.max_pending_connections)) {
-    env_.stats.from_guest_limited_pending_connections.Add();
-    env_.rx->NoteLimited();
-    packet.reason = CloseReason::kQuota;
-    return false;
-  }
-  const VsockHeader& header = packet.header;
-  auto flow =
-      std::make_shared<Flow>(env_.journal.NextId(), header, Flow::End{env_.rx->shared_from_this(), header.src_port},
-                             Flow::End{port.shared_from_this(), header.dst_port}, &env_.journal);
-  switch (env_.rx->Admit(flow)) {
-    case VsockRx::AdmitResult::kAdmitted:
-      TellIfLogged(*flow, env_.routes, env_.journal);
-      packet.flow = std::move(flow);
-      return true;
-    case VsockRx::AdmitResult::kFull:
-      env_.stats.from_guest_limited_connections.Add();
-      env_.rx->NoteLimited();
-      flow->Close(CloseReason::kQuota);
-      packet.reason = CloseReason::kQuota;
-      return false;
-    case VsockRx::AdmitResult::kTooOften:
-      env_.stats.from_guest_limited_connects.Add();
-      env_.rx->NoteLimited();
-      flow->Close(CloseReason::kQuota);
-      packet.reason = CloseReason::kQuota;
-      return false;
-    case VsockRx::AdmitResult::kTaken:
-      // A second REQUEST on a connection: the guest has lost track of it, so it goes.
-      flow->Close(CloseReason::kMalformed);
-      packet.flow = env_.rx->Find(FlowKey::OfSender(header));
-      packet.reason = CloseReason::kMalformed;
-      return false;
-  }
-  return false;
 }
 
 // Looks at who has sent to whom in the last epoch.
@@ -403,65 +349,10 @@ void VsockTx::Account(const TxPacket& packet) {
   env_.allowance.Charge(asks ? ControlAllowance::kCreditRequest : ControlAllowance::kPacket);
 }
 
-// The packet is answered with an RST, and its flow, if it has one, ends for both sides.
-void VsockTx::SettleRefused(const TxPacket& packet) {
-  env_.stats.from_guest_refused.Add();
-  env_.allowance.Charge(ControlAllowance::kPacket);
-  CountViolation(packet.reason);
-  if (packet.flow != nullptr) {
-    const bool ours_to_end = packet.flow->Close(packet.reason);
-    env_.rx->Forget(*packet.flow);
-    if (ours_to_end) packet.flow->other_end(packet.flow->SideOf(*env_.rx)).port->ResetFlow(packet.flow);
-  }
-  if (packet.header.op != VIRTIO_VSOCK_OP_RST) env_.rx->SendReply(ResetFor(packet.header));
-}
-
-void VsockTx::ResetFlow(const std::shared_ptr<Flow>& flow, CloseReason reason) {
-  if (!flow->Close(reason)) return;
-  flow->other_end(flow->SideOf(*env_.rx)).port->ResetFlow(flow);
-  env_.rx->ResetFlow(flow);
-}
-
 void VsockTx::Recycle(TxPacket& packet) {
   if (packet.chain.owed()) queue_->Return(packet.chain, 0);
-  if (packet.captured != nullptr) [[unlikely]] {
-    captured_bytes_ -= std::exchange(packet.captured_bytes, 0);
-    packet.captured.reset();
-  }
+  if (packet.captured.size != 0) [[unlikely]] ForgetPrivatePayload(packet);
   pool_.Put(packet);
-}
-
-// A REQUEST that got no flow, which would count its own end, and tell the journal.
-void VsockTx::CountRefused(const TxPacket& packet) {
-  env_.rx->port_stats().CountConnect(Direction::kOut, packet.reason);
-  const VsockHeader& header = packet.header;
-  const auto cid = static_cast<Cid>(header.dst_cid);
-  // It is the attempt that counts.
-  if (header.dst_cid == kHostCid) env_.readiness.OnRequest(header.dst_port);
-  const Port* target = header.dst_cid == kHostCid ? env_.host.get() : env_.routes.Find(header.dst_cid);
-  env_.journal.Refused({.device = env_.rx->device(), .cid = env_.rx->cid(), .port = header.src_port},
-                       {.device = target != nullptr ? target->device() : 0, .cid = cid, .port = header.dst_port},
-                       header.type, packet.reason,
-                       packet.reason == CloseReason::kPolicyDenied
-                           ? env_.routes.DeniedBy(env_.rx->cid(), cid, header.dst_port)
-                           : nullptr);
-}
-
-void VsockTx::CountViolation(CloseReason reason) {
-  if (reason == CloseReason::kCreditViolation) env_.stats.from_guest_credit_violations.Add();
-}
-
-void VsockTx::CountDrop(const Decision& decision) {
-  switch (decision.drop) {
-    case DropReason::kSpoofedSource:
-      return env_.stats.from_guest_dropped_spoofed_source.Add();
-    case DropReason::kReservedBits:
-      return env_.stats.from_guest_dropped_reserved_bits.Add();
-    case DropReason::kResetOfReset:
-      return env_.stats.from_guest_dropped_reset_of_reset.Add();
-    case DropReason::kNone:
-      return;
-  }
 }
 
 VsockTx::TxLane& VsockTx::LaneFor(Port& port) {
@@ -502,7 +393,7 @@ void VsockTx::ForgetIdleLanes(const TxLane* keep) {
 void VsockTx::Publish() {
   if (!queue_.has_value() || !queue_->Publish()) return;
   env_.stats.from_guest_interrupts.Add();
-  if (call_ != nullptr) eventfd_write(call_->get(), 1);
+  if (call_ != nullptr) call_->Signal();
 }
 
 }  // namespace kinsock

@@ -12,7 +12,7 @@
 #include "absl/status/status.h"
 #include "base/event_loop.h"
 #include "base/token_bucket.h"
-#include "base/unique_fd.h"
+#include "capture/copy_pool.h"
 #include "capture/point.h"
 #include "capture/tap.h"
 #include "device/control_allowance.h"
@@ -24,6 +24,7 @@
 #include "device/tx_backlog.h"
 #include "device/tx_packet.h"
 #include "device/virtqueue.h"
+#include "device/vmm_event_fd.h"
 #include "device/vsock_rx.h"
 #include "router/flow_journal.h"
 #include "router/port.h"
@@ -65,13 +66,13 @@ class VsockTx final : private Poller {
   VsockTx& operator=(const VsockTx&) = delete;
 
   // The ring is ready: serves it from now on.
-  void Start(Virtqueue queue, std::shared_ptr<const UniqueFd> call);
+  void Start(Virtqueue queue, std::shared_ptr<VmmEventFd> call);
   // Stops serving it. What was taken and not delivered is copied aside and goes on waiting. Returns the entry
   // to go on with.
   uint16_t Stop();
   // Forgets what was taken and not delivered: its driver is gone.
   void DropPackets();
-  void SetCall(std::shared_ptr<const UniqueFd> call) { call_ = std::move(call); }
+  void SetCall(std::shared_ptr<VmmEventFd> call) { call_ = std::move(call); }
   absl::Status Relocate(std::shared_ptr<const GuestMemory> memory);
   // The driver has added packets. False: there are none.
   bool OnKick();
@@ -126,7 +127,8 @@ class VsockTx final : private Poller {
   bool TakePacket(TxPacket& packet);
   void Dispatch(TxPacket& packet);
   void Capture(CaptureTap& tap, TxPacket& packet);
-  bool TakePayloadPrivately(TxPacket& packet, uint32_t bytes);
+  bool TakePayloadPrivately(CaptureTap& tap, TxPacket& packet, uint32_t bytes);
+  void ForgetPrivatePayload(TxPacket& packet);
   bool Admit(TxPacket& packet, Port& port);
   bool ServeLanes();
   void BeginEpoch();
@@ -154,7 +156,7 @@ class VsockTx final : private Poller {
 
   Environment env_;
   std::optional<Virtqueue> queue_;
-  std::shared_ptr<const UniqueFd> call_;
+  std::shared_ptr<VmmEventFd> call_;
   bool broken_ = false;
   std::shared_ptr<Wakeup> run_;  // "there is work"
 

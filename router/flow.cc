@@ -59,6 +59,7 @@ Flow::Verdict Flow::AcceptWhileConnecting(const VsockHeader& header, Side from) 
       return Verdict::kOver;
     }
     CountTransient(-1);
+    Recount(0, FlowInfo::State::kEstablished);
     CountResult(CloseReason::kNone);
     if (journal_ != nullptr) journal_->durations().CountConnect(way(), Clock::Monotonic().Now() - asked_at_);
     return Verdict::kForward;
@@ -207,7 +208,9 @@ Flow::Verdict Flow::AcceptShutdown(const VsockHeader& header, Side from) {
   const uint32_t flags = header.flags & kBothWays;
   const uint32_t before = sent_[Index(from)].shutdown.fetch_or(flags, std::memory_order_relaxed);
   if ((before | flags) == before) return Verdict::kIgnore;
-  if (IsFinishing() && !finishing_.exchange(true, std::memory_order_relaxed)) CountTransient(+1);
+  const bool finishing = IsFinishing();
+  if (finishing && !finishing_.exchange(true, std::memory_order_relaxed)) CountTransient(+1);
+  Recount(0, finishing ? FlowInfo::State::kClosing : FlowInfo::State::kHalfClosed);
   return Verdict::kForward;
 }
 
@@ -218,8 +221,9 @@ bool Flow::Close(CloseReason reason) {
   } while (!state_.compare_exchange_weak(state, State::kClosed, std::memory_order_acq_rel));
   close_reason_.store(reason, std::memory_order_relaxed);
   if (state == State::kConnecting || finishing_.load(std::memory_order_relaxed)) CountTransient(-1);
+  const bool is_counted = Recount(0, FlowInfo::State::kClosed).ends != 0;
   state == State::kConnecting ? CountResult(reason) : CountEnd(reason);
-  if (journal_ != nullptr && (counted_[0] || counted_[1])) {
+  if (journal_ != nullptr && is_counted) {
     FlowInfo info = Info();
     info.accepted = state != State::kConnecting;
     info.close_time = std::chrono::system_clock::now();
@@ -231,7 +235,7 @@ bool Flow::Close(CloseReason reason) {
 
 void Flow::CountResult(CloseReason result) {
   for (const Side side : {Side::kInitiator, Side::kTarget}) {
-    if (!counted_[Index(side)].load(std::memory_order_relaxed)) continue;
+    if (!IsCountedFor(side)) continue;
     stats(side).CountConnect(DirectionOf(side), result);
   }
 }
@@ -239,8 +243,22 @@ void Flow::CountResult(CloseReason result) {
 void Flow::CountEnd(CloseReason reason) {
   for (const Side side : {Side::kInitiator, Side::kTarget}) {
     if (sent_[Index(side)].stall.MayEnd()) EndStall(side);  // most end without one: no clock is read
-    if (counted_[Index(side)].load(std::memory_order_relaxed)) stats(side).CountClose(reason);
+    if (IsCountedFor(side)) stats(side).CountClose(reason);
   }
+}
+
+Flow::Tally Flow::Recount(uint8_t more_ends, FlowInfo::State state) {
+  Tally before = tally_.load(std::memory_order_relaxed);
+  Tally after;
+  do {
+    after = {.ends = static_cast<uint8_t>(before.ends | more_ends), .state = std::max(before.state, state)};
+    if (after == before) return after;
+  } while (!tally_.compare_exchange_weak(before, after, std::memory_order_relaxed));
+  for (const Side side : {Side::kInitiator, Side::kTarget}) {
+    if ((before.ends & EndBit(side)) != 0) stats(side).CountState(before.state, -1);
+    if ((after.ends & EndBit(side)) != 0) stats(side).CountState(after.state, +1);
+  }
+  return after;
 }
 
 bool Flow::IsFinishing() const {

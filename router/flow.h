@@ -90,7 +90,7 @@ class Flow {
   void CountSent(Side from, uint32_t bytes, uint32_t packets);
 
   // `side` has the flow in its table: what becomes of the request is counted there, too. Under its lock.
-  void CountFor(Side side) { counted_[Index(side)].store(true, std::memory_order_relaxed); }
+  void CountFor(Side side) { Recount(EndBit(side), FlowInfo::State::kConnecting); }
 
   // `from` has used up its credit; the other end's next grant ends the stall. Part of Accept() for guests, of which
   // is not known whether they have more to send. On the reactor of a host end.
@@ -175,6 +175,18 @@ class Flow {
     UnreadPackets unread;
   };
 
+  // What is counted of the flow in PortStats::connections: at which ends, and in which state, which is never an earlier
+  // one than before. One word, so that of several threads each knows what its change replaced.
+  struct Tally {
+    uint8_t ends = 0;  // EndBit()
+    FlowInfo::State state = FlowInfo::State::kConnecting;
+    friend bool operator==(const Tally&, const Tally&) = default;
+  };
+  static uint8_t EndBit(Side side) { return static_cast<uint8_t>(1u << Index(side)); }
+  // Counts it for `more_ends`, too, and in `state`, unless it is in a later one. What is counted from now on.
+  Tally Recount(uint8_t more_ends, FlowInfo::State state);
+  bool IsCountedFor(Side side) const { return (tally_.load(std::memory_order_relaxed).ends & EndBit(side)) != 0; }
+
   // What `from` has sent and the receiver has not read (bytes); what the receiver lets it see of its window.
   uint32_t UnderWay(Side from) const;
   uint32_t Window(Side from) const;
@@ -199,7 +211,7 @@ class Flow {
   std::atomic<CloseReason> close_reason_{CloseReason::kNone};
   const std::array<End, 2> ends_;
   std::array<Sent, 2> sent_;
-  std::array<std::atomic<bool>, 2> counted_{};
+  std::atomic<Tally> tally_{Tally()};
   const std::chrono::system_clock::time_point start_time_;
   const MonotonicTime asked_at_;
   FlowJournal* const journal_;

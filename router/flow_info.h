@@ -5,6 +5,7 @@
 #include <linux/virtio_vsock.h>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -55,7 +56,16 @@ struct FlowInfo {
   std::chrono::system_clock::time_point close_time;  // kClosed
   Direction to_target;
   Direction to_initiator;
+
+  // It had no right to be, or no room: never accepted.
+  bool denied() const {
+    return state == State::kClosed && !accepted &&
+           (close_reason == CloseReason::kPolicyDenied || close_reason == CloseReason::kQuota);
+  }
 };
+
+// All states but kClosed, in which somebody has the connection.
+inline constexpr size_t kOpenFlowStates = static_cast<size_t>(FlowInfo::State::kClosed);
 
 }  // namespace kinsock
 

@@ -37,10 +37,11 @@ void FlowJournal::Refused(const FlowInfo::End& initiator, const FlowInfo::End& t
   info.initiator = initiator;
   info.target = target;
   info.start_time = info.close_time = std::chrono::system_clock::now();
-  Closed(info);
+  Take();  // what ended before
+  TakeOver(std::unique_ptr<Entry>(new Entry{.info = std::move(info), .forget_at = clock_.Now() + kKeep}));
 }
 
-void FlowJournal::Take(std::vector<uint64_t>* taken) {
+void FlowJournal::Take() {
   Entry* newest = untaken_.exchange(nullptr, std::memory_order_acquire);
   Entry* oldest = nullptr;
   while (newest != nullptr) {  // back into the order in which they came
@@ -52,13 +53,17 @@ void FlowJournal::Take(std::vector<uint64_t>* taken) {
   while (oldest != nullptr) {
     Entry* next = oldest->next;
     untaken_count_.fetch_sub(1, std::memory_order_relaxed);
-    if (taken != nullptr) taken->push_back(oldest->info.id);
-    pairs_.Add(oldest->info);
-    if (on_closed_ != nullptr) on_closed_(oldest->info);
-    Remember(std::unique_ptr<Entry>(oldest));
+    TakeOver(std::unique_ptr<Entry>(oldest));
     oldest = next;
   }
   ForgetExpired();
+}
+
+void FlowJournal::TakeOver(std::unique_ptr<Entry> entry) {
+  pairs_.Add(entry->info);
+  for (absl::flat_hash_set<uint64_t>* ended : noting_) ended->insert(entry->info.id);
+  if (on_closed_ != nullptr) on_closed_(entry->info);
+  Remember(std::move(entry));
 }
 
 void FlowJournal::Remember(std::unique_ptr<Entry> entry) {

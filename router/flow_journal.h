@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "base/clock.h"
 #include "base/counter.h"
 #include "base/event_loop.h"
@@ -59,7 +60,8 @@ class FlowJournal {
 
   // A connection has ended. Any thread.
   void Closed(const FlowInfo& info);
-  // A request was refused before it became a flow. `denied_by`: the policy that did, if one did.
+  // A request was refused before it became a flow: taken over at once, and never forgotten untaken. `denied_by`: the
+  // policy that did, if one did.
   void Refused(const FlowInfo::End& initiator, const FlowInfo::End& target, uint16_t type, CloseReason reason,
                std::shared_ptr<const Policy> denied_by = nullptr);
   // A request became a flow because of a policy that wants it told (`info.decided_by`).
@@ -74,8 +76,11 @@ class FlowJournal {
 
   // The sums of all that have ended, by pair; those that were forgotten untaken (kMaxUntaken) are missing.
   const PairTable& pairs() const { return pairs_; }
-  // Takes over what has been handed over until now; `taken` gets the ids, if it is not null.
-  void Take(std::vector<uint64_t>* taken = nullptr);
+  // Takes over what has been handed over until now.
+  void Take();
+  // Until StopNoting(), the ids of those that are taken over go into `ended`, too.
+  void Note(absl::flat_hash_set<uint64_t>& ended) { noting_.push_back(&ended); }
+  void StopNoting(absl::flat_hash_set<uint64_t>& ended) { std::erase(noting_, &ended); }
 
   // Called with each that Take() takes over.
   void set_on_closed(std::function<void(const FlowInfo&)> on_closed) { on_closed_ = std::move(on_closed); }
@@ -97,6 +102,7 @@ class FlowJournal {
   };
   using Age = std::list<std::unique_ptr<Entry>>;  // oldest first
 
+  void TakeOver(std::unique_ptr<Entry> entry);
   void Remember(std::unique_ptr<Entry> entry);
   void ForgetOldest();
   void ForgetOldestOf(uint64_t device);
@@ -112,6 +118,7 @@ class FlowJournal {
   std::function<void(const FlowInfo&)> on_logged_;
   PairTable pairs_;
   absl::flat_hash_map<uint64_t, std::deque<Age::iterator>> of_device_;  // by the initiator's; oldest first
+  std::vector<absl::flat_hash_set<uint64_t>*> noting_;
   SharedCounter forgotten_;
   FlowDurations durations_;
 };

@@ -9,6 +9,7 @@
 
 #include "base/counter.h"
 #include "router/close_reason.h"
+#include "router/flow_info.h"
 
 namespace kinsock {
 
@@ -30,10 +31,18 @@ struct alignas(kCacheLineBytes) PortStats {
   std::array<SharedCounter, kDirections> stalled_nanoseconds;  // of stalls that are over
   SharedCounter limited_buffered_bytes;                        // times that the limit did not let payload wait
   std::atomic<uint64_t> buffered_bytes{0};                     // what waits for the port now
+  // Connections that it has now, by FlowInfo::State. Two threads may write what they did to one connection in another
+  // order than they did it: for a moment one can be below zero.
+  std::array<std::atomic<int64_t>, kOpenFlowStates> connections{};
 
   // A request has been answered: accepted (kNone), or refused.
   void CountConnect(Direction direction, CloseReason result) {
     connects[static_cast<size_t>(direction)][static_cast<size_t>(result)].Add();
+  }
+  // A connection of the port has come into a state (+1), or gone out of it (-1).
+  void CountState(FlowInfo::State state, int change) {
+    if (state == FlowInfo::State::kClosed) return;
+    connections[static_cast<size_t>(state)].fetch_add(change, std::memory_order_relaxed);
   }
   void CountClose(CloseReason reason) { closes[static_cast<size_t>(reason)].Add(); }
   void CountStall(Direction direction) { credit_stalls[static_cast<size_t>(direction)].Add(); }

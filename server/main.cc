@@ -7,6 +7,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "server/config/config.h"
+#include "server/config/config_places.h"
 #include "server/config/flag_config.h"
 #include "server/daemon/daemon.h"
 #include "server/host/activated_sockets.h"
@@ -15,11 +17,23 @@
 
 namespace {
 
+// It could not start, for instance because another daemon runs.
+constexpr int kCouldNot = 1;
+// The command line or the configuration is wrong, whoever looks at it and when.
+constexpr int kIsWrong = 2;
+
 // A line for a person before the log runs, or after.
 void Complain(const absl::Status& status) {
   for (const absl::string_view line : absl::StrSplit(status.message(), '\n')) {
     std::fprintf(stderr, "kinsockd: %.*s\n", static_cast<int>(line.size()), line.data());
   }
+}
+
+int Complain(const std::vector<kinsock::ConfigProblem>& problems) {
+  for (const kinsock::ConfigProblem& problem : problems) {
+    std::fprintf(stderr, "kinsockd: %s\n", problem.ToString().c_str());
+  }
+  return kIsWrong;
 }
 
 }  // namespace
@@ -29,29 +43,26 @@ int main(int argc, char** argv) {
   absl::StatusOr<kinsock::CommandLine> line = kinsock::ParseCommandLine(argc, argv);
   if (!line.ok()) {
     Complain(line.status());
-    return 2;
+    return kIsWrong;
   }
-  if (!line->problems.empty()) {
-    for (const kinsock::ConfigProblem& problem : line->problems) {
-      std::fprintf(stderr, "kinsockd: %s\n", problem.ToString().c_str());
-    }
-    return 1;
-  }
+  if (!line->problems.empty()) return Complain(line->problems);
   if (line->action == Action::kPrint) {
     std::fputs(line->text.c_str(), stdout);
     return 0;
   }
+  absl::StatusOr<std::vector<kinsock::ActivatedSocket>> activated = kinsock::TakeActivatedSockets();
+  if (!activated.ok()) {
+    Complain(activated.status());
+    return kCouldNot;
+  }
+  const std::vector<kinsock::ConfigProblem> missing = kinsock::FindMissingPlaces(line->config, *activated);
+  if (!missing.empty()) return Complain(missing);
   if (line->action == Action::kCheck) {
     std::printf("the configuration is good: %zu VMs, %zu API sockets\n", line->config.vms.size(),
                 line->config.api_sockets.size() + line->config.api_view_sockets.size() + line->config.api_tcp.size());
     return 0;
   }
 
-  absl::StatusOr<std::vector<kinsock::ActivatedSocket>> activated = kinsock::TakeActivatedSockets();
-  if (!activated.ok()) {
-    Complain(activated.status());
-    return 1;
-  }
   kinsock::PrepareProcess();
   kinsock::StartLogging(line->config.log_format);
   absl::Status started;
@@ -63,5 +74,5 @@ int main(int argc, char** argv) {
   kinsock::StopLogging();
   if (started.ok()) return 0;
   Complain(started);
-  return 1;
+  return absl::IsInvalidArgument(started) ? kIsWrong : kCouldNot;
 }

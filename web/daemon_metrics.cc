@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "web/daemon_metrics.h"
 
+#include <grpcpp/support/status.h>
+
 #include <algorithm>
 #include <chrono>
 #include <map>
@@ -125,6 +127,8 @@ void WriteDaemonMetrics(const DaemonSample& sample, MetricWriter& out) {
   out.Gauge("kinsock_draining", "The node is taken out of use.").Add(sample.draining ? 1 : 0);
   out.Counter("kinsock_forgotten_connections_total", "Connections that ended and could not be listed for their minute.")
       .Add(Number(sample.forgotten_flows));
+  out.Counter("kinsock_merged_pairs_total", "Pairs that are no longer told apart, because there were too many.")
+      .Add(Number(sample.merged_pairs));
   out.Counter("kinsock_log_dropped_lines_total", "Lines of the log that were dropped because nobody took them.")
       .Add(Number(sample.dropped_log_lines));
 }
@@ -158,6 +162,23 @@ void WriteThreadMetrics(const DaemonSample& sample, const Heartbeat& heartbeat, 
   }
 }
 
+namespace {
+
+// Of these there is a zero before there is a one: an alert sees only what grows.
+bool IsAlarming(size_t code) {
+  switch (static_cast<grpc::StatusCode>(code)) {
+    case grpc::StatusCode::UNKNOWN:
+    case grpc::StatusCode::INTERNAL:
+    case grpc::StatusCode::UNAVAILABLE:
+    case grpc::StatusCode::DATA_LOSS:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
 void WriteApiMetrics(const ApiMetrics& api, MetricWriter& out) {
   MetricWriter::Family started = out.Counter("grpc_server_started_total", "Calls of the API that were begun.");
   MetricWriter::Family handled = out.Counter("grpc_server_handled_total", "Calls of the API that ended, by status.");
@@ -169,15 +190,14 @@ void WriteApiMetrics(const ApiMetrics& api, MetricWriter& out) {
                               {"grpc_method", method->name}};
     const uint64_t begun = method->started.load(std::memory_order_relaxed);
     started.Add(Number(begun), labels);
-    if (begun == 0) continue;
     for (size_t code = 0; code < ApiMetrics::kCodes; ++code) {
       const uint64_t count = method->handled[code].load(std::memory_order_relaxed);
-      if (count == 0) continue;
+      if (count == 0 && !IsAlarming(code)) continue;
       MetricLabels with_code = labels;
       with_code.push_back({"grpc_code", ApiMetrics::CodeName(code)});
       handled.Add(Number(count), std::move(with_code));
     }
-    if (method->is_unary) times.AddHistogram(method->times.Read(), labels);
+    if (begun > 0 && method->is_unary) times.AddHistogram(method->times.Read(), labels);
   }
 }
 

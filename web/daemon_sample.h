@@ -47,6 +47,7 @@ struct DaemonSample {
   uint64_t capture_lost = 0;
   size_t api_connections = 0;
   uint64_t forgotten_flows = 0;
+  uint64_t merged_pairs = 0;
   uint64_t dropped_log_lines = 0;
   bool draining = false;
 };

@@ -10,6 +10,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
+#include "base/text.h"
 
 namespace kinsock {
 namespace {
@@ -67,6 +68,19 @@ httplib::Headers SafeHeaders() {
   };
 }
 
+// The library reads Range by a regular expression that recurses for each digit, before anybody is asked who he is;
+// nothing here has ranges.
+std::string WithoutRange(std::string_view head) {
+  std::string kept;
+  while (!head.empty()) {
+    const size_t end = std::min(head.find('\n'), head.size() - 1) + 1;
+    const std::string_view line = head.substr(0, end);
+    if (!absl::StartsWithIgnoreCase(AbslView(line), "range")) kept.append(line);
+    head.remove_prefix(end);
+  }
+  return kept;
+}
+
 constexpr char kText[] = "text/plain; charset=utf-8";
 
 }  // namespace
@@ -106,7 +120,14 @@ class HttpApp::Parser final : public httplib::Server {
   // The library's own routes are regular expressions, whose time and stack a client would choose by his path.
   void Add(const std::string& path, Route route) { routes_[path] = std::move(route); }
 
-  HttpOutput Answer(std::string_view head, Role role, std::string peer, Counts& counts) {
+  bool Serves(const std::string& path) const { return routes_.count(path) != 0; }
+
+  struct Answered {
+    HttpOutput output;
+    std::string path;  // or "other"
+    int status = 400;
+  };
+  Answered Answer(std::string_view head, Role role, std::string peer) {
     role_ = role;
     peer_ = std::move(peer);
     std::string path = "other";
@@ -116,16 +137,15 @@ class HttpApp::Parser final : public httplib::Server {
       if (FindRoute(request.path, served) != nullptr) path = *served;
       status = response.status;
     });
-    MemoryStream stream(head);
+    const std::string harmless = WithoutRange(head);
+    MemoryStream stream(harmless);
     bool closed = false;
     process_request(stream, true, closed, [](httplib::Request& request) {
-      request.ranges.clear();
       // Brotli, which browsers ask for, takes the library a hundred times as long as all the rest.
       request.headers.erase("Accept-Encoding");
     });
     set_logger(nullptr);
-    ++counts[{path, status}];
-    return {stream.TakeOutput(), std::exchange(stream_, nullptr)};
+    return {{stream.TakeOutput(), std::exchange(stream_, nullptr)}, std::move(path), status};
   }
 
  private:
@@ -188,8 +208,18 @@ void HttpApp::GetBelow(const std::string& prefix, Handler handler, Hosts hosts) 
   parser_->Add(prefix, {std::move(handler), hosts});
 }
 
+bool HttpApp::Serves(std::string_view head) const {
+  const size_t begin = head.find(' ');
+  if (begin == std::string_view::npos) return false;
+  const size_t end = head.find_first_of(" ?\r\n", begin + 1);
+  return parser_->Serves(std::string(head.substr(begin + 1, end == std::string_view::npos ? end : end - begin - 1)));
+}
+
 HttpOutput HttpApp::Answer(std::string_view head, Role role, std::string peer) {
-  return parser_->Answer(head, role, std::move(peer), counts_);
+  Parser::Answered answered = parser_->Answer(head, role, std::move(peer));
+  MutexLock lock(mutex_);
+  ++counts_[{std::move(answered.path), answered.status}];
+  return std::move(answered.output);
 }
 
 }  // namespace kinsock

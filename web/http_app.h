@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "server/rpc/caller.h"
 #include "web/http_stream.h"
 
@@ -49,7 +50,7 @@ struct HttpOutput {
 // run no script but their own and are in no frame (Content-Security-Policy). Ranges are not served: a request for many
 // of them asks for many times the answer.
 //
-// Thread: one.
+// Thread: one, but for counts().
 class HttpApp {
  public:
   using Handler = std::function<HttpReply(const HttpRequest&)>;
@@ -72,11 +73,18 @@ class HttpApp {
   // Serves all paths that go on after `prefix`, which ends with a slash.
   void GetBelow(const std::string& prefix, Handler handler, Hosts hosts = Hosts::kAny);
 
+  // Whether `head` asks for one of the paths of Get(), as it is written there. False: it may do so in other words.
+  bool Serves(std::string_view head) const;
+
   // The answer to a request of which `head` is everything up to and with the empty line. The connection is closed after
   // it. `role`: what the client may; `peer`: HttpRequest::peer.
   HttpOutput Answer(std::string_view head, Role role, std::string peer = "");
 
-  const Counts& counts() const { return counts_; }
+  // Any thread.
+  Counts counts() const {
+    MutexLock lock(mutex_);
+    return counts_;
+  }
 
  private:
   class Parser;
@@ -85,7 +93,8 @@ class HttpApp {
     Hosts hosts = Hosts::kAny;
   };
 
-  Counts counts_;
+  mutable Mutex mutex_;
+  Counts counts_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<Parser> parser_;
 };
 

@@ -9,15 +9,17 @@ namespace kinsock {
 
 // What one client of the HTTP socket, or all of them, may take.
 
-// Connections of one user id. A browser keeps six, a scraper one. Beyond: 503 at once (kMaxHttpRefusals).
+// Connections of one user id. A browser keeps six, a scraper one. Beyond: the place of a silent one, or 503
+// (kMaxHttpRefusals).
 inline constexpr size_t kMaxHttpConnectionsPerUid = 64;
 // Connections over TCP, whose users nobody knows. Beyond: as above.
 inline constexpr size_t kMaxHttpTcpConnections = 64;
 // Connections of all: a descriptor and the head of a request each. Beyond: as above.
 inline constexpr size_t kMaxHttpConnections = 128;
-// Of those that are beyond, so many at a time are told so before they are closed: 503. Beyond: closed without a word.
+// Of those that are beyond, so many at a time are told so before they are closed: 503. Beyond: those that are silent
+// for longest are closed without a word.
 inline constexpr size_t kMaxHttpRefusals = 64;
-// How long one of these may take to read that. Beyond: closed.
+// How long one of these may take to ask, and to read that. Beyond: closed.
 inline constexpr std::chrono::seconds kHttpRefusalTime{2};
 // The request line and its headers; browsers send less than a tenth. Beyond: 431, by closing.
 inline constexpr size_t kMaxHttpHeadBytes = 8192;
@@ -33,11 +35,19 @@ inline constexpr std::chrono::milliseconds kControlPatience{2000};
 // ten times a second at most.
 inline constexpr std::chrono::milliseconds kSampleAge{100};
 
+// The text of the metrics is good for who asks next for so many times what it took to make: a fifth of a processor goes
+// to it, however many ask.
+inline constexpr int kMetricsRest = 4;
+
 // --- What the page reads ---
 
 // Of this age, an answer in JSON is still good for another who asks the same: many pages that look once a second cost
 // as much as two.
 inline constexpr std::chrono::milliseconds kJsonAge{500};
+// Questions in a second that are not answered so, for each costs the main thread, and some the reactors; a page asks
+// three. After a pause kJsonQuestionBurst at once. Beyond: 503 with Retry-After.
+inline constexpr uint64_t kJsonQuestionsPerSecond = 30;
+inline constexpr uint64_t kJsonQuestionBurst = 90;
 // Answers in JSON that are kept for this, and their bytes, that of 1,000 VMs with statistics being some 3 MiB. Beyond:
 // the oldest goes, and is asked for again.
 inline constexpr size_t kMaxKeptJson = 64;

@@ -9,11 +9,13 @@
 #include <array>
 #include <cerrno>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "server/host/log.h"
+#include "server/host/process.h"
 #include "web/http_limits.h"
 
 namespace kinsock {
@@ -36,10 +38,11 @@ std::string Crowded() {
 
 class HttpServer::Connection final : public FdHandler {
  public:
-  Connection(HttpServer& server, UniqueFd socket) : server_(server), socket_(std::move(socket)) {}
+  Connection(HttpServer& server, UniqueFd socket)
+      : server_(server), number_(++server.last_connection_), socket_(std::move(socket)) {}
   ~Connection() {
     server_.unread_bytes_ -= unread();
-    if (is_refused_) --server_.refusals_;
+    if (is_refused()) --server_.refusals_;
     ClearDeadline();
     server_.loop_.Forget(socket_.get(), *this);
   }
@@ -50,27 +53,53 @@ class HttpServer::Connection final : public FdHandler {
     return server_.loop_.Watch(socket_.get(), EPOLLIN, *this).ok();
   }
 
-  // The same, to be told that it will not be. Whatever it asks for is read and thrown away.
-  bool StartRefused() {
-    is_refused_ = true;
+  // The same, to be told that it will not be, when it has said what it wants.
+  bool StartRefused(Caller caller) {
+    refused_caller_ = std::move(caller);
     ++server_.refusals_;
     SetDeadline(kHttpRefusalTime);
-    if (!server_.loop_.Watch(socket_.get(), EPOLLIN, *this).ok()) return false;
-    Say(Crowded());
-    return Write();
+    return server_.loop_.Watch(socket_.get(), EPOLLIN, *this).ok();
   }
 
   void OnReady(uint32_t) override {
     if (!GoOn()) server_.Close(socket_.get());
   }
 
+  int fd() const { return socket_.get(); }
+  uint64_t number() const { return number_; }
+  bool is_refused() const { return refused_caller_.has_value(); }
+  // It has asked for nothing, or has had its answer.
+  bool is_silent() const { return state_ == State::kReading || state_ == State::kDraining; }
+
+  // Its request has to wait for its answer, which is somebody else's time.
+  void AwaitAnswer() {
+    ClearDeadline();
+    state_ = State::kAnswering;
+    server_.loop_.Rearm(socket_.get(), 0, *this);
+  }
+
+  // False: to be closed.
+  bool Answer(HttpOutput output) {
+    stream_ = std::move(output.stream);
+    if (stream_ != nullptr) {
+      stream_->SetWake([this] {
+        if (state_ == State::kWaiting && !Write()) server_.Close(socket_.get());
+      });
+    }
+    Say(std::move(output.bytes));
+    SetDeadline(kHttpAnswerTime);
+    return Write();
+  }
+
  private:
-  enum class State : uint8_t { kReading, kWriting, kWaiting, kDraining };
+  enum class State : uint8_t { kReading, kAnswering, kWriting, kWaiting, kDraining };
 
   bool GoOn() {
     switch (state_) {
       case State::kReading:
         return Read();
+      case State::kAnswering:
+        return false;  // nothing else is told: the client is gone
       case State::kWriting:
         return Write();
       case State::kWaiting:
@@ -88,8 +117,9 @@ class HttpServer::Connection final : public FdHandler {
         // This thread may have been late, and not the client.
         if (!Read()) return server_.Close(socket_.get());
         if (state_ != State::kReading) return;
+        if (is_refused() && Answer({Crowded(), nullptr})) return;
       }
-      if (!is_refused_) Abandon();
+      if (!is_refused()) Abandon();
       server_.Close(socket_.get());
     });
   }
@@ -119,17 +149,10 @@ class HttpServer::Connection final : public FdHandler {
     if (end == std::string::npos) return head_.size() <= kMaxHttpHeadBytes || Abandon();
     if (end > kMaxHttpHeadBytes) return Abandon();
     head_.resize(end + 4);
-    HttpOutput output = server_.AnswerOf(head_, socket_.get());
-    head_ = std::string();
-    stream_ = std::move(output.stream);
-    if (stream_ != nullptr) {
-      stream_->SetWake([this] {
-        if (state_ == State::kWaiting && !Write()) server_.Close(socket_.get());
-      });
-    }
-    Say(std::move(output.bytes));
-    SetDeadline(kHttpAnswerTime);
-    return Write();
+    const std::string head = std::exchange(head_, std::string());
+    if (!is_refused()) return server_.TakeRequest(*this, head);
+    std::optional<HttpOutput> output = server_.answers_.though_crowded(head, *refused_caller_);
+    return Answer(output.has_value() ? *std::move(output) : HttpOutput{Crowded(), nullptr});
   }
 
   // Until the client takes no more for now, or there is none.
@@ -181,9 +204,10 @@ class HttpServer::Connection final : public FdHandler {
   }
 
   HttpServer& server_;
+  const uint64_t number_;  // never another's
   const UniqueFd socket_;
   State state_ = State::kReading;
-  bool is_refused_ = false;
+  std::optional<Caller> refused_caller_;  // is one too many
   std::string head_;
   std::string answer_;
   size_t written_ = 0;
@@ -192,10 +216,10 @@ class HttpServer::Connection final : public FdHandler {
   std::unique_ptr<HttpStream> stream_;  // null: the answer ends
 };
 
-HttpServer::HttpServer(BoundSocket socket, Identify identify, Answer answer, std::function<void()> on_stopped)
+HttpServer::HttpServer(BoundSocket socket, Identify identify, Answers answers, std::function<void()> on_stopped)
     : socket_(std::move(socket)),
       identify_(std::move(identify)),
-      answer_(std::move(answer)),
+      answers_(std::move(answers)),
       on_stopped_(std::move(on_stopped)),
       callers_(Clock::Monotonic(), {.per_uid = kMaxHttpConnectionsPerUid,
                                     .without_role = kMaxApiConnectionsWithoutRole,
@@ -222,9 +246,17 @@ void HttpServer::Serve() {
   if (const absl::Status started = listener.Start(); !started.ok()) {
     Log(LogLevel::kError, "http.failed").With("message", started.message());
   }
+  std::thread worker([this] {
+    StandBehindReactors();
+    work_.Run();
+  });
+  pthread_setname_np(worker.native_handle(), "http-answers");
   loop_.Run();
   listener.Stop();
   connections_.clear();
+  // What it is asked for at the moment may be the main thread's, which goes on until this is over.
+  work_.Stop();
+  worker.join();
   on_stopped_();
 }
 
@@ -237,25 +269,86 @@ void HttpServer::Admit(UniqueFd socket) {
 }
 
 void HttpServer::Close(int fd) {
+  std::erase_if(waiting_, [fd](const Waiting& request) { return request.fd == fd; });
+  callers_.Remove(fd);
   connections_.erase(fd);
   open_.store(connections_.size(), std::memory_order_relaxed);
 }
 
 void HttpServer::Refuse(UniqueFd socket) {
   refused_.fetch_add(1, std::memory_order_relaxed);
-  if (refusals_ >= kMaxHttpRefusals) return;
   const int fd = socket.get();
+  absl::StatusOr<Caller> caller = identify_(fd);
+  if (!caller.ok()) return;
+  if (const Connection* silent = LongestSilent(false); silent != nullptr) {
+    Close(silent->fd());
+    if (callers_.Add(fd, *caller)) return Admit(std::move(socket));
+  }
+  if (refusals_ >= kMaxHttpRefusals) {
+    const Connection* silent = LongestSilent(true);
+    if (silent == nullptr) return;
+    Close(silent->fd());
+  }
   auto connection = std::make_unique<Connection>(*this, std::move(socket));
-  if (!connection->StartRefused()) return;
+  if (!connection->StartRefused(*std::move(caller))) return;
   connections_[fd] = std::move(connection);
 }
 
-HttpOutput HttpServer::AnswerOf(std::string_view head, int fd) {
-  if (unread_bytes_ > kMaxHttpUnreadBytes) {
-    overloaded_.fetch_add(1, std::memory_order_relaxed);
-    return {kOverloaded, nullptr};
+// Of those that are served, or of those that are refused. Null: all have asked for something.
+HttpServer::Connection* HttpServer::LongestSilent(bool refused) {
+  Connection* longest = nullptr;
+  for (const auto& [fd, connection] : connections_) {
+    if (connection->is_refused() != refused || !connection->is_silent()) continue;
+    if (longest == nullptr || connection->number() < longest->number()) longest = connection.get();
   }
-  return answer_(head, callers_.Find(absl::StrCat("fd:", fd)).value_or(Caller()));
+  return longest;
+}
+
+Caller HttpServer::CallerOf(int fd) const { return callers_.Find(absl::StrCat("fd:", fd)).value_or(Caller()); }
+
+bool HttpServer::TakeRequest(Connection& connection, std::string head) {
+  std::optional<HttpOutput> output = answers_.at_once(head, CallerOf(connection.fd()));
+  if (output.has_value()) return connection.Answer(*std::move(output));
+  connection.AwaitAnswer();
+  waiting_.push_back({connection.fd(), connection.number(), std::move(head)});
+  GoOn();
+  return true;
+}
+
+// One at a time: what it will have said is counted in unread_bytes_ before the next is asked.
+void HttpServer::GoOn() {
+  while (!working_ && !waiting_.empty()) {
+    Waiting request = std::move(waiting_.front());
+    waiting_.pop_front();
+    if (Find(request) == nullptr) continue;
+    if (unread_bytes_ > kMaxHttpUnreadBytes) {
+      overloaded_.fetch_add(1, std::memory_order_relaxed);
+      // Not from within the connection.
+      loop_.Post([this, request = std::move(request)] { Finish(request, {kOverloaded, nullptr}); });
+      continue;
+    }
+    working_ = true;
+    work_.Post([this, request = std::move(request), caller = CallerOf(request.fd)]() mutable {
+      HttpOutput output = answers_.slowly(request.head, caller);
+      loop_.Post([this, request = std::move(request), output = std::move(output)]() mutable {
+        working_ = false;
+        Finish(request, std::move(output));
+        GoOn();
+      });
+    });
+  }
+}
+
+void HttpServer::Finish(const Waiting& request, HttpOutput output) {
+  Connection* connection = Find(request);
+  if (connection != nullptr && !connection->Answer(std::move(output))) Close(request.fd);
+}
+
+// Null: it is gone.
+HttpServer::Connection* HttpServer::Find(const Waiting& request) {
+  const auto found = connections_.find(request.fd);
+  const bool is_it = found != connections_.end() && found->second->number() == request.connection;
+  return is_it ? found->second.get() : nullptr;
 }
 
 }  // namespace kinsock

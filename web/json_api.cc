@@ -65,7 +65,8 @@ void JsonApi::Serve(HttpApp& app) {
   serve("/api/v1/pairs", [this](const HttpRequest& asked) {
     // Whatever else GetStats tells is not here.
     if (asked.parameters.count("scope") != 0) {
-      const absl::Status fault = FieldsInvalid("", {{"\"scope\"", "is no parameter of this; there are vm, top"}});
+      const absl::Status fault =
+          FieldsInvalid("", {{"\"scope\"", "is no parameter of this; there are vm, top, with_denied"}});
       return HttpReply{.status = HttpStatusOf(fault.code()), .type = kJsonType, .body = JsonOf(fault)};
     }
     v1::GetStatsRequest request;
@@ -101,6 +102,11 @@ HttpReply JsonApi::Answer(const HttpRequest& asked, Request request,
   if (const absl::Status set = SetFields(asked.parameters, request); !set.ok()) {
     return {.status = HttpStatusOf(set.code()), .type = kJsonType, .body = JsonOf(set)};
   }
+  const MonotonicTime now = Clock::Monotonic().Now();
+  asking_.SetRate({.per_second = kJsonQuestionsPerSecond, .burst = kJsonQuestionBurst}, now);
+  asking_.Refill(now);
+  if (asking_.Spent()) return Refuse();
+  asking_.Spend(1);
   ++questions_;
   const std::optional<absl::StatusOr<Response>> answer = query_.Ask<absl::StatusOr<Response>>(
       [this, ask, request = std::move(request)](absl::AnyInvocable<void(absl::StatusOr<Response>)> done) {

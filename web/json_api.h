@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/clock.h"
+#include "base/token_bucket.h"
 #include "server/service/admin_service.h"
 #include "server/service/connection_service.h"
 #include "server/service/network_service.h"
@@ -29,14 +30,14 @@ namespace kinsock {
 //     /api/v1/vms           ListVms            ?page_size= &page_token= &filter= &view=FULL
 //     /api/v1/vms/{vm_id}   GetVm              ?view=FULL
 //     /api/v1/connections   ListConnections    ?page_size= &page_token= &vm= &states= &order_by=
-//     /api/v1/pairs         GetStats, of pairs ?vm= &top=
+//     /api/v1/pairs         GetStats, of pairs ?vm= &top= &with_denied=
 //     /api/v1/cids          ListCids           ?parent= (networks/default) &page_size= &page_token=
 //
 // What is wrong is a google.rpc.Status, with the HTTP status that goes with its code. One answer serves all who ask the
 // same within kJsonAge, and the thread spends no more than kJsonShare: however many pages are open, the daemon's work
 // is bounded.
 //
-// Thread: the HTTP server's, but for what it has asked on main.
+// Thread: the HTTP server's second, but for what it has asked on main.
 class JsonApi {
  public:
   struct Services {
@@ -52,7 +53,7 @@ class JsonApi {
   // Serves these paths in `app`, which does not outlive this.
   void Serve(HttpApp& app);
 
-  // Questions that main was asked. Thread: the server's.
+  // Questions that main was asked. Thread: the server's second.
   uint64_t questions() const { return questions_; }
   // Requests refused because the thread had spent its share.
   uint64_t refused() const { return refused_; }
@@ -85,6 +86,7 @@ class JsonApi {
   const Services services_;
   ControlQuery& query_;
   CpuShare share_;
+  TokenBucket asking_;    // questions to the main thread
   std::list<Kept> kept_;  // the newest first
   size_t kept_bytes_ = 0;
   uint64_t questions_ = 0;

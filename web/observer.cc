@@ -63,15 +63,30 @@ std::vector<Check> CheckThreads(const Heartbeat& heartbeat) {
 Observer::Observer(BoundSocket socket, const HttpSettings& settings, ApiListener::Identify identify, Sources sources)
     : sources_(std::move(sources)),
       per_vm_(settings.per_vm),
+      health_(settings.tcp.has_value()),
+      prompt_(settings.tcp.has_value()),
       query_(sources_.main),
       json_(sources_.services, query_),
       app_(settings.tcp.has_value()) {
   app_.Get("/metrics", [this](const HttpRequest&) { return Metrics(); });
-  app_.Get("/livez", [this](const HttpRequest&) { return Live(); });
+  health_.Get("/livez", [this](const HttpRequest&) { return Live(); });
   app_.Get("/readyz", [this](const HttpRequest& request) { return Ready(request); });
   server_ = std::make_unique<HttpServer>(
       std::move(socket), std::move(identify),
-      [this](std::string_view head, const Caller& caller) { return app_.Answer(head, caller.role, PeerOf(caller)); },
+      HttpServer::Answers{[this](std::string_view head, const Caller& caller) -> std::optional<HttpOutput> {
+                            HttpApp* const app = health_.Serves(head)   ? &health_
+                                                 : prompt_.Serves(head) ? &prompt_
+                                                                        : nullptr;
+                            if (app == nullptr) return std::nullopt;
+                            return app->Answer(head, caller.role, PeerOf(caller));
+                          },
+                          [this](std::string_view head, const Caller& caller) -> std::optional<HttpOutput> {
+                            if (!health_.Serves(head)) return std::nullopt;
+                            return health_.Answer(head, caller.role, PeerOf(caller));
+                          },
+                          [this](std::string_view head, const Caller& caller) {
+                            return app_.Answer(head, caller.role, PeerOf(caller));
+                          }},
       [this] { sources_.main.Post([this] { stopped_ = true; }); });
   if (settings.ui) ServePage();
   server_->Start();
@@ -80,11 +95,11 @@ Observer::Observer(BoundSocket socket, const HttpSettings& settings, ApiListener
 void Observer::ServePage() {
   json_.Serve(app_);
   streams_ = std::make_unique<EventStreams>(server_->loop(), sources_.events.source().ring->epoch());
-  app_.Get(
+  prompt_.Get(
       "/api/v1/events", [this](const HttpRequest& request) { return streams_->Open(request); },
       HttpApp::Hosts::kLoopback);
   for (const PageFile& file : PageFiles()) {
-    app_.Get(
+    prompt_.Get(
         file.path,
         [file](const HttpRequest&) { return HttpReply{.type = file.type, .body = std::string(file.content)}; },
         HttpApp::Hosts::kLoopback);
@@ -102,7 +117,7 @@ void Observer::Stop() {
   server_->Stop();
 }
 
-// The server's thread. Null: main does not say.
+// The second thread. Null: main does not say.
 std::shared_ptr<const DaemonSample> Observer::Sample() {
   const MonotonicTime now = Clock::Monotonic().Now();
   if (sample_ != nullptr && now - sampled_at_ < kSampleAge) return sample_;
@@ -117,6 +132,8 @@ std::shared_ptr<const DaemonSample> Observer::Sample() {
 }
 
 HttpReply Observer::Metrics() {
+  const MonotonicTime began = Clock::Monotonic().Now();
+  if (began < metrics_good_until_) return {.type = kMetricsType, .body = metrics_};
   const std::shared_ptr<const DaemonSample> sample = Sample();
   if (sample == nullptr) return {.status = kServiceUnavailable, .body = "the main thread does not answer\n"};
   MetricWriter out;
@@ -124,10 +141,17 @@ HttpReply Observer::Metrics() {
   WriteVmMetrics(*sample, per_vm_, out);
   WriteThreadMetrics(*sample, sources_.heartbeat, out);
   WriteApiMetrics(sources_.api, out);
-  WriteHttpMetrics(app_.counts(), *server_, out);
+  HttpApp::Counts requests = app_.counts();
+  for (const HttpApp* app : {&health_, &prompt_}) {
+    for (const auto& [what, count] : app->counts()) requests[what] += count;
+  }
+  WriteHttpMetrics(requests, *server_, out);
   if (streams_ != nullptr) WritePageMetrics(json_, *streams_, out);
   WriteProcessMetrics(out);
-  return {.type = kMetricsType, .body = out.Take()};
+  metrics_ = out.Take();
+  const MonotonicTime ended = Clock::Monotonic().Now();
+  metrics_good_until_ = ended + kMetricsRest * (ended - began);
+  return {.type = kMetricsType, .body = metrics_};
 }
 
 HttpReply Observer::Live() const { return ReplyTo(CheckThreads(sources_.heartbeat), true); }

@@ -36,7 +36,8 @@ namespace kinsock {
 //     /api/v1/   JSON (json_api.h) and events (event_streams.h), as a viewer sees them
 //
 // The main thread is asked for what it knows, at most ten times a second and with a deadline; no reactor is asked, and
-// no lock of theirs is taken.
+// no lock of theirs is taken. /livez, the page and the events are answered at once, whatever else is asked for, and
+// /livez also to who is one too many.
 //
 // Thread: main makes and unmakes it.
 class Observer {
@@ -74,12 +75,18 @@ class Observer {
   bool stopped_ = false;             // main's
   std::unique_ptr<EventFeed> feed_;  // main's; null: no page
 
-  // The server's thread's.
+  // The server's thread's: what is answered at once; to one who is one too many, too.
+  HttpApp health_;
+  HttpApp prompt_;
+
+  // The server's second thread's.
   ControlQuery query_;
   JsonApi json_;
   HttpApp app_;
   std::shared_ptr<const DaemonSample> sample_;  // null: none yet
   MonotonicTime sampled_at_;
+  std::string metrics_;  // as they were said last
+  MonotonicTime metrics_good_until_;
 
   std::unique_ptr<EventStreams> streams_;  // null: no page
   std::unique_ptr<HttpServer> server_;     // goes first: its connections hold streams

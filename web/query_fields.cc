@@ -53,6 +53,12 @@ std::string SetField(const FieldDescriptor& field, const std::string& text, Mess
       add ? reflection.AddEnum(&request, &field, value) : reflection.SetEnum(&request, &field, value);
       return "";
     }
+    case FieldDescriptor::CPPTYPE_BOOL: {
+      if (text != "true" && text != "false") return absl::StrCat(Quoted(text), " is neither true nor false");
+      const bool value = text == "true";
+      add ? reflection.AddBool(&request, &field, value) : reflection.SetBool(&request, &field, value);
+      return "";
+    }
     case FieldDescriptor::CPPTYPE_INT32: {
       int32_t value = 0;
       if (!absl::SimpleAtoi(text, &value)) return absl::StrCat(Quoted(text), " is not a number");

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "web/vm_metrics.h"
 
+#include <array>
+#include <cstddef>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "router/close_reason.h"
+#include "router/flow_info.h"
 #include "router/port_stats.h"
 #include "server/model/vm_spec.h"
 
@@ -44,12 +47,12 @@ constexpr size_t kAccepted = static_cast<size_t>(CloseReason::kNone);
 
 double Seconds(uint64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e9; }
 
-uint64_t OpenConnections(const DeviceTotals& totals) {
-  uint64_t begun = totals.guest_port.connects[kIn][kAccepted] + totals.guest_port.connects[kOut][kAccepted];
-  uint64_t ended = 0;
-  for (const uint64_t closes : totals.guest_port.closes) ended += closes;
-  // Read one by one while traffic goes on: one may have ended in between.
-  return begun > ended ? begun - ended : 0;
+// In the words of Connection.State.
+void EmitConnections(const DeviceTotals& totals, Out& out) {
+  constexpr std::array<const char*, kOpenFlowStates> kNames{"connecting", "established", "half_closed", "closing"};
+  for (size_t state = 0; state < kNames.size(); ++state) {
+    out.Add(totals.guest_port.connections[state], {{"state", kNames[state]}});
+  }
 }
 
 // Reasons that have not occurred are left out: there would be a dozen for each VM.
@@ -98,10 +101,7 @@ constexpr auto kFull = PerVmMetrics::kFull;
 
 // "receive" and "in" are the guest's view: what it gets, who calls it.
 constexpr Family kFamilies[] = {
-    {"connections", "Connections by state.", kGauge, kBasic,
-     [](const DeviceTotals& t, Out& out) {
-       out.Add(OpenConnections(t), {{"state", "open"}});
-     }},
+    {"connections", "Connections by state; one that is refused is in none.", kGauge, kBasic, EmitConnections},
     {"connects_total", "Connection requests that were answered, by result.", kCounter, kBasic, EmitConnects},
     {"connection_closes_total", "Accepted connections that have ended, by reason.", kCounter, kFull, EmitCloses},
     {"receive_bytes_total", "Payload that guests got, from the host or from siblings.", kCounter, kBasic,

@@ -51,6 +51,19 @@ std::vector<double> RoundTrips(BenchGuest& asker, BenchGuest& teller, BenchGuest
   return samples;
 }
 
+// For a while, with pauses as no prober has them; milliseconds.
+std::vector<double> AskWhetherItLives(const HttpClient& http, const DaemonProcess& daemon) {
+  std::vector<double> samples;
+  const BenchClock::time_point end = BenchClock::now() + kStretch;
+  while (BenchClock::now() < end) {
+    const BenchClock::time_point begin = BenchClock::now();
+    if (http.Get("/livez").status != 200) Abandon(absl::StrCat("/livez is not well: ", daemon.errors()));
+    samples.push_back(Milliseconds(BenchClock::now() - begin));
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return samples;
+}
+
 }  // namespace
 
 ControlFigures MeasureScrape(const ControlOptions& options) {
@@ -89,10 +102,12 @@ ControlFigures MeasureScrape(const ControlOptions& options) {
     while (!stop.load(std::memory_order_relaxed)) Scrape(http, daemon);
   });
   std::vector<double> beside = RoundTrips(asker, teller, connection);
+  std::vector<double> liveness = AskWhetherItLives(http, daemon);
   stop = true;
   scraper.join();
   figures.push_back({"round_trip_during_scrapes_p50_us", Quantile(beside, 0.5)});
   figures.push_back({"round_trip_during_scrapes_p99_us", Quantile(beside, 0.99)});
+  AddQuantiles("livez_during_scrapes", liveness, figures);
   daemon.Stop();
   return figures;
 }

@@ -44,7 +44,7 @@ class Note final : public Interceptor {
  private:
   void Tell(const grpc::Status& status) const {
     const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begun_;
-    std::fprintf(stderr, "kinsockctl: %s: %s in %.1f ms\n", method_.c_str(), StatusName(status.error_code()),
+    std::fprintf(stderr, "kinsockctl: %s: %s in %.1f ms\n", method_.c_str(), StatusName(status.error_code()).c_str(),
                  took.count());
   }
 

@@ -9,6 +9,7 @@
 #include "absl/strings/strip.h"
 #include "api/google/rpc/error_details.pb.h"
 #include "api/google/rpc/status.pb.h"
+#include "cli/call/same_daemon.h"
 
 namespace kinsock {
 namespace {
@@ -100,7 +101,7 @@ std::vector<FieldFault> FieldFaultsOf(const grpc::Status& status) {
 }
 
 std::string NextStepAfter(const grpc::Status& status, const std::string& command) {
-  return NextStep(Unpack(status), command);
+  return SameDaemon(NextStep(Unpack(status), command));
 }
 
 std::string ErrorReasonOf(const grpc::Status& status) { return Unpack(status).info.reason(); }
@@ -119,7 +120,7 @@ std::string DescribeError(const grpc::Status& status, const std::string& command
     }
   }
   const std::string next = NextStep(details, command);
-  if (!next.empty()) absl::StrAppend(&text, "  try: ", next, "\n");
+  if (!next.empty()) absl::StrAppend(&text, "  try: ", SameDaemon(next), "\n");
   return text;
 }
 

@@ -2,8 +2,9 @@
 #include "cli/call/exit_code.h"
 
 #include <algorithm>
-#include <cstddef>
 #include <iterator>
+
+#include "absl/status/status.h"
 
 namespace kinsock {
 
@@ -37,14 +38,10 @@ ExitCode Worse(ExitCode one, ExitCode other) {
   return place(one) < place(other) ? other : one;
 }
 
-const char* StatusName(grpc::StatusCode code) {
-  constexpr const char* kNames[] = {
-      "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
-      "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
-      "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
-      "DATA_LOSS", "UNAUTHENTICATED"};
-  const auto number = static_cast<size_t>(code);
-  return number < std::size(kNames) ? kNames[number] : "an unknown status";
+// Abseil's codes have the numbers and the names of gRPC's.
+std::string StatusName(grpc::StatusCode code) {
+  const std::string name = absl::StatusCodeToString(static_cast<absl::StatusCode>(code));
+  return name.empty() ? "an unknown status" : name;
 }
 
 }  // namespace kinsock

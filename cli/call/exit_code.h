@@ -4,6 +4,8 @@
 
 #include <grpcpp/support/status.h>
 
+#include <string>
+
 namespace kinsock {
 
 // What kinsockctl ends with, for scripts.
@@ -25,7 +27,7 @@ ExitCode ExitCodeOf(grpc::StatusCode code);
 ExitCode Worse(ExitCode one, ExitCode other);
 
 // "NOT_FOUND", as gRPC spells it.
-const char* StatusName(grpc::StatusCode code);
+std::string StatusName(grpc::StatusCode code);
 
 }  // namespace kinsock
 

@@ -2,13 +2,14 @@
 #include <google/protobuf/util/time_util.h>
 
 #include <cstdio>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "absl/strings/ascii.h"
 #include "cli/call/client.h"
 #include "cli/commands/commands.h"
+#include "cli/flags/choice.h"
 #include "cli/text/duration.h"
 
 namespace kinsock {
@@ -61,12 +62,11 @@ ExitCode Drain(const DrainFlags& flags, const Options& options) {
 void DeclareAdmin(CLI::App& app, Command& command) {
   CLI::App* level = app.add_subcommand("log-level", "Set from which level on the daemon logs");
   auto flags = std::make_shared<LevelFlags>();
-  const std::map<std::string, Level::Level> levels{
-      {"info", Level::INFO}, {"warning", Level::WARNING}, {"error", Level::ERROR}};
-  level->add_option("LEVEL", flags->level, "info, warning, error")
+  AddChoice<Level::Level>(*level, "LEVEL", flags->level,
+                          {{"info", Level::INFO}, {"warning", Level::WARNING}, {"error", Level::ERROR}},
+                          "info, warning, error")
       ->required()
-      ->transform(CLI::CheckedTransformer(levels, CLI::ignore_case))
-      ->option_text("info|warning|error");
+      ->transform([](const std::string& word) { return absl::AsciiStrToLower(word); });
   level->add_option("--for", flags->time, "Then as before, 1s to 24h")->option_text("TIME");
   level->callback(
       [flags, &command] { command = [flags](const Options& options) { return SetLevel(*flags, options); }; });

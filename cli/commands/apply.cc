@@ -39,13 +39,11 @@ bool ReadFiles(const std::vector<std::string>& files, Manifest& manifest) {
   if (problems.empty()) problems = FindClashes(manifest);
   for (const ConfigProblem& problem : problems) std::fprintf(stderr, "kinsockctl: %s\n", problem.ToString().c_str());
   if (!problems.empty()) {
-    std::fprintf(stderr,
-                 "kinsockctl: nothing was applied\n  try: kinsockctl apply --help, which shows what a file says\n");
+    std::fprintf(stderr, "kinsockctl: nothing was applied\n");
     return false;
   }
   if (manifest.size() == 0) {
-    std::fprintf(stderr, "kinsockctl: %s: describes nothing\n  try: kinsockctl apply --help\n",
-                 InputName(files.front()).c_str());
+    std::fprintf(stderr, "kinsockctl: %s: describes nothing\n", InputName(files.front()).c_str());
     return false;
   }
   if (!manifest.left_out.empty()) {

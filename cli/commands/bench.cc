@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <google/protobuf/struct.pb.h>
-
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
@@ -15,9 +13,11 @@
 #include "absl/strings/str_format.h"
 #include "cli/call/client.h"
 #include "cli/commands/commands.h"
+#include "cli/flags/choice.h"
 #include "cli/flags/port_check.h"
 #include "cli/guest/guest_bench.h"
 #include "cli/guest/guest_port.h"
+#include "cli/schema/bench_report.pb.h"
 #include "cli/text/duration.h"
 #include "cli/text/output.h"
 #include "cli/text/progress.h"
@@ -38,11 +38,15 @@ struct BenchFlags {
   BenchSettings settings;
 };
 
+using Report = ctl::BenchReport;
+
 struct Measured {
-  const char* key;   // in JSON
-  std::string what;  // in the table
-  bool is_bytes;
+  std::string what;                   // in the table
+  Report::Times* (Report::*times)();  // where it stands in the report, if it is no bytes
+  Report::Bytes* (Report::*bytes)();  // if it is
   BenchResult result;
+
+  bool is_bytes() const { return bytes != nullptr; }
 };
 
 // What to start in the guest; socat is in every distribution.
@@ -59,13 +63,13 @@ std::string ServerLine(BenchServer server, uint32_t port) {
   return absl::StrCat("socat ", listen, " PIPE");
 }
 
-std::string Microseconds(std::chrono::nanoseconds time) {
-  return absl::StrFormat("%.1fus", static_cast<double>(time.count()) / 1000);
-}
+double ToMicroseconds(std::chrono::nanoseconds time) { return static_cast<double>(time.count()) / 1000; }
+
+std::string Microseconds(std::chrono::nanoseconds time) { return absl::StrFormat("%.1fus", ToMicroseconds(time)); }
 
 double Rate(const Measured& measured) {
   const BenchResult& result = measured.result;
-  const auto amount = static_cast<double>(measured.is_bytes ? result.bytes : result.count);
+  const auto amount = static_cast<double>(measured.is_bytes() ? result.bytes : result.count);
   return result.seconds > 0 ? amount / result.seconds : 0;
 }
 
@@ -73,8 +77,8 @@ void ShowTable(const std::vector<Measured>& all, const Options& options) {
   Table table({"WHAT", "PER-SECOND", "P50", "P99", "MAX", "COUNT", "REFUSED"});
   for (const Measured& measured : all) {
     const BenchResult& result = measured.result;
-    std::vector<std::string> row{measured.what, ShortNumber(Rate(measured)) + (measured.is_bytes ? "B" : "")};
-    if (measured.is_bytes) {
+    std::vector<std::string> row{measured.what, ShortNumber(Rate(measured)) + (measured.is_bytes() ? "B" : "")};
+    if (measured.is_bytes()) {
       row.insert(row.end(), {"", "", "", ShortNumber(static_cast<double>(result.bytes)) + "B", ""});
     } else {
       row.insert(row.end(),
@@ -86,35 +90,31 @@ void ShowTable(const std::vector<Measured>& all, const Options& options) {
   Print(table.Render(options));
 }
 
-// The API has no message for this. Times are in microseconds.
-google::protobuf::Struct ToStruct(const std::vector<Measured>& all, const BenchFlags& flags) {
-  google::protobuf::Struct out;
-  const auto number = [](google::protobuf::Struct& into, const char* key, double value) {
-    (*into.mutable_fields())[key].set_number_value(value);
-  };
-  (*out.mutable_fields())["vm"].set_string_value(FullVmName(flags.vm));
-  number(out, "port", flags.port);
-  number(out, "connections", static_cast<double>(flags.settings.connections));
-  number(out, "messageBytes", static_cast<double>(flags.settings.message_bytes));
+Report ToReport(const std::vector<Measured>& all, const BenchFlags& flags) {
+  Report report;
+  report.set_vm(FullVmName(flags.vm));
+  report.set_port(flags.port);
+  report.set_connections(static_cast<uint32_t>(flags.settings.connections));
+  report.set_message_bytes(static_cast<uint32_t>(flags.settings.message_bytes));
   for (const Measured& measured : all) {
     const BenchResult& result = measured.result;
-    google::protobuf::Struct& one = *(*out.mutable_fields())[measured.key].mutable_struct_value();
-    number(one, "seconds", result.seconds);
-    number(one, "perSecond", Rate(measured));
-    if (measured.is_bytes) {
-      number(one, "bytes", static_cast<double>(result.bytes));
+    if (measured.is_bytes()) {
+      Report::Bytes& bytes = *(report.*measured.bytes)();
+      bytes.set_seconds(result.seconds);
+      bytes.set_per_second(Rate(measured));
+      bytes.set_bytes(result.bytes);
       continue;
     }
-    const auto time = [&](const char* key, std::chrono::nanoseconds value) {
-      number(one, key, static_cast<double>(value.count()) / 1000);
-    };
-    number(one, "count", static_cast<double>(result.count));
-    number(one, "refused", static_cast<double>(result.refused));
-    time("p50Us", result.latency.Quantile(0.5));
-    time("p99Us", result.latency.Quantile(0.99));
-    time("maxUs", result.latency.longest());
+    Report::Times& times = *(report.*measured.times)();
+    times.set_seconds(result.seconds);
+    times.set_per_second(Rate(measured));
+    times.set_count(static_cast<uint32_t>(result.count));
+    times.set_refused(static_cast<uint32_t>(result.refused));
+    times.set_p50_us(ToMicroseconds(result.latency.Quantile(0.5)));
+    times.set_p99_us(ToMicroseconds(result.latency.Quantile(0.99)));
+    times.set_max_us(ToMicroseconds(result.latency.longest()));
   }
-  return out;
+  return report;
 }
 
 // In their order, up to the first that fails.
@@ -122,17 +122,18 @@ std::vector<Measured> MeasureAll(GuestBench& bench, const BenchSettings& setting
   std::vector<Measured> all;
   const auto good = [&] { return all.empty() || all.back().result.fault.empty(); };
   if (settings.server == BenchServer::kEcho) {
-    all.push_back(
-        {"roundTrips", absl::StrCat("round trips of ", settings.message_bytes, "B"), false, bench.RoundTrips()});
+    all.push_back({absl::StrCat("round trips of ", settings.message_bytes, "B"), &Report::mutable_round_trips, nullptr,
+                   bench.RoundTrips()});
   }
-  if (good()) all.push_back({"connects", "connections", false, bench.Connections()});
+  if (good()) all.push_back({"connections", &Report::mutable_connects, nullptr, bench.Connections()});
   if (!good()) return all;
-  const std::map<BenchServer, std::pair<const char*, const char*>> names{
-      {BenchServer::kEcho, {"echoed", "bytes there and back"}},
-      {BenchServer::kDiscard, {"toGuest", "bytes to the guest"}},
-      {BenchServer::kSource, {"fromGuest", "bytes from the guest"}}};
-  const auto& [key, what] = names.at(settings.server);
-  all.push_back({key, what, true, bench.Bytes()});
+  using Where = Report::Bytes* (Report::*)();
+  const std::map<BenchServer, std::pair<const char*, Where>> names{
+      {BenchServer::kEcho, {"bytes there and back", &Report::mutable_echoed}},
+      {BenchServer::kDiscard, {"bytes to the guest", &Report::mutable_to_guest}},
+      {BenchServer::kSource, {"bytes from the guest", &Report::mutable_from_guest}}};
+  const auto& [what, where] = names.at(settings.server);
+  all.push_back({what, nullptr, where, bench.Bytes()});
   return all;
 }
 
@@ -145,7 +146,7 @@ ExitCode Bench(BenchFlags flags, const Options& options) {
   flags.settings.time = *time;
   Client client(options);
   v1::Vm vm;
-  if (const ExitCode code = FindHybridVm(client, flags.vm, vm); code != kExitOk) return code;
+  if (const ExitCode code = FindHybridVm(client, flags.vm, flags.port, true, vm); code != kExitOk) return code;
   const auto patience = options.timeout.value_or(kQuestionTimeout);
   UniqueFd probe;
   if (const ExitCode code = DialGuest(client, vm, flags.port, patience, probe); code != kExitOk) {
@@ -166,7 +167,7 @@ ExitCode Bench(BenchFlags flags, const Options& options) {
   if (options.format == OutputFormat::kName) {
     Print(vm.name() + "\n");
   } else if (ShowsMessage(options.format)) {
-    Print(Render(ToStruct(all, flags), options.format));
+    Print(Render(ToReport(all, flags), options.format));
   } else {
     ShowTable(all, options);
     std::fprintf(stderr,
@@ -186,6 +187,7 @@ constexpr char kWhatItNeeds[] = R"(A program in the guest serves the port, for e
   socat -U VSOCK-LISTEN:5000,fork,backlog=64 OPEN:/dev/zero,rdonly      # --against source
 and its own work is in the figures: socat starts a process for each connection, and copies 8 KiB at a time (-b).
 Measured are: round trips (echo), connections that are made and ended one after the other, and bytes per second.
+-o json is a BenchReport (cli/schema/bench_report.proto), with times in microseconds.
 Example:
   kinsockctl bench web 5000 --time 5s)";
 
@@ -195,13 +197,12 @@ void DeclareBench(CLI::App& app, Command& command) {
   CLI::App* bench = app.add_subcommand("bench", "Measure what a program on this host has of a port of a guest");
   auto flags = std::make_shared<BenchFlags>();
   BenchSettings& settings = flags->settings;
-  bench->add_option("VM", flags->vm)->required();
-  bench->add_option("PORT", flags->port)->required()->check(PortFault);
-  const std::map<std::string, BenchServer> servers{
-      {"echo", BenchServer::kEcho}, {"discard", BenchServer::kDiscard}, {"source", BenchServer::kSource}};
-  bench->add_option("--against", settings.server, "What serves the port (echo)")
-      ->transform(CLI::CheckedTransformer(servers))
-      ->option_text("echo|discard|source");
+  bench->add_option("VM", flags->vm, "Which VM")->required();
+  bench->add_option("PORT", flags->port, "The guest's port")->required()->check(PortFault);
+  AddChoice<BenchServer>(
+      *bench, "--against", settings.server,
+      {{"echo", BenchServer::kEcho}, {"discard", BenchServer::kDiscard}, {"source", BenchServer::kSource}},
+      "What serves the port (echo)");
   bench->add_option("--time,--seconds", flags->time, "How long each measurement takes, 100ms to 10m (3s)")
       ->option_text("TIME");
   bench->add_option("--size", settings.message_bytes, "Bytes of a round trip (64)")

@@ -100,6 +100,10 @@ ExitCode ReleaseCid(const CidFlags& flags, const Options& options) {
 void DeclareCidCommands(CLI::App& app, Command& command) {
   CLI::App* cid = app.add_subcommand("cid", "CIDs that are not free");
   cid->require_subcommand(1)->fallthrough();
+  cid->footer(
+      "Examples:\n  kinsockctl cid reserve 4000-4099 --for web-7 --ttl 10m\n"
+      "  kinsockctl vm create web-7 --cid networks/default/cids/4000   # the name that reserve has printed\n"
+      "  kinsockctl cid release 4000");
   const auto declare = [&](const char* name, const char* help, ExitCode (*run)(const CidFlags&, const Options&)) {
     CLI::App* one = cid->add_subcommand(name, help);
     auto flags = std::make_shared<CidFlags>();

@@ -34,6 +34,7 @@ void DeclareInfo(CLI::App& app, Command& command);     // info
 void DeclareAdmin(CLI::App& app, Command& command);    // log-level, daemon drain, and those of DeclareConfig()
 void DeclareConfig(CLI::App& app, CLI::App& daemon, Command& command);  // config dump, check; daemon reload
 void DeclareEvents(CLI::App& app, Command& command);                    // events
+void DeclareTrace(CLI::App& app, Command& command);                     // trace
 
 void DeclareExplain(CLI::App& app, Command& command);
 void DeclareGuestCommands(CLI::App& app, Command& command);  // connect, listen, proxy, socat

@@ -2,6 +2,7 @@
 #include "cli/commands/complete.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -9,6 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "base/text.h"
 
 namespace kinsock {
 namespace {
@@ -186,6 +188,30 @@ size_t FirstPositional(const CLI::App& app, const std::vector<std::string>& word
     if (TakesNextWord(&app, words[i])) ++i;
   }
   return words.size();
+}
+
+std::string UnknownCommand(const CLI::App& app, const std::vector<std::string>& words) {
+  std::string path;
+  const CLI::App* place = &app;
+  for (size_t i = 0; i < words.size() && place->get_require_subcommand_min() > 0; ++i) {
+    const std::string& word = words[i];
+    if (IsOption(word)) {
+      if (FindOption(place, word) == nullptr) return "";  // the next word may be its value
+      if (TakesNextWord(place, word)) ++i;
+      continue;
+    }
+    const CLI::App* const command = FindCommand(*place, word);
+    if (command == nullptr) {
+      std::vector<std::string_view> known;
+      for (const CLI::App* other : place->get_subcommands([](const CLI::App*) { return true; })) {
+        known.push_back(other->get_name());
+      }
+      return absl::StrCat(Quoted(word), " is no command", path.empty() ? "" : " of", path, DidYouMean(word, known));
+    }
+    place = command;
+    absl::StrAppend(&path, " ", word);
+  }
+  return "";
 }
 
 std::string CompletionScript(const std::string& shell) {

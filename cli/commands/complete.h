@@ -35,6 +35,10 @@ std::string ValueOf(const std::vector<std::string>& words, const std::string& na
 // Where the first word stands in `words` that is neither an option nor the value of one; words.size() if there is none.
 size_t FirstPositional(const CLI::App& app, const std::vector<std::string>& words, size_t from = 0);
 
+// The first of `words` that stands where a command ought to and is none: `"creat" is no command of vm (did you mean
+// "create"?)`. Empty: there is none, or what stands before it is not understood either.
+std::string UnknownCommand(const CLI::App& app, const std::vector<std::string>& words);
+
 // The script that makes a shell ask: "bash", "zsh" or "fish".
 std::string CompletionScript(const std::string& shell);
 

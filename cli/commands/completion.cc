@@ -4,113 +4,66 @@
 #include <string>
 #include <vector>
 
+#include "cli/call/ask.h"
 #include "cli/call/client.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/complete.h"
+#include "cli/commands/resource_commands.h"
+#include "cli/flags/choice.h"
 #include "cli/text/output.h"
-#include "cli/view/vm_view.h"
 
 namespace kinsock {
 namespace {
 
 // Who presses Tab waits; a daemon that is slower has no names to give.
 constexpr std::chrono::milliseconds kPatience{1000};
-// As many as one page has; nobody chooses from more.
-constexpr int kMostNames = 1000;
+using Networks = v1::NetworkService::Stub;
 
-std::vector<std::string> VmNames(Client& client) {
-  grpc::ClientContext context;
-  client.SetDeadline(context, kPatience);
-  v1::ListVmsRequest request;
-  request.set_page_size(kMostNames);
-  v1::ListVmsResponse list;
+// The last parts of the names that one page of a listing has, of what `wanted` is true for.
+template <typename Item, typename Response, typename Request, typename Stub, typename Wanted>
+std::vector<std::string> NamesOfPage(const Client& client, Stub& stub,
+                                     grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                                     Request request,
+                                     const google::protobuf::RepeatedPtrField<Item>& (Response::*items)() const,
+                                     Wanted wanted) {
+  request.set_page_size(kPageSize);
+  Response page;
   std::vector<std::string> names;
-  if (!client.vms().ListVms(&context, request, &list).ok()) return names;
-  for (const v1::Vm& vm : list.vms()) names.push_back(ShortVmName(vm.name()));
-  return names;
-}
-
-std::vector<std::string> ConnectionNames(Client& client) {
-  grpc::ClientContext context;
-  client.SetDeadline(context, kPatience);
-  v1::ListConnectionsRequest request;
-  request.set_page_size(kMostNames);
-  v1::ListConnectionsResponse list;
-  std::vector<std::string> names;
-  if (!client.connections().ListConnections(&context, request, &list).ok()) return names;
-  for (const v1::Connection& connection : list.connections()) names.push_back(connection.name());
-  return names;
-}
-
-std::string LastPart(const std::string& name) { return name.substr(name.rfind('/') + 1); }
-
-std::vector<std::string> NetworkNames(Client& client) {
-  grpc::ClientContext context;
-  client.SetDeadline(context, kPatience);
-  v1::ListNetworksRequest request;
-  request.set_page_size(kMostNames);
-  v1::ListNetworksResponse list;
-  std::vector<std::string> names;
-  if (!client.networks().ListNetworks(&context, request, &list).ok()) return names;
-  for (const v1::Network& network : list.networks()) names.push_back(LastPart(network.name()));
-  return names;
-}
-
-std::vector<std::string> PolicyNames(Client& client, const std::string& network) {
-  grpc::ClientContext context;
-  client.SetDeadline(context, kPatience);
-  v1::ListPoliciesRequest request;
-  request.set_parent(network);
-  request.set_page_size(kMostNames);
-  v1::ListPoliciesResponse list;
-  std::vector<std::string> names;
-  if (!client.networks().ListPolicies(&context, request, &list).ok()) return names;
-  for (const v1::Policy& policy : list.policies()) names.push_back(LastPart(policy.name()));
-  return names;
-}
-
-std::vector<std::string> CidNames(Client& client, const std::string& network) {
-  grpc::ClientContext context;
-  client.SetDeadline(context, kPatience);
-  v1::ListCidsRequest request;
-  request.set_parent(network);
-  request.set_page_size(kMostNames);
-  v1::ListCidsResponse list;
-  std::vector<std::string> names;
-  if (!client.networks().ListCids(&context, request, &list).ok()) return names;
-  for (const v1::CidLease& lease : list.cids()) {
-    if (lease.state() != v1::CidLease::ALLOCATED) names.push_back(LastPart(lease.name()));
+  if (!Ask(client, stub, method, request, page, kPatience).ok()) return names;
+  for (const Item& item : (page.*items)()) {
+    if (wanted(item)) names.push_back(LastPart(item.name()));
   }
-  return names;
-}
-
-std::vector<std::string> ForwardNames(Client& client) {
-  grpc::ClientContext context;
-  client.SetDeadline(context, kPatience);
-  v1::ListForwardsRequest request;
-  request.set_page_size(kMostNames);
-  v1::ListForwardsResponse list;
-  std::vector<std::string> names;
-  if (!client.forwards().ListForwards(&context, request, &list).ok()) return names;
-  for (const v1::Forward& forward : list.forwards()) names.push_back(LastPart(forward.name()));
   return names;
 }
 
 std::vector<std::string> Names(Client& client, NameKind kind, const std::string& network) {
   const std::string parent = "networks/" + (network.empty() ? "default" : LastPart(network));
+  const auto any = [](const auto&) { return true; };
   switch (kind) {
     case NameKind::kVm:
-      return VmNames(client);
+      return NamesOfPage(client, client.vms(), &v1::VmService::Stub::ListVms, v1::ListVmsRequest(),
+                         &v1::ListVmsResponse::vms, any);
     case NameKind::kConnection:
-      return ConnectionNames(client);
+      return NamesOfPage(client, client.connections(), &v1::ConnectionService::Stub::ListConnections,
+                         v1::ListConnectionsRequest(), &v1::ListConnectionsResponse::connections, any);
     case NameKind::kNetwork:
-      return NetworkNames(client);
-    case NameKind::kPolicy:
-      return PolicyNames(client, parent);
-    case NameKind::kCid:
-      return CidNames(client, parent);
+      return NamesOfPage(client, client.networks(), &Networks::ListNetworks, v1::ListNetworksRequest(),
+                         &v1::ListNetworksResponse::networks, any);
+    case NameKind::kPolicy: {
+      v1::ListPoliciesRequest request;
+      request.set_parent(parent);
+      return NamesOfPage(client, client.networks(), &Networks::ListPolicies, request,
+                         &v1::ListPoliciesResponse::policies, any);
+    }
+    case NameKind::kCid: {
+      v1::ListCidsRequest request;
+      request.set_parent(parent);
+      const auto is_kept = [](const v1::CidLease& lease) { return lease.state() != v1::CidLease::ALLOCATED; };
+      return NamesOfPage(client, client.networks(), &Networks::ListCids, request, &v1::ListCidsResponse::cids, is_kept);
+    }
     case NameKind::kForward:
-      return ForwardNames(client);
+      return NamesOfPage(client, client.forwards(), &v1::ForwardService::Stub::ListForwards, v1::ListForwardsRequest(),
+                         &v1::ListForwardsResponse::forwards, any);
   }
   return {};
 }
@@ -123,7 +76,7 @@ void DeclareCompletion(CLI::App& app, Command& command) {
   auto shell = std::make_shared<std::string>();
   completion->add_option("SHELL", *shell, "bash, zsh or fish")
       ->required()
-      ->check(CLI::IsMember({"bash", "zsh", "fish"}))
+      ->check(OneOf({"bash", "zsh", "fish"}))
       ->option_text("bash|zsh|fish");
   completion->callback([shell, &command] {
     command = [shell](const Options&) {

@@ -98,6 +98,11 @@ ExitCode CheckFile(const std::string& path) {
     config.policies = std::move(file.policies);
     config.vms = std::move(file.vms);
     config.forwards = std::move(file.forwards);
+    config.api_sockets = std::move(file.api_sockets);
+    config.api_view_sockets = std::move(file.api_view_sockets);
+    config.api_tcp = std::move(file.api_tcp);
+    config.http = std::move(file.http);
+    config.vm_socket_dir = std::move(file.vm_socket_dir);
     problems = FindClashes(config);
   }
   for (const ConfigProblem& problem : problems) std::fprintf(stderr, "kinsockctl: %s\n", problem.ToString().c_str());

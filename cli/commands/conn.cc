@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "cli/call/ask.h"
 #include "cli/call/client.h"
 #include "cli/commands/commands.h"
 #include "cli/text/output.h"
@@ -14,8 +16,6 @@
 
 namespace kinsock {
 namespace {
-
-constexpr int kPageSize = 1000;
 
 struct ListFlags {
   std::string vm;
@@ -27,12 +27,10 @@ struct ListFlags {
 // A name that is mistyped is an error, not an empty answer.
 grpc::Status CheckVm(Client& client, const std::string& name) {
   if (name.empty()) return grpc::Status::OK;
-  grpc::ClientContext context;
-  client.SetDeadline(context, kQuestionTimeout);
   v1::GetVmRequest request;
   request.set_name(name);
   v1::Vm found;
-  return client.vms().GetVm(&context, request, &found);
+  return Ask(client, client.vms(), &v1::VmService::Stub::GetVm, request, found);
 }
 
 ExitCode List(const ListFlags& flags, const Options& options) {
@@ -41,7 +39,7 @@ ExitCode List(const ListFlags& flags, const Options& options) {
   if (const grpc::Status status = CheckVm(client, only); !status.ok()) return client.Report(status);
   v1::ListConnectionsResponse all;
   v1::ListConnectionsRequest request;
-  request.set_page_size(flags.top > 0 ? flags.top : kPageSize);
+  request.set_page_size(flags.top);
   request.set_vm(only);
   if (flags.closed) request.add_states(v1::Connection::CLOSED);
   if (flags.by_rate) {
@@ -49,20 +47,14 @@ ExitCode List(const ListFlags& flags, const Options& options) {
   } else if (flags.top > 0) {
     request.set_order_by("-bytes");
   }
-  do {
-    grpc::ClientContext context;
-    client.SetDeadline(context, kQuestionTimeout);
-    v1::ListConnectionsResponse page;
-    const grpc::Status status = client.connections().ListConnections(&context, request, &page);
-    if (!status.ok()) return client.Report(status);
-    request.set_page_token(page.next_page_token());
-    for (v1::Connection& connection : *page.mutable_connections()) {
-      *all.add_connections() = std::move(connection);
-    }
-    all.set_forgotten(page.forgotten());
-    all.set_unmeasured(page.unmeasured());
-    if (page.has_rate_interval()) *all.mutable_rate_interval() = page.rate_interval();
-  } while (!request.page_token().empty());
+  const auto take = [&all](const v1::ListConnectionsResponse& page) {
+    if (page.has_rate_interval()) all.clear_rate_interval();  // the last one's, not a sum
+    all.MergeFrom(page);
+  };
+  const int most_pages = flags.top > 0 ? 1 : std::numeric_limits<int>::max();
+  const grpc::Status status = ForEachPage(client, client.connections(), &v1::ConnectionService::Stub::ListConnections,
+                                          request, take, most_pages);
+  if (!status.ok()) return client.Report(status);
   Print(RenderConnections(all, options, flags.by_rate));
   return kExitOk;
 }
@@ -98,13 +90,12 @@ ExitCode Reset(const ResetFlags& flags, const Options& options) {
   v1::ListConnectionsResponse ended;
   ExitCode code = kExitOk;
   for (const std::string& name : flags.names) {
-    grpc::ClientContext context;
-    client.SetDeadline(context, kQuestionTimeout);
     v1::ResetConnectionRequest request;
     request.set_name(FullConnectionName(name));
     request.set_reason(flags.reason);
     v1::Connection connection;
-    const grpc::Status status = client.connections().ResetConnection(&context, request, &connection);
+    const grpc::Status status =
+        Ask(client, client.connections(), &v1::ConnectionService::Stub::ResetConnection, request, connection);
     if (status.ok()) {
       *ended.add_connections() = std::move(connection);
     } else {
@@ -124,6 +115,8 @@ ExitCode Reset(const ResetFlags& flags, const Options& options) {
 void DeclareConnCommands(CLI::App& app, Command& command) {
   CLI::App* conn = app.add_subcommand("conn", "Connections");
   conn->require_subcommand(1)->fallthrough();
+  conn->footer(
+      "Examples:\n  kinsockctl conn watch --vm web\n  kinsockctl conn reset $(kinsockctl conn list --vm web -o name)");
   CLI::App* list = conn->add_subcommand("list", "Show the open connections, or those that ended lately");
   auto flags = std::make_shared<ListFlags>();
   list->add_option("--vm", flags->vm, "Only those of this VM")->option_text("NAME");

@@ -6,6 +6,7 @@
 
 #include "absl/strings/numbers.h"
 #include "cli/call/client.h"
+#include "cli/call/same_daemon.h"
 #include "cli/commands/commands.h"
 #include "cli/explain/explain.h"
 #include "cli/explain/explain_facts.h"
@@ -51,7 +52,10 @@ ExitCode ExplainCommand(const ExplainFlags& flags, const Options& options) {
   Client client(options);
   if (const ExitCode code = FindFacts(client, facts); code != kExitOk) return code;
   FindHostFacts(options, facts);
-  const ctl::Explanation explanation = Explain(facts);
+  ctl::Explanation explanation = Explain(facts);
+  for (ctl::Explanation::Command& next : *explanation.mutable_next()) {
+    if (next.vm().empty()) next.set_line(SameDaemon(next.line()));
+  }
   Print(ShowsMessage(options.format) ? Render(explanation, options.format)
                                      : ExplanationText(explanation, options.colour));
   return static_cast<ExitCode>(explanation.exit_code());
@@ -65,6 +69,10 @@ void DeclareExplain(CLI::App& app, Command& command) {
   auto flags = std::make_shared<ExplainFlags>();
   explain->add_option("from", flags->from, "Who connects: a VM, or host")->required();
   explain->add_option("to", flags->to, "To whom: VM:PORT, CID:PORT, or host:PORT")->required();
+  explain->footer(
+      "Examples:\n  kinsockctl explain web db:5432     # a guest to a guest; db may be a CID\n"
+      "  kinsockctl explain host web:5000   # a program of the host to a guest\n"
+      "  kinsockctl explain web host:9000   # a guest to the host");
   explain->callback(
       [flags, &command] { command = [flags](const Options& options) { return ExplainCommand(*flags, options); }; });
 }

@@ -151,6 +151,9 @@ constexpr char kAddress[] = "unix:PATH|tcp:127.0.0.1:PORT|tcp:[::1]:PORT";
 void DeclareForwardCommands(CLI::App& app, Command& command) {
   CLI::App* forward = app.add_subcommand("forward", "Sockets of the host that are joined to ports of guests");
   forward->require_subcommand(1)->fallthrough();
+  forward->footer(
+      "Examples:\n  kinsockctl forward create ssh web:22 --listen unix:/run/kinsock/web.ssh\n"
+      "  kinsockctl forward create log web:514 --target tcp:127.0.0.1:514\n  kinsockctl forward list --vm web");
   const auto declare = [&](const char* name, const char* help, ExitCode (*run)(const ForwardFlags&, const Options&)) {
     CLI::App* one = forward->add_subcommand(name, help);
     auto flags = std::make_shared<ForwardFlags>();

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "cli/call/client.h"
+#include "cli/call/same_daemon.h"
 #include "cli/commands/commands.h"
 #include "cli/flags/port_check.h"
 #include "cli/guest/guest_port.h"
@@ -33,7 +34,8 @@ struct PortFlags {
 ExitCode RelayStdio(UniqueFd socket) {
   const int error = Relay(STDIN_FILENO, UniqueFd(STDOUT_FILENO), std::move(socket));
   if (error == 0) return kExitOk;
-  std::fprintf(stderr, "kinsockctl: the connection broke: %s\n  try: kinsockctl conn list --closed\n", strerror(error));
+  std::fprintf(stderr, "kinsockctl: the connection broke: %s\n  try: %s\n", strerror(error),
+               SameDaemon("kinsockctl conn list --closed").c_str());
   return kExitError;
 }
 
@@ -66,14 +68,14 @@ bool IsSocket(int fd) {
 ExitCode Dial(const PortFlags& flags, const Options& options) {
   if (flags.fdpass && !IsSocket(STDOUT_FILENO)) {
     std::fprintf(stderr,
-                 "kinsockctl: --fdpass: standard output is no socket that takes a descriptor, as ssh's is\n"
-                 "  try: kinsockctl ssh-config, or kinsockctl connect\n");
+                 "kinsockctl: --fdpass: standard output is no socket that takes a descriptor, as ssh's is; "
+                 "kinsockctl ssh-config makes ssh do this, kinsockctl connect needs no socket\n");
     return kExitUsage;
   }
   Client client(options);
   v1::Vm vm;
   UniqueFd socket;
-  if (const ExitCode code = FindHybridVm(client, flags.vm, vm); code != kExitOk) return code;
+  if (const ExitCode code = FindHybridVm(client, flags.vm, flags.port, true, vm); code != kExitOk) return code;
   const auto timeout = options.timeout.value_or(kQuestionTimeout);
   if (const ExitCode code = DialGuest(client, vm, flags.port, timeout, socket); code != kExitOk) return code;
   return flags.fdpass ? PassSocket(socket) : RelayStdio(std::move(socket));
@@ -83,7 +85,7 @@ ExitCode Listen(const PortFlags& flags, const Options& options) {
   Client client(options);
   v1::Vm vm;
   UniqueFd socket;
-  if (const ExitCode code = FindHybridVm(client, flags.vm, vm); code != kExitOk) return code;
+  if (const ExitCode code = FindHybridVm(client, flags.vm, flags.port, false, vm); code != kExitOk) return code;
   if (const ExitCode code = AcceptFromGuest(vm, flags.port, socket); code != kExitOk) return code;
   return RelayStdio(std::move(socket));
 }
@@ -91,7 +93,8 @@ ExitCode Listen(const PortFlags& flags, const Options& options) {
 ExitCode Socat(const PortFlags& flags, const Options& options) {
   Client client(options);
   v1::Vm vm;
-  if (const ExitCode code = FindHybridVm(client, flags.vm, vm); code != kExitOk) return code;
+  const bool to_guest = !flags.listen;
+  if (const ExitCode code = FindHybridVm(client, flags.vm, flags.port, to_guest, vm); code != kExitOk) return code;
   const std::string& path = vm.status().uds_path();
   Print(flags.listen ? SocatListenLine(path, flags.port) : SocatConnectLine(path, flags.port));
   return kExitOk;
@@ -103,8 +106,8 @@ std::pair<CLI::App*, std::shared_ptr<PortFlags>> Declare(CLI::App& app, Command&
                                                          ExitCode (*what)(const PortFlags&, const Options&)) {
   CLI::App* declared = app.add_subcommand(name, help);
   auto flags = std::make_shared<PortFlags>();
-  declared->add_option("VM", flags->vm)->required();
-  declared->add_option("PORT", flags->port)->required()->check(PortFault);
+  declared->add_option("VM", flags->vm, "Which VM")->required();
+  declared->add_option("PORT", flags->port, "Of the guest; of the host for what listens")->required()->check(PortFault);
   declared->callback(
       [flags, what, &command] { command = [flags, what](const Options& options) { return what(*flags, options); }; });
   return {declared, flags};
@@ -113,9 +116,11 @@ std::pair<CLI::App*, std::shared_ptr<PortFlags>> Declare(CLI::App& app, Command&
 }  // namespace
 
 void DeclareGuestCommands(CLI::App& app, Command& command) {
-  Declare(app, command, "connect", "Connect standard input and output to a port of a guest", Dial);
+  Declare(app, command, "connect", "Connect standard input and output to a port of a guest", Dial)
+      .first->footer("Example:\n  echo hello | kinsockctl connect web 5000");
   Declare(app, command, "listen", "Wait for one connection of a guest to a port of the host, and be it on stdio",
-          Listen);
+          Listen)
+      .first->footer("Example:\n  kinsockctl listen web 9000 >log   # in the guest: socat - VSOCK-CONNECT:2:9000");
   const auto [proxy, flags] =
       Declare(app, command, "proxy", "As connect, for ssh's ProxyCommand; the VM may be called NAME.kinsock", Dial);
   proxy->add_flag("--fdpass", flags->fdpass, "Give the connection to ssh and end (ProxyUseFdpass)");

@@ -12,6 +12,7 @@
 #include "cli/call/client.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/resource_commands.h"
+#include "cli/flags/choice.h"
 #include "cli/flags/network_name.h"
 #include "cli/flags/number_range.h"
 #include "cli/flags/quota_flags.h"
@@ -137,7 +138,7 @@ ExitCode ListNetworks(const Options& options) {
 void AddNetworkFlags(CLI::App* app, NetworkFlags& flags) {
   app->add_option("name", flags.name, "Its name")->required();
   app->add_option("--default", flags.otherwise, "What holds where no policy says anything")
-      ->check(CLI::IsMember({"shared-group", "allow", "deny"}))
+      ->check(OneOf({"shared-group", "allow", "deny"}))
       ->option_text("shared-group|allow|deny");
   app->add_option("--cids", flags.cids, "Where the daemon chooses CIDs")->option_text("FIRST-LAST");
   app->add_option("--reserved", flags.reserved, "Where it never does; may be repeated")->option_text("FIRST-LAST");
@@ -153,6 +154,10 @@ void AddNetworkFlags(CLI::App* app, NetworkFlags& flags) {
 void DeclareNetCommands(CLI::App& app, Command& command) {
   CLI::App* net = app.add_subcommand("net", "Networks, each a space of CIDs");
   net->require_subcommand(1)->fallthrough();
+  net->footer(
+      "Examples:\n  kinsockctl net create lab --cids 5000-5999 --default deny   # then: kinsockctl vm create a --net "
+      "lab\n"
+      "  kinsockctl net set lab --quarantine 2m --quota max_connections=100\n  kinsockctl net list");
   const auto declare = [&](const char* name, const char* help, ExitCode (*run)(const NetworkFlags&, const Options&)) {
     CLI::App* one = net->add_subcommand(name, help);
     auto flags = std::make_shared<NetworkFlags>();

@@ -3,19 +3,18 @@
 #include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "cli/call/client.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/resource_commands.h"
 #include "cli/flags/network_name.h"
-#include "cli/flags/number_range.h"
+#include "cli/flags/selector_flag.h"
 #include "cli/text/output.h"
 #include "cli/view/vm_view.h"
 
@@ -27,52 +26,6 @@ using Stub = v1::NetworkService::Stub;
 // "default/closed", or the full name.
 std::string FullPolicyName(const std::string& network, const std::string& name) {
   return name.rfind("networks/", 0) == 0 ? name : absl::StrCat(FullNetworkName(network), "/policies/", name);
-}
-
-std::string SelectorText(const v1::Policy::Selector& selector) {
-  if (selector.host()) return "host";
-  std::vector<std::string> parts;
-  if (!selector.vm().empty()) parts.push_back(ShortVmName(selector.vm()));
-  for (const auto& [key, value] : selector.labels()) parts.push_back(absl::StrCat(key, "=", value));
-  if (selector.groups_size() > 0) parts.push_back(absl::StrCat("group:", absl::StrJoin(selector.groups(), "+")));
-  if (selector.has_cid_range()) {
-    parts.push_back(absl::StrCat("cid:", RangeText(selector.cid_range().first(), selector.cid_range().last())));
-  }
-  std::sort(parts.begin(), parts.end());
-  return parts.empty() ? "any" : absl::StrJoin(parts, ",");
-}
-
-// The other way round. False: said what is wrong.
-bool ParseSelector(const std::string& text, const char* flag, v1::Policy::Selector& selector) {
-  if (text.empty() || text == "any") return true;
-  for (const absl::string_view part : absl::StrSplit(text, ',')) {
-    const std::string item(part);
-    uint32_t first = 0, last = 0;
-    if (item == "host") {
-      selector.set_host(true);
-    } else if (item.rfind("group:", 0) == 0) {
-      for (const absl::string_view group : absl::StrSplit(item.substr(6), '+')) selector.add_groups(std::string(group));
-    } else if (item.rfind("cid:", 0) == 0 && ParseRange(item.substr(4), first, last)) {
-      selector.mutable_cid_range()->set_first(first);
-      selector.mutable_cid_range()->set_last(last);
-    } else if (const size_t equals = item.find('='); equals != std::string::npos) {
-      (*selector.mutable_labels())[item.substr(0, equals)] = item.substr(equals + 1);
-    } else if (item.find(':') == std::string::npos && !item.empty()) {
-      selector.set_vm(FullVmName(item));
-    } else {
-      std::fprintf(stderr, "kinsockctl: %s: \"%s\" is none of any, host, VM, KEY=VALUE, group:A+B and cid:FIRST-LAST\n",
-                   flag, item.c_str());
-      return false;
-    }
-  }
-  return true;
-}
-
-std::string PortsText(const v1::Policy& policy) {
-  if (policy.ports().empty()) return "any";
-  return absl::StrJoin(policy.ports(), ",", [](std::string* out, const v1::Policy::PortRange& range) {
-    absl::StrAppend(out, RangeText(range.first(), range.last()));
-  });
 }
 
 void ShowPolicies(const std::vector<v1::Policy>& policies, bool list, const Options& options) {
@@ -90,46 +43,73 @@ void ShowPolicies(const std::vector<v1::Policy>& policies, bool list, const Opti
       options, whole);
 }
 
+// What Fault() says that a part of a selector is not.
+constexpr char kSelector[] = "any, host, VM, KEY=VALUE, group:A+B or cid:FIRST-LAST";
+
 struct PolicyFlags {
   std::string network = "default";
   std::string name;
-  int32_t priority = 0;
+  std::optional<int32_t> priority;
   bool allow = false;
   bool deny = false;
   bool log = false;
+  bool no_log = false;
   bool reset_existing = false;
-  std::string from;
-  std::string to;
+  bool keep_existing = false;
+  std::optional<std::string> from;
+  std::optional<std::string> to;
   std::vector<std::string> ports;
+  bool validate_only = false;
   std::string target;
 };
 
+// Puts what was said into `policy`, and which fields those are into `mask`. False: said what is wrong.
+bool FillPolicy(const PolicyFlags& flags, v1::Policy& policy, google::protobuf::FieldMask& mask) {
+  const auto take = [&mask](bool is_said, const char* field) {
+    if (is_said) mask.add_paths(field);
+    return is_said;
+  };
+  if (take(flags.priority.has_value(), "priority")) policy.set_priority(*flags.priority);
+  if (take(flags.allow || flags.deny, "allow")) policy.set_allow(flags.allow);
+  if (take(flags.log || flags.no_log, "log")) policy.set_log(flags.log);
+  if (take(flags.reset_existing || flags.keep_existing, "reset_existing")) {
+    policy.set_reset_existing(flags.reset_existing);
+  }
+  std::string wrong;
+  if (take(flags.from.has_value(), "from")) wrong = ParseSelector(*flags.from, *policy.mutable_from());
+  if (!wrong.empty()) return Fault("--from", wrong, kSelector);
+  if (take(flags.to.has_value(), "to")) wrong = ParseSelector(*flags.to, *policy.mutable_to());
+  if (!wrong.empty()) return Fault("--to", wrong, kSelector);
+  if (take(!flags.ports.empty(), "ports")) wrong = ParsePorts(flags.ports, policy);
+  return wrong.empty() || Fault("--ports", wrong, "a port or a range; write 80, 1-1023 or any");
+}
+
 ExitCode CreatePolicy(const PolicyFlags& flags, const Options& options) {
-  if (flags.allow == flags.deny) {
+  if (!flags.allow && !flags.deny) {
     std::fprintf(stderr, "kinsockctl: policy create: say --allow or --deny\n");
     return kExitUsage;
   }
   v1::CreatePolicyRequest request;
+  google::protobuf::FieldMask mask;
+  if (!FillPolicy(flags, *request.mutable_policy(), mask)) return kExitUsage;
   request.set_parent(FullNetworkName(flags.network));
   request.set_policy_id(LastPart(flags.name));
-  v1::Policy& policy = *request.mutable_policy();
-  policy.set_priority(flags.priority);
-  policy.set_allow(flags.allow);
-  policy.set_log(flags.log);
-  policy.set_reset_existing(flags.reset_existing);
-  if (!ParseSelector(flags.from, "--from", *policy.mutable_from())) return kExitUsage;
-  if (!ParseSelector(flags.to, "--to", *policy.mutable_to())) return kExitUsage;
-  for (const std::string& text : flags.ports) {
-    uint32_t first = 0, last = 0;
-    if (!ParseRange(text, first, last)) {
-      Fault("--ports", text, "a port or a range; write 80 or 1-1023");
-      return kExitUsage;
-    }
-    v1::Policy::PortRange& range = *policy.add_ports();
-    range.set_first(first);
-    range.set_last(last);
-  }
+  request.set_validate_only(flags.validate_only);
   return AskAndShow(&Client::networks, &Stub::CreatePolicy, request, ShowPolicies, options);
+}
+
+ExitCode SetPolicy(const PolicyFlags& flags, const Options& options) {
+  v1::UpdatePolicyRequest request;
+  if (!FillPolicy(flags, *request.mutable_policy(), *request.mutable_update_mask())) return kExitUsage;
+  if (request.update_mask().paths().empty()) {
+    std::fprintf(stderr,
+                 "kinsockctl: policy set: say what to change: --allow, --deny, --priority, --from, --to, --ports, "
+                 "--log, --reset-existing\n");
+    return kExitUsage;
+  }
+  request.mutable_policy()->set_name(FullPolicyName(flags.network, flags.name));
+  request.set_validate_only(flags.validate_only);
+  return AskAndShow(&Client::networks, &Stub::UpdatePolicy, request, ShowPolicies, options);
 }
 
 ExitCode GetPolicy(const PolicyFlags& flags, const Options& options) {
@@ -169,7 +149,7 @@ ExitCode TestPolicy(const PolicyFlags& flags, const Options& options) {
   }
   const auto end = [](const std::string& name) { return name == "host" ? name : FullVmName(name); };
   v1::TestPolicyRequest request;
-  request.set_from(end(flags.from));
+  request.set_from(end(flags.from.value_or("")));
   request.set_to(end(flags.target.substr(0, colon)));
   request.set_port(port);
   Client client(options);
@@ -188,13 +168,14 @@ ExitCode TestPolicy(const PolicyFlags& flags, const Options& options) {
   return answer.allowed() ? kExitOk : kExitDenied;
 }
 
-constexpr char kSelectorHelp[] = "any|host|VM|KEY=VALUE|group:A+B|cid:FIRST-LAST, several with commas";
-
 }  // namespace
 
 void DeclarePolicyCommands(CLI::App& app, Command& command) {
   CLI::App* policy = app.add_subcommand("policy", "Who may connect to whom");
   policy->require_subcommand(1)->fallthrough();
+  policy->footer(
+      "Examples:\n  kinsockctl policy list --net lab\n  kinsockctl policy test web db:5432\n"
+      "  kinsockctl policy set no-ssh --ports 22,2222");
   const auto declare = [&](const char* name, const char* help, ExitCode (*run)(const PolicyFlags&, const Options&)) {
     CLI::App* one = policy->add_subcommand(name, help);
     auto flags = std::make_shared<PolicyFlags>();
@@ -204,17 +185,32 @@ void DeclarePolicyCommands(CLI::App& app, Command& command) {
   const auto add_network = [](CLI::App* one, PolicyFlags& flags) {
     one->add_option("--net", flags.network, "The network, by default \"default\"")->option_text("NAME");
   };
+  const auto add_rule = [&](CLI::App* one, PolicyFlags& flags) {
+    one->add_option("name", flags.name, "Its name")->required();
+    add_network(one, flags);
+    one->add_option("--priority", flags.priority, "Lower ones are asked first (0)")->option_text("N");
+    CLI::Option* const allow = one->add_flag("--allow", flags.allow, "Such connections may be made");
+    one->add_flag("--deny", flags.deny, "Such connections are refused")->excludes(allow);
+    one->add_option("--from", flags.from, "Who connects (any)")->option_text(kSelectorForm);
+    one->add_option("--to", flags.to, "Who is connected to (any)")->option_text(kSelectorForm);
+    one->add_option("--ports", flags.ports, "Ports of who is connected to (any)")
+        ->delimiter(',')
+        ->option_text("80,1-1023|any");
+    CLI::Option* const log = one->add_flag("--log", flags.log, "An event for each connection that it allows");
+    CLI::Option* const reset = one->add_flag("--reset-existing", flags.reset_existing, "Also end those that exist");
+    one->add_flag("--validate-only", flags.validate_only, "Check everything, change nothing");
+    return std::pair(log, reset);
+  };
   const auto [create, made] = declare("create", "Make a policy", CreatePolicy);
-  create->add_option("name", made->name, "Its name")->required();
-  add_network(create, *made);
-  create->add_option("--priority", made->priority, "Lower ones are asked first")->option_text("N");
-  create->add_flag("--allow", made->allow, "Such connections may be made");
-  create->add_flag("--deny", made->deny, "Such connections are refused");
-  create->add_flag("--log", made->log, "An event for each connection that it allows");
-  create->add_flag("--reset-existing", made->reset_existing, "Also end those that exist");
-  create->add_option("--from", made->from, "Who connects")->option_text(kSelectorHelp);
-  create->add_option("--to", made->to, "Who is connected to")->option_text(kSelectorHelp);
-  create->add_option("--ports", made->ports, "Ports of who is connected to")->delimiter(',')->option_text("80,1-1023");
+  add_rule(create, *made);
+  create->footer(
+      "Examples:\n  kinsockctl policy create no-ssh --deny --from tier=web --to any --ports 22\n"
+      "  kinsockctl policy create db --allow --from tier=web --to group:db --ports 5432 --priority 10");
+  const auto [set, changed] = declare("set", "Change a policy; what is not said stays as it is", SetPolicy);
+  const auto [log, reset] = add_rule(set, *changed);
+  set->add_flag("--no-log", changed->no_log, "No such events")->excludes(log);
+  set->add_flag("--keep-existing", changed->keep_existing, "Connections that exist stay")->excludes(reset);
+  set->footer("Examples:\n  kinsockctl policy set no-ssh --ports 22,2222 --log\n  kinsockctl policy set db --to any");
   const auto [list, listed] = declare("list", "Show the policies in the order in which they are asked", ListPolicies);
   add_network(list, *listed);
   const auto [get, shown] = declare("get", "Show a policy", GetPolicy);
@@ -227,6 +223,7 @@ void DeclarePolicyCommands(CLI::App& app, Command& command) {
       declare("test", "Say whether a connection might be made, and which policy decides", TestPolicy);
   test->add_option("from", tested->from, "Who connects: a VM, or host")->required();
   test->add_option("to", tested->target, "To whom: VM:PORT, or host:PORT")->required();
+  test->footer("Exit code 5: it is denied.\nExample:\n  kinsockctl policy test web db:5432");
 }
 
 }  // namespace kinsock

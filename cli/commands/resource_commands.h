@@ -3,8 +3,6 @@
 #define KINSOCK_CLI_COMMANDS_RESOURCE_COMMANDS_H_
 
 #include <google/protobuf/message.h>
-#include <google/protobuf/repeated_ptr_field.h>
-#include <grpcpp/client_context.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -13,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/call/ask.h"
 #include "cli/call/client.h"
 #include "cli/commands/commands.h"
 #include "cli/text/output.h"
@@ -22,37 +21,8 @@ namespace kinsock {
 
 // What the commands about networks, policies, forwards and so on have in common.
 
-// As many as a page may have.
-inline constexpr int kPageSize = 1000;
-
 // "lab" for "networks/lab".
 inline std::string LastPart(const std::string& name) { return name.substr(name.rfind('/') + 1); }
-
-template <typename Response, typename Request, typename Stub>
-grpc::Status Ask(const Client& client, Stub& stub,
-                 grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*), const Request& request,
-                 Response& response) {
-  grpc::ClientContext context;
-  client.SetDeadline(context, kQuestionTimeout);
-  return (stub.*method)(&context, request, &response);
-}
-
-// Puts what a listing has, page after page, into `all`; `items` are those of a page.
-template <typename Item, typename Response, typename Request, typename Stub>
-grpc::Status AskForAll(const Client& client, Stub& stub,
-                       grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*), Request request,
-                       const google::protobuf::RepeatedPtrField<Item>& (Response::*items)() const,
-                       std::vector<Item>& all) {
-  request.set_page_size(kPageSize);
-  do {
-    Response page;
-    const grpc::Status status = Ask(client, stub, method, request, page);
-    if (!status.ok()) return status;
-    all.insert(all.end(), (page.*items)().begin(), (page.*items)().end());
-    request.set_page_token(page.next_page_token());
-  } while (!request.page_token().empty());
-  return grpc::Status::OK;
-}
 
 // Asks what has one thing for an answer, and shows it.
 template <typename Response, typename Request, typename Stub>

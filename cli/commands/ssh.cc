@@ -24,6 +24,8 @@ namespace {
 
 // As shell and execvp() return it: the program is not there.
 constexpr char kSsh[] = "ssh";
+// Where sshd listens in guests.
+constexpr uint32_t kSshPort = 22;
 
 // This program, for another one to start.
 std::string OwnProgram() {
@@ -59,7 +61,8 @@ ExitCode Ssh(const std::string& destination, const std::vector<std::string>& res
   const std::string user = at == std::string::npos ? "" : destination.substr(0, at + 1);
   Client client(options);
   v1::Vm vm;
-  if (const ExitCode code = FindHybridVm(client, destination.substr(user.size()), vm); code != kExitOk) return code;
+  const std::string name = destination.substr(user.size());
+  if (const ExitCode code = FindHybridVm(client, name, kSshPort, true, vm); code != kExitOk) return code;
   std::vector<std::string> words{kSsh};
   for (std::string& option : SshOptions(OwnCommand(options))) words.push_back(std::move(option));
   words.push_back(absl::StrCat(user, ShortVmName(vm.name()), kSshDomain));
@@ -77,7 +80,7 @@ ExitCode PrintSshConfig(const std::vector<std::string>& vms, const Options& opti
   std::vector<std::string> names;
   for (const std::string& name : vms) {
     v1::Vm vm;
-    if (const ExitCode code = FindHybridVm(client, name, vm); code != kExitOk) return code;
+    if (const ExitCode code = FindHybridVm(client, name, kSshPort, true, vm); code != kExitOk) return code;
     names.push_back(ShortVmName(vm.name()));
   }
   Print(SshConfig(names, OwnCommand(options)));
@@ -91,6 +94,7 @@ void DeclareSshCommands(CLI::App& app, const std::vector<std::string>& rest, Com
       "ssh", "Run ssh to a guest, whose sshd listens on its vsock port 22; what follows the VM is ssh's");
   auto destination = std::make_shared<std::string>();
   ssh->add_option("VM", *destination, "[USER@]VM")->required();
+  ssh->footer("Examples:\n  kinsockctl ssh root@web\n  kinsockctl ssh web -o StrictHostKeyChecking=accept-new uptime");
   ssh->callback([destination, &rest, &command] {
     command = [destination, &rest](const Options& options) { return Ssh(*destination, rest, options); };
   });
@@ -98,6 +102,7 @@ void DeclareSshCommands(CLI::App& app, const std::vector<std::string>& rest, Com
       "ssh-config", "Print what ~/.ssh/config needs for these VMs; without one, for all of them as NAME.kinsock");
   auto vms = std::make_shared<std::vector<std::string>>();
   config->add_option("VM", *vms, "Which VMs");
+  config->footer("Example:\n  kinsockctl ssh-config >>~/.ssh/config   # then: ssh root@web.kinsock, scp, rsync, sftp");
   config->callback(
       [vms, &command] { command = [vms](const Options& options) { return PrintSshConfig(*vms, options); }; });
 }

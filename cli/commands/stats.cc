@@ -116,7 +116,7 @@ void ShowPairs(const v1::StatsReport& report, const Options& options) {
     return;
   }
   const bool wide = options.format == OutputFormat::kWide;
-  std::vector<std::string> headers{"FROM", "TO", "SENT", "RECEIVED", "CONNECTS", "REFUSED", "OPEN"};
+  std::vector<std::string> headers{"FROM", "TO", "SENT", "RECEIVED", "CONNECTS", "REFUSED", "DENIED", "OPEN"};
   if (wide) headers.insert(headers.end(), {"PACKETS", "STALLS"});
   Table table(std::move(headers));
   const auto add = [&](const v1::PairStats& pair) {
@@ -127,6 +127,7 @@ void ShowPairs(const v1::StatsReport& report, const Options& options) {
                                  absl::StrCat(received.bytes()),
                                  absl::StrCat(pair.connects_accepted()),
                                  absl::StrCat(pair.connects_refused()),
+                                 absl::StrCat(pair.connects_denied()),
                                  absl::StrCat(pair.open_connections())};
     if (wide) {
       row.push_back(absl::StrCat(sent.packets(), "/", received.packets()));
@@ -162,6 +163,9 @@ void DeclareStats(CLI::App& app, Command& command) {
   auto flags = std::make_shared<StatsFlags>();
   stats->add_option("VM", flags->vm, "Only this VM");
   DeclareWatchFlags(*stats, *flags);
+  stats->footer(
+      "Examples:\n  kinsockctl stats web -o wide\n"
+      "  kinsockctl stats web -o json | jq '.stats.fromGuest.siblingBytes | tonumber'");
   stats->callback([flags, &command] { command = [flags](const Options& options) { return Stats(*flags, options); }; });
 
   CLI::App* pairs = app.add_subcommand("pairs", "Show who calls whom, those that carry the most first");
@@ -169,6 +173,7 @@ void DeclareStats(CLI::App& app, Command& command) {
   pairs->add_option("--vm", what->vm, "Only pairs of this VM")->option_text("NAME");
   pairs->add_option("--top", what->top, "How many; 100 by default")->check(CLI::Range(1, 1000))->option_text("N");
   DeclareWatchFlags(*pairs, *what);
+  pairs->footer("Examples:\n  kinsockctl pairs --vm web\n  kinsockctl pairs --watch --interval 5s");
   pairs->callback([what, &command] { command = [what](const Options& options) { return Pairs(*what, options); }; });
 }
 

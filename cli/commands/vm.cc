@@ -51,8 +51,8 @@ struct CreateFlags {
   bool validate_only = false;
 };
 
-ExitCode Usage(const Options& options, const std::string& what) {
-  std::fprintf(stderr, "kinsockctl: %s\n  try: kinsockctl %s --help\n", what.c_str(), options.command.c_str());
+ExitCode Usage(const std::string& what) {
+  std::fprintf(stderr, "kinsockctl: %s\n", what.c_str());
   return kExitUsage;
 }
 
@@ -61,7 +61,7 @@ ExitCode Create(const CreateFlags& flags, const Options& options) {
   request.set_vm_id(ShortVmName(flags.name));
   request.set_validate_only(flags.validate_only);
   v1::VmSpec& spec = *request.mutable_vm()->mutable_spec();
-  if (!ParseCid(flags.cid, *spec.mutable_cid())) return Usage(options, CidFault("--cid", flags.cid));
+  if (!ParseCid(flags.cid, *spec.mutable_cid())) return Usage(CidFault("--cid", flags.cid));
   spec.mutable_cid()->set_sticky(flags.sticky_cid);
   if (!flags.network.empty()) {
     spec.set_network(flags.network.rfind("networks/", 0) == 0 ? flags.network : "networks/" + flags.network);
@@ -75,23 +75,23 @@ ExitCode Create(const CreateFlags& flags, const Options& options) {
   spec.set_tx_buffer_bytes(flags.tx_buffer_size);
   std::vector<std::string> limits;
   if (const std::string fault = ParseQuota(flags.quota, *spec.mutable_quota(), limits); !fault.empty()) {
-    return Usage(options, fault);
+    return Usage(fault);
   }
   if (flags.no_seqpacket) spec.set_allow_seqpacket(false);
   if (!flags.orphan_ttl.empty()) {
     const std::optional<std::chrono::milliseconds> ttl = ParseDuration(flags.orphan_ttl);
-    if (!ttl.has_value()) return Usage(options, absl::StrCat("--orphan-ttl: \"", flags.orphan_ttl, "\" is not a time"));
+    if (!ttl.has_value()) return Usage(absl::StrCat("--orphan-ttl: \"", flags.orphan_ttl, "\" is not a time"));
     SetDuration(*ttl, *spec.mutable_orphan_ttl());
   }
   if (!flags.ready_when.empty() && !ParseReadiness(flags.ready_when, *spec.mutable_readiness())) {
-    return Usage(options, ReadinessFault(flags.ready_when));
+    return Usage(ReadinessFault(flags.ready_when));
   }
   if (flags.access.any() && !flags.access.Fill(*spec.mutable_socket_access())) {
-    return Usage(options, absl::StrCat("--socket-mode: \"", flags.access.mode, "\" is not a mode; write 0660"));
+    return Usage(absl::StrCat("--socket-mode: \"", flags.access.mode, "\" is not a mode; write 0660"));
   }
   for (const std::string& label : flags.labels) {
     const std::vector<std::string> parts = absl::StrSplit(label, absl::MaxSplits('=', 1));
-    if (parts.size() != 2) return Usage(options, absl::StrCat("--labels: \"", label, "\" is not KEY=VALUE"));
+    if (parts.size() != 2) return Usage(absl::StrCat("--labels: \"", label, "\" is not KEY=VALUE"));
     (*request.mutable_vm()->mutable_labels())[parts[0]] = parts[1];
   }
   Client client(options);
@@ -159,8 +159,8 @@ ExitCode Delete(const DeleteFlags& flags, const Options& options) {
   if (!flags.drain_timeout.empty()) {
     const std::optional<std::chrono::milliseconds> parsed = ParseDuration(flags.drain_timeout);
     if (!parsed.has_value()) {
-      return Usage(options, absl::StrCat("--drain-timeout: \"", flags.drain_timeout,
-                                         "\" is not a time; write 30s, 500ms or 2m"));
+      return Usage(
+          absl::StrCat("--drain-timeout: \"", flags.drain_timeout, "\" is not a time; write 30s, 500ms or 2m"));
     }
     drain = *parsed;
     SetDuration(drain, *request.mutable_drain_timeout());
@@ -250,7 +250,7 @@ void DeclareCreate(CLI::App& vm, Command& command) {
 void DeclareDelete(CLI::App& vm, Command& command) {
   CLI::App* remove = vm.add_subcommand("delete", "Take a VM's device apart");
   auto flags = std::make_shared<DeleteFlags>();
-  remove->add_option("NAME", flags->name)->required();
+  remove->add_option("NAME", flags->name, "Which VM")->required();
   remove->add_flag("--force", flags->force, "Even when its VMM is connected");
   remove->add_flag("--allow-missing", flags->allow_missing, "It is no error when there is none");
   remove->add_flag("--keep-cid", flags->keep_cid, "Its CID stays reserved for a VM of this name, for a day");
@@ -267,7 +267,7 @@ void DeclareVmCommands(CLI::App& vm, Command& command) {
   DeclareCreate(vm, command);
   CLI::App* get = vm.add_subcommand("get", "Show one VM");
   auto flags = std::make_shared<GetFlags>();
-  get->add_option("NAME", flags->name)->required();
+  get->add_option("NAME", flags->name, "Which VM")->required();
   get->add_flag("--stats", flags->stats, "Also what went through its device");
   get->callback([flags, &command] { command = [flags](const Options& options) { return Get(*flags, options); }; });
   CLI::App* list =

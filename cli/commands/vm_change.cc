@@ -128,7 +128,7 @@ void DeclareVmChangeCommands(CLI::App& vm, Command& command) {
   CLI::App* set = vm.add_subcommand(
       "set", "Change labels, annotations, groups, quota or the orphan time of a VM; it keeps its connections");
   auto set_flags = std::make_shared<SetFlags>();
-  set->add_option("NAME", set_flags->name)->required();
+  set->add_option("NAME", set_flags->name, "Which VM")->required();
   set->add_option("--labels", set_flags->labels, "Set K to V, or take K out")->delimiter(',')->option_text("K=V,K-");
   set->add_option("--annotations", set_flags->annotations, "Likewise; may be repeated")->option_text("K=V|K-");
   set->add_option("--groups", set_flags->groups, "In place of those it has; for new connections")

@@ -120,7 +120,7 @@ void DeclareVmDrainCommands(CLI::App& vm, Command& command) {
   CLI::App* drain =
       vm.add_subcommand("drain", "No new connections of a VM, in either direction; those it has may finish");
   auto flags = std::make_shared<DrainFlags>();
-  drain->add_option("NAME", flags->name)->required();
+  drain->add_option("NAME", flags->name, "Which VM")->required();
   drain->add_option("--reset-after", flags->reset_after, "Reset what is left after this; without it, never")
       ->option_text("30s|500ms|2m");
   drain->add_flag("--wait", flags->wait, "Until it is DRAINED: the last connection has ended");
@@ -129,12 +129,12 @@ void DeclareVmDrainCommands(CLI::App& vm, Command& command) {
 
   CLI::App* resume = vm.add_subcommand("resume", "End the drain of a VM");
   auto name = std::make_shared<std::string>();
-  resume->add_option("NAME", *name)->required();
+  resume->add_option("NAME", *name, "Which VM")->required();
   resume->callback([name, &command] { command = [name](const Options& options) { return Resume(*name, options); }; });
 
   CLI::App* reset = vm.add_subcommand("reset", "End all connections of a VM, and have its guest forget them");
   auto what = std::make_shared<ResetFlags>();
-  reset->add_option("NAME", what->name)->required();
+  reset->add_option("NAME", what->name, "Which VM")->required();
   CLI::Option* new_cid =
       reset
           ->add_option("--new-cid", what->new_cid,

@@ -6,6 +6,7 @@
 
 #include "cli/call/client.h"
 #include "cli/commands/commands.h"
+#include "cli/flags/choice.h"
 #include "cli/text/output.h"
 #include "cli/view/vm_view.h"
 #include "cli/view/vmm_args.h"
@@ -38,6 +39,8 @@ ExitCode VmmArgs(const VmmArgsFlags& flags, const Options& options) {
       {"cloud-hypervisor", CloudHypervisorArguments},
       {"libvirt", LibvirtElements}};
   Print(writers.at(flags.vmm)(vm, flags.memory));
+  const std::string missing = WhatMayNotBePassed(vm, flags.vmm);
+  if (!missing.empty()) std::fprintf(stderr, "kinsockctl: note: %s\n", missing.c_str());
   return kExitOk;
 }
 
@@ -46,11 +49,14 @@ ExitCode VmmArgs(const VmmArgsFlags& flags, const Options& options) {
 void DeclareVmmArgs(CLI::App& app, Command& command) {
   CLI::App* args = app.add_subcommand("vmm-args", "Print the arguments with which a VMM uses a VM's device");
   auto flags = std::make_shared<VmmArgsFlags>();
-  args->add_option("VM", flags->name)->required();
+  args->add_option("VM", flags->name, "Which VM")->required();
   args->add_option("--vmm", flags->vmm, "Which VMM (qemu); for libvirt, elements of its XML")
-      ->check(CLI::IsMember({"qemu", "crosvm", "cloud-hypervisor", "libvirt"}))
+      ->check(OneOf({"qemu", "crosvm", "cloud-hypervisor", "libvirt"}))
       ->option_text("qemu|crosvm|cloud-hypervisor|libvirt");
   args->add_option("--mem", flags->memory, "The guest's memory (256M)")->option_text("SIZE");
+  args->footer(
+      "Examples:\n  kinsockctl vmm-args web --mem 4G          # what to put behind qemu-system-x86_64\n"
+      "  kinsockctl vmm-args web --vmm libvirt    # what to put into the domain's XML");
   args->callback([flags, &command] { command = [flags](const Options& options) { return VmmArgs(*flags, options); }; });
 }
 

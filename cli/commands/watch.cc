@@ -13,8 +13,10 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "cli/call/client.h"
+#include "cli/call/same_daemon.h"
 #include "cli/commands/commands.h"
 #include "cli/text/output.h"
+#include "cli/text/text_width.h"
 #include "cli/top/vm_progress.h"
 #include "cli/view/vm_view.h"
 
@@ -22,6 +24,11 @@ namespace kinsock {
 namespace {
 
 constexpr std::chrono::seconds kWaitTimeout{30};
+// For what is only asked to be told why the wait was in vain.
+constexpr std::chrono::seconds kMoment{2};
+
+// The reason of GuestReady while spec.readiness says nothing.
+constexpr char kNoSource[] = "NoSource";
 
 constexpr const char* kConditions[] = {"FrontEndConnected", "DriverReady", "GuestReady", "QuotaLimited", "Degraded"};
 
@@ -78,17 +85,45 @@ struct WaitFlags {
   std::string goal;
 };
 
-// The deadline has passed: says what the VM is instead.
-ExitCode ExplainDeadline(Client& client, const WaitFlags& flags) {
+// What is said of the condition that is waited for; null: a state is, or the VM is not known.
+const v1::Condition* Awaited(const v1::Vm& vm, const v1::WaitVmRequest& request) {
+  for (const v1::Condition& condition : vm.status().conditions()) {
+    if (condition.type() == request.condition()) return &condition;
+  }
+  return nullptr;
+}
+
+// A VM of which nobody says whether its guest is ready is waited for in vain. True: that was said.
+bool WaitsInVain(Client& client, const WaitFlags& flags, const v1::WaitVmRequest& request) {
+  if (request.condition().empty()) return false;
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kQuestionTimeout);
+  client.SetDeadline(context, kQuestionTimeout);
   v1::GetVmRequest question;
-  question.set_name(FullVmName(flags.name));
+  question.set_name(request.name());
   v1::Vm vm;
-  const bool known = client.vms().GetVm(&context, question, &vm).ok();
-  std::fprintf(stderr, "kinsockctl: %s is %s, not yet %s\n  try: kinsockctl vm get %s -o yaml, or a longer --timeout\n",
-               question.name().c_str(), known ? v1::VmStatus::State_Name(vm.status().state()).c_str() : "not heard of",
-               flags.goal.c_str(), flags.name.c_str());
+  if (!client.vms().GetVm(&context, question, &vm).ok()) return false;  // what is wrong, the wait says
+  const v1::Condition* const condition = Awaited(vm, request);
+  if (condition == nullptr || condition->reason() != kNoSource) return false;
+  const std::string next = absl::StrCat("kinsockctl vm set ", ShortVmName(vm.name()), " --ready-when probe:22");
+  std::fprintf(stderr, "kinsockctl: %s will never be %s: %s\n  try: %s\n", request.name().c_str(), flags.goal.c_str(),
+               condition->message().c_str(), SameDaemon(next).c_str());
+  return true;
+}
+
+// The deadline has passed, as `status` says: says what the VM is instead, if the daemon says that.
+ExitCode ExplainDeadline(Client& client, const WaitFlags& flags, const v1::WaitVmRequest& request,
+                         const grpc::Status& status) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kMoment);  // whatever --timeout was
+  v1::GetVmRequest question;
+  question.set_name(request.name());
+  v1::Vm vm;
+  if (!client.vms().GetVm(&context, question, &vm).ok()) return client.Report(status);
+  const v1::Condition* const condition = Awaited(vm, request);
+  const std::string why = condition == nullptr ? "" : absl::StrCat(": ", CleanText(condition->message()));
+  const std::string next = SameDaemon(absl::StrCat("kinsockctl vm get ", ShortVmName(request.name()), " -o yaml"));
+  std::fprintf(stderr, "kinsockctl: %s is %s, not yet %s%s\n  try: %s, or a longer --timeout\n", request.name().c_str(),
+               v1::VmStatus::State_Name(vm.status().state()).c_str(), flags.goal.c_str(), why.c_str(), next.c_str());
   return kExitDeadline;
 }
 
@@ -103,6 +138,7 @@ ExitCode Wait(const WaitFlags& flags, const Options& options) {
     return kExitUsage;
   }
   Client client(options);
+  if (WaitsInVain(client, flags, request)) return kExitConflict;
   auto context = std::make_unique<grpc::ClientContext>();
   client.SetDeadline(*context, kWaitTimeout);
   v1::Vm vm;
@@ -112,7 +148,9 @@ ExitCode Wait(const WaitFlags& flags, const Options& options) {
         return client.vms().AsyncWaitVm(call, request, queue);
       },
       vm);
-  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) return ExplainDeadline(client, flags);
+  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
+    return ExplainDeadline(client, flags, request, status);
+  }
   if (!status.ok()) return client.Report(status);
   if (!request.deleted()) {
     Print(RenderVm(vm, options));
@@ -132,7 +170,7 @@ void DeclareWatchCommands(CLI::App& vm, Command& command) {
       [filter, &command] { command = [filter](const Options& options) { return Watch(*filter, options); }; });
   CLI::App* wait = vm.add_subcommand("wait", "Wait until a VM is in a state, a condition holds, or it is gone");
   auto flags = std::make_shared<WaitFlags>();
-  wait->add_option("NAME", flags->name)->required();
+  wait->add_option("NAME", flags->name, "Which VM")->required();
   wait->add_option(
           "--for", flags->goal,
           "LISTENING, CONNECTED, ACTIVE, SUSPENDED, DRAINED, " + absl::StrJoin(kConditions, ", ") + ", deleted")

@@ -49,8 +49,9 @@ struct ExplainFacts {
   HostSocket host_socket = HostSocket::kNotAsked;
   std::string host_socket_owner;  // "root:kvm, mode 0660"
 
-  // Where a guest's connection to the host arrives without a forward.
-  enum class HostListener : uint8_t { kNotAsked, kNone, kDead, kListening, kElsewhere };
+  // Where a guest's connection to the host arrives without a forward. kUnseen: somebody is behind the socket, and
+  // whether he listens this process cannot see.
+  enum class HostListener : uint8_t { kNotAsked, kNone, kDead, kListening, kUnseen, kElsewhere };
   HostListener host_listener = HostListener::kNotAsked;
   std::string host_path;
 };

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cli/explain/explain_steps.h"
+#include "cli/explain/host_lines.h"
 #include "cli/explain/refusal.h"
 #include "cli/text/shell_word.h"
 #include "cli/view/vm_view.h"
@@ -98,6 +99,11 @@ class Attempt {
         steps_.Next(listen);
         return steps_.Bad(Step::LISTENER, "NO_LISTENER",
                           absl::StrCat(facts_.host_path, " is there, but nobody listens on it"), kExitConflict);
+      case ExplainFacts::HostListener::kUnseen:
+        return steps_.Unknown(Step::LISTENER,
+                              absl::StrCat("a program has ", facts_.host_path,
+                                           ", but whether it listens cannot be told from here: it is in a container, "
+                                           "or this command may not look"));
       case ExplainFacts::HostListener::kElsewhere:
         return steps_.Unknown(Step::LISTENER,
                               "whether a program of the host listens can only be seen on the daemon's machine, as its "
@@ -133,7 +139,7 @@ class Attempt {
 
   void TryAgain() {
     if (facts_.source.host) {
-      steps_.Next(absl::StrCat("kinsockctl connect ", target_, " ", facts_.port));
+      steps_.Next(CallLine(*facts_.target.vm, facts_.port, facts_.forward));
     } else {
       steps_.NextIn(*facts_.source.vm, absl::StrCat("socat - VSOCK-CONNECT:", TargetCid(), ":", facts_.port));
     }
@@ -210,7 +216,16 @@ class Attempt {
       steps_.Next("ss -xltn");
       return;
     }
-    if (facts_.host_listener != ExplainFacts::HostListener::kListening) {
+    if (const v1::VmSpec& spec = facts_.source.vm->spec(); spec.has_vsock_proxy()) {
+      Failed(last,
+             absl::StrCat("nobody listened on port ", facts_.port, " of CID ", spec.vsock_proxy().forward_cid(),
+                          " of the host's AF_VSOCK"),
+             kExitConflict);
+      steps_.Next("ss --vsock -ln");
+      return;
+    }
+    if (facts_.host_listener != ExplainFacts::HostListener::kListening &&
+        facts_.host_listener != ExplainFacts::HostListener::kUnseen) {
       Failed(last, "no program of the host listened", kExitConflict);
       steps_.Next(absl::StrCat("kinsockctl listen ", source_, " ", facts_.port));
       return;

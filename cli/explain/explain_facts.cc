@@ -12,6 +12,7 @@
 
 #include "absl/strings/numbers.h"
 #include "base/nearest_name.h"
+#include "cli/call/ask.h"
 #include "cli/view/vm_view.h"
 
 namespace kinsock {
@@ -19,26 +20,8 @@ namespace {
 
 constexpr char kHost[] = "host";
 constexpr uint32_t kHostCid = 2;
-constexpr int kPageSize = 1000;
 // As many VMs as a daemon has, as many connections as one may look for, as many CIDs.
 constexpr int kMostPages = 17;
-
-// Asks page by page; `take` says whether to go on.
-template <typename Stub, typename Request, typename Response>
-grpc::Status ForEachPage(const Client& client, Stub& stub,
-                         grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-                         Request& request, const std::function<bool(const Response&)>& take) {
-  request.set_page_size(kPageSize);
-  for (int page = 0; page < kMostPages; ++page) {
-    grpc::ClientContext context;
-    client.SetDeadline(context, kQuestionTimeout);
-    Response response;
-    if (const grpc::Status status = (stub.*method)(&context, request, &response); !status.ok()) return status;
-    if (!take(response) || response.next_page_token().empty()) break;
-    request.set_page_token(response.next_page_token());
-  }
-  return grpc::Status::OK;
-}
 
 class Finder {
  public:
@@ -61,13 +44,11 @@ class Finder {
     if (end.host) return kExitOk;
     uint32_t cid = 0;
     if (may_be_cid && absl::SimpleAtoi(end.said, &cid)) return FindByCid(end, cid);
-    grpc::ClientContext context;
-    client_.SetDeadline(context, kQuestionTimeout);
     v1::GetVmRequest request;
     request.set_name(FullVmName(end.said));
     request.set_view(v1::FULL);
     v1::Vm vm;
-    const grpc::Status status = client_.vms().GetVm(&context, request, &vm);
+    const grpc::Status status = Ask(client_, client_.vms(), &v1::VmService::Stub::GetVm, request, vm);
     if (status.ok()) end.vm = std::move(vm);
     if (status.ok()) return kExitOk;
     // What cannot be a name is not there either.
@@ -107,11 +88,12 @@ class Finder {
   ExitCode ForEachVm(const std::function<void(const v1::Vm&)>& take) {
     v1::ListVmsRequest request;
     request.set_view(v1::FULL);
-    const grpc::Status status = ForEachPage<v1::VmService::Stub, v1::ListVmsRequest, v1::ListVmsResponse>(
-        client_, client_.vms(), &v1::VmService::Stub::ListVms, request, [&](const v1::ListVmsResponse& list) {
+    const grpc::Status status = ForEachPage(
+        client_, client_.vms(), &v1::VmService::Stub::ListVms, request,
+        [&](const v1::ListVmsResponse& list) {
           for (const v1::Vm& vm : list.vms()) take(vm);
-          return true;
-        });
+        },
+        kMostPages);
     return status.ok() ? kExitOk : client_.Report(status);
   }
 
@@ -119,28 +101,27 @@ class Finder {
   void FindLease(ExplainFacts::End& end, const std::function<bool(const v1::CidLease&)>& wanted) {
     v1::ListCidsRequest request;
     request.set_parent(facts_.source.vm.has_value() ? NetworkOf(*facts_.source.vm) : NetworkOf(v1::Vm()));
-    ForEachPage<v1::NetworkService::Stub, v1::ListCidsRequest, v1::ListCidsResponse>(
+    ForEachPage(
         client_, client_.networks(), &v1::NetworkService::Stub::ListCids, request,
         [&](const v1::ListCidsResponse& list) {
           for (const v1::CidLease& lease : list.cids()) {
             if (lease.state() != v1::CidLease::ALLOCATED && wanted(lease)) end.lease = lease;
           }
-          return true;
-        });
+        },
+        kMostPages);
   }
 
   ExitCode AskPolicy() {
     const std::optional<v1::Vm>& from = facts_.source.vm;
     const std::optional<v1::Vm>& to = facts_.target.vm;
     if (from.has_value() && to.has_value() && NetworkOf(*from) != NetworkOf(*to)) return kExitOk;
-    grpc::ClientContext context;
-    client_.SetDeadline(context, kQuestionTimeout);
     v1::TestPolicyRequest request;
     request.set_from(from.has_value() ? from->name() : kHost);
     request.set_to(to.has_value() ? to->name() : kHost);
     request.set_port(facts_.port);
     facts_.policy.emplace();
-    const grpc::Status status = client_.networks().TestPolicy(&context, request, &*facts_.policy);
+    const grpc::Status status =
+        Ask(client_, client_.networks(), &v1::NetworkService::Stub::TestPolicy, request, *facts_.policy);
     // An older daemon has no policies.
     if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) facts_.policy.reset();
     return status.ok() || !facts_.policy.has_value() ? kExitOk : client_.Report(status);
@@ -152,14 +133,14 @@ class Finder {
     const auto wanted = facts_.target.host ? v1::Forward::FROM_GUEST : v1::Forward::TO_GUEST;
     v1::ListForwardsRequest request;
     request.set_vm(facts_.target.host ? facts_.source.vm->name() : facts_.target.vm->name());
-    ForEachPage<v1::ForwardService::Stub, v1::ListForwardsRequest, v1::ListForwardsResponse>(
+    ForEachPage(
         client_, client_.forwards(), &v1::ForwardService::Stub::ListForwards, request,
         [&](const v1::ListForwardsResponse& list) {
           for (const v1::Forward& forward : list.forwards()) {
             if (forward.direction() == wanted && forward.guest_port() == facts_.port) facts_.forward = forward;
           }
-          return true;
-        });
+        },
+        kMostPages);
   }
 
   // What the source has tried lately. A daemon that does not tell knows of nothing.
@@ -169,14 +150,14 @@ class Finder {
     for (int state = v1::Connection::State_MIN + 1; state <= v1::Connection::State_MAX; ++state) {
       request.add_states(static_cast<v1::Connection::State>(state));
     }
-    ForEachPage<v1::ConnectionService::Stub, v1::ListConnectionsRequest, v1::ListConnectionsResponse>(
+    ForEachPage(
         client_, client_.connections(), &v1::ConnectionService::Stub::ListConnections, request,
         [&](const v1::ListConnectionsResponse& list) {
           for (const v1::Connection& connection : list.connections()) {
             if (IsAttempt(connection)) facts_.attempts.push_back(connection);
           }
-          return true;
-        });
+        },
+        kMostPages);
     using google::protobuf::util::TimeUtil;
     std::stable_sort(
         facts_.attempts.begin(), facts_.attempts.end(), [](const v1::Connection& a, const v1::Connection& b) {

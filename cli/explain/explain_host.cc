@@ -5,28 +5,19 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <fstream>
 #include <string>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "cli/explain/explain_facts.h"
+#include "cli/explain/unix_listener.h"
 
 namespace kinsock {
 namespace {
 
 using HostListener = ExplainFacts::HostListener;
 using HostSocket = ExplainFacts::HostSocket;
-
-// proc(5), /proc/net/unix: flags with __SO_ACCEPTCON, and the path that it was bound to.
-bool IsListenedOn(const std::string& path) {
-  std::ifstream sockets("/proc/net/unix");
-  for (std::string line; std::getline(sockets, line);) {
-    if (absl::StrContains(line, " 00010000 ") && absl::EndsWith(line, " " + path)) return true;
-  }
-  return false;
-}
 
 std::string OwnerOf(const struct stat& file) {
   const passwd* const user = getpwuid(file.st_uid);
@@ -48,7 +39,15 @@ HostSocket LookAtHostSocket(const std::string& path, std::string& owner) {
 HostListener LookForListener(const std::string& path) {
   struct stat found;
   if (lstat(path.c_str(), &found) != 0) return errno == ENOENT ? HostListener::kNone : HostListener::kElsewhere;
-  return IsListenedOn(path) ? HostListener::kListening : HostListener::kDead;
+  switch (FindListener(path)) {
+    case UnixListener::kListens:
+      return HostListener::kListening;
+    case UnixListener::kNone:
+      return HostListener::kDead;
+    case UnixListener::kUnknown:
+      break;
+  }
+  return HostListener::kUnseen;
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cli/explain/explain_steps.h"
+#include "cli/explain/host_lines.h"
 #include "cli/explain/refusal.h"
 #include "cli/text/shell_word.h"
 #include "cli/view/vm_view.h"
@@ -149,7 +150,8 @@ class Way {
       : facts_(facts), steps_(steps), source_(facts.source.Name()), target_(facts.target.Name()) {}
 
   bool Walk() {
-    return Ends() && Networks() && Device(facts_.source.vm) && Device(facts_.target.vm) && HostSide() && Policy();
+    // What is so however the guests are comes first: who has booted them would only then learn of it.
+    return Ends() && Networks() && HostSide() && Policy() && Device(facts_.source.vm) && Device(facts_.target.vm);
   }
 
  private:
@@ -210,22 +212,38 @@ class Way {
     if (!facts_.source.host && !facts_.target.host) return true;
     if (facts_.forward.has_value()) return Forward(*facts_.forward);
     const v1::Vm& vm = facts_.source.host ? *facts_.target.vm : *facts_.source.vm;
-    if (vm.spec().has_vsock_proxy()) return true;
-    if (vm.status().uds_path().empty()) return NoHostSide(ShortVmName(vm.name()));
+    if (vm.spec().has_vsock_proxy()) return VsockProxy(vm);
+    if (vm.status().uds_path().empty()) {
+      return NoHostSide(
+          vm, "was made without a socket for host programs (--uds-path), and no forward is there for that port");
+    }
     return !facts_.source.host || HostSocket(vm);
   }
 
+  // The host's own AF_VSOCK.
+  bool VsockProxy(const v1::Vm& vm) {
+    const std::string name = ShortVmName(vm.name());
+    if (facts_.target.host) {
+      return steps_.Good(Step::HOST_SIDE,
+                         absl::StrCat(name, "'s calls to the host go to CID ", vm.spec().vsock_proxy().forward_cid(),
+                                      " of the host's AF_VSOCK"));
+    }
+    if (ListensOnVsock(vm, facts_.port)) {
+      return steps_.Good(Step::HOST_SIDE,
+                         absl::StrCat("port ", facts_.port, " of the host's AF_VSOCK stands for that of ", name));
+    }
+    const auto& ports = vm.spec().vsock_proxy().listen_ports();
+    return NoHostSide(
+        vm, absl::StrCat(
+                "has the host's AF_VSOCK as its host side, where ",
+                ports.empty() ? "no port stands" : absl::StrCat("of all ports ", absl::StrJoin(ports, ", "), " stand"),
+                " for its own, and no forward is there for that port"));
+  }
+
   // A forward is one, and needs no new VM.
-  bool NoHostSide(const std::string& name) {
-    const std::string id = absl::StrCat(name, "-", facts_.port);
-    steps_.Next(absl::StrCat("kinsockctl forward create ", id, " ", name, ":", facts_.port,
-                             facts_.source.host ? absl::StrCat(" --listen unix:%t/kinsock/", id, ".sock")
-                                                : absl::StrCat(" --target unix:%t/", id, ".sock")));
-    return steps_.Bad(Step::HOST_SIDE, "NO_HOST_SIDE",
-                      absl::StrCat(name,
-                                   " was made without a socket for host programs (--uds-path), and no forward is "
-                                   "there for that port"),
-                      kExitConflict);
+  bool NoHostSide(const v1::Vm& vm, const std::string& why) {
+    steps_.Next(ForwardLine(vm, facts_.port, facts_.source.host));
+    return steps_.Bad(Step::HOST_SIDE, "NO_HOST_SIDE", absl::StrCat(ShortVmName(vm.name()), " ", why), kExitConflict);
   }
 
   bool HostSocket(const v1::Vm& vm) {

@@ -4,12 +4,12 @@
 #include <google/protobuf/util/time_util.h>
 
 #include "absl/strings/str_cat.h"
+#include "cli/call/ask.h"
 #include "cli/view/vm_view.h"
 
 namespace kinsock {
 namespace {
 
-constexpr int kPageSize = 1000;
 // A minute of refusals at the rate that the daemon remembers them; what is beyond that is not what somebody looks for.
 constexpr int kMostPages = 16;
 
@@ -124,20 +124,14 @@ std::optional<v1::Connection> LastClosed(Client& client, const std::string& vm,
                                          const std::function<bool(const v1::Connection&)>& wanted) {
   std::optional<v1::Connection> last;
   v1::ListConnectionsRequest request;
-  request.set_page_size(kPageSize);
   request.set_vm(vm);
   request.add_states(v1::Connection::CLOSED);
-  for (int page = 0; page < kMostPages; ++page) {
-    grpc::ClientContext context;
-    client.SetDeadline(context, kQuestionTimeout);
-    v1::ListConnectionsResponse response;
-    if (!client.connections().ListConnections(&context, request, &response).ok()) return last;
-    for (const v1::Connection& connection : response.connections()) {
+  const auto take = [&](const v1::ListConnectionsResponse& page) {
+    for (const v1::Connection& connection : page.connections()) {
       if (wanted(connection) && (!last.has_value() || !EndedBefore(connection, *last))) last = connection;
     }
-    request.set_page_token(response.next_page_token());
-    if (request.page_token().empty()) break;
-  }
+  };
+  ForEachPage(client, client.connections(), &v1::ConnectionService::Stub::ListConnections, request, take, kMostPages);
   return last;
 }
 

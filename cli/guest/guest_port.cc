@@ -19,7 +19,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "cli/call/same_daemon.h"
+#include "cli/explain/host_lines.h"
 #include "cli/explain/refusal.h"
+#include "cli/explain/unix_listener.h"
 #include "cli/view/vm_view.h"
 
 namespace kinsock {
@@ -30,7 +33,7 @@ constexpr size_t kMostAnswerBytes = 14;
 constexpr uint32_t kHostCid = 2;
 
 ExitCode Fail(ExitCode code, const std::string& what, const std::string& next) {
-  std::fprintf(stderr, "kinsockctl: %s\n  try: %s\n", what.c_str(), next.c_str());
+  std::fprintf(stderr, "kinsockctl: %s\n  try: %s\n", what.c_str(), SameDaemon(next).c_str());
   return code;
 }
 
@@ -142,15 +145,6 @@ class ListenerFile {
   static constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
 };
 
-// Left behind by a program that is no more. Nobody is connected to: who listens would take that for a guest's call. The
-// kernel looks for the socket behind the file before it finds that it is of another type (EPROTOTYPE).
-bool IsStale(const std::string& path) {
-  struct stat found;
-  if (lstat(path.c_str(), &found) != 0 || !S_ISSOCK(found.st_mode)) return false;
-  const UniqueFd probe(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  return Connect(probe.get(), path) == ECONNREFUSED;
-}
-
 // Programs that begin to listen in one directory do so one after the other: of two that find the same file left behind
 // the later would remove what the earlier has made in its place. Others may hold such a lock for reasons of their own;
 // they are not waited for longer than kinsockctl takes.
@@ -170,7 +164,7 @@ int BindAt(int fd, const sockaddr_un& address) {
   fchmod(fd, 0666);
   const mode_t old = umask(0);
   int error = bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 ? 0 : errno;
-  if (error == EADDRINUSE && IsStale(address.sun_path) && unlink(address.sun_path) == 0) {
+  if (error == EADDRINUSE && IsLeftBehind(address.sun_path) && unlink(address.sun_path) == 0) {
     error = bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 ? 0 : errno;
   }
   umask(old);
@@ -187,7 +181,7 @@ bool IsDaemon(int fd, const struct stat& hybrid_socket) {
 
 }  // namespace
 
-ExitCode FindHybridVm(Client& client, const std::string& vm, v1::Vm& found) {
+ExitCode FindHybridVm(Client& client, const std::string& vm, uint32_t port, bool to_guest, v1::Vm& found) {
   grpc::ClientContext context;
   client.SetDeadline(context, kQuestionTimeout);
   v1::GetVmRequest request;
@@ -196,12 +190,10 @@ ExitCode FindHybridVm(Client& client, const std::string& vm, v1::Vm& found) {
   if (!status.ok()) return client.Report(status);
   if (!found.status().uds_path().empty()) return kExitOk;
   const std::string name = ShortVmName(found.name());
-  if (found.spec().has_vsock_proxy()) {
-    return Fail(kExitConflict, absl::StrCat(name, " has the host's own AF_VSOCK as its host side, not a socket"),
-                absl::StrCat("socat - VSOCK-CONNECT:1:PORT with a port of: kinsockctl vm list -o wide"));
-  }
-  return Fail(kExitConflict, absl::StrCat(name, " has no socket for host programs"),
-              absl::StrCat("kinsockctl vm delete ", name, ", and vm create ", name, " with --uds-path"));
+  const char* const lacks = found.spec().has_vsock_proxy()
+                                ? " has the host's own AF_VSOCK as its host side, not a socket"
+                                : " was made without a socket for host programs (--uds-path)";
+  return Fail(kExitConflict, name + lacks, LineWithoutSocket(found, port, to_guest));
 }
 
 Dialled TryDial(const std::string& path, uint32_t port, std::chrono::milliseconds timeout, UniqueFd& socket,

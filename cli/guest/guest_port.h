@@ -15,8 +15,9 @@ namespace kinsock {
 // The host side of a VM, as a program on the host uses it. All of these say on standard error why they failed, and what
 // to try, and return the exit code for it. `vm`: "web", "vms/web", or the host name "web.kinsock" of ssh.
 
-// Asks the daemon for a VM that has a hybrid socket.
-ExitCode FindHybridVm(Client& client, const std::string& vm, v1::Vm& found);
+// Asks the daemon for a VM that has a hybrid socket. `port`, `to_guest`: what it is wanted for, to say what to do in
+// its place.
+ExitCode FindHybridVm(Client& client, const std::string& vm, uint32_t port, bool to_guest, v1::Vm& found);
 
 // Connects to `port` of the guest: CONNECT, and the daemon's OK is read and not a byte more.
 ExitCode DialGuest(Client& client, const v1::Vm& vm, uint32_t port, std::chrono::milliseconds timeout,

@@ -6,15 +6,10 @@
 #include "absl/strings/str_replace.h"
 #include "cli/guest/guest_port.h"
 #include "cli/text/shell_word.h"
+#include "cli/text/socat_path.h"
 
 namespace kinsock {
 namespace {
-
-// socat splits addresses at colons and commas and takes quotes off.
-std::string SocatPath(const std::string& path) {
-  return absl::StrReplaceAll(path,
-                             {{"\\", "\\\\"}, {":", "\\:"}, {",", "\\,"}, {"!", "\\!"}, {"'", "\\'"}, {"\"", "\\\""}});
-}
 
 // ssh replaces %-sequences and hands the rest to a shell: %n is the host as it was typed, %p the port.
 std::string ProxyCommand(const std::vector<std::string>& command) {

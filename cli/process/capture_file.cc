@@ -3,6 +3,8 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -16,9 +18,20 @@ namespace {
 constexpr std::chrono::milliseconds kShowEvery{200};
 // What people have said to each other may be in it.
 constexpr mode_t kMode = 0600;
+// What a pipe may have without privileges (/proc/sys/fs/pipe-max-size).
+constexpr int kPipeBytes = 1 << 20;
+
+// A file that ends within a packet is no whole one: what is there of the last piece goes again. A pipe keeps what it
+// got.
+void TakeBack(int out, size_t bytes) {
+  const off_t end = lseek(out, 0, SEEK_CUR);
+  if (end < static_cast<off_t>(bytes)) return;
+  if (ftruncate(out, end - static_cast<off_t>(bytes)) == 0) lseek(out, end - static_cast<off_t>(bytes), SEEK_SET);
+}
 
 int WriteAll(int out, const std::string& bytes) {
-  for (size_t done = 0; done < bytes.size();) {
+  size_t done = 0;
+  while (done < bytes.size()) {
     const ssize_t written = write(out, bytes.data() + done, bytes.size() - done);
     if (written < 0 && errno == EINTR) continue;
     if (written < 0 && errno == EAGAIN) {  // somebody has made our pipe non-blocking
@@ -26,7 +39,11 @@ int WriteAll(int out, const std::string& bytes) {
       poll(&ready, 1, -1);
       continue;
     }
-    if (written < 0) return errno;
+    if (written < 0) {
+      const int error = errno;
+      if (done > 0) TakeBack(out, done);
+      return error;
+    }
     done += static_cast<size_t>(written);
   }
   return 0;
@@ -38,13 +55,20 @@ bool CaptureFile::IsTerminal() { return isatty(STDERR_FILENO) != 0; }
 
 int CaptureFile::Open() {
   if (fd_ >= 0) return 0;
+  signal(SIGXFSZ, SIG_IGN);  // a file that may not grow (ulimit -f) is an error like a disk that is full
   if (path_ == "-") {
     fd_ = STDOUT_FILENO;
+    // Best effort: who reads is woken less often, and may stop for a moment.
+    fcntl(fd_, F_SETPIPE_SZ, kPipeBytes);
     return 0;
   }
   file_.reset(open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kMode));
   fd_ = file_.get();
-  return file_.valid() ? 0 : errno;
+  if (fd_ < 0) return errno;
+  // One that was there keeps its mode otherwise. A pipe or a device is whoever made it.
+  struct stat found;
+  const bool is_file = fstat(fd_, &found) == 0 && S_ISREG(found.st_mode);
+  return is_file && fchmod(fd_, kMode) != 0 ? errno : 0;
 }
 
 int CaptureFile::Add(const v1::CaptureChunk& chunk) {

@@ -19,8 +19,14 @@ class CaptureFile {
   // only, in place of what was there.
   explicit CaptureFile(std::string path) : path_(std::move(path)), shows_progress_(IsTerminal()) {}
 
-  // Writes the piece and shows how far the capture is, if standard error is a terminal. 0, or an errno.
+  // Writes the piece and shows how far the capture is, if standard error is a terminal. 0, or an errno; then nothing of
+  // the piece is in the file, which is whole.
   int Add(const v1::CaptureChunk& chunk);
+
+  // Whether it could be opened, and how to call it.
+  bool opened() const { return fd_ >= 0; }
+  std::string name() const { return path_ == "-" ? "standard output" : path_; }
+  bool empty() const { return packets_ == 0; }
 
   // The last word: "12 packets captured, 3 lost". On standard error.
   void Summarize() const;

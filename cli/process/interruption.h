@@ -12,7 +12,8 @@ namespace kinsock {
 
 // Notices that a command which has no end of its own should come to one: SIGINT or SIGTERM, or nobody reads any more
 // what it writes. It is made before other threads are, so that no signal finds one of those. From then on writing to a
-// closed pipe is an error like others.
+// closed pipe is an error like others. A second signal ends the process, as it always does: what writes may wait for a
+// reader that does not read.
 class Interruption {
  public:
   // `output`: where the command writes; -1: not looked at. `on_end`: called once, on a thread of its own.

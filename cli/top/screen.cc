@@ -30,7 +30,7 @@ void OnSignal(int) { to_end = 1; }
 
 }  // namespace
 
-Screen::Screen() : is_terminal_(isatty(STDOUT_FILENO) == 1) {
+Screen::Screen(bool wanted) : is_terminal_(wanted && isatty(STDOUT_FILENO) == 1) {
   struct sigaction action {};  // without SA_RESTART: poll() ends
   action.sa_handler = OnSignal;
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaction(number, &action, nullptr);

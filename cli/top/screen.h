@@ -10,11 +10,11 @@
 namespace kinsock {
 
 // What a person sees who watches: the terminal of standard output, drawn anew again and again, and the keys of standard
-// input. Without a terminal, texts follow each other. One at a time: the terminal is as before when this goes, also
-// after SIGINT and SIGTERM.
+// input. Without a terminal, or where it is not wanted, texts follow each other. One at a time: the terminal is as
+// before when this goes, also after SIGINT and SIGTERM.
 class Screen {
  public:
-  Screen();
+  explicit Screen(bool wanted);
   ~Screen();
   Screen(const Screen&) = delete;
   Screen& operator=(const Screen&) = delete;

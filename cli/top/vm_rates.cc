@@ -4,28 +4,13 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "cli/call/ask.h"
 #include "cli/top/top.h"
 
 namespace kinsock {
-namespace {
-
-constexpr int kPageSize = 1000;
-
-}  // namespace
-
-grpc::Status ListAllVms(Client& client, v1::ListVmsRequest request, v1::ListVmsResponse& all) {
-  request.set_page_size(kPageSize);
-  do {
-    grpc::ClientContext context;
-    client.SetDeadline(context, kQuestionTimeout);
-    v1::ListVmsResponse page;
-    const grpc::Status status = client.vms().ListVms(&context, request, &page);
-    if (!status.ok()) return status;
-    request.set_page_token(page.next_page_token());
-    page.clear_next_page_token();
-    all.MergeFrom(page);
-  } while (!request.page_token().empty());
-  return grpc::Status::OK;
+grpc::Status ListAllVms(Client& client, const v1::ListVmsRequest& request, v1::ListVmsResponse& all) {
+  return ForEachPage(client, client.vms(), &v1::VmService::Stub::ListVms, request,
+                     [&all](const v1::ListVmsResponse& page) { all.MergeFrom(page); });
 }
 
 grpc::Status ListMovingVms(Client& client, v1::ListVmsRequest request, v1::ListVmsResponse& all, RatesByName& rates) {

@@ -14,7 +14,7 @@ namespace kinsock {
 inline constexpr std::chrono::milliseconds kRateInterval{500};
 
 // All VMs that `request` is about, page after page.
-grpc::Status ListAllVms(Client& client, v1::ListVmsRequest request, v1::ListVmsResponse& all);
+grpc::Status ListAllVms(Client& client, const v1::ListVmsRequest& request, v1::ListVmsResponse& all);
 
 // The same, twice, kRateInterval apart: `all` is the later look, and `rates` what has moved in between.
 grpc::Status ListMovingVms(Client& client, v1::ListVmsRequest request, v1::ListVmsResponse& all, RatesByName& rates);

@@ -41,14 +41,26 @@ std::string XmlText(const std::string& text) {
   return absl::StrReplaceAll(text, {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"'", "&apos;"}});
 }
 
-// Has systemd in the guest tell when it has started up (systemd.system-credentials(7), vmm.notify_socket).
-std::string NotifyArguments(const v1::Vm& vm) {
+// Where systemd in the guest is to tell when it has started up (systemd.system-credentials(7), vmm.notify_socket);
+// empty: nowhere. No character of it means anything to a VMM's command line.
+std::string NotifySocket(const v1::Vm& vm) {
   const uint32_t port = vm.spec().readiness().sd_notify_port();
   if (port == 0) return "";
   // By itself it takes SEQPACKET, and falls back to STREAM only in a kernel that has no such sockets.
   const bool seqpacket = !vm.spec().has_allow_seqpacket() || vm.spec().allow_seqpacket();
-  return absl::StrCat(" -smbios type=11,value=io.systemd.credential:vmm.notify_socket=",
-                      seqpacket ? "vsock:2:" : "vsock-stream:2:", port);
+  return absl::StrCat(seqpacket ? "vsock:2:" : "vsock-stream:2:", port);
+}
+
+// The same as one of the "OEM strings" of SMBIOS, among which systemd looks for it.
+std::string NotifyString(const v1::Vm& vm) {
+  const std::string socket = NotifySocket(vm);
+  return socket.empty() ? "" : absl::StrCat("io.systemd.credential:vmm.notify_socket=", socket);
+}
+
+// `before`, the string and `after`; nothing without one.
+std::string Notify(const v1::Vm& vm, const char* before, const char* after = "") {
+  const std::string string = NotifyString(vm);
+  return string.empty() ? "" : absl::StrCat(before, string, after);
 }
 
 }  // namespace
@@ -56,12 +68,13 @@ std::string NotifyArguments(const v1::Vm& vm) {
 std::string QemuArguments(const v1::Vm& vm, const std::string& memory) {
   return absl::StrCat("-object memory-backend-memfd,id=mem0,size=", memory,
                       ",share=on -machine memory-backend=mem0 -chardev ", ShellWord(QemuChardev(vm)),
-                      " -device vhost-user-vsock-pci,chardev=kinsock0", NotifyArguments(vm), "\n");
+                      " -device vhost-user-vsock-pci,chardev=kinsock0", Notify(vm, " -smbios type=11,value="), "\n");
 }
 
 std::string CrosvmArguments(const v1::Vm& vm, const std::string& memory) {
   return absl::StrCat("--mem size=", Mebibytes(memory), " --vhost-user ",
-                      ShellWord(absl::StrCat("vsock,socket=\"", vm.status().vhost_user_socket(), "\"")), "\n");
+                      ShellWord(absl::StrCat("vsock,socket=\"", vm.status().vhost_user_socket(), "\"")),
+                      Notify(vm, " --smbios 'oem-strings=[\"", "\"]'"), "\n");
 }
 
 std::string CloudHypervisorArguments(const v1::Vm& vm, const std::string& memory) {
@@ -71,7 +84,7 @@ std::string CloudHypervisorArguments(const v1::Vm& vm, const std::string& memory
       absl::StrCat("socket=\"", absl::StrReplaceAll(vm.status().vhost_user_socket(), {{"\"", "\"\""}}),
                    "\",virtio_id=", kVirtioIdVsock, ",queue_sizes=[", size, ",", size, ",", size, "]");
   return absl::StrCat("--memory size=", Mebibytes(memory), "M,shared=on --generic-vhost-user ", ShellWord(device),
-                      "\n");
+                      Notify(vm, " --platform 'oem_strings=[", "]'"), "\n");
 }
 
 std::string LibvirtElements(const v1::Vm& vm, const std::string& memory) {
@@ -91,8 +104,15 @@ std::string LibvirtElements(const v1::Vm& vm, const std::string& memory) {
       XmlText(QemuChardev(vm)),
       "'/>\n"
       "  <qemu:arg value='-device'/>\n"
-      "  <qemu:arg value='vhost-user-vsock-pci,chardev=kinsock0'/>\n"
-      "</qemu:commandline>\n");
+      "  <qemu:arg value='vhost-user-vsock-pci,chardev=kinsock0'/>\n",
+      Notify(vm, "  <qemu:arg value='-smbios'/>\n  <qemu:arg value='type=11,value=", "'/>\n"), "</qemu:commandline>\n");
+}
+
+std::string WhatMayNotBePassed(const v1::Vm& vm, const std::string& vmm) {
+  if (NotifySocket(vm).empty() || (vmm != "crosvm" && vmm != "cloud-hypervisor")) return "";
+  return absl::StrCat(
+      vmm, " passes where systemd in the guest tells that it is ready to guests of x86-64 only; ",
+      "to others pass on the kernel's command line: systemd.set_credential=vmm.notify_socket:", NotifySocket(vm));
 }
 
 bool IsMemorySize(const std::string& memory) {

@@ -20,6 +20,11 @@ std::string CloudHypervisorArguments(const v1::Vm& vm, const std::string& memory
 // The same for a libvirt domain with QEMU: elements to be put into <domain>.
 std::string LibvirtElements(const v1::Vm& vm, const std::string& memory);
 
+// What such a line leaves out for some guests, and what passes it, for a person; empty: nothing. Of what
+// spec.readiness has of the guest's systemd: crosvm and Cloud Hypervisor make an SMBIOS on x86-64 alone. `vmm`:
+// "qemu", "crosvm", "cloud-hypervisor" or "libvirt".
+std::string WhatMayNotBePassed(const v1::Vm& vm, const std::string& vmm);
+
 // Whether `memory` is such a size.
 bool IsMemorySize(const std::string& memory);
 

@@ -16,10 +16,10 @@ def man_page(name, what, texts, program = None):
     native.genrule(
         name = name + "_page",
         # The program, too: as a tool it would be built once more, for the machine that builds.
-        srcs = texts + ["//server:version.h"] + ([program] if program else []),
+        srcs = texts + ["//base:version.h"] + ([program] if program else []),
         outs = [name] + ([name + ".options"] if program else []),
         cmd = " && ".join(options + [
-            "version=$$(sed -n 's/.*kVersion.*\"\\(.*\\)\".*/\\1/p' $(execpath //server:version.h))",
+            "version=$$(sed -n 's/.*kVersion.*\"\\(.*\\)\".*/\\1/p' $(execpath //base:version.h))",
             "$(execpath page.py) --name %s --section %s --what '%s' --version $$version%s %s >$(RULEDIR)/%s" %
             (title, section, what, flag, " ".join(["$(execpath %s)" % text for text in texts]), name),
         ]),

@@ -50,6 +50,7 @@ struct Config {
   std::vector<std::string> api_view_sockets;  // paths where nobody is more than a viewer
   std::vector<TcpEndpoint> api_tcp;           // only with `tls`
   TlsFiles tls;
+  std::string vm_socket_dir;             // see VmSocketDirOf()
   std::vector<std::string> socket_dirs;  // below which API clients may have sockets made; none: anywhere
   RoleRules api_roles;
   Quota quota;            // of every VM, whatever its own says
@@ -71,9 +72,12 @@ struct ConfigProblem {
   std::string ToString() const;
 };
 
+// Below which directory VMs have their own ones (VmDirectory()): as the configuration says, or "<runtime dir>/vms".
+std::string VmSocketDirOf(const Config& config);
+
 // What no two of a kind may have both: a network or a policy its name, a VM its name, CID, socket paths, AF_VSOCK
-// ports, a forward its name and where it listens, or the port that its guest calls. One for each clash, which names
-// both origins.
+// ports, a forward its name and where it listens, or the port that its guest calls; and sockets that would be in each
+// other's way (SocketRegistry), those of the API included. One for each clash, which names both origins.
 std::vector<ConfigProblem> FindClashes(const Config& config);
 
 }  // namespace kinsock

@@ -34,8 +34,8 @@ constexpr size_t kAll = std::numeric_limits<size_t>::max();
 class Planner {
  public:
   Planner(const ReloadRequest& request, const NetworkManager& networks, VmManager& vms, const ForwardManager& forwards,
-          const std::string& runtime_dir)
-      : request_(request), networks_(networks), vms_(vms), forwards_(forwards), runtime_dir_(runtime_dir) {}
+          const std::string& vms_dir)
+      : request_(request), networks_(networks), vms_(vms), forwards_(forwards), vms_dir_(vms_dir) {}
 
   void PlanNetworks(const std::vector<ConfiguredNetwork>& wanted);
   void PlanPolicies(const std::vector<ConfiguredPolicy>& wanted);
@@ -60,7 +60,7 @@ class Planner {
   const NetworkManager& networks_;
   VmManager& vms_;
   const ForwardManager& forwards_;
-  const std::string& runtime_dir_;
+  const std::string& vms_dir_;
 };
 
 // Whether a change makes of the one what the other is; else another one takes its place.
@@ -133,7 +133,7 @@ void Planner::PlanVm(const ConfiguredVm& vm, size_t index) {
     Note(Action::kCreate, name, vm.origin, VmExists(now));
     return;
   }
-  const VmSocketPaths paths = VmSocketPaths::Resolve(creation, runtime_dir_);
+  const VmSocketPaths paths = VmSocketPaths::Resolve(creation, vms_dir_);
   const std::vector<FieldViolation> differences = ImmutableDifferences(now, creation.spec, paths, Compare::kAll);
   if (differences.empty()) {
     const auto next = Change(now.definition, UpdateTo(creation));
@@ -211,8 +211,8 @@ std::string Text(const std::vector<TcpEndpoint>& endpoints) {
 }  // namespace
 
 ConfigPlan PlanConfig(const Config& config, const ReloadRequest& request, const NetworkManager& networks,
-                      VmManager& vms, const ForwardManager& forwards, const std::string& runtime_dir) {
-  Planner planner(request, networks, vms, forwards, runtime_dir);
+                      VmManager& vms, const ForwardManager& forwards, const std::string& vms_dir) {
+  Planner planner(request, networks, vms, forwards, vms_dir);
   planner.PlanNetworks(config.networks);
   planner.PlanPolicies(config.policies);
   planner.PlanVms(config.vms);
@@ -235,6 +235,7 @@ std::vector<std::string> SettingsThatNeedARestart(const Config& running, const C
   compare(running.capture_payload == wanted.capture_payload, "capture.payload");
   compare(running.http.ui == wanted.http.ui, "http.ui");
   compare(running.state_dir == wanted.state_dir, "state.dir");
+  compare(running.vm_socket_dir == wanted.vm_socket_dir, "defaults.socket_dir");
   compare(running.reactors == wanted.reactors, "daemon.reactors");
   compare(running.poll == wanted.poll, "daemon.poll_us");
   compare(running.log_format == wanted.log_format, "daemon.log_format");

@@ -43,7 +43,7 @@ struct ConfigPlan {
 
 // Looks only, at `config` and at what there is. Main thread.
 ConfigPlan PlanConfig(const Config& config, const ReloadRequest& request, const NetworkManager& networks,
-                      VmManager& vms, const ForwardManager& forwards, const std::string& runtime_dir);
+                      VmManager& vms, const ForwardManager& forwards, const std::string& vms_dir);
 
 // Settings that hold only for a daemon that was started with them, and are others in `wanted` than in `running`:
 // "api.listen".

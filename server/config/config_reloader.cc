@@ -73,15 +73,15 @@ struct ConfigReloader::Run {
 };
 
 ConfigReloader::ConfigReloader(EventLoop& main, const Config& running, std::function<ConfigReading()> reread,
-                               NetworkManager& networks, VmManager& vms, ForwardManager& forwards,
-                               std::string runtime_dir, Hooks hooks)
+                               NetworkManager& networks, VmManager& vms, ForwardManager& forwards, std::string vms_dir,
+                               Hooks hooks)
     : main_(main),
       running_(running),
       reread_(std::move(reread)),
       networks_(networks),
       vms_(vms),
       forwards_(forwards),
-      runtime_dir_(std::move(runtime_dir)),
+      vms_dir_(std::move(vms_dir)),
       hooks_(std::move(hooks)) {
   running_.networks.clear();
   running_.policies.clear();
@@ -126,7 +126,7 @@ void ConfigReloader::OnRead(ConfigReading reading) {
   run_->report.file = run_->config.file;
   run_->report.problems = std::move(reading.problems);
   if (!run_->report.problems.empty()) return Finish();
-  run_->plan = PlanConfig(run_->config, run_->request, networks_, vms_, forwards_, runtime_dir_);
+  run_->plan = PlanConfig(run_->config, run_->request, networks_, vms_, forwards_, vms_dir_);
   run_->report.changes = std::move(run_->plan.changes);
   run_->report.unchanged = run_->plan.unchanged;
   run_->report.restart_required = SettingsThatNeedARestart(running_, run_->config);

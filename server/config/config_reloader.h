@@ -51,8 +51,7 @@ class ConfigReloader {
 
   // `running`: with which the daemon was started. `reread`: null: there is no file. All outlive this.
   ConfigReloader(EventLoop& main, const Config& running, std::function<ConfigReading()> reread,
-                 NetworkManager& networks, VmManager& vms, ForwardManager& forwards, std::string runtime_dir,
-                 Hooks hooks);
+                 NetworkManager& networks, VmManager& vms, ForwardManager& forwards, std::string vms_dir, Hooks hooks);
   ~ConfigReloader();
   ConfigReloader(const ConfigReloader&) = delete;
   ConfigReloader& operator=(const ConfigReloader&) = delete;
@@ -87,7 +86,7 @@ class ConfigReloader {
   NetworkManager& networks_;
   VmManager& vms_;
   ForwardManager& forwards_;
-  const std::string runtime_dir_;
+  const std::string vms_dir_;
   const Hooks hooks_;
   bool closed_ = false;
   bool again_ = false;

@@ -253,9 +253,13 @@ std::string SettingsToYaml(const Config& config) {
   out << YAML::Key << "daemon" << YAML::Value << YAML::Flow << YAML::BeginMap << YAML::Key << "reactors" << YAML::Value
       << config.reactors << YAML::Key << "poll_us" << YAML::Value << config.poll.count() << YAML::Key << "log_format"
       << YAML::Value << (config.log_format == LogFormat::kJson ? "json" : "kv") << YAML::EndMap;
-  if (config.quota != Quota()) {
+  if (config.quota != Quota() || !config.vm_socket_dir.empty()) {
     out << YAML::Key << "defaults" << YAML::Value << YAML::BeginMap;
-    WriteQuota(out, config.quota);
+    if (!config.vm_socket_dir.empty()) {
+      out << YAML::Key << "socket_dir" << YAML::Value;
+      Text(out, config.vm_socket_dir);
+    }
+    if (config.quota != Quota()) WriteQuota(out, config.quota);
     out << YAML::EndMap;
   }
   out << YAML::EndMap;

@@ -23,6 +23,7 @@
 #include "server/config/yaml_vms.h"
 #include "server/host/runtime_dir.h"
 #include "server/host/socket_path.h"
+#include "server/model/vm_directory.h"
 #include "server/model/vm_validation.h"
 
 namespace kinsock {
@@ -226,8 +227,15 @@ void Reader::ReadDaemon(const YAML::Node& node) {
 void Reader::ReadDefaults(const YAML::Node& node) {
   YamlMap defaults(node, "defaults", faults_);
   if (!defaults.IsMap("\"defaults: {quota: {...}}\"")) return;
+  const auto socket_dir = [&](const YAML::Node& value) {
+    const std::string path = value.IsScalar() ? UserPath(value.Scalar()) : "";
+    const std::string fault = SocketPathFault(path, kMaxSocketPathBytes - DefaultVmSocket("", "a").size());
+    if (!fault.empty()) return defaults.Say(value.Mark(), "socket_dir", fault);
+    config.vm_socket_dir = path;
+  };
   defaults.Read(
       {{"quota", [&](const YAML::Node& value) { ReadYamlQuota(value, "defaults.quota", faults_, config.quota); }},
+       {"socket_dir", socket_dir},
        {"queue_size", [&](const YAML::Node& value) { defaults.ReadNumber(value, "queue_size", queue_size_); }},
        {"tx_buffer_size",
         [&](const YAML::Node& value) { defaults.ReadNumber(value, "tx_buffer_size", tx_buffer_bytes_); }}});

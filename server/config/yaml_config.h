@@ -32,6 +32,7 @@ struct YamlConfig {
   std::vector<std::string> api_view_sockets;
   std::vector<TcpEndpoint> api_tcp;
   std::vector<std::string> socket_dirs;
+  std::string vm_socket_dir;  // empty: not said
   TlsFiles tls;
   RoleRules api_roles;
   Quota quota;
@@ -52,7 +53,8 @@ struct YamlConfig {
 //     http: {listen: "unix:%t/kinsock/http.sock", ui: true, per_vm_metrics: full}  # or "tcp:127.0.0.1:PORT"; basic,
 //     off capture: {payload: false} state: {dir: "%S/kinsock"} daemon: {reactors: 2, poll_us: 20, log_format: kv}
 //     defaults: {quota: {max_connections: 1024, bytes_to_guest: {rate: 100000000, burst: 10000000}},
-//                queue_size: 1024, tx_buffer_size: 65536}  # quota: of every VM; the others: of the file's
+//                socket_dir: "%t/kinsock/vms",             # quota, socket_dir: of every VM; the others: of the file's
+//                queue_size: 1024, tx_buffer_size: 65536}
 //     networks: [...]  # and policies: yaml_networks.h
 //     vms: [...]       # yaml_vms.h
 //     forwards: [...]  # yaml_forwards.h

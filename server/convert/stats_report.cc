@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/text.h"
+#include "router/close_reason.h"
 #include "server/convert/proto_time.h"
 #include "server/convert/stats_conversion.h"
 #include "server/convert/vm_requests.h"
@@ -21,6 +22,7 @@ struct Fields {
   v1::GetStatsRequest::Scope scope;
   const std::string& vm;
   int32_t top;
+  bool with_denied;
 };
 
 absl::StatusOr<StatsQuestion> Parse(const Fields& fields) {
@@ -53,6 +55,8 @@ absl::StatusOr<StatsQuestion> Parse(const Fields& fields) {
   }
   if (fields.top < 0) violations.push_back({"top", absl::StrCat(fields.top, " is negative; give 0 to 1000")});
   if (fields.top > 0 && fields.scope != Scope::PAIR) violations.push_back({"top", "is for the scope PAIR"});
+  if (fields.with_denied && fields.scope != Scope::PAIR) violations.push_back({"with_denied", "is for the scope PAIR"});
+  question.with_denied = fields.with_denied;
   if (fields.top > 0) question.top = std::min(static_cast<size_t>(fields.top), StatsQuestion::kMaxTop);
   if (!violations.empty()) return FieldsInvalid("", violations);
   return question;
@@ -69,6 +73,8 @@ PairTotals::Way Grown(const PairTotals::Way& now, const PairTotals::Way& before)
 PairTotals Grown(const PairTotals& now, const PairTotals& before) {
   return {.accepted = Grown(now.accepted, before.accepted),
           .refused = Grown(now.refused, before.refused),
+          .denied = Grown(now.denied, before.denied),
+          .last_denial = now.last_denial,
           .open = now.open,
           .to_target = Grown(now.to_target, before.to_target),
           .to_initiator = Grown(now.to_initiator, before.to_initiator)};
@@ -90,6 +96,13 @@ void SetTotals(const PairTotals& totals, v1::PairStats& out) {
   };
   out.set_connects_accepted(totals.accepted);
   out.set_connects_refused(totals.refused);
+  out.set_connects_denied(totals.denied);
+  if (totals.last_denial.reason != CloseReason::kNone) {
+    v1::PairStats::Denial& last = *out.mutable_last_denial();
+    SetTimestamp(*last.mutable_time(), totals.last_denial.time);
+    last.set_port(totals.last_denial.port);
+    last.set_reason(CloseReasonName(totals.last_denial.reason));
+  }
   out.set_open_connections(totals.open);
   set(totals.to_target, *out.mutable_to_target());
   set(totals.to_initiator, *out.mutable_to_initiator());
@@ -102,6 +115,18 @@ bool IsOf(const PairKey& key, const std::string& vm, const VmOfDevice& vm_of) {
     if (found != nullptr && found->definition->id == vm) return true;
   }
   return false;
+}
+
+// Brings those of `pairs` behind the first `sorted` to these that were denied something, the last one first, but `top`
+// at most. How many come first now.
+size_t SortDenied(std::vector<PairInfo>& pairs, size_t sorted, size_t top) {
+  const auto begin = pairs.begin() + static_cast<std::ptrdiff_t>(sorted);
+  const auto end = std::partition(begin, pairs.end(), [](const PairInfo& pair) { return pair.totals.denied > 0; });
+  const auto last = begin + std::min(static_cast<std::ptrdiff_t>(top), end - begin);
+  std::partial_sort(begin, last, end, [](const PairInfo& a, const PairInfo& b) {
+    return a.totals.last_denial.time > b.totals.last_denial.time;
+  });
+  return static_cast<size_t>(last - pairs.begin());
 }
 
 // Those that have carried the most since `before` first; of a stream, only those that have done anything.
@@ -127,7 +152,8 @@ void SetPairs(const StatsReading& now, const StatsReading* before, const StatsQu
                       };
                       return rank(a) > rank(b);
                     });
-  for (size_t i = 0; i < count; ++i) {
+  const size_t told = question.with_denied ? SortDenied(pairs, count, question.top) : count;
+  for (size_t i = 0; i < told; ++i) {
     v1::PairStats& pair = *out.add_pairs();
     SetEnd(pairs[i].key.initiator, vm_of, *pair.mutable_initiator());
     SetEnd(pairs[i].key.target, vm_of, *pair.mutable_target());
@@ -140,11 +166,11 @@ void SetPairs(const StatsReading& now, const StatsReading* before, const StatsQu
 }  // namespace
 
 absl::StatusOr<StatsQuestion> ToStatsQuestion(const v1::GetStatsRequest& request) {
-  return Parse({request.scope(), request.vm(), request.top()});
+  return Parse({request.scope(), request.vm(), request.top(), request.with_denied()});
 }
 
 absl::StatusOr<StatsQuestion> ToStatsQuestion(const v1::StreamStatsRequest& request) {
-  return Parse({request.scope(), request.vm(), request.top()});
+  return Parse({request.scope(), request.vm(), request.top(), false});
 }
 
 v1::StatsReport ToProto(const StatsReading& now, const StatsReading* before, const StatsQuestion& question,

@@ -28,6 +28,7 @@ struct StatsQuestion {
   Scope scope = Scope::kDaemon;
   std::string vm;            // id; empty: all VMs, or the pairs of all
   size_t top = kDefaultTop;  // pairs at most
+  bool with_denied = false;  // and as many that were denied something
 };
 
 // INVALID_ARGUMENT FIELD_INVALID, with every bad field. Any thread.

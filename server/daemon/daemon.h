@@ -16,9 +16,9 @@
 #include "server/config/config_dump.h"
 #include "server/config/config_reloader.h"
 #include "server/config/flag_config.h"
+#include "server/daemon/api_sockets.h"
 #include "server/daemon/service_manager.h"
 #include "server/host/activated_sockets.h"
-#include "server/host/lock_file.h"
 #include "server/host/process.h"
 #include "server/host/socket_registry.h"
 #include "server/manager/event_hub.h"
@@ -36,8 +36,8 @@
 #include "server/rpc/api_metrics.h"
 #include "server/rpc/api_server.h"
 #include "server/rpc/audit.h"
-#include "server/rpc/event_limiter.h"
 #include "server/rpc/event_log.h"
+#include "server/rpc/vm_event_limiter.h"
 #include "server/service/admin_service.h"
 #include "server/service/connection_service.h"
 #include "server/service/forward_service.h"
@@ -71,6 +71,7 @@ class Daemon {
   Daemon& operator=(const Daemon&) = delete;
 
   // Everything is served when this returns OK. Else: a line for each thing that is wrong, and nothing is left.
+  // INVALID_ARGUMENT: the configuration wants what cannot be had.
   absl::Status Start();
 
   // Serves until SIGTERM, SIGINT or RequestStop(), then stops.
@@ -80,21 +81,10 @@ class Daemon {
   void RequestStop();
 
  private:
-  // A socket of the API that listens.
-  struct ApiSocket {
-    BoundSocket socket;
-    enum class Kind : uint8_t { kFull, kView, kTcp };  // kTcp: with TLS
-    Kind kind = Kind::kFull;
-  };
-
-  absl::Status BindApi();
-  absl::Status TakeActivated();
-  bool IsActivated(ActivatedSocket::Kind kind, const std::string& path) const;
   absl::StatusOr<SavedState> OpenState();
   absl::Status CheckNames(const SavedState& saved) const;
-  absl::StatusOr<BoundSocket> BindSocket(const std::string& path, const std::string& setting, const char* holder);
-  absl::Status BindHttp();
-  absl::StatusOr<Caller> Identify(ApiSocket::Kind kind, int fd) const;
+  void MakeManagers();
+  absl::Status Populate(SavedState saved);
   absl::Status CreateConfiguredNetworks();
   absl::Status CreateConfiguredVms();
   absl::Status CreateConfiguredForwards();
@@ -106,14 +96,14 @@ class Daemon {
   void OnHangup();
   ConfigSnapshot LookAtConfig();
   void StartHttp();
-  absl::StatusOr<Caller> IdentifyOverHttp(int fd) const;
+  void LogStart() const;
   DaemonSample Sample();
   void OnReactorsAlive(bool alive);
   std::string StatusLine() const;
   void ReturnMemoryFromTimeToTime();
   DaemonInfo Look();
   using ToEvent = v1::Event (*)(const FlowInfo& flow, const FlowVms& vms, const std::string& instance);
-  void Tell(const CollectedFlows& flows, ToEvent to_event, EventLimiter& limiter);
+  void Tell(const CollectedFlows& flows, ToEvent to_event, VmEventLimiter& limiter);
   void Stop();
 
   const Config config_;
@@ -128,18 +118,15 @@ class Daemon {
   EventLoop loop_;
   SignalWatch signals_;
   SocketRegistry sockets_;
-  std::vector<LockFile> api_locks_;
-  std::vector<ActivatedSocket> activated_;  // their listeners until BindApi()
-  std::vector<ApiSocket> api_sockets_;
-  std::optional<BoundSocket> http_socket_;  // until it is served
+  ApiSockets api_sockets_;
   ApiConnections api_connections_;
   ApiMetrics api_metrics_;
   Access access_;
   EventLog events_;
   Audit audit_;
   LifecycleEvents lifecycle_events_;
-  EventLimiter denials_;  // of connections
-  EventLimiter logged_;   // connections that policies want told
+  VmEventLimiter denials_;  // of connections
+  VmEventLimiter logged_;   // connections that policies want told
   NoJournal no_journal_;
   std::unique_ptr<StateStore> store_;  // null: memory only
   EventHub hub_;

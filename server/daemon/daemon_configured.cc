@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Daemon: what the configuration wants to be there when it starts.
+// Daemon: what is there when it starts: what the configuration wants, and what the state file has kept.
 #include <chrono>
 #include <set>
 #include <string>
@@ -9,6 +9,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/status_macros.h"
+#include "router/cid.h"
 #include "server/daemon/daemon.h"
 #include "server/model/saved_state.h"
 #include "server/model/vm_settings.h"
@@ -17,10 +19,10 @@
 namespace kinsock {
 namespace {
 
-// A line for each thing that is wrong.
+// A line for each thing that is wrong. INVALID_ARGUMENT: it is the configuration's fault.
 absl::Status AllOf(const std::vector<std::string>& faults) {
   if (faults.empty()) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrJoin(faults, "\n"));
+  return absl::InvalidArgumentError(absl::StrJoin(faults, "\n"));
 }
 
 template <typename Configured>
@@ -54,7 +56,31 @@ void MakeEach(EventLoop& loop, const std::vector<Configured>& objects, Create cr
   while (left > 0) loop.RunOnce(std::chrono::milliseconds(1000));
 }
 
+std::set<std::pair<std::string, Cid>> FixedCids(const std::vector<ConfiguredVm>& vms) {
+  std::set<std::pair<std::string, Cid>> cids;
+  for (const ConfiguredVm& vm : vms) {
+    if (vm.creation.spec.cid.kind == CidRequest::Kind::kFixed) {
+      cids.insert({NetworkOf(vm.creation.spec), vm.creation.spec.cid.first});
+    }
+  }
+  return cids;
+}
+
 }  // namespace
+
+// Networks before VMs, and VMs before forwards: each needs the one before it. What the configuration names comes before
+// what was kept, which gets its sockets and devices last, all at once.
+absl::Status Daemon::Populate(SavedState saved) {
+  const std::set<std::pair<std::string, Cid>> configured = FixedCids(config_.vms);
+  networks_->Restore(saved, configured);
+  KINSOCK_RETURN_IF_ERROR(CreateConfiguredNetworks());
+  forwards_->Restore(saved);
+  manager_->Restore(std::move(saved), configured);
+  KINSOCK_RETURN_IF_ERROR(CreateConfiguredVms());
+  KINSOCK_RETURN_IF_ERROR(CreateConfiguredForwards());
+  ServeSaved();
+  return absl::OkStatus();
+}
 
 // Two VMs, or forwards, cannot have one name, and neither is to be lost for the other.
 absl::Status Daemon::CheckNames(const SavedState& saved) const {
@@ -98,6 +124,12 @@ absl::Status Daemon::CreateConfiguredForwards() {
       loop_, config_.forwards,
       [this](ForwardCreation creation, auto done) { forwards_->Create(std::move(creation), std::move(done)); }, faults);
   return AllOf(faults);
+}
+
+void Daemon::ServeSaved() {
+  bool served = false;
+  manager_->ServeRestored([&] { forwards_->ServeRestored([&served] { served = true; }); });
+  while (!served) loop_.RunOnce(std::chrono::milliseconds(1000));
 }
 
 }  // namespace kinsock

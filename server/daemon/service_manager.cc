@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -26,28 +25,49 @@ ServiceManager::~ServiceManager() {
 
 void ServiceManager::Ready() {
   told_ = status_();
-  sd_notify(0, absl::StrCat("READY=1\nSTATUS=", told_).c_str());
-  if (getenv("NOTIFY_SOCKET") != nullptr) Tell();
+  Say(absl::StrCat("READY=1\nSTATUS=", told_));
+  if (socket_.wanted()) Tell();
 }
 
 // With the time, by which systemd knows which of its requests this answers (Type=notify-reload).
 void ServiceManager::Reloading() {
   if (stopping_) return;
   const auto now = Clock::Monotonic().Now().time_since_epoch();
-  sd_notify(0, absl::StrCat("RELOADING=1\nMONOTONIC_USEC=",
-                            std::chrono::duration_cast<std::chrono::microseconds>(now).count())
-                   .c_str());
+  Say(absl::StrCat("RELOADING=1\nMONOTONIC_USEC=", std::chrono::duration_cast<std::chrono::microseconds>(now).count()));
 }
 
 void ServiceManager::Reloaded() {
-  if (!stopping_) sd_notify(0, "READY=1");
+  if (!stopping_) Say("READY=1");
 }
 
 void ServiceManager::Stopping() {
   stopping_ = true;
   if (timer_.has_value()) main_.Cancel(*timer_);
   timer_.reset();
-  sd_notify(0, "STOPPING=1\nSTATUS=ending");
+  Say("STOPPING=1\nSTATUS=ending");
+}
+
+void ServiceManager::Say(std::string happened) {
+  if (waiting_.size() == kMaxWaiting) waiting_.pop_front();
+  waiting_.push_back(std::move(happened));
+  TellWaiting();
+}
+
+// False: some still wait.
+bool ServiceManager::TellWaiting() {
+  while (!waiting_.empty()) {
+    if (!Send(waiting_.front())) return false;
+    waiting_.pop_front();
+  }
+  return true;
+}
+
+bool ServiceManager::Send(const std::string& message) {
+  const bool was_blocked = std::exchange(blocked_, !socket_.Send(message));
+  if (blocked_ && !was_blocked) {
+    Log(LogLevel::kWarning, "notify.blocked").With("reason", "who has started the daemon does not read what it tells");
+  }
+  return !blocked_;
 }
 
 void ServiceManager::Tell() {
@@ -59,11 +79,10 @@ void ServiceManager::Tell() {
       Log(LogLevel::kError, "watchdog.withheld").With("reason", "a thread does not go round; see /livez");
     }
   }
-  if (std::string status = status_(); status != told_) {
-    absl::StrAppend(&message, message.empty() ? "" : "\n", "STATUS=", status);
-    told_ = std::move(status);
-  }
-  if (!message.empty()) sd_notify(0, message.c_str());
+  const std::string status = status_();
+  if (status != told_) absl::StrAppend(&message, message.empty() ? "" : "\n", "STATUS=", status);
+  // Neither waits: later it would be another moment's.
+  if (TellWaiting() && (message.empty() || Send(message))) told_ = status;
   std::chrono::nanoseconds next = kInterval;
   // Twice in its time, as sd_watchdog_enabled(3) advises, and once more for a machine that is busy.
   if (watchdog_.count() > 0) next = std::min<std::chrono::nanoseconds>(next, watchdog_ / 3);

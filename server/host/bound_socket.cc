@@ -9,11 +9,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "server/host/socket_path.h"
 #include "server/status/error.h"
@@ -23,7 +26,8 @@ namespace {
 
 // Holds the lock of a directory while a stale socket in it is replaced. Without it, of two daemons that start at one
 // moment the second could take the first's socket, bound but not listening yet, for a stale one. Best effort: the
-// directory may not be readable, and whoever can read it could hold the lock for ever.
+// directory may not be readable, and whoever can read it could hold the lock for ever. Who does is waited for once in
+// a while, not for each socket.
 UniqueFd LockDirectory(const std::string& path) {
   const size_t slash = path.rfind('/');
   const std::string directory = slash == 0 ? "/" : path.substr(0, slash);
@@ -32,7 +36,14 @@ UniqueFd LockDirectory(const std::string& path) {
   // What another daemon does under the lock takes microseconds.
   constexpr int kAttempts = 20;
   constexpr timespec kPause{0, 1'000'000};
-  for (int i = 0; i < kAttempts && flock(fd.get(), LOCK_EX | LOCK_NB) != 0; ++i) nanosleep(&kPause, nullptr);
+  constexpr std::chrono::seconds kAWhile{60};
+  static std::atomic<MonotonicTime> impatient_until;
+  if (flock(fd.get(), LOCK_EX | LOCK_NB) == 0 || Clock::Monotonic().Now() < impatient_until.load()) return fd;
+  for (int i = 0; i < kAttempts; ++i) {
+    nanosleep(&kPause, nullptr);
+    if (flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+  }
+  impatient_until.store(Clock::Monotonic().Now() + kAWhile);
   return fd;
 }
 

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -30,23 +31,27 @@ std::string Directory(const std::string& path) {
 
 SocketPlace Refused(std::string reason) { return {Kind::kRefused, std::move(reason)}; }
 
+std::string Missing(const std::string& directory) {
+  return absl::StrCat("lies in ", directory, ", which does not exist; create the directory or choose another");
+}
+
+// Why a directory that is there is none for sockets; empty: it is.
+std::string DirectoryFault(const std::string& directory, mode_t mode) {
+  if (!S_ISDIR(mode)) return absl::StrCat("lies in ", directory, ", which is not a directory");
+  // There, anybody could put a socket of his own in the place of ours.
+  if ((mode & S_IWOTH) == 0 || (mode & S_ISVTX) != 0) return "";
+  return absl::StrCat("lies in ", directory,
+                      ", to which everybody may write; take that permission away (chmod o-w) or choose another");
+}
+
 SocketPlace InspectDirectory(const std::string& directory, bool may_be_missing) {
   struct stat found;
   if (stat(directory.c_str(), &found) != 0) {
     if (errno == ENOENT && may_be_missing) return {};
-    if (errno == ENOENT) {
-      return Refused(
-          absl::StrCat("lies in ", directory, ", which does not exist; create the directory or choose another"));
-    }
+    if (errno == ENOENT) return Refused(Missing(directory));
     return Refused(absl::StrCat("lies in ", directory, ", which cannot be reached: ", strerror(errno)));
   }
-  if (!S_ISDIR(found.st_mode)) return Refused(absl::StrCat("lies in ", directory, ", which is not a directory"));
-  // There, anybody could put a socket of his own in the place of ours.
-  if ((found.st_mode & S_IWOTH) != 0 && (found.st_mode & S_ISVTX) == 0) {
-    return Refused(
-        absl::StrCat("lies in ", directory,
-                     ", to which everybody may write; take that permission away (chmod o-w) or choose another"));
-  }
+  if (std::string fault = DirectoryFault(directory, found.st_mode); !fault.empty()) return Refused(std::move(fault));
   if (faccessat(AT_FDCWD, directory.c_str(), W_OK | X_OK, AT_EACCESS) != 0) {
     return Refused(absl::StrCat("lies in ", directory, ", where the daemon (uid ", geteuid(),
                                 ") may not create files: ", strerror(errno)));
@@ -60,6 +65,10 @@ const char* FileKind(mode_t mode) {
   if (S_ISLNK(mode)) return "a symbolic link";
   if (S_ISFIFO(mode)) return "a pipe";
   return "a device";
+}
+
+std::string NotASocket(mode_t mode) {
+  return absl::StrCat("is ", FileKind(mode), ", not a socket; remove it or choose another path");
 }
 
 // Knocks. To be told apart: nobody there, somebody, and no answer that proves either.
@@ -108,10 +117,18 @@ SocketPlace InspectSocketPlace(const std::string& path, bool directory_may_be_mi
     if (errno == ENOENT) return {};
     return Refused(absl::StrCat("cannot be reached: ", strerror(errno)));
   }
-  if (!S_ISSOCK(found.st_mode)) {
-    return Refused(absl::StrCat("is ", FileKind(found.st_mode), ", not a socket; remove it or choose another path"));
-  }
+  if (!S_ISSOCK(found.st_mode)) return Refused(NotASocket(found.st_mode));
   return Knock(path);
+}
+
+std::string SocketPlaceFault(const std::string& path, bool directory_may_be_missing) {
+  const std::string directory = Directory(path);
+  struct stat found;
+  if (stat(directory.c_str(), &found) != 0) {
+    return errno == ENOENT && !directory_may_be_missing ? Missing(directory) : "";
+  }
+  if (std::string fault = DirectoryFault(directory, found.st_mode); !fault.empty()) return fault;
+  return lstat(path.c_str(), &found) == 0 && !S_ISSOCK(found.st_mode) ? NotASocket(found.st_mode) : "";
 }
 
 std::string CanonicalSocketPath(const std::string& path) {

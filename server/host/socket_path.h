@@ -34,6 +34,10 @@ struct SocketPlace {
 // `directory_may_be_missing` that is no obstacle: its maker makes it. Does not block. Any thread.
 SocketPlace InspectSocketPlace(const std::string& path, bool directory_may_be_missing);
 
+// The part of that which depends neither on who asks nor on who runs at this moment: why nobody could make a socket at
+// `path`, in words that follow it; empty: somebody could, or it cannot be told. Connects to nobody.
+std::string SocketPlaceFault(const std::string& path, bool directory_may_be_missing);
+
 // `path` with the symbolic links of its directory resolved, so that two spellings of one place are the same;
 // `path` itself when the directory does not exist.
 std::string CanonicalSocketPath(const std::string& path);

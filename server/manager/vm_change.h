@@ -19,8 +19,8 @@
 namespace kinsock {
 
 // What can change of a VM that exists: labels, annotations, groups, quota, who says that it is ready, and how long it
-// stays without a VMM. The rest
-// is what its sockets, its rings and its peers were made with; that can only be another VM.
+// stays without a VMM. The rest is what its sockets, its rings and its peers were made with; that can only be another
+// VM.
 
 // A change of some of it. Plain value.
 struct VmUpdate {

@@ -65,7 +65,7 @@ DeviceSpec MakeDeviceSpec(DeviceId device, const VmSnapshot& vm, const DeviceLim
 }  // namespace
 
 VmManager::VmManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, NetworkManager& networks, EventHub& hub,
-                     SocketRegistry& sockets, VmJournal& journal, std::string runtime_dir)
+                     SocketRegistry& sockets, VmJournal& journal, std::string vms_dir)
     : loop_(loop),
       clock_(clock),
       pool_(pool),
@@ -73,7 +73,7 @@ VmManager::VmManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, Net
       hub_(hub),
       sockets_(sockets),
       journal_(journal),
-      runtime_dir_(std::move(runtime_dir)),
+      vms_dir_(std::move(vms_dir)),
       requests_(clock),
       gate_(requests_),
       departed_(clock) {
@@ -96,7 +96,7 @@ void VmManager::Create(VmCreation creation, Done done) {
 }
 
 void VmManager::CreateOnce(VmCreation creation, Done done) {
-  VmSocketPaths paths = VmSocketPaths::Resolve(creation, runtime_dir_);
+  VmSocketPaths paths = VmSocketPaths::Resolve(creation, vms_dir_);
   if (!creation.configured) paths.within = &socket_dirs_;
   VmStatus status;
   if (absl::Status fault = CheckCreation(creation, paths, status.cid); !fault.ok()) return done(std::move(fault));

@@ -66,9 +66,9 @@ class VmManager {
   using Done = RequestGate::Done;
   using SnapshotList = std::shared_ptr<const std::vector<VmSnapshotPtr>>;
 
-  // None is owned; all outlive the manager. `runtime_dir`: where sockets without a path go, "/run/kinsock".
+  // None is owned; all outlive the manager. `vms_dir`: see VmDirectory().
   VmManager(EventLoop& loop, const Clock& clock, ReactorPool& pool, NetworkManager& networks, EventHub& hub,
-            SocketRegistry& sockets, VmJournal& journal, std::string runtime_dir);
+            SocketRegistry& sockets, VmJournal& journal, std::string vms_dir);
   ~VmManager();
   VmManager(const VmManager&) = delete;
   VmManager& operator=(const VmManager&) = delete;
@@ -222,7 +222,7 @@ class VmManager {
   EventHub& hub_;
   SocketRegistry& sockets_;
   VmJournal& journal_;
-  const std::string runtime_dir_;
+  const std::string vms_dir_;
   SocketDirs socket_dirs_;
   Quota quota_;
   Departure departure_;

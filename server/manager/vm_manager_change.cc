@@ -35,7 +35,7 @@ void VmManager::UpdateOnce(VmUpdate update, Done done) {
   const VmDefinition& current = *vm.now->definition;
   if (vm.doomed()) return done(VmIsBeingDeleted(current));
   if (!update.etag.empty() && update.etag != current.etag()) return done(EtagMismatch(current, update.etag));
-  const VmSocketPaths paths = VmSocketPaths::Resolve({.id = update.id, .spec = update.also}, runtime_dir_);
+  const VmSocketPaths paths = VmSocketPaths::Resolve({.id = update.id, .spec = update.also}, vms_dir_);
   const std::vector<FieldViolation> differences =
       ImmutableDifferences(*vm.now, update.also, paths, Compare::kWhereSaid);
   if (!differences.empty()) return done(FieldsInvalid("vm " + Quoted(update.id), differences));
@@ -75,7 +75,7 @@ void VmManager::ApplyOnce(VmApplication application, Done done) {
   if (!application.etag.empty() && application.etag != current.etag()) {
     return done(EtagMismatch(current, application.etag));
   }
-  const VmSocketPaths paths = VmSocketPaths::Resolve(wanted, runtime_dir_);
+  const VmSocketPaths paths = VmSocketPaths::Resolve(wanted, vms_dir_);
   const std::vector<FieldViolation> differences = ImmutableDifferences(*vm.now, wanted.spec, paths, Compare::kAll);
   if (!differences.empty()) return done(ImmutableFields(current, differences));
   absl::StatusOr<std::shared_ptr<const VmDefinition>> next = Change(vm.now->definition, UpdateTo(wanted));

@@ -32,7 +32,7 @@ VmCreation CreationOf(const VmDefinition& definition) {
 void VmManager::Restore(SavedState saved, const std::set<std::pair<std::string, Cid>>& promised) {
   loop_.thread().AssertHeld();
   for (SavedVm& vm : saved.vms) {
-    const VmSocketPaths paths = VmSocketPaths::Resolve(CreationOf(*vm.definition), runtime_dir_);
+    const VmSocketPaths paths = VmSocketPaths::Resolve(CreationOf(*vm.definition), vms_dir_);
     VmStatus status;
     status.cid = vm.cid;
     status.former_cid = vm.former_cid;
@@ -97,7 +97,7 @@ absl::Status VmManager::ServeAgain(Vm& vm) {
                                                  " to another VM; give that one another, and start again"));
   }
   const VmCreation creation = CreationOf(definition);
-  VmSocketPaths paths = VmSocketPaths::Resolve(creation, runtime_dir_);
+  VmSocketPaths paths = VmSocketPaths::Resolve(creation, vms_dir_);
   paths.within = &socket_dirs_;
   std::vector<FieldViolation> violations = CheckVm(creation);
   const absl::Status busy = paths.Check(sockets_, violations);

@@ -12,8 +12,10 @@
 #include "base/status_macros.h"
 #include "base/text.h"
 #include "server/host/placed_socket.h"
+#include "server/host/runtime_dir.h"
 #include "server/host/socket_path.h"
 #include "server/host/vsock_listener.h"
+#include "server/model/vm_directory.h"
 #include "server/model/vm_validation.h"
 
 namespace kinsock {
@@ -36,16 +38,19 @@ absl::Status MakeDirectory(const std::string& directory) {
       .With("path", directory);
 }
 
-// `directory` is "<runtime dir>/vms/<id>"; the parent of the runtime directory exists, or the machine is not set up.
-// `passable`: others are let in, by the files' own permissions, and have to get there.
-absl::Status MakeDefaultDirectory(const std::string& directory, bool passable) {
+// `directory` is "<runtime dir>/vms/<id>", or what the configuration has in its place; what is above the runtime
+// directory exists, or the machine is not set up. `passable`: others are let in, by the files' own permissions, and
+// have to get there; what is above a directory of the configuration's is as its owner wants it.
+absl::Status MakeOwnDirectory(const std::string& directory, bool passable) {
   const std::string vms = directory.substr(0, directory.rfind('/'));
-  const std::string runtime = vms.substr(0, vms.rfind('/'));
-  for (const std::string& each : {runtime, vms, directory}) {
+  const std::string above = vms.substr(0, vms.rfind('/'));
+  for (const std::string& each : {above, vms, directory}) {
+    if (each.empty()) continue;  // the root
     KINSOCK_RETURN_IF_ERROR(MakeDirectory(each));
+    if (!passable || (each == above && above != RuntimeDir())) continue;
     struct stat there {};
     // One that is somebody else's is as he wants it.
-    if (passable && stat(each.c_str(), &there) == 0 && there.st_uid == geteuid()) {
+    if (stat(each.c_str(), &there) == 0 && there.st_uid == geteuid()) {
       chmod(each.c_str(), (there.st_mode & 07777) | S_IXOTH);
     }
   }
@@ -54,37 +59,41 @@ absl::Status MakeDefaultDirectory(const std::string& directory, bool passable) {
 
 }  // namespace
 
-VmSocketPaths VmSocketPaths::Resolve(const VmCreation& creation, const std::string& runtime_dir) {
+VmSocketPaths VmSocketPaths::Resolve(const VmCreation& creation, const std::string& vms_dir) {
   VmSocketPaths paths;
   paths.vhost_user = creation.spec.vhost_user_socket;
   if (creation.spec.has_uds) paths.uds = creation.spec.uds_path;
   paths.vsock = creation.spec.vsock_proxy;
   paths.access = creation.spec.socket_access;
-  if (paths.vhost_user.empty() && IsVmId(creation.id)) {
-    paths.default_directory = absl::StrCat(runtime_dir, "/vms/", creation.id);
-    paths.vhost_user = paths.default_directory + "/vhost.sock";
-  }
+  if (!IsVmId(creation.id)) return paths;
+  paths.by_default = paths.vhost_user.empty();
+  if (paths.by_default) paths.vhost_user = DefaultVmSocket(vms_dir, creation.id);
+  paths.own_directory = VmDirectory(vms_dir, creation.id);
+  if (!paths.InOwnDirectory(paths.vhost_user) && !paths.InOwnDirectory(paths.uds)) paths.own_directory.clear();
   return paths;
 }
 
+bool VmSocketPaths::InOwnDirectory(const std::string& path) const {
+  return !own_directory.empty() && path.substr(0, path.rfind('/')) == own_directory;
+}
+
 absl::Status VmSocketPaths::Check(const SocketRegistry& registry, std::vector<FieldViolation>& violations) const {
-  const bool in_default = !default_directory.empty();
   // A path that is no path at all was found fault with already, unless nobody but us chose it.
   const std::string fault = SocketPathFault(vhost_user, kMaxSocketPathBytes);
   absl::Status busy;
   if (fault.empty()) {
     busy = registry.CheckFree(CanonicalSocketPath(vhost_user), false);
-    if (busy.ok()) busy = CheckSocketPlace("vm.spec.vhost_user_socket", vhost_user, in_default, within, violations);
-  } else if (in_default) {
+    if (busy.ok()) {
+      busy = CheckSocketPlace("vm.spec.vhost_user_socket", vhost_user, InOwnDirectory(vhost_user), within, violations);
+    }
+  } else if (by_default) {
     violations.push_back({"vm.spec.vhost_user_socket", "by default " + fault});
   }
   // Ports that are none have been found fault with.
   if (busy.ok() && violations.empty()) busy = CheckForwards(registry);
   if (uds.empty() || !SocketPathFault(uds, kMaxHybridPathBytes).empty()) return busy;
-  // The host's socket may lie in the default directory too, which is made by then.
-  const bool beside = in_default && uds.substr(0, uds.rfind('/')) == default_directory;
   if (busy.ok()) busy = registry.CheckFree(CanonicalSocketPath(uds), true);
-  if (busy.ok()) busy = CheckSocketPlace("vm.spec.uds.path", uds, beside, within, violations);
+  if (busy.ok()) busy = CheckSocketPlace("vm.spec.uds.path", uds, InOwnDirectory(uds), within, violations);
   return busy;
 }
 
@@ -101,9 +110,9 @@ absl::Status VmSocketPaths::CheckForwards(const SocketRegistry& registry) const 
 absl::StatusOr<VmSockets> VmSockets::Make(const VmSocketPaths& paths, const std::string& vm_name,
                                           SocketRegistry& registry) {
   VmSockets sockets(registry);
-  if (!paths.default_directory.empty()) {
-    KINSOCK_RETURN_IF_ERROR(MakeDefaultDirectory(paths.default_directory, paths.access.has_value()));
-    sockets.default_directory_ = paths.default_directory;
+  if (!paths.own_directory.empty()) {
+    KINSOCK_RETURN_IF_ERROR(MakeOwnDirectory(paths.own_directory, paths.access.has_value()));
+    sockets.own_directory_ = paths.own_directory;
   }
   const SocketPermissions permissions = PermissionsOf(paths.access, SocketPermissions{.mode = kSocketMode});
   // Registered one by one: the second is then checked against the first, too.
@@ -131,7 +140,7 @@ absl::StatusOr<VmSockets> VmSockets::Make(const VmSocketPaths& paths, const std:
 
 VmSockets::~VmSockets() {
   RemoveFiles();
-  if (!default_directory_.empty()) rmdir(default_directory_.c_str());
+  if (!own_directory_.empty()) rmdir(own_directory_.c_str());
   for (const std::string& path : registered_) registry_->Release(path);
   forwards_.clear();  // while they listen, guests must be kept from them
   for (const uint32_t port : registered_ports_) registry_->ReleasePort(port);

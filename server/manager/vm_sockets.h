@@ -27,9 +27,10 @@ struct VmSocketPaths {
   std::optional<VsockProxy> vsock;     // the host side on AF_VSOCK, if there is one
   const SocketDirs* within = nullptr;  // below which directories they must lie; null, or without any: anywhere
   std::optional<SocketAccess> access;  // to the UNIX sockets; none: the daemon's user and group
-  std::string default_directory;       // "<runtime dir>/vms/<id>" when `vhost_user` lies there: made when missing
+  std::string own_directory;           // VmDirectory() when one of them lies there: made when missing; else empty
+  bool by_default = false;             // nobody has chosen `vhost_user` but us
 
-  static VmSocketPaths Resolve(const VmCreation& creation, const std::string& runtime_dir);
+  static VmSocketPaths Resolve(const VmCreation& creation, const std::string& vms_dir);
 
   // Looks whether all sockets can be made; makes nothing. What the file system refuses is added to `violations`
   // (what CheckVm() says of the paths is not said again); what somebody else has is returned: SOCKET_PATH_BUSY,
@@ -37,11 +38,12 @@ struct VmSocketPaths {
   absl::Status Check(const SocketRegistry& registry, std::vector<FieldViolation>& violations) const;
 
  private:
+  bool InOwnDirectory(const std::string& path) const;
   absl::Status CheckForwards(const SocketRegistry& registry) const;
 };
 
 // The listening sockets of a VM: one for its VMM, one for host programs or one for each port of the host's AF_VSOCK.
-// With this object go their files, their places in the registry, and the default directory if it is empty.
+// With this object go their files, their places in the registry, and the VM's own directory if it is empty.
 //
 // Thread: main.
 class VmSockets {
@@ -74,7 +76,7 @@ class VmSockets {
   BoundSocket uds_;
   std::vector<uint32_t> registered_ports_;
   std::vector<ForwardSocket> forwards_;
-  std::string default_directory_;
+  std::string own_directory_;
 };
 
 }  // namespace kinsock

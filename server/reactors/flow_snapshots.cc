@@ -4,23 +4,23 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/clock.h"
+
 namespace kinsock {
+
+FlowSnapshots::FlowSnapshots(EventLoop& main, ReactorPool& pool)
+    : pool_(pool), rates_(Clock::Monotonic()), shared_(main, [this](absl::AnyInvocable<void(Flows)> answer) {
+        pool_.ListFlows(std::exchange(wanted_, ReactorPool::Flows::kOpen), [this, answer = std::move(answer)](
+                                                                               std::vector<FlowInfo> flows) mutable {
+          std::sort(flows.begin(), flows.end(), [](const FlowInfo& a, const FlowInfo& b) { return a.id < b.id; });
+          rates_.Measure(flows);
+          answer(std::make_shared<const std::vector<FlowInfo>>(std::move(flows)));
+        });
+      }) {}
 
 void FlowSnapshots::Get(ReactorPool::Flows which, Done done) {
   wanted_ = std::max(wanted_, which);
-  waiting_.push_back(std::move(done));
-  if (asked_.empty()) Ask();
-}
-
-void FlowSnapshots::Ask() {
-  asked_ = std::exchange(waiting_, {});
-  pool_.ListFlows(std::exchange(wanted_, ReactorPool::Flows::kOpen), [this](std::vector<FlowInfo> flows) {
-    std::sort(flows.begin(), flows.end(), [](const FlowInfo& a, const FlowInfo& b) { return a.id < b.id; });
-    rates_.Measure(flows);
-    const Flows snapshot = std::make_shared<const std::vector<FlowInfo>>(std::move(flows));
-    for (Done& done : std::exchange(asked_, {})) done(snapshot);
-    if (asked_.empty() && !waiting_.empty()) Ask();
-  });
+  shared_.Get(std::move(done));
 }
 
 }  // namespace kinsock

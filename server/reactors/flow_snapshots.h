@@ -5,25 +5,24 @@
 #include <memory>
 #include <vector>
 
-#include "absl/functional/any_invocable.h"
-#include "base/clock.h"
+#include "base/event_loop.h"
 #include "router/flow_info.h"
 #include "server/reactors/flow_rates.h"
 #include "server/reactors/reactor_pool.h"
+#include "server/reactors/shared_answer.h"
 
 namespace kinsock {
 
-// Snapshots of all connections, those that ended lately included if somebody asks for them, at most one under way:
-// however many clients ask at once, the reactors are asked once for all that asked before. Who asks while one is under
-// way gets the next, so that nobody sees a state older than his question.
+// Snapshots of all connections, those that ended lately included if somebody asks for them.
 //
 // Thread: main. The pool must be gone, or have no callback under way, when this goes.
 class FlowSnapshots {
  public:
   using Flows = std::shared_ptr<const std::vector<FlowInfo>>;  // by id, ascending
-  using Done = absl::AnyInvocable<void(const Flows&)>;
+  using Done = SharedAnswer<Flows>::Done;
 
-  explicit FlowSnapshots(ReactorPool& pool) : pool_(pool), rates_(Clock::Monotonic()) {}
+  // Both outlive this.
+  FlowSnapshots(EventLoop& main, ReactorPool& pool);
 
   // `which`: what is wanted at least; those of others who ask at the same time may be in it, too.
   void Get(ReactorPool::Flows which, Done done);
@@ -32,13 +31,10 @@ class FlowSnapshots {
   const FlowRates& rates() const { return rates_; }
 
  private:
-  void Ask();
-
   ReactorPool& pool_;
   FlowRates rates_;
-  std::vector<Done> asked_;                                // the snapshot under way is for these
-  std::vector<Done> waiting_;                              // came later
-  ReactorPool::Flows wanted_ = ReactorPool::Flows::kOpen;  // by these
+  ReactorPool::Flows wanted_ = ReactorPool::Flows::kOpen;  // by those who wait
+  SharedAnswer<Flows> shared_;
 };
 
 }  // namespace kinsock

@@ -16,9 +16,18 @@ int64_t Now() {
 Heartbeat::Heartbeat(EventLoop& main, ReactorPool& pool, const Times& times)
     : main_(main), pool_(pool), times_(times), state_(std::make_shared<State>(pool.size())) {
   Beat();
+  BreakWaits();
 }
 
-Heartbeat::~Heartbeat() { main_.Cancel(timer_); }
+Heartbeat::~Heartbeat() {
+  main_.Cancel(timer_);
+  main_.Cancel(wait_timer_);
+}
+
+void Heartbeat::BreakWaits() {
+  pool_.BreakWaits(kLongestWait);
+  wait_timer_ = main_.RunAfter(kLongestWait, [this] { BreakWaits(); });
+}
 
 void Heartbeat::Beat() {
   const int64_t now = Now();

@@ -30,6 +30,9 @@ class Heartbeat {
   // Silent for longer, a thread is stuck: a reactor owes a VMM its answer in 10 ms, and a machine that is short of CPU
   // leaves nobody waiting for seconds.
   static constexpr std::chrono::seconds kStuck{5};
+  // A front-end can make a reactor wait (VmmEventFd). Such a wait is broken when it has lasted for this, and looked for
+  // as often: a multiple of what is owed to a VMM, and rare enough to cost nothing.
+  static constexpr std::chrono::milliseconds kLongestWait{100};
   // Upper bounds of the classes in which the way of a message is counted.
   static constexpr std::array<std::chrono::nanoseconds, 7> kClasses{
       std::chrono::microseconds(100), std::chrono::milliseconds(1),   std::chrono::milliseconds(5),
@@ -79,6 +82,7 @@ class Heartbeat {
   };
 
   void Beat();
+  void BreakWaits();
   static void Answer(Pulse& pulse);
 
   EventLoop& main_;
@@ -86,6 +90,7 @@ class Heartbeat {
   const Times times_;
   const std::shared_ptr<State> state_;  // messages that are under way hold it, too
   EventLoop::TimerId timer_;
+  EventLoop::TimerId wait_timer_;
   std::function<void(bool)> on_change_;
   bool told_alive_ = true;
 };

@@ -67,6 +67,7 @@ struct ReactorPool::State {
 
   EventLoop& main;
   StatusCallback on_status;
+  std::function<void(size_t)> on_stuck;
   std::shared_ptr<bool> alive = std::make_shared<bool>(true);  // main thread
   absl::flat_hash_map<DeviceId, Placement> devices;
   PolicyBook policies;
@@ -78,6 +79,7 @@ ReactorPool::ReactorPool(EventLoop& main, const Options& options, StatusCallback
     : state_(std::make_unique<State>(main, std::move(on_status))) {
   GuestFaultGuard::Install();
   State* state = state_.get();
+  state->on_stuck = options.on_stuck;
   for (size_t i = 0; i < options.reactors; ++i) {
     Reactor::Callbacks callbacks;
     callbacks.on_status = [state](DeviceId id, const DeviceStatus& status) {
@@ -99,7 +101,15 @@ ReactorPool::ReactorPool(EventLoop& main, const Options& options, StatusCallback
 
 ReactorPool::~ReactorPool() {
   *state_->alive = false;
-  for (const std::unique_ptr<Reactor>& reactor : state_->reactors) reactor->Stop();
+  for (const std::unique_ptr<Reactor>& reactor : state_->reactors) reactor->BeginStop();
+  constexpr std::chrono::milliseconds kLook{100};
+  const MonotonicTime deadline = Clock::Monotonic().Now() + kStopPatience;
+  for (size_t i = 0; i < state_->reactors.size(); ++i) {
+    while (!state_->reactors[i]->AwaitStop(kLook)) {
+      state_->reactors[i]->BreakWait(kLook);
+      if (state_->on_stuck != nullptr && Clock::Monotonic().Now() > deadline) state_->on_stuck(i);
+    }
+  }
   state_->reactors.clear();
 }
 
@@ -111,6 +121,10 @@ std::vector<ReactorPool::ReactorInfo> ReactorPool::Describe() const {
     infos.push_back({.devices = state_->load[i], .activity = state_->reactors[i]->activity()});
   }
   return infos;
+}
+
+void ReactorPool::BreakWaits(std::chrono::nanoseconds too_long) {
+  for (const std::unique_ptr<Reactor>& reactor : state_->reactors) reactor->BreakWait(too_long);
 }
 
 std::optional<size_t> ReactorPool::ReactorOf(DeviceId id) const {
@@ -277,14 +291,11 @@ void ReactorPool::ListFlows(Flows which, absl::AnyInvocable<void(std::vector<Flo
   for (size_t i = 0; i < state->reactors.size(); ++i) {
     Reactor* reactor = state->reactors[i].get();
     reactor->Post([state, reactor, which, parts, countdown, i] {
-      std::vector<FlowInfo>& part = (*parts)[i];
-      reactor->DescribeFlows(part);
-      if (which == Flows::kWithClosed) {
-        // One that has ended, and not yet left its table, is in the journal.
-        std::erase_if(part, [](const FlowInfo& flow) { return flow.state == FlowInfo::State::kClosed; });
-        reactor->journal().Describe(part);
-      }
-      state->PostToMain([countdown] { countdown->Part(); });
+      reactor->DescribeFlows([state, reactor, which, parts, countdown, i](std::vector<FlowInfo> open) {
+        if (which == Flows::kWithClosed) reactor->journal().Describe(open);
+        (*parts)[i] = std::move(open);
+        state->PostToMain([countdown] { countdown->Part(); });
+      });
     });
   }
 }
@@ -309,9 +320,13 @@ void ReactorPool::SumPairs(absl::AnyInvocable<void(Pairs)> done) {
   for (size_t i = 0; i < state->reactors.size(); ++i) {
     Reactor* reactor = state->reactors[i].get();
     reactor->Post([state, reactor, parts, countdown, i] {
-      Part& part = (*parts)[i];
-      reactor->DescribePairs(part.ended, part.other, part.open);
-      state->PostToMain([countdown] { countdown->Part(); });
+      reactor->DescribeFlows([state, reactor, parts, countdown, i](std::vector<FlowInfo> open) {
+        Part& part = (*parts)[i];
+        part.open = std::move(open);
+        reactor->journal().pairs().Describe(part.ended);
+        part.other = reactor->journal().pairs().other();
+        state->PostToMain([countdown] { countdown->Part(); });
+      });
     });
   }
 }
@@ -342,6 +357,12 @@ ReactorPool::Durations ReactorPool::durations() const {
 uint64_t ReactorPool::forgotten_flows() const {
   uint64_t sum = 0;
   for (const std::unique_ptr<Reactor>& reactor : state_->reactors) sum += reactor->journal().forgotten();
+  return sum;
+}
+
+uint64_t ReactorPool::merged_pairs() const {
+  uint64_t sum = 0;
+  for (const std::unique_ptr<Reactor>& reactor : state_->reactors) sum += reactor->journal().pairs().merged();
   return sum;
 }
 

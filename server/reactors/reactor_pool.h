@@ -46,7 +46,13 @@ class ReactorPool {
     // Each reactor's, at most once a second, on the main thread; may be null.
     std::function<void(const CollectedFlows&)> on_denials;
     std::function<void(const CollectedFlows&)> on_logged;
+    // A reactor that is to stop has not for kStopPatience; must not return. Null: it is waited for.
+    std::function<void(size_t reactor)> on_stuck;
   };
+
+  // How long all reactors together may take to stop: a thousand guests are gone in a tenth of it, and a service manager
+  // does not wait for ever.
+  static constexpr std::chrono::seconds kStopPatience{2};
 
   // Starts the threads. `main` outlives the pool.
   ReactorPool(EventLoop& main, const Options& options, StatusCallback on_status);
@@ -110,6 +116,8 @@ class ReactorPool {
 
   // Connections that ended and were forgotten before their time, by all reactors.
   uint64_t forgotten_flows() const;
+  // Pairs that are no longer told apart, in all reactors (PairTable::merged).
+  uint64_t merged_pairs() const;
 
   size_t size() const;  // number of reactors
 
@@ -119,6 +127,9 @@ class ReactorPool {
     ReactorActivity activity;
   };
   std::vector<ReactorInfo> Describe() const;
+  // Ends waits in a system call, which only a hostile front-end brings about, that have lasted for `too_long`. To be
+  // called again and again.
+  void BreakWaits(std::chrono::nanoseconds too_long);
   // On which one a device is placed; nothing if it is not, or no longer.
   std::optional<size_t> ReactorOf(DeviceId id) const;
 

@@ -14,6 +14,7 @@
 #include "base/status_macros.h"
 #include "base/text.h"
 #include "server/host/log.h"
+#include "server/rpc/api_limits.h"
 #include "server/status/error.h"
 
 namespace kinsock {
@@ -22,6 +23,7 @@ namespace {
 struct Rule {
   std::string_view method;
   Role need;
+  size_t streams_per_caller = kMaxWatchesPerCaller;  // of those whose answer does not end
 };
 
 // Seeing is the viewer's. What touches single VMs and connections is the operator's, and so is to see who did that, and
@@ -33,14 +35,14 @@ constexpr Rule kRules[] = {
     {"AdminService.GetInfo", Role::kViewer},
     {"AdminService.Reload", Role::kAdmin},
     {"AdminService.SetLogLevel", Role::kAdmin},
-    {"AdminService.WatchEvents", Role::kOperator},
+    {"AdminService.WatchEvents", Role::kOperator, kMaxRareStreamsPerCaller},
     {"ConnectionService.Capture", Role::kOperator},
     {"ConnectionService.Capture.payload", Role::kAdmin},  // what the same call asks for besides
     {"ConnectionService.GetStats", Role::kViewer},
     {"ConnectionService.ListConnections", Role::kViewer},
     {"ConnectionService.ResetConnection", Role::kOperator},
-    {"ConnectionService.StreamStats", Role::kViewer},
-    {"ConnectionService.WatchConnections", Role::kViewer},
+    {"ConnectionService.StreamStats", Role::kViewer, kMaxRareStreamsPerCaller},
+    {"ConnectionService.WatchConnections", Role::kViewer, kMaxRareStreamsPerCaller},
     {"ForwardService.CreateForward", Role::kOperator},
     {"ForwardService.DeleteForward", Role::kOperator},
     {"ForwardService.GetForward", Role::kViewer},
@@ -73,6 +75,14 @@ constexpr Rule kRules[] = {
     {"VmService.WatchVms", Role::kViewer},
 };
 
+// Null: there is no such method.
+const Rule* RuleOf(std::string_view method) {
+  for (const Rule& rule : kRules) {
+    if (rule.method == method) return &rule;
+  }
+  return nullptr;
+}
+
 // What the caller, or an administrator, would have to do.
 std::string HowToAllow(const Caller& caller, Role need) {
   if (caller.view_only) return "this socket is for looking only; use that of --api";
@@ -86,10 +96,8 @@ std::string HowToAllow(const Caller& caller, Role need) {
 }  // namespace
 
 std::optional<Role> RoleNeeded(std::string_view method) {
-  for (const Rule& rule : kRules) {
-    if (rule.method == method) return rule.need;
-  }
-  return std::nullopt;
+  const Rule* const rule = RuleOf(method);
+  return rule != nullptr ? std::make_optional(rule->need) : std::nullopt;
 }
 
 void Access::SetRules(const RoleRules& rules) {
@@ -101,6 +109,11 @@ void Access::SetRules(const RoleRules& rules) {
 std::shared_ptr<const RoleRules> Access::rules() const {
   MutexLock lock(mutex_);
   return rules_;
+}
+
+void Access::Close(const absl::Status& reason) {
+  MutexLock lock(mutex_);
+  closed_ = reason;
 }
 
 absl::StatusOr<Caller> Access::CallerOf(const grpc::CallbackServerContext& context) const {
@@ -129,6 +142,10 @@ absl::Status Access::Check(const grpc::CallbackServerContext& context, std::stri
 }
 
 absl::StatusOr<Caller> Access::Admit(const grpc::CallbackServerContext& context, std::string_view method) const {
+  {
+    MutexLock lock(mutex_);
+    KINSOCK_RETURN_IF_ERROR(closed_);
+  }
   const Role need = RoleNeeded(method).value_or(Role::kAdmin);
   absl::StatusOr<Caller> caller = CallerOf(context);
   if (caller.ok() && caller->role >= need) return caller;
@@ -154,12 +171,13 @@ absl::StatusOr<Caller> Access::Admit(const grpc::CallbackServerContext& context,
 absl::StatusOr<WatchQuota::Ticket> Access::AdmitWatch(const grpc::CallbackServerContext& context,
                                                       std::string_view method) const {
   KINSOCK_ASSIGN_OR_RETURN(const Caller caller, Admit(context, method));
-  return watches_.Enter(caller);
+  const Rule* const rule = RuleOf(method);
+  return watches_.Enter(caller, method, rule != nullptr ? rule->streams_per_caller : kMaxWatchesPerCaller);
 }
 
 absl::StatusOr<WatchQuota::Ticket> Access::AdmitSchema(const grpc::CallbackServerContext& context) const {
   KINSOCK_ASSIGN_OR_RETURN(const Caller caller, CallerOf(context));
-  return schema_.Enter(caller.role == Role::kNone ? Caller() : caller);
+  return schema_.Enter(caller.role == Role::kNone ? Caller() : caller, "reflection", kMaxSchemaStreamsPerCaller);
 }
 
 }  // namespace kinsock

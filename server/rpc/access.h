@@ -43,6 +43,9 @@ class Access {
   void SetRules(const RoleRules& rules);
   std::shared_ptr<const RoleRules> rules() const;
 
+  // From the next call on nobody may call anything, for `reason`.
+  void Close(const absl::Status& reason);
+
   // Called with each call that is denied, on the thread of the call. Before there are any.
   using OnDenied = std::function<void(const absl::StatusOr<Caller>&, std::string_view method, Role need)>;
   void set_on_denied(OnDenied on_denied) { on_denied_ = std::move(on_denied); }
@@ -50,8 +53,8 @@ class Access {
   // Who calls. UNAUTHENTICATED ROLE_REQUIRED: that cannot be told.
   absl::StatusOr<Caller> CallerOf(const grpc::CallbackServerContext& context) const;
 
-  // OK: the caller may call `method`. Else PERMISSION_DENIED ROLE_REQUIRED {need, have, method, socket}, or as above. A
-  // method that is not in the table needs an admin.
+  // OK: the caller may call `method`. Else PERMISSION_DENIED ROLE_REQUIRED {need, have, method, socket}, or as above, or
+  // what Close() said. A method that is not in the table needs an admin.
   absl::Status Check(const grpc::CallbackServerContext& context, std::string_view method) const;
 
   // The same, and who it is.
@@ -72,6 +75,7 @@ class Access {
   const ApiConnections& connections_;
   mutable Mutex mutex_;
   std::shared_ptr<const RoleRules> rules_ ABSL_GUARDED_BY(mutex_);
+  absl::Status closed_ ABSL_GUARDED_BY(mutex_);  // why; OK: it is not
   OnDenied on_denied_;
   mutable WatchQuota watches_;
   mutable WatchQuota schema_{kMaxSchemaStreamsPerCaller};

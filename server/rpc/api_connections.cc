@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/rpc/api_connections.h"
 
-#include <sys/stat.h>
-
 #include <chrono>
-
-#include "absl/strings/numbers.h"
-#include "absl/strings/strip.h"
-#include "base/text.h"
+#include <iterator>
 
 namespace kinsock {
 namespace {
@@ -15,20 +10,11 @@ namespace {
 // Looking which connections still live costs a system call for each; a flood must not make that the main thread's work.
 constexpr std::chrono::milliseconds kSweepInterval{100};
 
-// What gRPC calls the peer of a connection that it was given as a descriptor.
-constexpr absl::string_view kPeerPrefix = "fd:";
-
-std::optional<ino_t> SocketInode(int fd) {
-  struct stat found;
-  if (fstat(fd, &found) != 0 || !S_ISSOCK(found.st_mode)) return std::nullopt;
-  return found.st_ino;
-}
-
 }  // namespace
 
 bool ApiConnections::Add(int fd, const Caller& caller) {
-  const std::optional<ino_t> inode = SocketInode(fd);
-  if (!inode.has_value()) return false;
+  const std::optional<PeerSocket> socket = PeerSocket::Of(fd);
+  if (!socket.has_value()) return false;
   MutexLock lock(mutex_);
   // Whoever had this number before is gone: the kernel has just given it out again.
   open_.erase(fd);
@@ -37,8 +23,13 @@ bool ApiConnections::Add(int fd, const Caller& caller) {
     ForgetClosed();
     if (!HasRoom(caller)) return false;
   }
-  open_.emplace(fd, Connection{*inode, caller});
+  open_.emplace(fd, Connection{*socket, caller});
   return true;
+}
+
+void ApiConnections::Remove(int fd) {
+  MutexLock lock(mutex_);
+  open_.erase(fd);
 }
 
 bool ApiConnections::HasRoom(const Caller& caller) const {
@@ -60,13 +51,12 @@ bool ApiConnections::HasRoom(const Caller& caller) const {
 }
 
 std::optional<Caller> ApiConnections::Find(std::string_view peer) const {
-  absl::string_view rest = AbslView(peer);
-  int fd = -1;
-  if (!absl::ConsumePrefix(&rest, kPeerPrefix) || !absl::SimpleAtoi(rest, &fd)) return std::nullopt;
+  const std::optional<PeerSocket> socket = PeerSocket::Of(peer);
+  if (!socket.has_value()) return std::nullopt;
   MutexLock lock(mutex_);
-  const auto found = open_.find(fd);
+  const auto found = open_.find(socket->fd);
   // The second is what the first promises; were it ever broken, nobody would be taken for somebody else.
-  if (found == open_.end() || SocketInode(fd) != found->second.inode) return std::nullopt;
+  if (found == open_.end() || found->second.socket != *socket) return std::nullopt;
   return found->second.caller;
 }
 
@@ -79,8 +69,7 @@ size_t ApiConnections::size() {
 void ApiConnections::ForgetClosed() {
   swept_ = clock_.Now();
   for (auto connection = open_.begin(); connection != open_.end();) {
-    connection =
-        SocketInode(connection->first) == connection->second.inode ? std::next(connection) : open_.erase(connection);
+    connection = connection->second.socket.IsOpen() ? std::next(connection) : open_.erase(connection);
   }
 }
 

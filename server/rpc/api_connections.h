@@ -2,8 +2,6 @@
 #ifndef KINSOCK_SERVER_RPC_API_CONNECTIONS_H_
 #define KINSOCK_SERVER_RPC_API_CONNECTIONS_H_
 
-#include <sys/types.h>
-
 #include <cstddef>
 #include <map>
 #include <optional>
@@ -13,15 +11,13 @@
 #include "base/mutex.h"
 #include "server/rpc/api_limits.h"
 #include "server/rpc/caller.h"
+#include "server/rpc/peer_socket.h"
 
 namespace kinsock {
 
 // The connections of the API that are open, on all of its sockets, and who is at the other end of each.
 //
-// gRPC owns them and tells nobody when it closes one: a descriptor's number and the inode of its socket together say
-// whether it is still open. gRPC names the peer of a call "fd:<number>". That number names the right connection for as
-// long as the call lasts, because gRPC keeps the descriptor until the last call on it is over, and a number can be used
-// again only then (docs/adr/0013-who-calls.md; api_connections_test holds gRPC to it).
+// gRPC owns them; PeerSocket says how they are recognised.
 //
 // Any thread.
 class ApiConnections {
@@ -39,6 +35,9 @@ class ApiConnections {
   // over TCP, or all together have as many as they may.
   bool Add(int fd, const Caller& caller);
 
+  // Counts it out, before it is closed; one that is not is counted out when there is no room.
+  void Remove(int fd);
+
   // Who makes the call that gRPC says comes from `peer`; only while the call is not finished. Nothing: not a UNIX
   // socket.
   std::optional<Caller> Find(std::string_view peer) const;
@@ -48,7 +47,7 @@ class ApiConnections {
 
  private:
   struct Connection {
-    ino_t inode;
+    PeerSocket socket;
     Caller caller;
   };
 

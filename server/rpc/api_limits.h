@@ -24,9 +24,13 @@ inline constexpr size_t kMaxTlsConnections = 256;
 inline constexpr std::chrono::seconds kTlsHandshake{10};
 // How often certificates are looked at again.
 inline constexpr std::chrono::seconds kTlsReload{2};
-// Watches of one caller, of the 1,024 of all: an operator may watch a hundred things, and not take everybody's places.
-// Beyond: RESOURCE_EXHAUSTED.
+// Streams of one caller that stay open, watches of VMs mostly, of which the daemon has 1,024: an operator may watch a
+// hundred things, and not take everybody's places. Beyond: RESOURCE_EXHAUSTED.
 inline constexpr size_t kMaxWatchesPerCaller = 256;
+// The same for each kind of stream of which the daemon has only 64 (EventLog::kMaxWatches, ConnectionFeed::kMaxWatches,
+// StatsStream::kMaxStreams): a few terminals and collectors of one user, and places for those of others. Beyond:
+// RESOURCE_EXHAUSTED.
+inline constexpr size_t kMaxRareStreamsPerCaller = 16;
 // Streams of one caller, or of all without a role, that ask for the schema: each holds an answer of some 400 KiB, and
 // tools have one at a time. Beyond: RESOURCE_EXHAUSTED.
 inline constexpr size_t kMaxSchemaStreamsPerCaller = 8;

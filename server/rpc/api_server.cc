@@ -2,6 +2,7 @@
 #include "server/rpc/api_server.h"
 
 #include <google/protobuf/stubs/logging.h>
+#include <grpc/grpc.h>
 #include <grpc/support/log.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
@@ -11,6 +12,7 @@
 #include <grpcpp/server_builder.h>
 #include <grpcpp/server_posix.h>
 
+#include <future>
 #include <string>
 #include <utility>
 
@@ -36,6 +38,9 @@ void LogFromGrpc(gpr_log_func_args* args) {
 }
 
 constexpr char kDataPlane[] = "kinsock.dataplane";
+
+// How often it is looked at, when the daemon stops, whether connections are closed: nothing tells.
+constexpr std::chrono::milliseconds kLook{5};
 
 int Milliseconds(std::chrono::seconds time) {
   return static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
@@ -84,6 +89,7 @@ absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Start(const std::vector<gr
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(MakeMalformedRequestInterceptors());
   interceptors.push_back(metrics.NewInterceptors());  // sees what became of the status
+  interceptors.push_back(api->calls_.NewInterceptors());
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   for (grpc::Service* service : services) builder.RegisterService(service);
   for (const auto& service : api->reflection_) builder.RegisterService(service.get());
@@ -117,8 +123,21 @@ void ApiServer::SetVmsServing(bool serving) {
   server_->GetHealthCheckService()->SetServingStatus("kinsock.v1.VmService", serving);
 }
 
+void ApiServer::Close() {
+  SetServing(false);
+  calls_.Close();
+}
+
 void ApiServer::Shutdown(std::chrono::milliseconds grace) {
-  server_->Shutdown(std::chrono::system_clock::now() + grace);
+  calls_.Close();
+  const auto deadline = std::chrono::steady_clock::now() + grace;
+  calls_.AwaitNone(deadline);
+  const std::chrono::nanoseconds left = deadline - std::chrono::steady_clock::now();
+  const std::future<void> down =
+      std::async(std::launch::async, [this, left] { server_->Shutdown(std::chrono::system_clock::now() + left); });
+  while (down.wait_for(kLook) == std::future_status::timeout) {
+    if (calls_.ConnectionsAreClosed()) grpc_server_cancel_all_calls(server_->c_server());
+  }
 }
 
 }  // namespace kinsock

@@ -14,6 +14,7 @@
 #include "base/unique_fd.h"
 #include "server/host/tls_files.h"
 #include "server/rpc/api_metrics.h"
+#include "server/rpc/calls_under_way.h"
 #include "server/rpc/reflection_service.h"
 
 namespace kinsock {
@@ -47,13 +48,28 @@ class ApiServer {
   // The same for kinsock.v1.VmService alone: a node that drains serves what it has and takes nothing new.
   void SetVmsServing(bool serving);
 
-  // Any thread but main: no new calls; returns when those under way are finished, or cut off after `grace`. Main must
-  // go on running, for they are finished there.
-  void Shutdown(std::chrono::milliseconds grace);
+  // The stop has begun: nothing serves any more, says health, and calls that begin from here on are not waited for.
+  // Before whatever ends calls that are under way.
+  void Close();
+
+  // How long calls that are under way may take to finish when the daemon stops, and their clients to read how they
+  // ended and to close. Beyond: cut off.
+  static constexpr std::chrono::milliseconds kGrace{2000};
+
+  // Any thread but main, which must go on running, for calls are finished there. Returns when all connections are gone:
+  //
+  //     Close() ... calls of then have ended -> GOAWAY -> their clients close -> the others are hung up on
+  //             '------------------------ `grace`, at most ---------------'
+  //
+  // The GOAWAY comes last, for with it gRPC asks whether the client is there: who answers has read all before it, and
+  // is hung up on; an answer that comes too late would break the connection before it is read. Nobody else is waited
+  // for: clients that are idle often do not look at their connections, and have nothing to lose.
+  void Shutdown(std::chrono::milliseconds grace = kGrace);
 
  private:
   ApiServer() = default;
 
+  CallsUnderWay calls_;
   std::vector<std::unique_ptr<grpc::Service>> reflection_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> tls_;
   std::unique_ptr<grpc::Server> server_;

@@ -21,6 +21,7 @@
 #include "server/rpc/watch_quota.h"
 #include "server/rpc/watch_request.h"
 #include "server/rpc/watch_ring.h"
+#include "server/status/error.h"
 #include "server/status/status_conversion.h"
 
 namespace kinsock {
@@ -98,6 +99,9 @@ class RingWatch final : public grpc::ServerWriteReactor<Response>,
  private:
   // Messages handed over at a time: enough to spare the main thread a message for each, few enough to be nothing.
   static constexpr size_t kBatch = 64;
+  // A client that does not take what there is keeps it in memory, as it was: a snapshot of all connections may have 20
+  // MB, which any network carries in this time. Beyond: WATCH_LAGGED.
+  static constexpr std::chrono::seconds kPresentPatience{30};
 
   RingWatch(EventLoop& main, Source source, const v1::WatchRequest& request, WatchQuota::Ticket ticket)
       : main_(main), source_(std::move(source)), request_(request), ticket_(std::move(ticket)) {}
@@ -129,6 +133,7 @@ class RingWatch final : public grpc::ServerWriteReactor<Response>,
     }
     sync_at_ = ring.head();
     present_ = std::move(present);
+    if (present_ != nullptr) present_timer_ = main_.RunAfter(kPresentPatience, [this] { OnPresentLate(); });
     Follow(present_ != nullptr ? ring.head() : ring.oldest());
   }
 
@@ -200,7 +205,18 @@ class RingWatch final : public grpc::ServerWriteReactor<Response>,
     });
   }
 
+  // The timer goes in Stop(), before this object does.
+  void OnPresentLate() {
+    present_timer_.reset();
+    if (present_ == nullptr) return;
+    Stop();
+    End(Error(absl::StatusCode::kResourceExhausted, "WATCH_LAGGED",
+              "what there is was not read within 30 s; begin again, and read as fast as it comes"));
+  }
+
   void Stop() {
+    if (present_timer_.has_value()) main_.Cancel(*present_timer_);
+    present_timer_.reset();
     subscription_ = nullptr;
     present_ = nullptr;
     if (bookmark_timer_.has_value()) main_.Cancel(*bookmark_timer_);
@@ -226,7 +242,8 @@ class RingWatch final : public grpc::ServerWriteReactor<Response>,
 
   // Main thread's.
   std::unique_ptr<typename WatchRing<T>::Subscription> subscription_;
-  Present present_;                  // not yet told all of it; else null
+  Present present_;  // not yet told all of it; else null
+  std::optional<EventLoop::TimerId> present_timer_;
   std::optional<uint64_t> sync_at_;  // SYNCED is due when this version has been told
   bool writing_ = false;             // a batch is out
   bool bookmark_due_ = false;

@@ -8,9 +8,9 @@
 
 #include "absl/status/statusor.h"
 #include "api/kinsock/v1/capture.pb.h"
+#include "capture/filter_text.h"
 #include "capture/reader.h"
 #include "capture/writer.h"
-#include "server/service/capture_filter_text.h"
 
 namespace kinsock {
 

@@ -96,7 +96,9 @@ void CaptureStream::Look() {
 void CaptureStream::Pump() {
   {
     MutexLock lock(mutex_);
-    if (finished_ || writing_ || reader_ == nullptr) return;
+    if (finished_ || reader_ == nullptr) return;
+    more_ = writing_;
+    if (writing_) return;
     chunk_.mutable_data()->clear();  // and keeps its memory
     const bool is_complete = FillChunk();
     if (!chunk_.data().empty()) {
@@ -117,6 +119,7 @@ void CaptureStream::Pump() {
 bool CaptureStream::FillChunk() {
   std::string& data = *chunk_.mutable_data();
   const CaptureReader::Progress progress = reader_->Read(kChunkBytes, data);
+  more_ = progress == CaptureReader::Progress::kMore;
   if (progress == CaptureReader::Progress::kNeedsNames) return false;
   const bool ends =
       progress == CaptureReader::Progress::kFull || (progress == CaptureReader::Progress::kDrained && no_more_);
@@ -145,12 +148,15 @@ void CaptureStream::NameThem() {
 void CaptureStream::OnWriteDone(bool ok) {
   if (!ok) return End(absl::CancelledError("the client went away"));
   bool last;
+  bool more;
   {
     MutexLock lock(mutex_);
     writing_ = false;
     last = last_;
+    more = more_;
   }
-  last ? End(absl::OkStatus()) : Pump();
+  if (last) return End(absl::OkStatus());
+  if (more) Pump();
 }
 
 void CaptureStream::OnCancel() { End(absl::CancelledError("the client went away")); }
@@ -184,9 +190,10 @@ void CaptureStream::Detach(EventLoop::Task done) {
   const auto left = std::make_shared<size_t>(pool.size());  // main thread's
   const auto then = std::make_shared<EventLoop::Task>(std::move(done));
   for (size_t i = 0; i < pool.size(); ++i) {
-    pool.Post(i, [session = session_, left, then, &main = main_] {
+    pool.Post(i, [session = session_, left, then, &main = main_]() mutable {
       CaptureTap::Detach(*session);
-      main.Post([left, then] {
+      // With its last reference go 16 MiB, which is main's work.
+      main.Post([session = std::move(session), left, then] {
         if (--*left == 0) (*then)();
       });
     });

@@ -31,6 +31,9 @@ namespace kinsock {
 //     Begin -- all reactors attached --> first chunk -- Pump, again and again --> a bound is reached --> last chunk, OK
 //                                                  \---- the client goes, or the daemon stops ---------> detached
 //
+// Who takes a chunk that was not full has all there was: the next one waits for kLook, or for a lane that fills up. One
+// that is made as soon as there is a packet costs the daemon and the client more than the packets in it.
+//
 // Chunks are made on the thread that has the news: gRPC's when one was taken, main when there is nothing to do for a
 // moment. The object keeps itself until gRPC says OnDone, and main's messages keep it until they ran.
 class CaptureStream final : public grpc::ServerWriteReactor<v1::CaptureChunk>,
@@ -97,6 +100,7 @@ class CaptureStream final : public grpc::ServerWriteReactor<v1::CaptureChunk>,
   std::unique_ptr<CaptureReader> reader_ ABSL_GUARDED_BY(mutex_);  // null: nothing is to be sent yet
   v1::CaptureChunk chunk_ ABSL_GUARDED_BY(mutex_);                 // being written, if writing_
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool more_ ABSL_GUARDED_BY(mutex_) = false;  // there was more than it took, or came meanwhile: another one follows
   bool statistics_due_ ABSL_GUARDED_BY(mutex_) = false;
   bool no_more_ ABSL_GUARDED_BY(mutex_) = false;   // the reactors are detached: what is left is all
   bool last_ ABSL_GUARDED_BY(mutex_) = false;      // the chunk is the last one

@@ -13,13 +13,13 @@
 #include "api/kinsock/v1/capture.pb.h"
 #include "base/event_loop.h"
 #include "capture/filter.h"
+#include "capture/filter_text.h"
 #include "capture/reader.h"
 #include "server/manager/network_manager.h"
 #include "server/manager/vm_manager.h"
 #include "server/reactors/reactor_pool.h"
 #include "server/rpc/access.h"
 #include "server/rpc/audit.h"
-#include "server/service/capture_filter_text.h"
 
 namespace kinsock {
 

@@ -30,9 +30,8 @@ namespace kinsock {
 //
 //     idle --a watch--> look --1 s, still watched--> look ...
 //      ^                  '------nobody watches---------'
-//      '--  for kResumable it is remembered what the last look saw: those that end can be listed for longer, so the
-//      next
-//           look misses nothing, and a watch that was cut off can go on
+//      '--  for kResumable it is remembered what the last look saw: those that end can be listed for longer, so
+//           the next look misses nothing, and a watch that was cut off can go on
 //
 // Thread: main. `main` and `snapshots` outlive all watches.
 class ConnectionFeed {

@@ -58,7 +58,7 @@ ConnectionService::ConnectionService(EventLoop& main, VmManager& manager, Networ
       calls_(main, access, audit),
       instance_id_(std::move(instance)),
       instance_(ShortInstance(instance_id_)),
-      reader_(manager, pool, instance_id_),
+      reader_(main, manager, pool, instance_id_),
       feed_(
           main, snapshots, [this](const FlowInfo& flow) { return VmsOf(flow); }, instance_),
       captures_({.main = main,

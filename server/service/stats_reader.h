@@ -2,27 +2,29 @@
 #ifndef KINSOCK_SERVER_SERVICE_STATS_READER_H_
 #define KINSOCK_SERVER_SERVICE_STATS_READER_H_
 
+#include <memory>
 #include <string>
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
+#include "base/event_loop.h"
 #include "server/convert/stats_report.h"
 #include "server/manager/vm_manager.h"
 #include "server/reactors/reactor_pool.h"
+#include "server/reactors/shared_answer.h"
 
 namespace kinsock {
 
 // Reads the counters for whoever asks.
 //
-// Thread: main. The manager and the pool outlive it, and the pool has no callback under way when it goes.
+// Thread: main. Loop, manager and pool outlive it, and the pool has no callback under way when it goes.
 class StatsReader {
  public:
   using Done = absl::AnyInvocable<void(absl::StatusOr<StatsReading>)>;
 
   // `instance`: id of this start of the daemon.
-  StatsReader(VmManager& manager, ReactorPool& pool, std::string instance)
-      : manager_(manager), pool_(pool), instance_(std::move(instance)) {}
+  StatsReader(EventLoop& main, VmManager& manager, ReactorPool& pool, std::string instance);
 
   // Reads what `question` is about. Of pairs the reactors are asked; everything else is read where it is counted,
   // before this returns. NOT_FOUND VM_NOT_FOUND.
@@ -33,8 +35,8 @@ class StatsReader {
 
  private:
   VmManager& manager_;
-  ReactorPool& pool_;
   const std::string instance_;
+  SharedAnswer<std::shared_ptr<const StatsReading>> pairs_;
 };
 
 }  // namespace kinsock

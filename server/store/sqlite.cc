@@ -13,6 +13,7 @@ namespace kinsock {
 namespace {
 
 absl::StatusCode CodeOf(int code) {
+  if (code == SQLITE_IOERR_FSYNC) return absl::StatusCode::kUnknown;
   switch (code & 0xff) {
     case SQLITE_FULL:
     case SQLITE_IOERR:

@@ -26,7 +26,7 @@ class Sqlite {
   // `path` is never taken for a URI. kCreate makes the file when it is not there.
   static absl::StatusOr<Sqlite> Open(const std::string& path, Mode mode);
 
-  // Runs statements that give no rows.
+  // Runs statements that give no rows. UNKNOWN: all is written, and the disk did not say that it has it.
   absl::Status Execute(std::string_view sql);
 
   // The first column of the first row that `sql` gives; NOT_FOUND when there is none.

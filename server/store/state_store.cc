@@ -92,7 +92,7 @@ void StateStore::WriteQueued() {
   });
 }
 
-// Store thread. Not OK: nothing of the batch is in the file.
+// Store thread. Not OK: nothing of the batch is in the file; UNKNOWN: it may be there after a crash.
 absl::Status StateStore::Transact(std::vector<Pending>& batch) {
   Sqlite& db = file_->db;
   const auto write = [&]() -> absl::Status {
@@ -110,7 +110,16 @@ absl::Status StateStore::Transact(std::vector<Pending>& batch) {
   const absl::Status result = write();
   // SQLite ends the transaction itself after some errors.
   if (!result.ok() && db.in_transaction()) db.Execute("ROLLBACK").IgnoreError();
-  return result;
+  if (!absl::IsUnknown(result) || !WriteOver().ok()) return result;
+  return absl::UnavailableError(result.message());
+}
+
+// After a commit that was written and not synced, SQLite goes on from before it, but the log has it: who reads the file
+// after a crash would find it whole. The next transaction takes its place there, so one that changes nothing is made.
+absl::Status StateStore::WriteOver() {
+  Sqlite& db = file_->db;
+  KINSOCK_ASSIGN_OR_RETURN(const int64_t version, db.Number("PRAGMA user_version"));
+  return db.Execute(absl::StrCat("PRAGMA user_version=", version));
 }
 
 absl::Status StateStore::WriteOne(const JournalEntry& entry) {
@@ -120,9 +129,11 @@ absl::Status StateStore::WriteOne(const JournalEntry& entry) {
 }
 
 absl::Status StateStore::Failed(const absl::Status& reason) const {
+  const char* const outcome =
+      absl::IsUnknown(reason) ? "nothing was changed so far, but a restart may find it changed" : "nothing was changed";
   return Error(absl::StatusCode::kUnavailable, "STORE_FAILED",
-               absl::StrCat("the change could not be written to \"", path_, "\": ", reason.message(),
-                            "; nothing was changed: look after the disk, and try again"))
+               absl::StrCat("the change could not be written to \"", path_, "\": ", reason.message(), "; ", outcome,
+                            ": look after the disk, and try again"))
       .With("path", path_)
       .RetryAfter(kRetryAfter);
 }

@@ -86,6 +86,7 @@ class StateStore final : public VmJournal {
   StateStore(EventLoop& main, std::unique_ptr<StateFile> file, std::string path, StateTables tables, SavedState saved);
   void WriteQueued();
   absl::Status Transact(std::vector<Pending>& batch);
+  absl::Status WriteOver();
   absl::Status WriteOne(const JournalEntry& entry);
   absl::Status Failed(const absl::Status& reason) const;
   void Count(const std::vector<Pending>& batch, const absl::Status& result);

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "capture/filter_text.h"
 #include "capture/point.h"
 #include "router/vsock_header.h"
-#include "server/service/capture_filter_text.h"
 
 namespace kinsock {
 namespace {

@@ -54,7 +54,8 @@ void Move(const CapturePoint& point, const VsockHeader& header, std::string payl
   if (tap == nullptr) return;
   ScatterList list;
   list.Append(payload.data(), payload.size());
-  tap->Take(point, header, header.len, list, 0, static_cast<uint32_t>(payload.size()));
+  tap->Reserve(point, header, header.len);
+  tap->Fill(point, header, header.len, list, 0, static_cast<uint32_t>(payload.size()));
 }
 
 // One capture on this thread.
@@ -211,6 +212,37 @@ TEST_F(CaptureTest, PayloadThatIsNotThereIsCounted) {
   EXPECT_EQ(session_->cut(), 1u);
 }
 
+// Whoever would have to copy payload first is told that it is in vain.
+TEST_F(CaptureTest, PayloadIsWantedOnlyIfThereIsRoom) {
+  Begin(MakePcapWriter(CaptureWriter::kMaxPacketBytes), 100);
+  CaptureTap& tap = *CaptureTap::Active();
+  const VsockHeader packet = Packet(VIRTIO_VSOCK_OP_RW, 10);
+  EXPECT_EQ(tap.Reserve(kFromWeb, Packet(VIRTIO_VSOCK_OP_RST), 0), 0u) << "it has none";
+  EXPECT_EQ(tap.Reserve(kFromWeb, packet, 10), 10u);
+  EXPECT_EQ(tap.Reserve(kFromWeb, Packet(VIRTIO_VSOCK_OP_RW, 500), 500), 100u);
+  uint64_t moved = 0;
+  while (session_->lost() == 0) {
+    Move(kFromWeb, packet, "0123456789");
+    ++moved;
+  }
+  EXPECT_EQ(tap.Reserve(kFromWeb, packet, 10), 0u);
+  Move(kFromWeb, packet, "0123456789");
+  EXPECT_EQ(session_->lost(), 3u);
+  EXPECT_EQ(session_->cut(), 0u) << "it is lost, not cut";
+
+  // Of two captures one has room, and gets it.
+  const auto headers = std::make_shared<CaptureSession>(CaptureFilter(), 4, 1, nullptr);
+  CaptureTap::Attach(headers, 0);
+  EXPECT_EQ(tap.Reserve(kFromWeb, packet, 10), 4u);
+  Move(kFromWeb, packet, "0123456789");
+  CaptureTap::Detach(*headers);
+  EXPECT_FALSE(headers->lane(0).ring().Front().empty());
+
+  Read();
+  EXPECT_THAT(Contents().packets, SizeIs(moved - 1));
+  EXPECT_EQ(tap.Reserve(kFromWeb, packet, 10), 10u);
+}
+
 TEST_F(CaptureTest, EndsAtSoManyPackets) {
   Begin(MakePcapWriter(CaptureWriter::kHeaderBytes), 0, {.packets = 2});
   for (int i = 0; i < 3; ++i) Move(kFromWeb, Packet(VIRTIO_VSOCK_OP_RW));
@@ -237,6 +269,30 @@ TEST_F(CaptureTest, ThePacketIsWhatLinuxMonitorMakes) {
   EXPECT_EQ(packet.substr(0, 32), monitor);
   EXPECT_EQ(packet.substr(32 + 24, 4), std::string("\5\0\0\0", 4)) << "len";
   EXPECT_EQ(packet.substr(32 + 30, 2), std::string("\5\0", 2)) << "op";
+}
+
+// One thread that plays two, so that it is known what was first.
+TEST(CaptureThreadsTest, PacketsOfSeveralLanesStandByTheirTimes) {
+  constexpr uint32_t kPackets = 300;  // more than are taken from a lane at once
+  const auto session = std::make_shared<CaptureSession>(CaptureFilter(), 0, 3, nullptr);
+  for (uint32_t packet = 0; packet < kPackets; ++packet) {
+    // Long runs of the one, single ones of the other.
+    CaptureTap::Attach(session, packet % 100 == 99 ? 2 : 0);
+    VsockHeader header = Packet(VIRTIO_VSOCK_OP_RW);
+    header.fwd_cnt = packet;
+    Move(kFromWeb, header);
+    CaptureTap::Detach(*session);
+  }
+  CaptureReader reader(session, MakePcapWriter(CaptureWriter::kHeaderBytes), {});
+  std::string file;
+  reader.Begin(file);
+  reader.Name(kFromWeb.key(), {});
+  EXPECT_EQ(reader.Read(SIZE_MAX, file), Progress::kDrained);
+  uint32_t next = 0;
+  for (const CaptureContents::Packet& packet : testing::ReadCapture(file).packets) {
+    EXPECT_EQ(packet.header.fwd_cnt, next++);
+  }
+  EXPECT_EQ(next, kPackets);
 }
 
 // Threads write into lanes of their own; the file has all of them, the packets of each in order.

@@ -59,12 +59,23 @@ const std::vector<std::vector<std::string>>& Commands() {
                                                                            {"net", "list"},
                                                                            {"policy", "list"},
                                                                            {"policy", "test", "a", "b:1"},
+                                                                           {"policy", "set", kSomeVm, "--deny"},
+                                                                           {"net", "set", "a", "--default", "deny"},
+                                                                           {"cid", "reserve"},
+                                                                           {"forward", "get", "a"},
+                                                                           {"vm", "resume", "a"},
+                                                                           {"vm", "reset", "a"},
+                                                                           {"trace", "a"},
+                                                                           {"capture", "-w", "/dev/null"},
+                                                                           {"ssh", "a"},
                                                                            {"cid", "list"},
                                                                            {"forward", "list"},
                                                                            {"stats"},
                                                                            {"stats", "--watch"},
                                                                            {"pairs"},
                                                                            {"top", "--count", "1"},
+                                                                           {"top", "pairs", "-o", "json"},
+                                                                           {"top", "conns", "-o", "yaml"},
                                                                            {"events"},
                                                                            {"events", "-f"},
                                                                            {"info"},
@@ -144,6 +155,14 @@ TEST_F(OddEndpointTest, WhoTakesConnectionsAndSaysNothingIsNotWaitedForWithoutEn
       outcome.error,
       AllOf(StartsWith("kinsockctl: what listens at unix:" + path_ + " takes connections, and has not said a word"),
             HasSubstr("\n  try: whether it is a kinsockd, and stopped or busy: ps -C kinsockd")));
+}
+
+TEST_F(OddEndpointTest, AWaitThatNobodyAnswersBlamesTheDaemonAndNotTheVm) {
+  const UniqueFd listener = testing::ListenAt(path_);
+  const Outcome outcome =
+      RunCtl({"vm", "wait", "a", "--for=ACTIVE", "--timeout", "300ms"}, {{"KINSOCK_ENDPOINT", "unix:" + path_}});
+  EXPECT_EQ(outcome.code, 124);
+  EXPECT_THAT(outcome.error, HasSubstr(" takes connections, and has not said a word in time\n"));
 }
 
 TEST_F(OddEndpointTest, WhoTakesNoMoreConnectionsIsTooBusy) {
@@ -281,12 +300,13 @@ TEST(BadOutputTest, WhoReadsNoMoreEndsItWithoutAWord) {
   const Outcome watched = shell(ctl + " vm watch | head -n 1");
   EXPECT_THAT(watched.out, StartsWith("ADDED  a  LISTENING"));
   EXPECT_EQ(watched.error, "");
-  const Outcome closed = shell(ctl + " vm list >&-");
-  EXPECT_EQ(closed.code, 1);
-  EXPECT_EQ(closed.error, "kinsockctl: standard output takes no more\n");
-  const Outcome full = shell(ctl + " vm list >/dev/full");
-  EXPECT_EQ(full.code, 1);
-  EXPECT_EQ(full.error, "kinsockctl: standard output takes no more\n");
+  for (const char* line :
+       {" vm list >&-", " vm list >/dev/full", " vm list -o json >/dev/full", " --help >/dev/full",
+        " vm create --help >&-", " --version >&-", " completion bash >/dev/full", " top -n 1 -o json >/dev/full"}) {
+    const Outcome lost = shell(ctl + line);
+    EXPECT_EQ(lost.code, 1) << line;
+    EXPECT_THAT(lost.error, StartsWith("kinsockctl: standard output takes no more\n  try: ")) << line;
+  }
 }
 
 TEST(VerboseTest, EachCallIsTold) {

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "google/protobuf/struct.pb.h"
+#include "cli/schema/bench_report.pb.h"
 #include "google/protobuf/util/json_util.h"
 #include "tests/cli/running_ctl.h"
 #include "tests/server/running_daemon.h"
@@ -103,15 +102,10 @@ class BenchTest : public ::testing::Test {
     return ctl;
   }
 
-  // The numbers of one measurement in JSON.
-  static std::map<std::string, double> Numbers(const std::string& json, const std::string& measurement) {
-    google::protobuf::Struct all;
-    EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(json, &all).ok()) << json;
-    std::map<std::string, double> numbers;
-    for (const auto& [key, value] : all.fields().at(measurement).struct_value().fields()) {
-      numbers[key] = value.number_value();
-    }
-    return numbers;
+  static ctl::BenchReport ReportOf(const std::string& json) {
+    ctl::BenchReport report;
+    EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(json, &report).ok()) << json;
+    return report;
   }
 
   testing::RunningDaemon daemon_;
@@ -131,27 +125,34 @@ TEST_F(BenchTest, AgainstAnEcho) {
 
   const auto json = Run({"-o", "json", "--size", "1000"}, &echo);
   EXPECT_EQ(json->code(), 0) << json->Complaint();
-  auto trips = Numbers(json->printed(), "roundTrips"), connects = Numbers(json->printed(), "connects");
-  EXPECT_GT(trips["count"], 0);
-  EXPECT_NEAR(trips["perSecond"], trips["count"] / trips["seconds"], 1);
-  EXPECT_LE(trips["p50Us"], trips["p99Us"]);
-  EXPECT_LE(trips["p99Us"], trips["maxUs"]);
-  EXPECT_GT(connects["count"], 0);
-  EXPECT_GT(Numbers(json->printed(), "echoed")["bytes"], 0);
+  const ctl::BenchReport report = ReportOf(json->printed());
+  EXPECT_EQ(report.vm(), "vms/web");
+  EXPECT_EQ(report.port(), 80u);
+  EXPECT_EQ(report.message_bytes(), 1000u);
+  const ctl::BenchReport::Times& trips = report.round_trips();
+  EXPECT_GT(trips.count(), 0u);
+  EXPECT_NEAR(trips.per_second(), trips.count() / trips.seconds(), 1);
+  EXPECT_LE(trips.p50_us(), trips.p99_us());
+  EXPECT_LE(trips.p99_us(), trips.max_us());
+  EXPECT_GT(report.connects().count(), 0u);
+  EXPECT_GT(report.echoed().bytes(), 0u);
+  EXPECT_FALSE(report.has_to_guest() || report.has_from_guest());
+  EXPECT_THAT(json->printed(), HasSubstr("\"refused\": 0")) << "what is zero is there, too";
 }
 
 TEST_F(BenchTest, BytesInOneDirection) {
   Server discard(guest_, 80, Discard);
   const auto to = Run({"--against", "discard", "-o", "json"}, &discard);
   EXPECT_EQ(to->code(), 0) << to->Complaint();
-  EXPECT_GT(Numbers(to->printed(), "toGuest")["bytes"], 0);
+  EXPECT_GT(ReportOf(to->printed()).to_guest().bytes(), 0u);
+  EXPECT_FALSE(ReportOf(to->printed()).has_round_trips());
 }
 
 TEST_F(BenchTest, BytesFromAGuestThatNeverEnds) {
   Server source(guest_, 80, Flood);
   const auto from = Run({"--against", "source", "-o", "json"}, &source);
   EXPECT_EQ(from->code(), 0) << from->Complaint();
-  EXPECT_GT(Numbers(from->printed(), "fromGuest")["bytes"], 0);
+  EXPECT_GT(ReportOf(from->printed()).from_guest().bytes(), 0u);
 }
 
 TEST_F(BenchTest, WithoutAServerItSaysWhatToStart) {

@@ -1,27 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// kinsockctl capture: the program in a process of its own, a daemon and simulated guests in this one, and tshark that
+// kinsockctl capture: the program and a daemon in processes of their own, simulated guests in this one, and tshark that
 // reads what it wrote.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 #include <chrono>
-#include <cstdio>
 #include <fstream>
-#include <functional>
-#include <iterator>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "tests/capture/capture_contents.h"
-#include "tests/cli/running_ctl.h"
+#include "tests/cli/capture_fixture.h"
 #include "tests/server/running_daemon.h"
-#include "tests/support/simulated_guest.h"
-#include "tests/support/stage.h"
 
 namespace kinsock {
 namespace {
@@ -30,61 +25,8 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::ReadCapture;
-using testing::RunningCtl;
-using testing::SimulatedGuest;
-using testing::Stream;
 
-class CaptureCommandTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    Boot("asker", 3, asker_);
-    Boot("teller", 4, teller_);
-  }
-
-  void Boot(const std::string& id, uint32_t cid, SimulatedGuest& guest) {
-    v1::Vm vm;
-    ASSERT_TRUE(daemon_.Create(id, cid, &vm).ok());
-    ASSERT_TRUE(guest.PowerOn(vm.status().vhost_user_socket()).ok());
-    Run([&] { return daemon_.Get("vms/" + id, &vm).ok() && vm.status().state() == v1::VmStatus::ACTIVE; });
-    guest.Listen(5000);
-  }
-
-  void Run(const std::function<bool()>& done) { ASSERT_TRUE(stage_.RunUntil(done)) << stage_.Describe(); }
-
-  void Talk() {
-    Stream question = asker_.Connect(4, 5000);
-    Stream answer = teller_.Accept(5000);
-    question.Send("question");
-    Run([&] { return answer.Received() == "question"; });
-    question.Close();
-    Run([&] { return answer.closed() || answer.at_eof(); });
-  }
-
-  std::unique_ptr<RunningCtl> Start(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), "capture");
-    return std::make_unique<RunningCtl>(stage_, "unix:" + daemon_.api_socket(), std::move(arguments));
-  }
-
-  // Its exit code; -1000 if it does not end.
-  int End(RunningCtl& ctl) {
-    stage_.RunUntil([&] { return ctl.code().has_value() && ctl.output_ended(); });
-    return ctl.code().value_or(-1000);
-  }
-
-  // What it prints first comes when every reactor captures.
-  void AwaitBegin(const RunningCtl& ctl) {
-    Run([&] { return !ctl.printed().empty(); });
-  }
-
-  static std::string Read(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  }
-
-  testing::RunningDaemon daemon_;
-  testing::Stage stage_;
-  SimulatedGuest asker_{stage_}, teller_{stage_};
-};
+class CaptureCommandTest : public testing::CaptureFixture {};
 
 TEST_F(CaptureCommandTest, ToStandardOutputUntilSoManyPackets) {
   for (const char* format : {"pcap", "pcapng"}) {
@@ -115,18 +57,22 @@ TEST_F(CaptureCommandTest, AnInterruptEndsItWithAWholeFile) {
   EXPECT_EQ(made.st_mode & 0777, 0600u) << "what people say may be in it";
 }
 
-TEST_F(CaptureCommandTest, AReaderThatLeavesEndsIt) {
-  const auto ctl = Start({});
-  AwaitBegin(*ctl);
-  ctl->TakeOutput().reset();
-  EXPECT_TRUE(stage_.RunUntil([&] { return ctl->code().has_value(); }));
-  EXPECT_EQ(ctl->code().value_or(-1000), 0) << ctl->Complaint();
+TEST_F(CaptureCommandTest, AFileThatWasThereIsItsOwnersAloneFromThenOn) {
+  const std::string path = daemon_ / "old.pcapng";
+  std::ofstream(path) << "what somebody keeps for all to read";
+  ASSERT_EQ(chmod(path.c_str(), 0644), 0);
+  const auto ctl = Start({"-w", path, "-c", "1"});
+  struct stat found;
+  Run([&] { return stat(path.c_str(), &found) == 0 && (found.st_mode & 0777) == 0600; });
+  Talk();
+  EXPECT_EQ(End(*ctl), 0) << ctl->Complaint();
+  EXPECT_EQ(ReadCapture(Read(path)).fault, "");
 }
 
 // As the documentation has it.
 TEST_F(CaptureCommandTest, TsharkReadsItThroughAPipe) {
   const std::string out = daemon_ / "seen";
-  const std::string line = absl::StrCat("HOME=", daemon_.directory(), " KINSOCK_ENDPOINT=unix:", daemon_.api_socket(),
+  const std::string line = absl::StrCat("HOME=", daemon_ / "", " KINSOCK_ENDPOINT=", endpoint(),
                                         " cli/kinsockctl capture -w - 2>/dev/null |"
                                         " tshark -l -r - -Y 'vsock.dst_port==5000 && vsock.op==4' 2>/dev/null >",
                                         out);
@@ -140,24 +86,47 @@ TEST_F(CaptureCommandTest, TsharkReadsItThroughAPipe) {
   pclose(pipe);
 }
 
+// What is wrong with the command line is said without a daemon; the rest is for it to say.
 TEST_F(CaptureCommandTest, WhatIsWrongHasItsExitCode) {
   struct Case {
     std::vector<std::string> arguments;
     int code;
     const char* complaint;
   };
-  for (const Case& each : std::vector<Case>{{{"--filter", "prot=1"}, 1, "did you mean \"port\"?"},
-                                            {{"--vm", "nobody"}, 3, "VM_NOT_FOUND"},
-                                            {{"--payload"}, 5, "PAYLOAD_NOT_ALLOWED"},
-                                            {{"--format", "text"}, 2, "--format"},
-                                            {{"--duration", "long"}, 2, "--duration"},
-                                            {{"-s", "10"}, 2, "--snap-length"},
-                                            {{"-w", "/no/such/directory/x"}, 1, "No such file or directory"}}) {
-    const auto ctl = Start(each.arguments);
-    const int code = End(*ctl);
-    EXPECT_THAT(ctl->Complaint(), HasSubstr(each.complaint));
-    EXPECT_EQ(code, each.code) << ctl->Complaint();
-  }
+  const std::vector<Case> usage{{{"--filter", "prot=1"}, 2, "--filter: \"prot\" is nothing to filter by"},
+                                {{"--filter", "op=rw port=x"}, 2, "--filter: \"x\" is no port"},
+                                {{"--filter", "tcp port 80"}, 2, "--filter: \"tcp\" is no term"},
+                                {{"--filter", std::string(2000, 'x')}, 2, "--filter: has 2000 bytes"},
+                                {{"--vm", "a b"}, 2, "--vm: \"a b\" is no name of a VM"},
+                                {{"--vm", ""}, 2, "--vm: \"\" is no name of a VM"},
+                                {{"--format", "text"}, 2, "--format"},
+                                {{"--duration", "long"}, 2, "--duration: \"long\" is no time up to 24 h"},
+                                {{"--duration", "0s"}, 2, "--duration: \"0s\""},
+                                {{"--duration", "25h"}, 2, "--duration: \"25h\""},
+                                {{"-s", "10"}, 2, "--snap-length"},
+                                {{"-s", "65613"}, 2, "--snap-length"},
+                                {{"-c", "-1"}, 2, "--count"},
+                                {{"-w", ""}, 2, "--write: name a file"}};
+  const std::vector<Case> asked{
+      {{"--vm", "nobody"}, 3, "VM_NOT_FOUND"},
+      {{"--filter", "network=nowhere"}, 3, "NETWORK_NOT_FOUND"},
+      {{"--payload"}, 5, "PAYLOAD_NOT_ALLOWED"},
+      {{"-w", "/no/such/directory/x"}, 1, "/no/such/directory/x: No such file or directory\n"},
+      {{"-w", "/"}, 1, "/: Is a directory\n"}};
+  const auto check = [&](const std::vector<Case>& cases) {
+    for (const Case& each : cases) {
+      const auto ctl = Start(each.arguments);
+      const int code = End(*ctl);
+      EXPECT_THAT(ctl->Complaint(), HasSubstr(each.complaint));
+      EXPECT_THAT(ctl->Complaint(), HasSubstr("\n  try: "));
+      EXPECT_EQ(code, each.code) << ctl->Complaint();
+      EXPECT_EQ(ctl->printed(), "");
+    }
+  };
+  check(usage);
+  check(asked);
+  daemon_.Stop();
+  check(usage);
 }
 
 }  // namespace

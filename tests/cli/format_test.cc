@@ -5,10 +5,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <string>
 
 #include "cli/call/error_report.h"
 #include "cli/call/exit_code.h"
+#include "cli/call/same_daemon.h"
 #include "cli/flags/readiness_flag.h"
 #include "cli/manifest/yaml_json.h"
 #include "cli/text/duration.h"
@@ -25,6 +27,7 @@ using std::chrono::milliseconds;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 TEST(DurationTest, ReadsWhatPeopleWrite) {
   EXPECT_EQ(*ParseDuration("30s"), milliseconds(30'000));
@@ -78,8 +81,35 @@ TEST(VmmArgsTest, AVmThatNotifiesTellsItsGuestWhere) {
   vm.mutable_spec()->mutable_readiness()->set_sd_notify_port(9000);
   EXPECT_THAT(QemuArguments(vm, "4G"),
               HasSubstr(" -smbios type=11,value=io.systemd.credential:vmm.notify_socket=vsock:2:9000\n"));
+  EXPECT_THAT(CrosvmArguments(vm, "4G"),
+              HasSubstr(" --smbios 'oem-strings=[\"io.systemd.credential:vmm.notify_socket=vsock:2:9000\"]'\n"));
+  EXPECT_THAT(CloudHypervisorArguments(vm, "4G"),
+              HasSubstr(" --platform 'oem_strings=[io.systemd.credential:vmm.notify_socket=vsock:2:9000]'\n"));
+  EXPECT_THAT(LibvirtElements(vm, "4G"),
+              HasSubstr("  <qemu:arg value='-smbios'/>\n"
+                        "  <qemu:arg value='type=11,value=io.systemd.credential:vmm.notify_socket=vsock:2:9000'/>\n"
+                        "</qemu:commandline>\n"));
   vm.mutable_spec()->set_allow_seqpacket(false);
-  EXPECT_THAT(QemuArguments(vm, "4G"), HasSubstr("=vsock-stream:2:9000\n"));
+  for (const auto write : {QemuArguments, CrosvmArguments, CloudHypervisorArguments, LibvirtElements}) {
+    EXPECT_THAT(write(vm, "4G"), HasSubstr("=vsock-stream:2:9000"));
+  }
+  // Nobody else is told of sockets.
+  vm.mutable_spec()->mutable_readiness()->set_probe_guest_port(22);
+  for (const auto write : {QemuArguments, CrosvmArguments, CloudHypervisorArguments, LibvirtElements}) {
+    EXPECT_THAT(write(vm, "4G"), Not(HasSubstr("systemd")));
+  }
+}
+
+TEST(VmmArgsTest, WhatSomeGuestsAreNotToldIsSaid) {
+  v1::Vm vm;
+  for (const char* vmm : {"qemu", "crosvm", "cloud-hypervisor", "libvirt"}) EXPECT_EQ(WhatMayNotBePassed(vm, vmm), "");
+  vm.mutable_spec()->mutable_readiness()->set_sd_notify_port(9000);
+  for (const char* vmm : {"qemu", "libvirt"}) EXPECT_EQ(WhatMayNotBePassed(vm, vmm), "");
+  for (const char* vmm : {"crosvm", "cloud-hypervisor"}) {
+    EXPECT_THAT(WhatMayNotBePassed(vm, vmm),
+                AllOf(HasSubstr("to guests of x86-64 only"),
+                      HasSubstr(": systemd.set_credential=vmm.notify_socket:vsock:2:9000")));
+  }
 }
 
 TEST(ReadinessFlagTest, ASourceAndItsPort) {
@@ -132,6 +162,26 @@ TEST(ErrorReportTest, SendsToTheHelpOfTheCommandAtHand) {
   const grpc::Status invalid = ToGrpcStatus(FieldsInvalid("", {{"policy.ports", "is bad"}}));
   EXPECT_THAT(DescribeError(invalid, "policy create"), HasSubstr("  try: kinsockctl policy create --help\n"));
   EXPECT_THAT(DescribeError(invalid, ""), HasSubstr("  try: kinsockctl --help\n"));
+}
+
+TEST(SameDaemonTest, WhatIsSuggestedGoesToTheDaemonThatWasNamed) {
+  NameDaemon(" --endpoint unix:/x");
+  EXPECT_EQ(SameDaemon("kinsockctl vm list"), "kinsockctl --endpoint unix:/x vm list");
+  EXPECT_EQ(SameDaemon("sudo kinsockctl connect db 5432"), "sudo kinsockctl --endpoint unix:/x connect db 5432");
+  const absl::Status attached =
+      Error(absl::StatusCode::kFailedPrecondition, "VM_ATTACHED", "x").Resource("kinsock.v1.Vm", "vms/a");
+  EXPECT_THAT(DescribeError(ToGrpcStatus(attached), "vm delete"),
+              HasSubstr("  try: kinsockctl --endpoint unix:/x vm delete a --force\n"));
+  for (const char* asks_nobody : {"kinsockctl vm create --help", "ss -xltn", "the same again"}) {
+    EXPECT_EQ(SameDaemon(asks_nobody), asks_nobody);
+  }
+  NameDaemon("");
+  EXPECT_EQ(SameDaemon("kinsockctl vm list"), "kinsockctl vm list");
+  // sudo would lose it.
+  setenv("KINSOCK_ENDPOINT", "unix:/y z", 1);
+  EXPECT_EQ(SameDaemon("sudo kinsockctl vm list"), "sudo kinsockctl --endpoint 'unix:/y z' vm list");
+  EXPECT_EQ(SameDaemon("kinsockctl vm list"), "kinsockctl vm list");
+  unsetenv("KINSOCK_ENDPOINT");
 }
 
 TEST(YamlJsonTest, EveryDocumentBecomesJson) {

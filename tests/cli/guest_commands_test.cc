@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <fstream>
 #include <memory>
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/unique_fd.h"
 #include "tests/cli/running_ctl.h"
 #include "tests/server/running_daemon.h"
@@ -33,6 +35,7 @@ using ::testing::HasSubstr;
 using testing::HybridClient;
 using testing::RunningCtl;
 using testing::SimulatedGuest;
+using ::testing::StartsWith;
 using testing::Stream;
 
 constexpr uint32_t kHostCid = 2;
@@ -162,7 +165,7 @@ TEST_F(GuestCommandsTest, WhyAGuestCannotBeReachedIsSaidWithItsExitCode) {
   ASSERT_TRUE(daemon_.Create("bare").ok());
   ctl = Run({"connect", "bare", "80"});
   EXPECT_EQ(ctl->code(), 4);
-  EXPECT_THAT(ctl->Complaint(), HasSubstr("bare has no socket for host programs"));
+  EXPECT_THAT(ctl->Complaint(), HasSubstr("bare was made without a socket for host programs"));
 }
 
 TEST_F(GuestCommandsTest, AGuestCallsAProgramThatListens) {
@@ -298,12 +301,23 @@ TEST_F(GuestCommandsTest, AVmThatHostProgramsCannotReachGetsAForward) {
       [&] { return daemon_.Get("vms/bare", &bare).ok() && bare.status().state() == v1::VmStatus::ACTIVE; }));
   auto ctl = Run({"explain", "host", "bare:80"});
   EXPECT_EQ(ctl->code(), 4);
-  EXPECT_THAT(
-      ctl->printed(),
-      AllOf(HasSubstr("[-] bare was made without a socket for host programs"),
-            HasSubstr("  try: kinsockctl forward create bare-80 bare:80 --listen unix:%t/kinsock/bare-80.sock\n")));
-  // The same, where this test may make a socket.
-  ctl = Run({"forward", "create", "bare-80", "bare:80", "--listen", "unix:" + (daemon_ / "bare-80.sock")});
+  // Both say the same, which goes to the same daemon, and helps.
+  const std::vector<std::string> forward{"forward", "create",   "bare-80",
+                                         "bare:80", "--listen", "unix:" + (daemon_ / "kinsock/bare-80.sock")};
+  const std::string named = "unix:" + daemon_.api_socket();
+  EXPECT_THAT(ctl->printed(), AllOf(HasSubstr("[-] bare was made without a socket for host programs"),
+                                    HasSubstr("  try: kinsockctl " + absl::StrJoin(forward, " ") + "\n")));
+  for (const char* command : {"connect", "socat", "bench"}) {
+    ctl = Run({"--endpoint=" + named, command, "bare", "80"});
+    EXPECT_EQ(ctl->code(), 4);
+    EXPECT_THAT(ctl->Complaint(),
+                HasSubstr("  try: kinsockctl --endpoint " + named + " " + absl::StrJoin(forward, " ") + "\n"));
+  }
+  ctl = Run({"explain", "--endpoint", named, "host", "bare:80", "-o", "json"});
+  EXPECT_THAT(ctl->printed(), HasSubstr("\"line\": \"kinsockctl --endpoint " + named + " forward create bare-80"));
+  ctl = Run({"listen", "bare", "9000"});
+  EXPECT_THAT(ctl->Complaint(), HasSubstr("forward create bare-9000 bare:9000 --target unix:"));
+  ctl = Run(forward);
   ASSERT_EQ(ctl->code(), 0) << ctl->Complaint();
   ctl = Run({"explain", "host", "bare:80"});
   EXPECT_EQ(ctl->code(), 0);
@@ -333,8 +347,41 @@ TEST_F(GuestCommandsTest, WhatMovesIsShownAsItMoves) {
   EXPECT_EQ(pairs->code(), 0);
   EXPECT_THAT(pairs->printed(), HasSubstr("host(web) > web"));
   EXPECT_THAT(Run({"top", "conns", "--interval", "100ms", "--count", "1"})->printed(), HasSubstr("):80 "));
+  // For programs: a line for each look.
+  const auto json = Run({"top", "--interval", "100ms", "-n", "2", "-o", "json"});
+  EXPECT_EQ(json->code(), 0) << json->Complaint();
+  EXPECT_EQ(std::count(json->printed().begin(), json->printed().end(), '\n'), 2);
+  EXPECT_THAT(json->printed(), AllOf(HasSubstr(R"("rows":[{"name":"web","state":"ACTIVE","connections":1,)"),
+                                     HasSubstr(R"("receiveBytesPerSecond":0,)")));
+  EXPECT_THAT(Run({"top", "pairs", "--interval", "100ms", "-n", "1", "-o", "yaml"})->printed(),
+              AllOf(StartsWith("---\nwhat: pairs\n"), HasSubstr("name: host(web) > web\n")));
+  EXPECT_THAT(Run({"top", "conns", "--interval", "100ms", "-n", "1", "-o", "jsonl"})->printed(),
+              AllOf(StartsWith(R"({"connections":[{"name":"connections/)"), HasSubstr(R"("port":80)")));
+  EXPECT_EQ(Run({"top", "--interval", "100ms", "-n", "1", "-o", "name"})->printed(), "web\n");
   EXPECT_EQ(Run({"top", "--interval", "1ms"})->code(), 2);
   EXPECT_EQ(Run({"top", "--sort", "luck"})->code(), 2);
+}
+
+TEST_F(GuestCommandsTest, AVmIsTracedUntilItIsGone) {
+  Boot();
+  guest_->Listen(80);
+  const auto trace = Start({"trace", "web"});
+  const auto sees = [&](const std::string& what) {
+    return stage_.RunUntil([&] { return trace->printed().find(what) != std::string::npos; });
+  };
+  ASSERT_TRUE(sees("lifecycle  VM_CREATED  vms/web")) << "also what was before" << stage_.Describe();
+  const auto asker = Start({"connect", "web", "80"});
+  Stream teller = guest_->Accept(80);
+  ASSERT_TRUE(sees("  conn  ADDED  host(web):")) << trace->printed();
+  ASSERT_EQ(Run({"policy", "create", "closed", "--deny", "--from", "host"})->code(), 0);
+  EXPECT_EQ(Run({"connect", "web", "80"})->code(), 5);
+  ASSERT_TRUE(sees("denial  POLICY_DENIED")) << trace->printed();
+  ASSERT_EQ(Run({"vm", "create", "db"})->code(), 0);
+  ASSERT_EQ(Run({"vm", "delete", "web", "--force"})->code(), 0);
+  EXPECT_EQ(End(*trace), 0) << trace->Complaint();
+  EXPECT_THAT(trace->printed(), HasSubstr("VM_DELETED  vms/web"));
+  EXPECT_THAT(trace->printed(), ::testing::Not(HasSubstr("vms/db"))) << "of others nothing is said";
+  EXPECT_EQ(Run({"trace", "nosuch"})->code(), 3);
 }
 
 TEST_F(GuestCommandsTest, TextToPaste) {

@@ -104,6 +104,21 @@ TEST_F(KinsockctlTest, AVmHasAQuota) {
   }
 }
 
+TEST_F(KinsockctlTest, APolicyIsChangedInWhatIsSaidOnly) {
+  ASSERT_EQ(
+      Ctl({"policy", "create", "closed", "--deny", "--from", "tier=web", "--to", "group:db", "--ports", "22"}).code, 0);
+  const Outcome set = Ctl({"policy", "set", "closed", "--ports", "22,1-1023", "--priority", "-5", "--log"});
+  EXPECT_EQ(set.code, 0) << set.error;
+  EXPECT_THAT(set.out, ContainsRegex("-5 +closed +deny +tier=web +group:db +22,1-1023 +yes +no"));
+  EXPECT_THAT(Ctl({"policy", "set", "closed", "--from", "any", "--ports", "any", "--allow", "--no-log"}).out,
+              ContainsRegex("-5 +closed +allow +any +group:db +any +no +no"));
+  const Outcome tried = Ctl({"policy", "set", "closed", "--deny", "--validate-only"});
+  EXPECT_THAT(tried.out, HasSubstr(" deny "));
+  EXPECT_THAT(Ctl({"policy", "get", "closed"}).out, HasSubstr(" allow ")) << "that was a trial";
+  EXPECT_EQ(Ctl({"policy", "set", "closed"}).code, 2);
+  EXPECT_EQ(Ctl({"policy", "set", "nosuch", "--deny"}).code, 3);
+}
+
 TEST_F(KinsockctlTest, AVmIsDrainedAndResumed) {
   ASSERT_EQ(Ctl({"vm", "create", "web"}).code, 0);
   EXPECT_THAT(Ctl({"vm", "drain", "web", "--reset-after", "30s"}).out, HasSubstr("web   DRAINED "));

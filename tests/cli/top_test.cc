@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "cli/top/top_look.h"
+
 namespace kinsock {
 namespace {
 
@@ -96,6 +98,22 @@ TEST_F(TopTest, RowsAreSortedByWhatIsAskedFor) {
   SortTop("bytes", rows);
   EXPECT_EQ(rows[0].name, "a");
   EXPECT_THAT(RenderTop(rows, true), AllOf(HasSubstr("##########"), StartsWith("NAME ")));
+}
+
+TEST_F(TopTest, AProgramIsToldEveryNumber) {
+  TopSight sight{.what = "vms", .seconds = 1.5, .rows = {{.name = "web", .state = "ACTIVE", .receive = 2.5}}};
+  const ctl::TopSample vms = ToSample(sight);
+  EXPECT_EQ(vms.interval().seconds(), 1);
+  EXPECT_EQ(vms.interval().nanos(), 500'000'000);
+  EXPECT_GT(vms.time().seconds(), 0);
+  ASSERT_EQ(vms.rows_size(), 1);
+  EXPECT_EQ(vms.rows(0).name(), "web");
+  EXPECT_EQ(vms.rows(0).receive_bytes_per_second(), 2.5);
+  EXPECT_TRUE(vms.rows(0).has_connections() && vms.rows(0).has_stalls_per_second() &&
+              vms.rows(0).has_drops_per_second())
+      << "zeros are numbers, too";
+  sight.what = "pairs";
+  EXPECT_FALSE(ToSample(sight).rows(0).has_drops_per_second()) << "nobody counts them for a pair";
 }
 
 TEST(TopTextTest, NumbersAreShort) {

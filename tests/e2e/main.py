@@ -15,7 +15,7 @@ def main() -> int:
     files = [str(_HERE / name) for name in sys.argv[1:]]
     junit = os.environ.get("XML_OUTPUT_FILE")
     report = [f"--junitxml={junit}"] if junit else []
-    return pytest.main(["-v", "-p", "no:cacheprovider", "--rootdir", str(_HERE), *report, *files])
+    return pytest.main(["-v", "-rs", "-p", "no:cacheprovider", "--rootdir", str(_HERE), *report, *files])
 
 
 if __name__ == "__main__":

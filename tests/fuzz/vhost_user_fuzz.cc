@@ -41,7 +41,7 @@ class CheckingDevice final : public VhostUserDevice {
     running_[index] = false;
     return 7;
   }
-  void SetCall(size_t index, std::shared_ptr<const UniqueFd>) override {
+  void SetCall(size_t index, std::shared_ptr<VmmEventFd>) override {
     if (!running_.at(index)) abort();
   }
   absl::Status MoveMemory(std::shared_ptr<const GuestMemory>) override { return absl::OkStatus(); }

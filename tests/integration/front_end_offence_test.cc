@@ -52,6 +52,19 @@ std::vector<Offence> WrongIndexes() {
 
 std::vector<Offence> WrongRings() {
   std::vector<Offence> offences;
+  // What is no eventfd, or no socket, could make the back-end wait.
+  offences.push_back({"AnEventFdForTheBackChannel",
+                      [](Attacker& a) { return a.Send(VHOST_USER_SET_SLAVE_REQ_FD, {}, {a.tx.kick_fd()}); }});
+  for (const uint32_t request : {VHOST_USER_SET_VRING_KICK, VHOST_USER_SET_VRING_CALL, VHOST_USER_SET_VRING_ERR}) {
+    offences.push_back({"APipeForAnEventFd", [=](Attacker& a) {
+                          int ends[2];
+                          if (pipe2(ends, O_CLOEXEC) != 0) return absl::ErrnoToStatus(errno, "pipe2");
+                          const UniqueFd reader(ends[0]), writer(ends[1]);
+                          return a.front_end.SetVringFd(request, 1, writer.get());
+                        }});
+    offences.push_back(
+        {"AFileForAnEventFd", [=](Attacker& a) { return a.front_end.SetVringFd(request, 1, a.memory.fd()); }});
+  }
   for (const uint32_t num : {0u, 3u, 100u, 65536u, 0x8000'0000u, 0xffff'ffffu}) {
     offences.push_back(
         {"RingSize", [=](Attacker& a) { return a.front_end.SetVringState(VHOST_USER_SET_VRING_NUM, 1, num); }});

@@ -103,6 +103,20 @@ TEST_F(FlowJournalTest, ARefusedRequestIsOneThatHasEnded) {
   EXPECT_GT(flows[0].close_time.time_since_epoch().count(), 0);
 }
 
+TEST_F(FlowJournalTest, ARefusalIsCountedHoweverManyWaitToBeTakenOver) {
+  const uint64_t ended = End(1);
+  for (size_t i = 0; i < FlowJournal::kMaxUntaken + 100; ++i) {
+    journal_.Refused({.device = 1, .cid = 3}, {.device = 2, .cid = 4, .port = 80}, VIRTIO_VSOCK_TYPE_STREAM,
+                     CloseReason::kPolicyDenied);
+  }
+  std::vector<PairInfo> pairs;
+  journal_.pairs().Describe(pairs);
+  ASSERT_THAT(pairs, SizeIs(2));
+  EXPECT_EQ(pairs[0].totals.denied, FlowJournal::kMaxUntaken + 100);
+  EXPECT_EQ(pairs[0].totals.last_denial.port, 80u);
+  EXPECT_EQ(journal_.Find(ended), nullptr) << "it is one VM's, which has had more since";
+}
+
 TEST_F(FlowJournalTest, ThreadsHandOverWhatTheyEnd) {
   constexpr int kEach = 500;
   std::vector<std::thread> threads;

@@ -67,16 +67,15 @@ TEST_P(FlowViolationTest, IsNotForwarded) {
   EXPECT_EQ(Send(GetParam().from, GetParam().op, 0, 1), Verdict::kViolation);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, FlowViolationTest,
-    ::testing::Values(Illegal{"AnswerByTheAsker", false, kAsker, VIRTIO_VSOCK_OP_RESPONSE},
-                      Illegal{"PayloadBeforeTheAnswer", false, kAsker, VIRTIO_VSOCK_OP_RW},
-                      Illegal{"PayloadInsteadOfTheAnswer", false, kTeller, VIRTIO_VSOCK_OP_RW},
-                      Illegal{"ShutdownBeforeTheAnswer", false, kAsker, VIRTIO_VSOCK_OP_SHUTDOWN},
-                      Illegal{"SecondRequest", false, kAsker, VIRTIO_VSOCK_OP_REQUEST},
-                      Illegal{"RequestOnAConnection", true, kAsker, VIRTIO_VSOCK_OP_REQUEST},
-                      Illegal{"SecondAnswer", true, kTeller, VIRTIO_VSOCK_OP_RESPONSE}),
-    [](const auto& info) { return info.param.what; });
+INSTANTIATE_TEST_SUITE_P(All, FlowViolationTest,
+                         ::testing::Values(Illegal{"AnswerByTheAsker", false, kAsker, VIRTIO_VSOCK_OP_RESPONSE},
+                                           Illegal{"PayloadBeforeTheAnswer", false, kAsker, VIRTIO_VSOCK_OP_RW},
+                                           Illegal{"PayloadInsteadOfTheAnswer", false, kTeller, VIRTIO_VSOCK_OP_RW},
+                                           Illegal{"ShutdownBeforeTheAnswer", false, kAsker, VIRTIO_VSOCK_OP_SHUTDOWN},
+                                           Illegal{"SecondRequest", false, kAsker, VIRTIO_VSOCK_OP_REQUEST},
+                                           Illegal{"RequestOnAConnection", true, kAsker, VIRTIO_VSOCK_OP_REQUEST},
+                                           Illegal{"SecondAnswer", true, kTeller, VIRTIO_VSOCK_OP_RESPONSE}),
+                         [](const auto& info) { return info.param.what; });
 
 TEST_F(FlowTest, AHalfCloseEndsOneDirectionOnly) {
   Establish();
@@ -207,6 +206,74 @@ TEST_F(FlowTest, TheEndsThatKnowOfItCountItsBeginningAndItsEnd) {
   EXPECT_EQ(asker_->port_stats().closes[reset].value(), 1u);
   EXPECT_EQ(teller_->port_stats().closes[reset].value(), 1u);
   EXPECT_EQ(asker_->port_stats().connects[in][accepted].value(), 0u);
+}
+
+class FlowStateTest : public FlowTest {
+ protected:
+  using State = FlowInfo::State;
+  // Of one port, by state.
+  static std::vector<int64_t> Connections(const FakePort& port) {
+    std::vector<int64_t> counts;
+    for (const std::atomic<int64_t>& each : port.port_stats().connections) counts.push_back(each);
+    return counts;
+  }
+  static std::vector<int64_t> OneIn(State state) {
+    std::vector<int64_t> counts(kOpenFlowStates);
+    if (state != State::kClosed) counts[static_cast<size_t>(state)] = 1;
+    return counts;
+  }
+  void ExpectBothIn(State state) {
+    EXPECT_EQ(Connections(*asker_), OneIn(state));
+    EXPECT_EQ(Connections(*teller_), OneIn(state));
+    EXPECT_EQ(flow_.Info().state, state);
+  }
+};
+
+TEST_F(FlowStateTest, BothEndsHaveItInTheStateThatItIsIn) {
+  flow_.CountFor(kAsker);
+  EXPECT_EQ(Connections(*teller_), OneIn(State::kClosed)) << "it does not know of it yet";
+  flow_.CountFor(kTeller);
+  flow_.CountFor(kTeller);
+  ExpectBothIn(State::kConnecting);
+  Establish();
+  ExpectBothIn(State::kEstablished);
+  Send(kAsker, VIRTIO_VSOCK_OP_SHUTDOWN, VIRTIO_VSOCK_SHUTDOWN_SEND);
+  ExpectBothIn(State::kHalfClosed);
+  Send(kTeller, VIRTIO_VSOCK_OP_SHUTDOWN, VIRTIO_VSOCK_SHUTDOWN_SEND);
+  ExpectBothIn(State::kClosing);
+  Send(kAsker, VIRTIO_VSOCK_OP_RST);
+  ExpectBothIn(State::kClosed);
+}
+
+TEST_F(FlowStateTest, WhoLearnsOfItAfterItsEndHasNone) {
+  flow_.CountFor(kAsker);
+  ASSERT_TRUE(flow_.Close(CloseReason::kConnectTimeout));
+  flow_.CountFor(kTeller);
+  ExpectBothIn(State::kClosed);
+}
+
+TEST_F(FlowStateTest, WhoeverChangesItAtTheSameTimeNothingIsLeftOver) {
+  for (int round = 0; round < 2000; ++round) {
+    Flow flow(1, Packet(VIRTIO_VSOCK_OP_REQUEST), {asker_, 1025}, {teller_, 80});
+    flow.CountFor(kAsker);
+    std::vector<std::thread> threads;
+    threads.emplace_back([&] {
+      flow.CountFor(kTeller);
+      flow.Accept(Packet(VIRTIO_VSOCK_OP_RESPONSE), kTeller);
+      VsockHeader shutdown = Packet(VIRTIO_VSOCK_OP_SHUTDOWN);
+      shutdown.flags = VIRTIO_VSOCK_SHUTDOWN_SEND;
+      flow.Accept(shutdown, kTeller);
+    });
+    threads.emplace_back([&] {
+      VsockHeader shutdown = Packet(VIRTIO_VSOCK_OP_SHUTDOWN);
+      shutdown.flags = VIRTIO_VSOCK_SHUTDOWN_SEND;
+      flow.Accept(shutdown, kAsker);
+      flow.Close(CloseReason::kPeerGone);
+    });
+    for (std::thread& thread : threads) thread.join();
+    ASSERT_EQ(Connections(*asker_), OneIn(State::kClosed)) << round;
+    ASSERT_EQ(Connections(*teller_), OneIn(State::kClosed)) << round;
+  }
 }
 
 TEST_F(FlowTest, ARequestThatNeverReachedTheTargetIsNotItsRefusal) {

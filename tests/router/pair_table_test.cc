@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <tuple>
 #include <vector>
 
 namespace kinsock {
@@ -55,11 +57,63 @@ TEST(PairTableTest, TheHostIsNotTheGuestWhoseHostItIs) {
   EXPECT_THAT(All(table), SizeIs(2));
 }
 
+TEST(PairTableTest, ARequestThatWasDeniedIsToldApartFromOneThatWasRefused) {
+  PairTable table;
+  table.Add(Ended(1, 2, 0, false));
+  FlowInfo denied = Ended(1, 2, 0, false);
+  for (const auto& [reason, port, second] :
+       {std::tuple(CloseReason::kPolicyDenied, 22u, 100), std::tuple(CloseReason::kQuota, 80u, 200)}) {
+    denied.close_reason = reason;
+    denied.target.port = port;
+    denied.close_time = std::chrono::system_clock::time_point(std::chrono::seconds(second));
+    table.Add(denied);
+  }
+  const PairTotals totals = All(table)[0].totals;
+  EXPECT_EQ(totals.refused, 3u);
+  EXPECT_EQ(totals.denied, 2u);
+  EXPECT_EQ(totals.last_denial.port, 80u);
+  EXPECT_EQ(totals.last_denial.reason, CloseReason::kQuota);
+
+  // Of two reactors the later one counts, whichever comes first.
+  PairTotals sum, earlier;
+  denied.close_time -= std::chrono::seconds(150);
+  denied.target.port = 23;
+  earlier.Add(denied);
+  for (const PairTotals& each : {totals, earlier, totals}) sum += each;
+  EXPECT_EQ(sum.denied, 5u);
+  EXPECT_EQ(sum.last_denial.port, 80u);
+}
+
+TEST(PairTableTest, OneThatCallsEverybodyPushesItsOwnPairsOut) {
+  PairTable table;
+  table.Add(Ended(1, 2, 10));
+  for (uint64_t i = 0; i < 2 * PairTable::kMaxPairs; ++i) table.Add(Ended(7, 100 + i, 0, false));
+  EXPECT_THAT(All(table), SizeIs(1 + PairTable::kMaxPairsOfOne));
+  EXPECT_EQ(All(table).back().key.initiator.device, 1u) << "however long it says nothing";
+  EXPECT_EQ(table.merged(), 2 * PairTable::kMaxPairs - PairTable::kMaxPairsOfOne);
+  EXPECT_EQ(table.other().refused, table.merged());
+  table.Add(Ended(7, 100, 0, false));  // long gone, and now the newest
+  EXPECT_EQ(All(table).front().key.target.device, 100u);
+  EXPECT_EQ(All(table).front().totals.refused, 1u);
+}
+
+TEST(PairTableTest, AGuestThatTriesAllCidsMakesOnePair) {
+  PairTable table;
+  FlowInfo lost = Ended(1, 0, 0, false);  // nobody's device
+  for (uint32_t cid = 3; cid < 50'000; ++cid) {
+    lost.target.cid = cid;
+    table.Add(lost);
+  }
+  EXPECT_THAT(All(table), SizeIs(1));
+  EXPECT_EQ(table.merged(), 0u);
+}
+
 TEST(PairTableTest, TheLeastActiveMakesRoomAndIsNotLost) {
   PairTable table;
-  for (uint64_t i = 0; i < PairTable::kMaxPairs; ++i) table.Add(Ended(1, 2 + i, 10));
-  table.Add(Ended(1, 2, 5));          // the oldest is active again
-  table.Add(Ended(9, 9'000'000, 1));  // so the second has to go
+  const auto from = [](uint64_t i) { return 1 + i % 100; };  // so many that none has too many
+  for (uint64_t i = 0; i < PairTable::kMaxPairs; ++i) table.Add(Ended(from(i), 1002 + i, 10));
+  table.Add(Ended(from(0), 1002, 5));   // the oldest is active again
+  table.Add(Ended(900, 9'000'000, 1));  // so the second has to go
   const std::vector<PairInfo> pairs = All(table);
   EXPECT_THAT(pairs, SizeIs(PairTable::kMaxPairs));
   EXPECT_EQ(table.other().accepted, 1u);
@@ -68,10 +122,11 @@ TEST(PairTableTest, TheLeastActiveMakesRoomAndIsNotLost) {
   bool second_is_there = false;
   for (const PairInfo& pair : pairs) {
     sum += pair.totals.to_target.bytes;
-    second_is_there |= pair.key.target.device == 3;
+    second_is_there |= pair.key.target.device == 1003;
   }
   EXPECT_EQ(sum, 10 * PairTable::kMaxPairs + 5 + 1);
   EXPECT_FALSE(second_is_there);
+  EXPECT_EQ(table.merged(), 1u);
 }
 
 TEST(PairTableTest, AnOpenConnectionCountsAsFarAsItHasCome) {

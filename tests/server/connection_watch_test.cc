@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "server/service/connection_feed.h"
+#include "server/rpc/api_limits.h"
 #include "tests/server/running_daemon.h"
 #include "tests/support/simulated_guest.h"
 #include "tests/support/stage.h"
@@ -268,9 +268,9 @@ TEST_F(ConnectionWatchTest, AQuietWatchGetsBookmarks) {
   EXPECT_EQ(daemon_.Info().counts().watches(), 1u);
 }
 
-TEST_F(ConnectionWatchTest, MoreThanADaemonServesAreRefused) {
+TEST_F(ConnectionWatchTest, MoreThanACallerMayHaveAreRefused) {
   std::vector<std::unique_ptr<Watch>> watches;
-  for (size_t i = 0; i < ConnectionFeed::kMaxWatches; ++i) {
+  for (size_t i = 0; i < kMaxRareStreamsPerCaller; ++i) {
     watches.push_back(std::make_unique<Watch>(daemon_.connections()));
     ASSERT_TRUE(watches.back()->Await(Change::SYNCED));
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Networks, policies and CIDs, as clients of the API see them.
+// Networks, their policies and their quota, as clients of the API see them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,97 +9,18 @@
 #include <string>
 #include <vector>
 
-#include "tests/server/vm_fixture.h"
-#include "tests/support/temp_dir.h"
+#include "tests/server/network_fixture.h"
 
 namespace kinsock {
 namespace {
 
+using testing::Ask;
+using testing::Deny;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using testing::Info;
-using ::testing::IsEmpty;
 using testing::Reason;
-using testing::RunningDaemon;
 
-// Calls of NetworkService, with a deadline.
-template <typename Request, typename Response>
-grpc::Status Ask(RunningDaemon& daemon,
-                 grpc::Status (v1::NetworkService::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-                 const Request& request, Response* response) {
-  grpc::ClientContext context;
-  testing::SetDeadline(context);
-  return (daemon.networks().*method)(&context, request, response);
-}
-
-using Stub = v1::NetworkService::Stub;
-
-v1::CreatePolicyRequest Deny(const std::string& id, const std::string& network = "networks/default") {
-  v1::CreatePolicyRequest request;
-  request.set_parent(network);
-  request.set_policy_id(id);
-  return request;
-}
-
-class NetworkTest : public testing::VmFixture {
- protected:
-  grpc::Status Create(const std::string& id, v1::Network* network = nullptr, v1::Network wanted = {}) {
-    v1::CreateNetworkRequest request;
-    request.set_network_id(id);
-    *request.mutable_network() = std::move(wanted);
-    v1::Network ignored;
-    return Ask(daemon_, &Stub::CreateNetwork, request, network != nullptr ? network : &ignored);
-  }
-  grpc::Status CreatePolicy(const v1::CreatePolicyRequest& request, v1::Policy* policy = nullptr) {
-    v1::Policy ignored;
-    return Ask(daemon_, &Stub::CreatePolicy, request, policy != nullptr ? policy : &ignored);
-  }
-  v1::Policy GetPolicy(const std::string& id) {
-    v1::GetPolicyRequest request;
-    request.set_name("networks/default/policies/" + id);
-    v1::Policy policy;
-    EXPECT_TRUE(Ask(daemon_, &Stub::GetPolicy, request, &policy).ok());
-    return policy;
-  }
-  grpc::Status CreateVm(const std::string& id, const std::string& network, uint32_t cid, v1::Vm* vm = nullptr) {
-    v1::CreateVmRequest request;
-    request.set_vm_id(id);
-    request.mutable_vm()->mutable_spec()->set_network(network);
-    if (cid != 0) request.mutable_vm()->mutable_spec()->mutable_cid()->set_static_cid(cid);
-    return daemon_.Create(request, vm);
-  }
-  v1::TestPolicyResponse Test(const std::string& from, const std::string& to, uint32_t port) {
-    v1::TestPolicyRequest request;
-    request.set_from(from);
-    request.set_to(to);
-    request.set_port(port);
-    v1::TestPolicyResponse response;
-    const grpc::Status status = Ask(daemon_, &Stub::TestPolicy, request, &response);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return response;
-  }
-  std::vector<v1::CidLease> Cids(const std::string& network = "networks/default") {
-    v1::ListCidsRequest request;
-    request.set_parent(network);
-    v1::ListCidsResponse response;
-    EXPECT_TRUE(Ask(daemon_, &Stub::ListCids, request, &response).ok());
-    return {response.cids().begin(), response.cids().end()};
-  }
-  grpc::Status Reserve(uint32_t cid, v1::CidLease* lease, const std::string& holder = "tests") {
-    v1::ReserveCidRequest request;
-    request.set_parent("networks/default");
-    if (cid != 0) request.mutable_cid()->set_static_cid(cid);
-    request.set_holder(holder);
-    return Ask(daemon_, &Stub::ReserveCid, request, lease);
-  }
-  grpc::Status Release(const std::string& name, bool force = false) {
-    v1::ReleaseCidRequest request;
-    request.set_name(name);
-    request.set_force(force);
-    google::protobuf::Empty nothing;
-    return Ask(daemon_, &Stub::ReleaseCid, request, &nothing);
-  }
-};
+using NetworkTest = testing::NetworkFixture;
 
 TEST_F(NetworkTest, TheDefaultNetworkIsThere) {
   v1::GetNetworkRequest request;
@@ -310,107 +231,6 @@ TEST_F(NetworkTest, AListComesInPages) {
   EXPECT_EQ(page.next_page_token(), "");
 }
 
-// --- CIDs ---
-
-TEST_F(NetworkTest, ACidThatIsNotFreeSaysWhy) {
-  ASSERT_TRUE(daemon_.Create("a", 42).ok());
-  ASSERT_TRUE(daemon_.Create("b", 43).ok());
-  ASSERT_TRUE(daemon_.Delete("b").ok());
-  v1::CidLease lease;
-  ASSERT_TRUE(Reserve(44, &lease, "who comes").ok());
-  EXPECT_EQ(lease.name(), "networks/default/cids/44");
-  const std::vector<v1::CidLease> cids = Cids();
-  ASSERT_EQ(cids.size(), 3u);
-  EXPECT_EQ(cids[0].state(), v1::CidLease::ALLOCATED);
-  EXPECT_EQ(cids[0].holder(), "vms/a");
-  EXPECT_EQ(cids[1].state(), v1::CidLease::QUARANTINED);
-  EXPECT_EQ(cids[1].holder(), "vms/b");
-  EXPECT_TRUE(cids[1].has_quarantine_until());
-  EXPECT_EQ(cids[2].state(), v1::CidLease::RESERVED);
-  EXPECT_EQ(cids[2].holder(), "who comes");
-  EXPECT_TRUE(cids[2].has_expire_time());
-}
-
-TEST_F(NetworkTest, AReservationIsForTheOneWhoNamesIt) {
-  v1::CidLease lease;
-  ASSERT_TRUE(Reserve(44, &lease).ok());
-  EXPECT_EQ(Reason(Reserve(44, &lease)), "CID_IN_USE");
-  EXPECT_EQ(Reason(CreateVm("a", "", 44)), "CID_IN_USE");
-  v1::CreateVmRequest request;
-  request.set_vm_id("a");
-  request.mutable_vm()->mutable_spec()->mutable_cid()->set_reservation(lease.name());
-  v1::Vm vm;
-  ASSERT_TRUE(daemon_.Create(request, &vm).ok());
-  EXPECT_EQ(vm.status().cid(), 44u);
-  EXPECT_EQ(vm.spec().cid().reservation(), lease.name());
-  EXPECT_EQ(Reason(Release(lease.name())), "CID_IN_USE");
-  request.set_vm_id("b");
-  EXPECT_EQ(Reason(daemon_.Create(request)), "CID_NOT_FOUND");
-  request.mutable_vm()->mutable_spec()->mutable_cid()->set_reservation("networks/other/cids/44");
-  EXPECT_THAT(Fields(daemon_.Create(request)), ElementsAre("vm.spec.cid.reservation"));
-  request.mutable_vm()->mutable_spec()->mutable_cid()->set_reservation("44");
-  EXPECT_THAT(Fields(daemon_.Create(request)), ElementsAre("vm.spec.cid.reservation"));
-}
-
-TEST_F(NetworkTest, WhatNobodyUsedIsFreeAtOnceAndTheRestRests) {
-  v1::CidLease lease;
-  ASSERT_TRUE(Reserve(44, &lease).ok());
-  ASSERT_TRUE(Release(lease.name()).ok());
-  EXPECT_EQ(Reason(Release(lease.name())), "CID_NOT_FOUND");
-  ASSERT_TRUE(CreateVm("a", "", 44).ok());
-  ASSERT_TRUE(daemon_.Delete("a").ok());
-  EXPECT_EQ(Reason(CreateVm("b", "", 44)), "CID_QUARANTINED");
-  EXPECT_EQ(Reason(Release(lease.name())), "CID_QUARANTINED");
-  ASSERT_TRUE(Release(lease.name(), true).ok());
-  EXPECT_TRUE(CreateVm("b", "", 44).ok());
-}
-
-TEST_F(NetworkTest, AKeptCidWaitsForTheVmOfItsName) {
-  ASSERT_TRUE(CreateVm("a", "", 44).ok());
-  v1::DeleteVmRequest remove;
-  remove.set_name("vms/a");
-  remove.set_keep_cid(true);
-  ASSERT_TRUE(daemon_.Delete(remove).ok());
-  ASSERT_EQ(Cids().size(), 1u);
-  EXPECT_EQ(Cids()[0].state(), v1::CidLease::RESERVED);
-  EXPECT_EQ(Reason(CreateVm("b", "", 44)), "CID_IN_USE");
-  EXPECT_TRUE(CreateVm("a", "", 44).ok());
-}
-
-TEST_F(NetworkTest, AStickyVmComesBackToItsCid) {
-  v1::CreateVmRequest request;
-  request.set_vm_id("a");
-  request.mutable_vm()->mutable_spec()->mutable_cid()->set_sticky(true);
-  v1::Vm first, second;
-  ASSERT_TRUE(daemon_.Create(request, &first).ok());
-  ASSERT_TRUE(daemon_.Delete("a").ok());
-  ASSERT_TRUE(daemon_.Create("b").ok());
-  ASSERT_TRUE(daemon_.Create(request, &second).ok());
-  EXPECT_EQ(second.status().cid(), first.status().cid());
-  EXPECT_TRUE(second.spec().cid().sticky());
-}
-
-TEST_F(NetworkTest, TheDaemonChoosesWhereTheNetworkSays) {
-  v1::Network wanted;
-  wanted.mutable_cid_range()->set_first(100);
-  wanted.mutable_cid_range()->set_last(103);
-  v1::CidRange& reserved = *wanted.add_reserved_ranges();
-  reserved.set_first(101);
-  reserved.set_last(102);
-  wanted.mutable_quarantine()->set_seconds(0);
-  ASSERT_TRUE(Create("small", nullptr, wanted).ok());
-  v1::Vm a, b;
-  ASSERT_TRUE(CreateVm("a", "networks/small", 0, &a).ok());
-  ASSERT_TRUE(CreateVm("b", "networks/small", 0, &b).ok());
-  EXPECT_EQ(a.status().cid(), 100u);
-  EXPECT_EQ(b.status().cid(), 103u);
-  EXPECT_EQ(Reason(CreateVm("c", "networks/small", 0)), "CID_RANGE_EXHAUSTED");
-  EXPECT_TRUE(CreateVm("c", "networks/small", 101).ok()) << "who asks for it gets it";
-  ASSERT_TRUE(daemon_.Delete("a").ok());
-  EXPECT_TRUE(CreateVm("d", "networks/small", 0, &a).ok()) << "nothing rests here";
-  EXPECT_EQ(a.status().cid(), 100u);
-}
-
 // --- What its VMs may take ---
 
 TEST_F(NetworkTest, TheQuotaOfANetworkHoldsForEachOfItsVmsAndTheSmallestWins) {
@@ -470,93 +290,6 @@ TEST_F(NetworkTest, AQuotaThatMakesNoSenseIsRefused) {
   update.mutable_update_mask()->add_paths("quota.bytes");
   v1::Network network;
   EXPECT_THAT(Fields(Ask(daemon_, &Stub::UpdateNetwork, update, &network)), ElementsAre("update_mask"));
-}
-
-// --- What outlives the daemon ---
-
-TEST(NetworkRestartTest, NetworksPoliciesAndCidsAreThereAgain) {
-  testing::TempDir dir;
-  Config config;
-  config.state_dir = dir / "state";
-  std::string uid;
-  {
-    RunningDaemon daemon(config);
-    ASSERT_TRUE(daemon.started().ok()) << daemon.started();
-    v1::CreateNetworkRequest create;
-    create.set_network_id("lab");
-    create.mutable_network()->set_default_policy(v1::Network::DENY);
-    create.mutable_network()->mutable_quota()->mutable_connects_per_second()->set_rate(7);
-    v1::Network network;
-    ASSERT_TRUE(Ask(daemon, &Stub::CreateNetwork, create, &network).ok());
-    v1::CreatePolicyRequest open = Deny("open", "networks/lab");
-    open.mutable_policy()->set_allow(true);
-    open.mutable_policy()->add_ports()->set_first(22);
-    v1::Policy policy;
-    ASSERT_TRUE(Ask(daemon, &Stub::CreatePolicy, open, &policy).ok());
-    uid = policy.uid();
-    ASSERT_TRUE(Ask(daemon, &Stub::CreatePolicy, Deny("gone", "networks/lab"), &policy).ok());
-    v1::DeletePolicyRequest remove;
-    remove.set_name("networks/lab/policies/gone");
-    ASSERT_TRUE(Ask(daemon, &Stub::DeletePolicy, remove, &policy).ok());
-    for (const auto& [id, in] : {std::pair("a", ""), std::pair("b", "networks/lab"), std::pair("c", "networks/lab")}) {
-      v1::CreateVmRequest request;
-      request.set_vm_id(id);
-      request.mutable_vm()->mutable_spec()->set_network(in);
-      if (std::string(id) != "c") request.mutable_vm()->mutable_spec()->mutable_cid()->set_static_cid(42);
-      ASSERT_TRUE(daemon.Create(request).ok()) << id;
-    }
-    v1::ReserveCidRequest reserve;
-    reserve.set_parent("networks/lab");
-    reserve.mutable_cid()->set_static_cid(50);
-    v1::CidLease lease;
-    ASSERT_TRUE(Ask(daemon, &Stub::ReserveCid, reserve, &lease).ok());
-    v1::DeleteVmRequest remove_vm;
-    remove_vm.set_name("vms/c");
-    remove_vm.set_keep_cid(true);
-    ASSERT_TRUE(daemon.Delete(remove_vm).ok());
-  }
-  RunningDaemon daemon(config);
-  ASSERT_TRUE(daemon.started().ok()) << daemon.started();
-  v1::Vm vm;
-  for (const char* name : {"vms/a", "vms/b"}) {
-    ASSERT_TRUE(daemon.Get(name, &vm).ok());
-    EXPECT_EQ(vm.status().cid(), 42u);
-    EXPECT_EQ(vm.status().state(), v1::VmStatus::LISTENING);
-  }
-  EXPECT_EQ(vm.spec().network(), "networks/lab");
-  v1::GetNetworkRequest get;
-  get.set_name("networks/lab");
-  v1::Network lab;
-  ASSERT_TRUE(Ask(daemon, &Stub::GetNetwork, get, &lab).ok());
-  EXPECT_EQ(lab.quota().connects_per_second().rate(), 7u);
-  v1::ListPoliciesRequest list;
-  list.set_parent("networks/lab");
-  v1::ListPoliciesResponse policies;
-  ASSERT_TRUE(Ask(daemon, &Stub::ListPolicies, list, &policies).ok());
-  ASSERT_EQ(policies.policies_size(), 1);
-  EXPECT_EQ(policies.policies(0).uid(), uid);
-  EXPECT_EQ(policies.policies(0).ports(0).last(), 22u);
-  v1::TestPolicyRequest test;
-  test.set_from("host");
-  test.set_to("vms/b");
-  test.set_port(22);
-  v1::TestPolicyResponse verdict;
-  ASSERT_TRUE(Ask(daemon, &Stub::TestPolicy, test, &verdict).ok());
-  EXPECT_EQ(verdict.policy(), "networks/lab/policies/open");
-  test.set_port(23);
-  ASSERT_TRUE(Ask(daemon, &Stub::TestPolicy, test, &verdict).ok());
-  EXPECT_FALSE(verdict.allowed());
-  EXPECT_EQ(verdict.default_policy(), v1::Network::DENY);
-  v1::ListCidsRequest list_cids;
-  list_cids.set_parent("networks/lab");
-  v1::ListCidsResponse cids;
-  ASSERT_TRUE(Ask(daemon, &Stub::ListCids, list_cids, &cids).ok());
-  ASSERT_EQ(cids.cids_size(), 3);
-  EXPECT_EQ(cids.cids(0).state(), v1::CidLease::ALLOCATED);
-  EXPECT_EQ(cids.cids(1).cid(), 50u);
-  EXPECT_EQ(cids.cids(1).state(), v1::CidLease::RESERVED);
-  EXPECT_EQ(cids.cids(2).holder(), "vms/c");
-  EXPECT_EQ(cids.cids(2).state(), v1::CidLease::RESERVED);
 }
 
 }  // namespace

@@ -26,10 +26,9 @@ class NotifySocket {
   // `watchdog`: WatchdogSec of their unit.
   explicit NotifySocket(std::chrono::microseconds watchdog) : socket_(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
     const std::string path = dir_ / "notify";
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::strncpy(address.sun_path, path.c_str(), sizeof(address.sun_path) - 1);
-    Require(bind(socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0, "no notify socket");
+    address_.sun_family = AF_UNIX;
+    std::strncpy(address_.sun_path, path.c_str(), sizeof(address_.sun_path) - 1);
+    Require(bind(socket_.get(), reinterpret_cast<sockaddr*>(&address_), sizeof(address_)) == 0, "no notify socket");
     setenv("NOTIFY_SOCKET", path.c_str(), 1);
     setenv("WATCHDOG_USEC", std::to_string(watchdog.count()).c_str(), 1);
   }
@@ -63,6 +62,18 @@ class NotifySocket {
       all += message + "\n";
     }
   }
+  // Takes no more, because it has not read what has come.
+  void Fill() const {
+    // One socket may have less room for what it sends than this one has for what it gets.
+    for (bool sent = true; sent;) {
+      const UniqueFd sender(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+      sent = false;
+      while (sendto(sender.get(), "x", 1, MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&address_),
+                    sizeof(address_)) == 1) {
+        sent = true;
+      }
+    }
+  }
   // Forgets what has come.
   void Discard() {
     while (!Next(std::chrono::milliseconds(0)).empty()) {
@@ -80,6 +91,7 @@ class NotifySocket {
   }
 
   TempDir dir_;
+  sockaddr_un address_{};
   const UniqueFd socket_;
 };
 

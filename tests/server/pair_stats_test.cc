@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "server/rpc/api_limits.h"
 #include "tests/server/running_daemon.h"
 #include "tests/support/hybrid_client.h"
 #include "tests/support/simulated_guest.h"
@@ -31,8 +32,9 @@ using testing::Stream;
 
 class PairStatsTest : public ::testing::Test {
  protected:
-  void Boot(const std::string& id, uint32_t cid, SimulatedGuest& guest) {
+  void Boot(const std::string& id, uint32_t cid, SimulatedGuest& guest, const std::string& group = "default") {
     v1::CreateVmRequest request;
+    request.mutable_vm()->mutable_spec()->add_groups(group);
     request.set_vm_id(id);
     request.mutable_vm()->mutable_spec()->mutable_cid()->set_static_cid(cid);
     request.mutable_vm()->mutable_spec()->mutable_uds()->set_path(daemon_ / (id + ".uds"));
@@ -112,6 +114,47 @@ TEST_F(PairStatsTest, OpenAndEndedConnectionsAreSummedByWhoCalledWhom) {
   EXPECT_THAT(Pairs("", 1).pairs(), SizeIs(1));
   EXPECT_EQ(Pairs("", 1).pair_count(), 2u);
   EXPECT_THAT(Pairs("vms/c").pairs(), SizeIs(1));
+}
+
+TEST_F(PairStatsTest, APairThatWasOnlyEverDeniedIsListedWithAllItsDenials) {
+  Boot("a", 3, a_);
+  Boot("b", 4, b_);
+  Boot("c", 5, c_, "strangers");
+  constexpr int kTimes = 200;
+  const int64_t begin = TimeUtil::TimestampToSeconds(TimeUtil::GetCurrentTime());
+  for (int i = 0; i < kTimes; ++i) {
+    const Stream denied = a_.Connect(5, 22);
+    Run([&] { return denied.closed(); });
+  }
+  const Stream refused = a_.Connect(4, 81);  // nobody listens, which is no denial
+  Run([&] { return refused.closed(); });
+  Send(a_, b_, 1000);
+
+  v1::GetStatsRequest request;
+  request.set_scope(v1::GetStatsRequest::PAIR);
+  request.set_top(1);
+  v1::StatsReport report;
+  ASSERT_TRUE(GetStats(request, &report).ok());
+  ASSERT_THAT(report.pairs(), SizeIs(1)) << "it carried nothing";
+  EXPECT_EQ(report.pairs(0).connects_refused(), 1u);
+  EXPECT_EQ(report.pairs(0).connects_denied(), 0u);
+  EXPECT_FALSE(report.pairs(0).has_last_denial());
+
+  request.set_with_denied(true);
+  ASSERT_TRUE(GetStats(request, &report).ok());
+  ASSERT_THAT(report.pairs(), SizeIs(2));
+  const v1::PairStats& denied = report.pairs(1);
+  EXPECT_EQ(denied.target().vm(), "vms/c");
+  EXPECT_EQ(denied.connects_denied(), kTimes);
+  EXPECT_EQ(denied.connects_refused(), kTimes);
+  EXPECT_EQ(denied.last_denial().port(), 22u);
+  EXPECT_EQ(denied.last_denial().reason(), "POLICY_DENIED");
+  EXPECT_GE(denied.last_denial().time().seconds(), begin);
+
+  request.set_scope(v1::GetStatsRequest::DAEMON);
+  request.set_top(0);
+  const grpc::Status status = GetStats(request, &report);
+  EXPECT_EQ(BadFields(status).field_violations(0).field(), "with_denied");
 }
 
 TEST_F(PairStatsTest, TheHostIsAnEndOfItsOwn) {
@@ -237,7 +280,7 @@ TEST_F(PairStatsTest, StreamsHaveTheirBounds) {
   std::vector<std::unique_ptr<Streaming>> streams;
   v1::StreamStatsRequest slow;
   *slow.mutable_interval() = TimeUtil::SecondsToDuration(3600);
-  for (int i = 0; i < 64; ++i) {
+  for (size_t i = 0; i < kMaxRareStreamsPerCaller; ++i) {
     streams.push_back(std::make_unique<Streaming>(daemon_, slow));
     streams.back()->Next();
   }

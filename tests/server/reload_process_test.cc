@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <chrono>
 #include <fstream>
 #include <optional>
 #include <string>
@@ -110,18 +111,60 @@ TEST_F(HangupTest, WithoutAFileASignalDoesNoHarm) {
   EXPECT_TRUE(daemon_.Create("a").ok());
 }
 
-TEST_F(HangupTest, ACheckEndsWithWhatItFound) {
-  const auto code = [&](const std::string& yaml, const std::string& flag) {
+class CheckTest : public HangupTest {
+ protected:
+  // How kinsockd ends with `yaml`; one that serves is stopped then.
+  int Code(const std::string& yaml, const std::vector<std::string>& flags) {
     Write(yaml);
-    Process check({"server/kinsockd", "--config", file(), flag});
-    const std::optional<int> status = check.Wait(std::chrono::seconds(60));
+    std::vector<std::string> argv{"server/kinsockd", "--config", file()};
+    argv.insert(argv.end(), flags.begin(), flags.end());
+    Process process(argv);
+    const std::optional<int> status = process.Wait(std::chrono::seconds(60));
+    said_ = process.Stderr();
     return status.has_value() && WIFEXITED(*status) ? WEXITSTATUS(*status) : -1;
-  };
-  EXPECT_EQ(code("vms: [{guest_cid: 3}]\n", "--check"), 0);
-  EXPECT_EQ(code("vms: [{guest_cid: 3}]\n", "--print-config"), 0);
-  EXPECT_EQ(code("vms: [{guest_cid: 2}]\n", "--check"), 1);
-  EXPECT_EQ(code("vms: [{guest_cid: 2}]\n", "--print-config"), 1);
-  EXPECT_EQ(code("vms: [{guest_cid: 3}]\n", "--chek"), 2);
+  }
+
+  std::string said_;
+};
+
+TEST_F(CheckTest, EndsWithWhatItFound) {
+  EXPECT_EQ(Code("vms: [{guest_cid: 3}]\n", {"--check"}), 0);
+  EXPECT_EQ(Code("vms: [{guest_cid: 3}]\n", {"--print-config"}), 0);
+  EXPECT_EQ(Code("vms: [{guest_cid: 3}]\n", {"--chek"}), 2);
+}
+
+TEST_F(CheckTest, AStartWithAWrongConfigurationEndsAsACheckOfItDoes) {
+  for (const std::string& wrong :
+       {std::string("vms: [{guest_cid: 2}]\n"), std::string("vms: [{guest_cid: 3, socket: /no/such/dir/a}]\n"),
+        std::string(
+            "vms: [{guest_cid: 3, socket: \"%t/a\", uds_path: \"%t/x\"}, {guest_cid: 4, socket: \"%t/x_5\"}]\n"),
+        std::string("state: {dir: /no/such/dir/state}\n"),
+        std::string("api: {listen: [\"unix:/no/such/dir/api\"]}\n")}) {
+    EXPECT_EQ(Code(wrong, {"--check"}), 2) << wrong << said_;
+    const std::string at_check = said_;
+    EXPECT_EQ(Code(wrong, {}), 2) << wrong << said_;
+    EXPECT_EQ(said_, at_check);
+    EXPECT_THAT(said_, HasSubstr("kinsockd: "));
+  }
+  // What only its managers know is the configuration's fault, too.
+  EXPECT_EQ(Code("vms: [{guest_cid: 3, network: nosuch, socket: \"%t/a\"}]\n", {}), 2) << said_;
+}
+
+TEST_F(CheckTest, AStartThatAnotherDaemonPreventsEndsOtherwise) {
+  ASSERT_TRUE(daemon_.Start()) << daemon_.errors();
+  const std::string same = absl::StrCat("api: {listen: [\"unix:", daemon_ / "api.sock", "\"]}\n");
+  EXPECT_EQ(Code(same, {"--check"}), 0) << "it is good, and its turn will come: " << said_;
+  EXPECT_EQ(Code(same, {}), 1) << said_;
+}
+
+TEST_F(CheckTest, AFileThatPutsSocketsIntoTheVmsOwnDirectoriesIsServed) {
+  const std::string yaml =
+      "defaults: {socket_dir: \"%t/kinsock/vms\"}\n"
+      "vms: [{name: web-1, guest_cid: 42, socket: \"%t/kinsock/vms/web-1/vhost.sock\", "
+      "uds_path: \"%t/kinsock/vms/web-1/v.sock\"}]\n";
+  EXPECT_EQ(Code(yaml, {"--check"}), 0) << said_;
+  Start(yaml);
+  EXPECT_EQ(daemon_.Get("web-1").status().vhost_user_socket(), daemon_ / "kinsock/vms/web-1/vhost.sock");
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "api/google/rpc/status.pb.h"
+#include "server/daemon/daemon.h"
 
 namespace kinsock::testing {
 namespace {

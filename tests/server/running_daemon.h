@@ -19,10 +19,14 @@
 #include "api/kinsock/v1/network_service.grpc.pb.h"
 #include "api/kinsock/v1/vm_service.grpc.pb.h"
 #include "server/config/config.h"
-#include "server/daemon/daemon.h"
+#include "server/config/flag_config.h"
 #include "tests/support/temp_dir.h"
 
-namespace kinsock::testing {
+namespace kinsock {
+
+class Daemon;  // not included: its tests need not know what it is made of
+
+namespace testing {
 
 // All of kinsockd in the test's process, with its main thread in one of its own, an API socket in a directory of its
 // own and clients of all its services. One at a time: it sets XDG_RUNTIME_DIR.
@@ -83,6 +87,7 @@ std::string Reason(const grpc::Status& status);
 google::rpc::ErrorInfo Info(const grpc::Status& status);
 google::rpc::BadRequest BadFields(const grpc::Status& status);
 
-}  // namespace kinsock::testing
+}  // namespace testing
+}  // namespace kinsock
 
 #endif  // KINSOCK_TESTS_SERVER_RUNNING_DAEMON_H_

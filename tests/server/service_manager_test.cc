@@ -53,6 +53,28 @@ TEST_F(ServiceManagerTest, WithoutAFileAReloadIsOverAtOnce) {
   EXPECT_TRUE(daemon_.Create("a", 3).ok()) << "it goes on";
 }
 
+TEST_F(ServiceManagerTest, OneThatDoesNotReadHoldsNobodyUpAndHearsOfEverythingLater) {
+  manager_.Fill();
+  ASSERT_TRUE(daemon_.Start()) << daemon_.errors();
+  EXPECT_TRUE(daemon_.Create("a", 3).ok());
+  ASSERT_EQ(kill(daemon_.pid(), SIGHUP), 0);
+  EXPECT_TRUE(daemon_.Create("b", 4).ok());
+  manager_.Discard();
+  EXPECT_THAT(manager_.Await("READY=1"), HasSubstr("STATUS=0 VMs"));
+  EXPECT_THAT(manager_.Await("RELOADING=1"), HasSubstr("MONOTONIC_USEC="));
+  EXPECT_EQ(manager_.Await("READY=1"), "READY=1");
+  EXPECT_THAT(manager_.Await("STATUS=2 VMs"), HasSubstr("0 guests run"));
+  daemon_.Stop();
+  EXPECT_THAT(daemon_.errors(), HasSubstr("notify.blocked"));
+}
+
+TEST_F(ServiceManagerTest, OneThatDoesNotReadDoesNotKeepTheDaemonFromEnding) {
+  ASSERT_TRUE(daemon_.Start()) << daemon_.errors();
+  manager_.Fill();
+  daemon_.Stop();
+  EXPECT_THAT(daemon_.errors(), HasSubstr("daemon.stopped"));
+}
+
 TEST_F(ServiceManagerTest, ADaemonThatGoesRoundFeedsTheWatchdog) {
   ASSERT_TRUE(daemon_.Start());
   for (int i = 0; i < 5; ++i) EXPECT_THAT(manager_.Await("WATCHDOG=1"), StartsWith("WATCHDOG=1"));

@@ -166,5 +166,32 @@ TEST(SocketDirsAloneTest, WithoutAnyEverythingIsAllowed) {
   EXPECT_TRUE(dirs.OpenDirectoryOf("/tmp/x.sock").ok());
 }
 
+// As `defaults: {socket_dir: DIR}` has it: where VMs have their sockets that say no path.
+TEST(VmSocketDirTest, EachVmHasADirectoryOfItsOwnThere) {
+  const TempDir directory;
+  Config config;
+  config.vm_socket_dir = directory / "vms";
+  config.socket_dirs = {directory / "elsewhere"};
+  RunningDaemon daemon(std::move(config));
+  ASSERT_TRUE(daemon.started().ok()) << daemon.started();
+  v1::Vm vm;
+  ASSERT_TRUE(daemon.Create("a", 3, &vm).ok());
+  EXPECT_EQ(vm.status().vhost_user_socket(), directory / "vms/a/vhost.sock");
+  EXPECT_TRUE(IsSocket(directory / "vms/a/vhost.sock"));
+
+  // One that spells its own directory out finds it made, too; that of another is not made for it.
+  v1::CreateVmRequest request;
+  request.set_vm_id("b");
+  request.mutable_vm()->mutable_spec()->mutable_uds()->set_path(directory / "vms/b/v.sock");
+  ASSERT_TRUE(daemon.Create(request).ok());
+  EXPECT_TRUE(IsSocket(directory / "vms/b/v.sock"));
+  request.set_vm_id("c");
+  request.mutable_vm()->mutable_spec()->mutable_uds()->set_path(directory / "vms/d/v.sock");
+  EXPECT_EQ(Reason(daemon.Create(request)), "FIELD_INVALID");
+
+  ASSERT_TRUE(daemon.Delete("a").ok());
+  EXPECT_FALSE(std::filesystem::exists(directory / "vms/a"));
+}
+
 }  // namespace
 }  // namespace kinsock

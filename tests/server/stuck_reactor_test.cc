@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
@@ -12,6 +13,7 @@
 #include <fstream>
 #include <string>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tests/server/daemon_process.h"
 #include "tests/server/notify_socket.h"
@@ -102,6 +104,20 @@ TEST_F(StuckReactorTest, IsToldByLivezAndNoLongerFeedsTheWatchdog) {
   }
   AwaitStatus("/livez", 200);
   EXPECT_NE(manager_.Await("WATCHDOG=1"), "") << "it has come to itself";
+}
+
+TEST_F(StuckReactorTest, DoesNotKeepTheProcessAlive) {
+  ASSERT_TRUE(daemon_.Start({"--reactors", "2"})) << daemon_.errors();
+  {
+    const StoppedThread reactor(ThreadOf(daemon_.pid(), "reactor-1"));
+    ASSERT_TRUE(reactor.stopped()) << "this test needs ptrace";
+    ASSERT_EQ(kill(daemon_.pid(), SIGTERM), 0);
+    for (int tries = 0; tries < 600 && !absl::StrContains(daemon_.errors(), "reactor.stuck"); ++tries) {
+      manager_.Collect(std::chrono::milliseconds(100));
+    }
+    EXPECT_THAT(daemon_.errors(), HasSubstr("reactor.stuck"));
+  }
+  daemon_.Stop();  // waits for the end
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <functional>
 #include <memory>
@@ -53,6 +54,38 @@ TEST_F(HttpAppTest, APageIsServedAndLetsNothingElseIn) {
   EXPECT_EQ(asked_.Parameter("top"), "3");
   EXPECT_EQ(asked_.parameters.count("verbose"), 1u);
   EXPECT_EQ(asked_.role, Role::kOperator);
+}
+
+// What the library does with ranges takes stack for each digit of them.
+TEST_F(HttpAppTest, ARangeIsNotLookedAt) {
+  HttpAnswer answer;
+  const auto ask = [&] {
+    answer = Send("GET /page HTTP/1.1\r\nHost: x\r\nrAnGe: bytes=" + std::string(7900, '1') + "\r\n\r\n");
+  };
+  pthread_attr_t small;
+  pthread_attr_init(&small);
+  ASSERT_EQ(pthread_attr_setstacksize(&small, 512 << 10), 0);
+  pthread_t thread;
+  std::function<void()> run = ask;
+  const auto call = [](void* function) -> void* {
+    (*static_cast<std::function<void()>*>(function))();
+    return nullptr;
+  };
+  ASSERT_EQ(pthread_create(&thread, &small, call, &run), 0);
+  pthread_join(thread, nullptr);
+  pthread_attr_destroy(&small);
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.body, "a page\n");
+}
+
+TEST_F(HttpAppTest, ItKnowsItsOwnByTheLettersOfThePath) {
+  for (const char* head : {"GET /page HTTP/1.1\r\n\r\n", "HEAD /page?a=b HTTP/1.1\r\n\r\n", "GET /page"}) {
+    EXPECT_TRUE(app_.Serves(head)) << head;
+  }
+  for (const char* head : {"GET /pages HTTP/1.1\r\n\r\n", "GET /p%61ge HTTP/1.1\r\n\r\n", "GET  /page", "GET", "",
+                           "GET ", "\r\n\r\n", "GET http://localhost/page HTTP/1.1\r\n\r\n"}) {
+    EXPECT_FALSE(app_.Serves(head)) << head;
+  }
 }
 
 TEST_F(HttpAppTest, HeadIsAPageWithoutItsBody) {

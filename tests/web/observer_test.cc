@@ -20,10 +20,10 @@
 #include "absl/strings/str_split.h"
 #include "tests/server/running_daemon.h"
 #include "tests/support/simulated_guest.h"
-#include "tests/support/stage.h"
 #include "tests/support/temp_dir.h"
 #include "tests/web/http_client.h"
 #include "tests/web/promtool.h"
+#include "tests/web/watched_guests.h"
 
 namespace kinsock {
 namespace {
@@ -34,35 +34,20 @@ using testing::HttpClient;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using testing::RunningDaemon;
-using testing::SimulatedGuest;
 
-class ObserverTest : public ::testing::Test {
+// A directory for the state, there before the daemon is.
+class WithState {
  protected:
-  explicit ObserverTest(Config config = {}) : daemon_(Keeping(std::move(config), state_ / "state"), nullptr, true) {}
+  const testing::TempDir state_;
+};
+
+class ObserverTest : private WithState, public testing::WatchedGuests {
+ protected:
+  explicit ObserverTest(Config config = {}) : WatchedGuests(Keeping(std::move(config), state_ / "state")) {}
 
   static Config Keeping(Config config, const std::string& directory) {
     config.state_dir = directory;
     return config;
-  }
-
-  void Boot(const std::string& id, uint32_t cid, SimulatedGuest& guest) {
-    v1::Vm vm;
-    ASSERT_TRUE(daemon_.Create(id, cid, &vm).ok());
-    ASSERT_TRUE(guest.PowerOn(vm.status().vhost_user_socket()).ok());
-    EXPECT_TRUE(stage_.RunUntil([&] {
-      v1::Vm now;
-      return daemon_.Get(vm.name(), &now).ok() && now.status().state() == v1::VmStatus::ACTIVE;
-    }));
-  }
-
-  // `bytes` from a program in `from` to one in `to`; the connection stays.
-  void Send(SimulatedGuest& from, SimulatedGuest& to, uint64_t bytes) {
-    to.Listen(80);
-    testing::Stream client = from.Connect(to.cid(), 80);
-    testing::Stream server = to.Accept(80);
-    server.ExpectPattern(1);
-    client.SendPattern(1, bytes);
-    EXPECT_TRUE(stage_.RunUntil([&] { return server.received_bytes() == bytes; }));
   }
 
   std::string Scrape() {
@@ -82,12 +67,6 @@ class ObserverTest : public ::testing::Test {
   bool ScrapeTells(const std::string& line) {
     return stage_.RunUntil([&] { return absl::StrCat("\n", Scrape()).find("\n" + line + "\n") != std::string::npos; });
   }
-
-  const testing::TempDir state_;
-  RunningDaemon daemon_;
-  testing::Stage stage_;
-  SimulatedGuest a_{stage_}, b_{stage_};
-  HttpClient http_{daemon_.http_socket()};
 };
 
 TEST_F(ObserverTest, AScrapeTellsWhatGuestsDo) {
@@ -98,7 +77,7 @@ TEST_F(ObserverTest, AScrapeTellsWhatGuestsDo) {
   const std::string metrics = Scrape();
   EXPECT_THAT(metrics,
               HasSubstr("kinsock_vm_receive_bytes_total{vm=\"b\",network=\"default\",peer=\"sibling\"} 100000\n"));
-  EXPECT_THAT(metrics, HasSubstr("kinsock_vm_connections{vm=\"b\",network=\"default\",state=\"open\"} 1\n"));
+  EXPECT_THAT(metrics, HasSubstr("kinsock_vm_connections{vm=\"b\",network=\"default\",state=\"established\"} 1\n"));
   EXPECT_THAT(
       metrics,
       HasSubstr("kinsock_vm_connects_total{vm=\"b\",network=\"default\",direction=\"in\",result=\"ACCEPTED\"} 1\n"));
@@ -108,6 +87,26 @@ TEST_F(ObserverTest, AScrapeTellsWhatGuestsDo) {
   EXPECT_THAT(metrics, HasSubstr("process_open_fds "));
   EXPECT_THAT(metrics, HasSubstr("process_resident_memory_bytes "));
   EXPECT_EQ(testing::CheckMetrics(metrics, daemon_.directory()), "");
+}
+
+TEST_F(ObserverTest, ConnectionsAreToldByTheirState) {
+  Boot("a", 3, a_);
+  Boot("b", 4, b_);
+  const auto state_of = [](const std::string& vm, const std::string& state, int count) {
+    return absl::StrCat("kinsock_vm_connections{vm=\"", vm, "\",network=\"default\",state=\"", state, "\"} ", count);
+  };
+  const testing::Stream stays = Send(a_, b_, 1000);
+  testing::Stream client = Send(a_, b_, 1000);
+  for (const char* vm : {"a", "b"}) EXPECT_TRUE(ScrapeTells(state_of(vm, "established", 2)));
+  client.ShutdownSend();
+  for (const char* vm : {"a", "b"}) EXPECT_TRUE(ScrapeTells(state_of(vm, "half_closed", 1)));
+  EXPECT_TRUE(ScrapeTells(state_of("a", "established", 1)));
+  client.Close();
+  for (const char* vm : {"a", "b"}) EXPECT_TRUE(ScrapeTells(state_of(vm, "half_closed", 0)));
+  EXPECT_TRUE(ScrapeTells("kinsock_connections{state=\"established\"} 2")) << "one at each end";
+  ASSERT_TRUE(daemon_.Delete("a", true).ok());
+  EXPECT_TRUE(ScrapeTells("kinsock_connections{state=\"established\"} 0")) << "what is gone has none";
+  EXPECT_TRUE(ScrapeTells("kinsock_connections{state=\"connecting\"} 0"));
 }
 
 TEST_F(ObserverTest, ConnectionsAreTimedByTheWayThatTheyGo) {

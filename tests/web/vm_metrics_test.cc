@@ -43,6 +43,7 @@ DeviceTotals Distinct(std::vector<std::pair<std::string, uint64_t>>& numbers) {
     set("credit_stalls", totals.guest_port.credit_stalls[direction]);
     set("stalled_nanoseconds", totals.guest_port.stalled_nanoseconds[direction]);
   }
+  for (uint64_t& connections : totals.guest_port.connections) set("connections", connections);
   for (size_t reason = 1; reason < kCloseReasons; ++reason) set("closes", totals.guest_port.closes[reason]);
   for (PortTotals* port : {&totals.guest_port, &totals.host_port}) {
     set("limited_buffered_bytes", port->limited_buffered_bytes);
@@ -111,8 +112,8 @@ TEST(VmMetricsTest, AnOperatorOfManyVmsTakesFewerOrNoneForEach) {
   sample.all.to_guest_host_bytes = 77;
   const size_t full = CountSeries(Write(sample, PerVmMetrics::kFull), "kinsock_vm_");
   const size_t basic = CountSeries(Write(sample, PerVmMetrics::kBasic), "kinsock_vm_");
-  EXPECT_EQ(full, 10u * 62) << "the documentation says so";
-  EXPECT_EQ(basic, 10u * 17) << "the documentation says so";
+  EXPECT_EQ(full, 10u * 65) << "the documentation says so";
+  EXPECT_EQ(basic, 10u * 20) << "the documentation says so";
   const std::string off = Write(sample, PerVmMetrics::kOff);
   EXPECT_EQ(CountSeries(off, "kinsock_vm_"), 0u);
   EXPECT_THAT(off, HasSubstr("kinsock_receive_bytes_total{peer=\"host\"} 77\n"));
@@ -122,14 +123,19 @@ TEST(VmMetricsTest, WhateverHappensToAVmItsSeriesAreBounded) {
   std::vector<std::pair<std::string, uint64_t>> numbers;
   DaemonSample sample;
   sample.vms.push_back({Vm("web-1", 42), Distinct(numbers)});
-  EXPECT_EQ(CountSeries(Write(sample, PerVmMetrics::kFull), "kinsock_vm_"), 107u) << "the documentation says so";
-  EXPECT_EQ(CountSeries(Write(sample, PerVmMetrics::kBasic), "kinsock_vm_"), 47u) << "the documentation says so";
+  EXPECT_EQ(CountSeries(Write(sample, PerVmMetrics::kFull), "kinsock_vm_"), 110u) << "the documentation says so";
+  EXPECT_EQ(CountSeries(Write(sample, PerVmMetrics::kBasic), "kinsock_vm_"), 50u) << "the documentation says so";
 }
 
-TEST(VmMetricsTest, AConnectionThatEndsDuringTheReadingDoesNotMakeThemNegative) {
+TEST(VmMetricsTest, AConnectionThatHasChangedItsStateInThisMomentDoesNotMakeThemNegative) {
+  DeviceStats stats;
+  stats.guest_port.CountState(FlowInfo::State::kConnecting, -1);
+  stats.guest_port.CountState(FlowInfo::State::kEstablished, 1);
   DaemonSample sample;
-  sample.all.guest_port.closes[1] = 5;
-  EXPECT_THAT(Write(sample, PerVmMetrics::kOff), HasSubstr("kinsock_connections{state=\"open\"} 0\n"));
+  sample.all += stats;
+  const std::string metrics = Write(sample, PerVmMetrics::kOff);
+  EXPECT_THAT(metrics, HasSubstr("kinsock_connections{state=\"connecting\"} 0\n"));
+  EXPECT_THAT(metrics, HasSubstr("kinsock_connections{state=\"established\"} 1\n"));
 }
 
 }  // namespace

@@ -80,9 +80,10 @@ export class Events {
     this.on = on;  // {event, forget, synced}
     this.kept = [];
     this.last = null;
+    this.name = crypto.randomUUID();
     this.channel = new BroadcastChannel('kinsock-events');
     this.channel.onmessage = ({data}) => this.hear(data);
-    this.channel.postMessage({kind: 'hello'});
+    this.channel.postMessage({kind: 'hello', from: this.name});
     if (navigator.locks === undefined) this.open();
     // Held until the page closes; then another one gets it.
     else void navigator.locks.request('kinsock-events', () => new Promise(() => this.open()));
@@ -90,7 +91,9 @@ export class Events {
 
   hear(data) {
     if (data.kind === 'hello') {
-      if (this.source !== undefined) this.channel.postMessage({kind: 'events', events: this.kept});
+      if (this.source !== undefined) this.channel.postMessage({kind: 'events', to: data.from, events: this.kept});
+    } else if (data.to !== undefined && data.to !== this.name) {
+      return;  // what another page missed
     } else if (data.kind === 'forget') {
       this.forget();
     } else {
@@ -123,6 +126,8 @@ export class Events {
       this.on.synced();
       return;
     }
+    // A page hears of what happens before it is told what it missed.
+    if (this.kept.some(({resourceVersion}) => resourceVersion === event.resourceVersion)) return;
     this.kept.push(event);
     if (this.kept.length > TAIL) this.kept.shift();
     this.on.event(event);

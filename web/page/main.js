@@ -42,7 +42,7 @@ class Overview {
   }
 
   async look() {
-    model.setPairs((await ask('/api/v1/pairs?top=1000')).body);
+    model.setPairs((await ask('/api/v1/pairs?top=1000&with_denied=true')).body);
   }
 
   render() {
@@ -56,7 +56,7 @@ class Overview {
       flow += cell.rate;
     }
     const now = Date.now();
-    const denied = [...model.denials.keys()].filter((key) => model.denial(...key.split('\n'), now).fresh).length;
+    const denied = [...model.cells.values()].filter(({from, to}) => model.denial(from, to, now)?.fresh).length;
     const counts = model.info?.counts ?? {};
     const values = [count(counts.vms ?? 0), count(counts.activeVms ?? 0), count(open), rate(flow),
                     `${count(denied)} ${denied === 1 ? 'pair' : 'pairs'}`];

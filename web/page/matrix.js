@@ -19,13 +19,10 @@ function level(perSecond) {
 }
 
 function describe(from, to, cell, denial) {
-  const words = [`${from} to ${to}:`];
-  if (cell !== undefined) words.push(`${rate(cell.rate)}, ${count(cell.open)} open, ${bytes(cell.bytes)} in all`);
-  if (denial !== null) {
-    const by = denial.policy ? `by ${denial.policy}` : '';
-    words.push(`${cell === undefined ? '' : '; '}denied ${by} (port ${denial.port})`);
-  }
-  return words.join(' ').replaceAll('  ', ' ');
+  const flows = `${from} to ${to}: ${rate(cell.rate)}, ${count(cell.open)} open, ${bytes(cell.bytes)} in all`;
+  if (denial === null) return flows;
+  const by = denial.policy ? ` by ${denial.policy}` : '';
+  return `${flows}; denied ${count(denial.count)} times, last${by} (port ${denial.port})`;
 }
 
 export class Matrix {
@@ -62,7 +59,6 @@ export class Matrix {
       talks.set(cell.from, (talks.get(cell.from) ?? 0) + cell.bytes);
       talks.set(cell.to, (talks.get(cell.to) ?? 0) + cell.bytes);
     }
-    for (const key of this.model.denials.keys()) if (key.split('\n').includes(HOST)) host = true;
     let ends = [...shown].sort();
     this.leftOut = Math.max(0, ends.length - MAX_ENDS);
     if (this.leftOut > 0) {
@@ -78,7 +74,9 @@ export class Matrix {
     const notes = [];
     if (ends.length === 0) notes.push('There is no VM yet. It begins with: kinsockctl vm create NAME');
     if (this.leftOut > 0) notes.push(`${this.leftOut} VMs that carry the least are left out.`);
-    if (this.model.morePairs) notes.push('Of all pairs, the 1,000 that have carried the most are shown.');
+    if (this.model.morePairs) {
+      notes.push('Of all pairs, the 1,000 that have carried the most are shown, and the 1,000 denied last.');
+    }
     say(this.note, notes.join(' '));
     this.note.hidden = notes.length === 0;
   }
@@ -107,17 +105,15 @@ export class Matrix {
   update() {
     const {model} = this;
     const now = Date.now();
-    const live = new Set([...model.cells.keys(), ...model.denials.keys()]);
     for (const key of this.filled.keys()) {
-      if (live.has(key)) continue;
+      if (model.cells.has(key)) continue;
       this.filled.get(key).remove();
       this.filled.delete(key);
     }
-    for (const key of live) {
+    for (const [key, cell] of model.cells) {
       const place = this.places.get(key);
       if (place === undefined) continue;
       const [from, to] = key.split('\n');
-      const cell = model.cells.get(key);
       const denial = model.denial(from, to, now);
       let button = this.filled.get(key);
       if (button === undefined) {
@@ -126,7 +122,7 @@ export class Matrix {
         place.append(button);
         this.filled.set(key, button);
       }
-      const step = level(cell?.rate ?? 0);
+      const step = level(cell.rate);
       const denied = denial !== null && (denial.fresh ? 'denied' : 'denied old');
       const classes = `cell ${denied || (step === 0 ? 'quiet' : `l${step}`)}`;
       if (button.className !== classes) button.className = classes;
@@ -135,7 +131,7 @@ export class Matrix {
       const words = describe(from, to, cell, denial);
       mark(button, 'aria-label', words);
       mark(button, 'title', words);
-      mark(button, 'data-rate', Math.round(cell?.rate ?? 0));
+      mark(button, 'data-rate', Math.round(cell.rate));
       mark(button, 'aria-pressed', this.chosen === key ? 'true' : 'false');
     }
     this.showChosen();
@@ -180,6 +176,7 @@ export class Matrix {
       ['Open', count(cell?.open ?? 0)],
       ['Accepted', count(cell?.accepted ?? 0)],
       ['Refused', count(cell?.refused ?? 0)],
+      ['Denied', count(cell?.denied ?? 0)],
       ['Credit stalls', count(cell?.stalls ?? 0)],
     ];
     // Built once for each choice, so that a button is not taken from under a finger.

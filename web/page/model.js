@@ -51,7 +51,7 @@ export class Model {
   forgetEvents() {
     this.events = [];           // the newest last
     this.eventIds = new Set();
-    this.denials = new Map();   // by from and to: {at, port, policy, reason, count}
+    this.policies = new Map();  // by from and to: {port, policy}: which one denied last, as far as it was told
   }
 
   setInfo(info) {
@@ -91,6 +91,7 @@ export class Model {
     }
   }
 
+  // Of its `pairs` each has counted all that was denied, however few of that were events.
   setPairs(report) {
     const at = Date.parse(report.time);
     const time = (at - this.pairsAt) / 1000;
@@ -100,7 +101,8 @@ export class Model {
     const cell = (from, to) => {
       const key = cellKey(from, to);
       if (!cells.has(key)) {
-        cells.set(key, {from, to, bytes: 0, rate: 0, open: 0, accepted: 0, refused: 0, stalls: 0});
+        cells.set(
+            key, {from, to, bytes: 0, rate: 0, open: 0, accepted: 0, refused: 0, denied: 0, last: null, stalls: 0});
       }
       return cells.get(key);
     };
@@ -113,6 +115,14 @@ export class Model {
       there.open += number(pair.openConnections);
       there.accepted += number(pair.connectsAccepted);
       there.refused += number(pair.connectsRefused);
+      there.denied += number(pair.connectsDenied);
+      if (pair.lastDenial !== undefined) {
+        // By this clock, whatever the daemon's says.
+        const time = Date.now() - (at - Date.parse(pair.lastDenial.time));
+        if (there.last === null || time > there.last.at) {
+          there.last = {at: time, port: pair.lastDenial.port, reason: pair.lastDenial.reason};
+        }
+      }
       if (number(pair.toInitiator?.bytes) === 0) continue;
       const back = cell(to, from);
       back.bytes += number(pair.toInitiator?.bytes);
@@ -133,16 +143,11 @@ export class Model {
     this.eventIds.add(event.id);
     if (this.events.length > MAX_EVENTS) this.eventIds.delete(this.events.shift().id);
     if (event.type !== 'DENIAL' || event.fields?.initiator === undefined) return;
-    const from = shortName(event.fields.initiator);
-    const to = shortName(event.fields.target);
-    const known = this.denials.get(cellKey(from, to));
-    this.denials.set(cellKey(from, to), {
-      at: Date.parse(event.time),
-      port: event.fields.port,
-      policy: event.fields.policy,
-      reason: event.reason,
-      count: (known?.count ?? 0) + 1,
-    });
+    const {initiator, target, port, policy} = event.fields;
+    const key = cellKey(shortName(initiator), shortName(target));
+    this.policies.delete(key);  // so that it is the newest
+    this.policies.set(key, {port, policy});
+    if (this.policies.size > MAX_EVENTS) this.policies.delete(this.policies.keys().next().value);
   }
 
   cell(from, to) {
@@ -151,8 +156,12 @@ export class Model {
 
   // Whether `from` was denied a connection to `to`: lately, before, or not that is known.
   denial(from, to, now = Date.now()) {
-    const denial = this.denials.get(cellKey(from, to));
-    return denial === undefined ? null : {...denial, fresh: now - denial.at < FRESH_DENIAL};
+    const cell = this.cell(from, to);
+    if (cell === undefined || cell.denied === 0 || cell.last === null) return null;
+    const told = this.policies.get(cellKey(from, to));
+    // Another port may have been another policy's.
+    const policy = told !== undefined && String(told.port) === String(cell.last.port) ? told.policy : undefined;
+    return {...cell.last, count: cell.denied, policy, fresh: now - cell.last.at < FRESH_DENIAL};
   }
 
   find(id) {

@@ -13,21 +13,35 @@ from harness.child import Child
 from harness.deadline import Overdue, wait_until
 from harness.scratch import Scratch
 
-_BOOT_SECONDS = 60
+_BOOT_SECONDS = 90
 _COMMAND_SECONDS = 300
+# Is it up? A system that is not answers late or never.
+_QUESTION_SECONDS = 10
+# Fetches a hundred packages and installs them.
+_MAKING_SECONDS = 900
 
-# Beyond Debian's smallest: what a Debian boots with.
-_BESIDES = "systemd,systemd-sysv"
+# Beyond Debian's smallest: what a Debian boots with. Nothing in it is to outlive a loss of power.
+_MAKE = ("mmdebstrap", "--format=tar", "--variant=minbase", "--include=dbus,systemd,systemd-sysv", "--dpkgopt=force-unsafe-io",
+         '--aptopt=Acquire::Retries "3"')
 
 # Where this machine gets packages from, and how, goes for the system in it.
 _SOURCES = ("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages", "Origin: Debian",
             "Component: main")
 
 
+class Unavailable(Exception):
+    """This machine cannot make or boot one. The message says why; nothing under test has had a part in it."""
+
+
 class CleanRoot:
-    """Booted when the constructor returns; ended by close(). As root; construct it in the main thread (see Child)."""
+    """Booted, with new lists of packages, when the constructor returns; ended by close().
+
+    Construct it in the main thread (see Child). Raises Unavailable.
+    """
 
     def __init__(self, scratch: Scratch) -> None:
+        if os.geteuid() != 0:
+            raise Unavailable("only root can boot a Debian of its own")
         self.path = scratch / "root"
         self.path.mkdir()
         archives = programs.cache_directory() / "package/archives"
@@ -41,20 +55,22 @@ class CleanRoot:
         try:
             self.leader = wait_until("its process 1 to appear", self._find_leader, _BOOT_SECONDS)
             wait_until("it to boot", self._is_up, _BOOT_SECONDS)
-        except Overdue as overdue:
+            self.apt("update")
+        except (AssertionError, Overdue, subprocess.TimeoutExpired) as error:
+            log = logbook.tail(self._container.log)
             self.close()
-            raise AssertionError(f"{overdue}; its log:\n{logbook.tail(self._container.log)}") from None
+            raise Unavailable(f"no Debian boots here by systemd-nspawn: {error}; its log:\n{log}") from None
 
     def outside(self, path: str) -> str:
         """What a path in it, also one that is only mounted there, is from outside."""
         return f"/proc/{self.leader}/root{path}"
 
-    def run(self, *words: str | pathlib.Path, check: bool = True) -> str:
+    def run(self, *words: str | pathlib.Path, check: bool = True, seconds: float = _COMMAND_SECONDS) -> str:
         """Runs a command in it as root, and returns all that it wrote. An exit status other than 0 is an error."""
         command = ["nsenter", f"--target={self.leader}", "--all", "--", *map(str, words)]
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, timeout=_COMMAND_SECONDS, check=False, env=environment)
+                              text=True, timeout=seconds, check=False, env=environment)
         if check and done.returncode != 0:
             raise AssertionError(f"in the clean Debian, {' '.join(map(str, words))}: status {done.returncode}:\n"
                                  f"{done.stdout}")
@@ -84,7 +100,11 @@ class CleanRoot:
 
     def _is_up(self) -> bool:
         self._container.check_running()
-        return self.run("systemctl", "is-system-running", check=False).strip() in ("running", "degraded")
+        try:
+            state = self.run("systemctl", "is-system-running", check=False, seconds=_QUESTION_SECONDS)
+        except subprocess.TimeoutExpired:
+            return False
+        return state.strip() in ("running", "degraded")
 
 
 def _descendants(pid: int) -> typing.Iterator[int]:
@@ -107,36 +127,34 @@ def _is_first_of_its_own(pid: int) -> bool:
 
 
 def _bare_debian() -> pathlib.Path:
-    """An archive of one; made once, by debootstrap."""
+    """An archive of one; made once."""
     release = dict(line.split("=", 1) for line in pathlib.Path("/etc/os-release").read_text().splitlines() if line)
     codename = release["VERSION_CODENAME"]
     sources = [line.split() for line in _run(*_SOURCES).splitlines()]
-    mirror = next((uri for uri, suite in sources if suite == codename), None)
-    if mirror is None:
-        raise AssertionError(f"apt knows no mirror for Debian's {codename}; run apt-get update")
-    settings = "".join(f"{line}\n" for line in _run("apt-config", "dump", "Acquire").splitlines() if "roxy" in line)
-    lists = "".join(f"deb {uri} {suite} main\n" for uri, suite in sources)
-    name = hashlib.sha256(f"{codename} {_BESIDES} {lists} {settings}".encode()).hexdigest()[:16]
+    if codename not in (suite for _, suite in sources):
+        raise Unavailable(f"apt knows no mirror for Debian's {codename}; run apt-get update")
+    proxies = [line.rstrip(";") for line in _run("apt-config", "dump", "Acquire").splitlines() if "roxy" in line]
+    command = [*_MAKE, *(f"--aptopt={line}" for line in proxies)]
+    lists = [f"deb {uri} {suite} main" for uri, suite in sources]
+    name = hashlib.sha256(" ".join([*command, codename, *lists]).encode()).hexdigest()[:16]
     archive = programs.cache_directory() / f"package/debian-{name}.tar"
-    if archive.exists():
-        return archive
-    with Scratch() as scratch:
-        root = scratch / "bare"
-        _run("debootstrap", "--variant=minbase", f"--include={_BESIDES}", codename, root, mirror)
-        (root / "etc/apt/sources.list").write_text(lists)
-        (root / "etc/apt/apt.conf.d/90test").write_text(settings)
+    if not archive.exists():
         draft = archive.with_suffix(f".{os.getpid()}")
-        _run("tar", "--numeric-owner", "--one-file-system", "--exclude=./var/cache/apt/archives/*.deb", "-C", root, "-cf",
-             draft, ".")
-        shutil.move(draft, archive)
+        _run(*command, codename, draft, *lists, seconds=_MAKING_SECONDS)
+        draft.rename(archive)
     return archive
 
 
-def _run(*words: str | pathlib.Path) -> str:
+def _run(*words: str | pathlib.Path, seconds: float = _COMMAND_SECONDS) -> str:
     command = [str(word) for word in words]
     path = "/usr/local/sbin:/usr/sbin:/sbin:" + os.environ["PATH"]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          check=False, env={**os.environ, "PATH": path})
+    if not shutil.which(command[0], path=path):
+        raise programs.Missing(f"{command[0]} is not installed; run tools/setup package")
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=seconds, check=False, env={**os.environ, "PATH": path})
+    except subprocess.TimeoutExpired:
+        raise Unavailable(f"{' '.join(command)}: not done after {seconds:g} s") from None
     if done.returncode != 0:
-        raise AssertionError(f"{' '.join(command)}: status {done.returncode}:\n{done.stdout[-4000:]}")
+        raise Unavailable(f"{' '.join(command)}: status {done.returncode}:\n{done.stdout[-4000:]}")
     return done.stdout

@@ -22,7 +22,7 @@ NOT_RUN = {
     ("docs/cli.md", "kinsockctl ssh web                     # or root@web, and whatever ssh takes behind it: kinsockctl ssh web uptime"):
         "needs an sshd in the guest: test_ssh.py has one",
     ("docs/kubernetes_operator.md", "apiVersion: apps/v1"):
-        "needs a cluster",
+        "needs a cluster; tests/deploy/daemonset_test.py does what it says without one",
     ("docs/quick_start.md", "tools/setup build                                  # installs what is missing, and says what"):
         "this test is run after that, and runs the page with what was built",
     ("docs/observability.md", "ssh -L 9470:/run/kinsock/http.sock host     # then http://localhost:9470/"):

@@ -47,7 +47,8 @@ class Newcomer:
         answer = json.loads(said.stdout)
         assert answer.get("exitCode", 0) == said.returncode == shown.returncode
         _keep(f"$ kinsockctl explain {source} {target}\n{shown.stdout}exit code {shown.returncode}\n\n")
-        steps = [(next.get("vm", "host").removeprefix("vms/"), next["line"]) for next in answer.get("next", [])]
+        steps = [(next.get("vm", "host").removeprefix("vms/"), self._short(next["line"]))
+                 for next in answer.get("next", [])]
         return Explanation(said.returncode, shown.stdout, answer.get("reason", ""), answer.get("cause", ""), steps)
 
     def hears(self, source: str, target: str, reason: str, status: int, *causes: str) -> Explanation:
@@ -62,6 +63,14 @@ class Newcomer:
     def obeys(self, found: Explanation) -> list[str]:
         """Runs each of the commands where it belongs. Returns what they printed."""
         return [self._run(where, line) for where, line in found.next]
+
+    def _short(self, line: str) -> str:
+        """A line of kinsockctl without the daemon, which is the one that was asked."""
+        if "kinsockctl " not in line:
+            return line
+        daemon = f" --endpoint {self._stage.ctl.endpoint} "
+        assert daemon in line, line
+        return line.replace(daemon, " ", 1)
 
     def _run(self, where: str, line: str) -> str:
         if where != "host":

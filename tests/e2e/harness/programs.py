@@ -42,6 +42,10 @@ def chromium() -> pathlib.Path:
     return _installed("chromium", os.environ.get("CHROMIUM"))
 
 
+def tshark() -> pathlib.Path:
+    return _installed("tshark")
+
+
 def grpcurl() -> pathlib.Path:
     return _installed("grpcurl", os.environ.get("GRPCURL"), cache_directory() / "bin/grpcurl")
 

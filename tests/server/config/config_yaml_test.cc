@@ -29,6 +29,7 @@ Config Everything() {
   config.api_tcp = {*TcpEndpoint::Parse("tcp:[::1]:7443")};
   config.tls = {"/c", "/k", "/a"};
   config.socket_dirs = {"/srv/vms", "/"};
+  config.vm_socket_dir = "/srv/a b";
   EXPECT_EQ(config.api_roles.Add("admin=group:50002"), "");
   EXPECT_EQ(config.api_roles.Add("viewer=user:50001"), "");
   EXPECT_EQ(config.api_roles.Add("operator=san:spiffe://fleet/x"), "");
@@ -106,6 +107,7 @@ TEST(WrittenConfigTest, IsReadAsItWas) {
   EXPECT_EQ(read->api_tcp[0].text(), "[::1]:7443");
   EXPECT_EQ(read->tls.key, "/k");
   EXPECT_EQ(read->socket_dirs, config.socket_dirs);
+  EXPECT_EQ(read->vm_socket_dir, config.vm_socket_dir);
   EXPECT_EQ(read->api_roles, config.api_roles);
   EXPECT_EQ(read->quota, config.quota);
   EXPECT_EQ(read->state_dir, config.state_dir);

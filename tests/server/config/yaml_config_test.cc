@@ -203,6 +203,8 @@ TEST(YamlTest, FaultsNameLineColumnAndField) {
       {"daemon: {poll_us: 10001}\n", "f:1:19: daemon.poll_us: is not a number from 0 to 10000"},
       {"daemon: {log_format: xml}\n", "f:1:22: daemon.log_format: is neither kv nor json"},
       {"defaults: {queue_size: 5}\n", "f:1:24: defaults.queue_size: 5 is not a power of two"},
+      {"defaults: {socket_dir: /a/../b}\n", "f:1:24: defaults.socket_dir: \"/a/../b\" has \"..\" in it"},
+      {"defaults: {socket_dir: [/a]}\n", "f:1:24: defaults.socket_dir: is empty; give an absolute path"},
       {"vms:\n  - guest_cid: 2047-1024\n    name: a\n", "f:2:16: vms[0].guest_cid: "},
       {"vms:\n  - guest_cid: 1024-x\n", "f:2:16: vms[0].guest_cid: \"1024-x\" is not a number"},
       {"vms:\n  - {guest_cid: 3, sticky_cid: true}\n", "f:2:32: vms[0].sticky_cid: is of no use with a fixed"},

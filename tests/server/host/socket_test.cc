@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -13,6 +15,7 @@
 #include <fstream>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "base/unique_fd.h"
 #include "server/host/bound_socket.h"
 #include "server/host/lock_file.h"
@@ -93,6 +96,21 @@ TEST_F(SocketTest, AStaleSocketIsReplaced) {
   const absl::StatusOr<BoundSocket> socket = BoundSocket::Listen(dir_ / "a", 8, 0660);
   ASSERT_TRUE(socket.ok()) << socket.status();
   EXPECT_EQ(InspectSocketPlace(dir_ / "a", false).kind, Kind::kBusy);
+}
+
+// Who may read a directory can hold its lock for ever.
+TEST_F(SocketTest, WhoHoldsTheLockOfADirectoryIsWaitedForOnce) {
+  const UniqueFd holder(open(dir_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  ASSERT_EQ(flock(holder.get(), LOCK_EX), 0);
+  rusage before, after;
+  getrusage(RUSAGE_THREAD, &before);
+  constexpr int kSockets = 100;
+  for (int i = 0; i < kSockets; ++i) {
+    const absl::StatusOr<BoundSocket> socket = BoundSocket::Listen(dir_ / absl::StrCat(i), 1, 0600);
+    EXPECT_TRUE(socket.ok()) << socket.status();
+  }
+  getrusage(RUSAGE_THREAD, &after);
+  EXPECT_LT(after.ru_nvcsw - before.ru_nvcsw, kSockets) << "how often the thread slept";
 }
 
 TEST_F(SocketTest, AFileThatIsNoSocketIsNotReplaced) {

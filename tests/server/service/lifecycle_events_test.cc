@@ -4,10 +4,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "base/event_loop.h"
+#include "server/model/vm_event.h"
+#include "server/rpc/event_log.h"
 #include "tests/support/simulated_clock.h"
 
 namespace kinsock {
@@ -23,8 +27,22 @@ class LifecycleEventsTest : public ::testing::Test {
     auto vm = std::make_shared<VmSnapshot>();
     vm->definition = std::move(definition);
     vm->status.state = state;
-    events_.On({made_ ? VmEvent::Type::kModified : VmEvent::Type::kAdded, std::move(vm)});
+    last_ = std::move(vm);
+    events_.On({made_ ? VmEvent::Type::kModified : VmEvent::Type::kAdded, last_});
     made_ = true;
+  }
+  void IsDeleted() { events_.On({VmEvent::Type::kDeleted, last_}); }
+  // More often than is told, and then the VMM stays.
+  void ComesAndGoesAndComes(size_t changes) {
+    for (size_t i = 0; i + 1 < changes; i += 2) {
+      Becomes(VmState::kConnected);
+      Becomes(VmState::kListening);
+    }
+    Becomes(VmState::kConnected);
+  }
+  void TimePasses(std::chrono::nanoseconds time) {
+    clock_.Advance(time);
+    while (loop_.RunOnce()) continue;
   }
 
   std::vector<v1::Event> Told() {
@@ -36,9 +54,10 @@ class LifecycleEventsTest : public ::testing::Test {
   }
 
   testing::SimulatedClock clock_;
-  EventLoop loop_;
+  EventLoop loop_{clock_};
   EventLog log_{loop_};
-  LifecycleEvents events_{log_, clock_};
+  LifecycleEvents events_{loop_, log_};
+  VmSnapshotPtr last_;
   bool made_ = false;
   uint64_t seen_ = 0;
 };
@@ -59,17 +78,45 @@ TEST_F(LifecycleEventsTest, AChangeOfTheDefinitionAndOneOfTheStateAreTwoThings) 
 
 TEST_F(LifecycleEventsTest, AVmmThatComesAndGoesWithoutEndIsToldOfNowAndThen) {
   Becomes(VmState::kListening);
-  constexpr size_t kTimes = 1000;
-  for (size_t i = 0; i < kTimes / 2; ++i) {
-    Becomes(VmState::kConnected);
-    Becomes(VmState::kListening);
-  }
+  constexpr size_t kTimes = 1001;
+  ComesAndGoesAndComes(kTimes);
   EXPECT_EQ(Told().size(), 1 + LifecycleEvents::kBurst);
-  clock_.Advance(LifecycleEvents::kPerEvent);
-  Becomes(VmState::kConnected);
+  Becomes(VmState::kListening);
+  EXPECT_TRUE(Told().empty());
+
+  TimePasses(LifecycleEvents::kPerEvent);
   const std::vector<v1::Event> told = Told();
   ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].message(), "vms/a is LISTENING, was CONNECTED");
   EXPECT_EQ(told[0].fields().at("suppressed"), std::to_string(kTimes - LifecycleEvents::kBurst));
+}
+
+TEST_F(LifecycleEventsTest, TheLastEventSaysWhatTheVmIs) {
+  Becomes(VmState::kListening);
+  ComesAndGoesAndComes(101);
+  Becomes(VmState::kActive);
+  ASSERT_NE(Told().back().fields().at("to"), "ACTIVE") << "it is beyond what may be told at once";
+
+  // Nothing more happens to the VM, ever.
+  TimePasses(LifecycleEvents::kPerEvent);
+  const std::vector<v1::Event> told = Told();
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].fields().at("to"), "ACTIVE");
+  EXPECT_EQ(told[0].fields().at("from"), "CONNECTED");
+  TimePasses(100 * LifecycleEvents::kPerEvent);
+  EXPECT_TRUE(Told().empty()) << "once is enough";
+
+  Becomes(VmState::kConnected);
+  ASSERT_EQ(Told().size(), 1u) << "by now it may be told at once again";
+}
+
+TEST_F(LifecycleEventsTest, OfAVmThatIsGoneNothingIsTold) {
+  Becomes(VmState::kListening);
+  ComesAndGoesAndComes(101);
+  IsDeleted();
+  EXPECT_EQ(Told().back().reason(), "VM_DELETED");
+  TimePasses(LifecycleEvents::kPerEvent);
+  EXPECT_TRUE(Told().empty());
 }
 
 }  // namespace

@@ -7,7 +7,12 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <atomic>
+#include <cerrno>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -38,9 +43,40 @@ class FullDisk {
   rlimit before_;
 };
 
+// The disk does not take what was written, as often as this says. SQLite's calls come here, as those of every library
+// do.
+std::atomic<int> failing_syncs = 0;
+
+int Sync(int fd, long call) {
+  if (failing_syncs > 0) {
+    --failing_syncs;
+    errno = EIO;
+    return -1;
+  }
+  return static_cast<int>(syscall(call, fd));
+}
+
 class StateStoreTest : public testing::StateFixture {
  protected:
   void SetUp() override { ASSERT_TRUE(Open().ok()); }
+
+  // What a start finds if the process ends at this moment: id -> CID.
+  std::map<std::string, Cid> SavedAfterACrash() {
+    namespace fs = std::filesystem;
+    const std::string crashed = dir_ / "crashed";
+    fs::remove_all(crashed);
+    fs::create_directory(crashed);
+    fs::permissions(crashed, fs::perms::owner_all);
+    for (const char* const suffix : {"", "-wal"}) {
+      fs::copy_file(path() + suffix, StateFile::PathIn(crashed) + suffix);
+    }
+    absl::StatusOr<std::unique_ptr<StateStore>> found = StateStore::Open(loop_, crashed);
+    EXPECT_TRUE(found.ok()) << found.status();
+    std::map<std::string, Cid> vms;
+    if (!found.ok()) return vms;
+    for (const SavedVm& vm : (*found)->TakeSaved().vms) vms[vm.definition->id] = vm.cid;
+    return vms;
+  }
 
   // Another program that writes to the file at this moment: the store has to wait.
   Sqlite Hold() {
@@ -237,6 +273,26 @@ TEST_F(StateStoreTest, AFullDiskFailsTheMutationAndNoOther) {
   EXPECT_THAT(Saved(), ElementsAre(Pair("before", 41), Pair("meanwhile", 42)));
 }
 
+TEST_F(StateStoreTest, WhatTheDiskDidNotTakeIsNotThereAfterACrash) {
+  ASSERT_TRUE(Commit(Making(Vm("before", 41))).ok());
+  failing_syncs = 1;
+  const absl::Status refused = Commit(Making(Vm("refused", 42)));
+  EXPECT_EQ(ErrorReason(refused), "STORE_FAILED");
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("; nothing was changed: "));
+  EXPECT_EQ(failing_syncs, 0);
+  EXPECT_THAT(SavedAfterACrash(), ElementsAre(Pair("before", 41)));
+}
+
+TEST_F(StateStoreTest, WhatMayBeThereAfterACrashIsSaidToBe) {
+  failing_syncs = 2;
+  const absl::Status refused = Commit(Making(Vm("refused", 42)));
+  EXPECT_EQ(ErrorReason(refused), "STORE_FAILED");
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("a restart may find it changed"));
+  // It was tried again.
+  ASSERT_TRUE(Commit(Making(Vm("another", 43))).ok());
+  EXPECT_THAT(SavedAfterACrash(), ElementsAre(Pair("another", 43)));
+}
+
 TEST_F(StateStoreTest, ADiskThatFillsUpInTheMiddleLosesNothingThatWasAnswered) {
   std::map<std::string, Cid> answered;
   {
@@ -278,4 +334,10 @@ TEST_F(StateStoreTest, AnotherThatHoldsTheFileForLongFailsTheMutationOnly) {
 }
 
 }  // namespace
+
+extern "C" {
+int fsync(int fd) { return Sync(fd, SYS_fsync); }
+int fdatasync(int fd) { return Sync(fd, SYS_fdatasync); }
+}
+
 }  // namespace kinsock

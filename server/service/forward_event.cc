@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/manager/forward_event.h"
+#include "server/service/forward_event.h"
 
 #include "absl/strings/str_cat.h"
 

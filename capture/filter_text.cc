@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/service/capture_filter_text.h"
+#include "capture/filter_text.h"
 
 #include <linux/virtio_vsock.h>
 

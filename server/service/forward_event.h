@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef KINSOCK_SERVER_MANAGER_FORWARD_EVENT_H_
-#define KINSOCK_SERVER_MANAGER_FORWARD_EVENT_H_
+#ifndef KINSOCK_SERVER_SERVICE_FORWARD_EVENT_H_
+#define KINSOCK_SERVER_SERVICE_FORWARD_EVENT_H_
 
 #include "api/kinsock/v1/event.pb.h"
 #include "server/manager/forward_manager.h"
@@ -12,4 +12,4 @@ v1::Event ForwardEvent(ForwardManager::Change change, const ForwardDefinition& f
 
 }  // namespace kinsock
 
-#endif  // KINSOCK_SERVER_MANAGER_FORWARD_EVENT_H_
+#endif  // KINSOCK_SERVER_SERVICE_FORWARD_EVENT_H_

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef KINSOCK_SERVER_SERVICE_CAPTURE_FILTER_TEXT_H_
-#define KINSOCK_SERVER_SERVICE_CAPTURE_FILTER_TEXT_H_
+#ifndef KINSOCK_CAPTURE_FILTER_TEXT_H_
+#define KINSOCK_CAPTURE_FILTER_TEXT_H_
 
 #include <cstddef>
 #include <string>
@@ -41,4 +41,4 @@ struct CaptureFilterText {
 
 }  // namespace kinsock
 
-#endif  // KINSOCK_SERVER_SERVICE_CAPTURE_FILTER_TEXT_H_
+#endif  // KINSOCK_CAPTURE_FILTER_TEXT_H_

@@ -71,8 +71,11 @@ template <typename Request, typename Response>
 class Conversation final : public grpc::ServerBidiReactor<Request, Response> {
  public:
   explicit Conversation(absl::StatusOr<WatchQuota::Ticket> ticket) : ticket_(std::move(ticket)) {
-    if (!ticket_.ok()) return this->Finish(ToGrpcStatus(ticket_.status()));
-    this->StartRead(&request_);
+    if (ticket_.ok()) {
+      this->StartRead(&request_);
+    } else {
+      this->Finish(ToGrpcStatus(ticket_.status()));
+    }
   }
 
   void OnReadDone(bool ok) override {

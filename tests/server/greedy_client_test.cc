@@ -8,9 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
+#include <condition_variable>
 #include <fstream>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -114,23 +115,34 @@ TEST_F(GreedyClientTest, AsksAThousandTimesAtOnceAndOthersAreAnsweredMeanwhile) 
     v1::ListVmsResponse page;
   };
   std::vector<std::unique_ptr<Listing>> listings;
-  std::atomic<int> answered{0}, failed{0};
+  // Under the lock, with which the last callback is through when this returns.
+  std::mutex mutex;
+  std::condition_variable changed;
+  int answered = 0, failed = 0;
+  const auto await = [&](int count) {
+    std::unique_lock<std::mutex> lock(mutex);
+    changed.wait(lock, [&] { return answered >= count; });
+    return answered;
+  };
   for (int i = 0; i < kCalls; ++i) {
     listings.push_back(std::make_unique<Listing>());
     Listing& listing = *listings.back();
     testing::SetDeadline(listing.context);
     listing.request.set_page_size(1000);
     listing.request.set_view(v1::FULL);
-    stub->async()->ListVms(&listing.context, &listing.request, &listing.page, [&](const grpc::Status& status) {
-      if (!status.ok()) ++failed;
-      listing.page.Clear();
-      if (++answered == kCalls) answered.notify_all();
-    });
+    stub->async()->ListVms(&listing.context, &listing.request, &listing.page,
+                           [&, page = &listing.page](const grpc::Status& status) {
+                             page->Clear();
+                             const std::lock_guard<std::mutex> lock(mutex);
+                             ++answered;
+                             if (!status.ok()) ++failed;
+                             changed.notify_all();
+                           });
   }
-  while (answered == 0) answered.wait(0);
+  await(1);
   for (int i = 0; i < 10; ++i) EXPECT_EQ(daemon_->Info().version(), "0.1.0");
-  EXPECT_LT(answered, kCalls / 2) << "the neighbour was not kept waiting for all of them";
-  for (int now = answered; now < kCalls; now = answered) answered.wait(now);
+  EXPECT_LT(await(1), kCalls / 2) << "the neighbour was not kept waiting for all of them";
+  await(kCalls);
   EXPECT_EQ(failed, 0) << "they have waited, and none was refused";
 }
 

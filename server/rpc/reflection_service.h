@@ -15,14 +15,13 @@
 
 namespace kinsock {
 
+// The place of one stream, or why there is none. Null: nobody counts.
+using AdmitSchema = std::function<absl::StatusOr<WatchQuota::Ticket>(const grpc::CallbackServerContext&)>;
+
 // grpc.reflection.v1 and v1alpha, through which grpcurl and its like learn the API. Not gRPC's own: that one gives the
 // files without their comments, knows v1alpha only, and holds a thread for each stream that a client leaves open.
 //
 // Thread: any (gRPC's).
-
-// The place of one stream, or why there is none. Null: nobody counts.
-using AdmitSchema = std::function<absl::StatusOr<WatchQuota::Ticket>(const grpc::CallbackServerContext&)>;
-
 std::vector<std::unique_ptr<grpc::Service>> MakeReflectionServices(AdmitSchema admit = nullptr);
 
 }  // namespace kinsock

@@ -3,7 +3,6 @@
 #define KINSOCK_SERVER_RPC_REFLECTION_SERVICE_H_
 
 #include <grpcpp/impl/service_type.h>
-
 #include <grpcpp/support/server_callback.h>
 
 #include <functional>

@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/message_differencer.h"
+#include "server/daemon/daemon.h"
 #include "server/manager/vm_manager.h"
 #include "server/model/resource_version.h"
 #include "tests/server/running_daemon.h"

@@ -50,10 +50,11 @@ void CaptureSession::Lane::Fill(const CapturePoint& point, const VsockHeader& he
       .nanoseconds = Now(), .point = point.key(), .length = length, .captured = captured, .header = Encode(header)};
   std::memcpy(place_, &record, sizeof(record));
   if (captured > 0) payload.CopyOut(offset, place_ + sizeof(record), captured);
-  ring_.Commit();
+  // Looked at before and after: one packet may be more than that, in a lane that was emptied since the last one.
   const size_t wake_at = ring_.capacity() / kWakeAt;
-  const bool was_filled = std::exchange(filled_, ring_.Used(wake_at) >= wake_at);
-  if (filled_ && !was_filled && session_.filled_ != nullptr) session_.filled_->Notify();
+  const bool was_filled = ring_.Used(wake_at) >= wake_at;
+  ring_.Commit();
+  if (!was_filled && session_.filled_ != nullptr && ring_.Used(wake_at) >= wake_at) session_.filled_->Notify();
 }
 
 uint64_t CaptureSession::lost() const {

@@ -60,7 +60,6 @@ class CaptureSession {
     RecordRing ring_;
     char* place_ = nullptr;  // in the ring, of the packet that is taken now
     uint32_t wanted_ = 0;
-    bool filled_ = false;  // as full as its reader is woken for
     PointCounters counters_;
     Counter lost_;
     Counter cut_;

@@ -51,9 +51,8 @@ absl::Status VsockDevice::AddForward(std::shared_ptr<Forward> forward, UniqueFd 
     host_->AddForward(forward);
     return absl::OkStatus();
   }
-  added.listener =
-      std::make_unique<Listener>(env_.loop, std::move(listener),
-                                 [this, forward](UniqueFd program) { OnForwarded(std::move(program), forward); });
+  added.listener = std::make_unique<Listener>(
+      env_.loop, std::move(listener), [this, forward](UniqueFd program) { OnForwarded(std::move(program), forward); });
   return added.listener->Start();
 }
 

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -93,23 +94,6 @@ const v1::Condition* Awaited(const v1::Vm& vm, const v1::WaitVmRequest& request)
   return nullptr;
 }
 
-// A VM of which nobody says whether its guest is ready is waited for in vain. True: that was said.
-bool WaitsInVain(Client& client, const WaitFlags& flags, const v1::WaitVmRequest& request) {
-  if (request.condition().empty()) return false;
-  grpc::ClientContext context;
-  client.SetDeadline(context, kQuestionTimeout);
-  v1::GetVmRequest question;
-  question.set_name(request.name());
-  v1::Vm vm;
-  if (!client.vms().GetVm(&context, question, &vm).ok()) return false;  // what is wrong, the wait says
-  const v1::Condition* const condition = Awaited(vm, request);
-  if (condition == nullptr || condition->reason() != kNoSource) return false;
-  const std::string next = absl::StrCat("kinsockctl vm set ", ShortVmName(vm.name()), " --ready-when probe:22");
-  std::fprintf(stderr, "kinsockctl: %s will never be %s: %s\n  try: %s\n", request.name().c_str(), flags.goal.c_str(),
-               condition->message().c_str(), SameDaemon(next).c_str());
-  return true;
-}
-
 // The deadline has passed, as `status` says: says what the VM is instead, if the daemon says that.
 ExitCode ExplainDeadline(Client& client, const WaitFlags& flags, const v1::WaitVmRequest& request,
                          const grpc::Status& status) {
@@ -127,6 +111,28 @@ ExitCode ExplainDeadline(Client& client, const WaitFlags& flags, const v1::WaitV
   return kExitDeadline;
 }
 
+// A condition that nobody will ever tell of is waited for in vain: the guest's, of a VM that does not say who does.
+// That, or what keeps the daemon from telling, is said here. Nothing: it may come.
+std::optional<ExitCode> WaitsInVain(Client& client, const WaitFlags& flags, const v1::WaitVmRequest& request) {
+  if (request.condition().empty()) return std::nullopt;
+  grpc::ClientContext context;
+  client.SetDeadline(context, kQuestionTimeout);
+  v1::GetVmRequest question;
+  question.set_name(request.name());
+  v1::Vm vm;
+  const grpc::Status status = client.vms().GetVm(&context, question, &vm);
+  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
+    return ExplainDeadline(client, flags, request, status);
+  }
+  if (!status.ok()) return client.Report(status);
+  const v1::Condition* const condition = Awaited(vm, request);
+  if (condition == nullptr || condition->reason() != kNoSource) return std::nullopt;
+  const std::string next = absl::StrCat("kinsockctl vm set ", ShortVmName(vm.name()), " --ready-when probe:22");
+  std::fprintf(stderr, "kinsockctl: %s will never be %s: %s\n  try: %s\n", request.name().c_str(), flags.goal.c_str(),
+               condition->message().c_str(), SameDaemon(next).c_str());
+  return kExitConflict;
+}
+
 ExitCode Wait(const WaitFlags& flags, const Options& options) {
   v1::WaitVmRequest request;
   request.set_name(FullVmName(flags.name));
@@ -138,7 +144,7 @@ ExitCode Wait(const WaitFlags& flags, const Options& options) {
     return kExitUsage;
   }
   Client client(options);
-  if (WaitsInVain(client, flags, request)) return kExitConflict;
+  if (const std::optional<ExitCode> vain = WaitsInVain(client, flags, request); vain.has_value()) return *vain;
   auto context = std::make_unique<grpc::ClientContext>();
   client.SetDeadline(*context, kWaitTimeout);
   v1::Vm vm;

@@ -33,10 +33,12 @@ void Daemon::MakeServices() {
 absl::Status Daemon::StartApi() {
   std::vector<ApiSocket> sockets = api_sockets_.TakeApi();
   if (sockets.empty()) return absl::OkStatus();
+  const auto admit_schema = [this](const grpc::CallbackServerContext& call) { return access_.AdmitSchema(call); };
   KINSOCK_ASSIGN_OR_RETURN(
       api_, ApiServer::Start({vm_service_.get(), connection_service_.get(), network_service_.get(),
                               forward_service_.get(), admin_service_.get()},
-                             api_metrics_, config_.api_tcp.empty() ? std::nullopt : std::make_optional(config_.tls)));
+                             api_metrics_, config_.api_tcp.empty() ? std::nullopt : std::make_optional(config_.tls),
+                             admit_schema));
   greeter_ = std::make_unique<ApiGreeter>(loop_, [this](UniqueFd connection) { api_->Serve(std::move(connection)); });
   for (ApiSocket& api : sockets) {
     const ApiSocket::Kind kind = api.kind;

@@ -16,7 +16,6 @@
 #include "server/host/log.h"
 #include "server/rpc/api_limits.h"
 #include "server/status/error.h"
-#include "server/status/status_conversion.h"
 
 namespace kinsock {
 namespace {
@@ -139,13 +138,17 @@ absl::StatusOr<Caller> Access::CallerOf(const grpc::CallbackServerContext& conte
 }
 
 absl::Status Access::Check(const grpc::CallbackServerContext& context, std::string_view method) const {
+  return Admit(context, method).status();
+}
+
+absl::StatusOr<Caller> Access::Admit(const grpc::CallbackServerContext& context, std::string_view method) const {
   {
     MutexLock lock(mutex_);
     KINSOCK_RETURN_IF_ERROR(closed_);
   }
   const Role need = RoleNeeded(method).value_or(Role::kAdmin);
   absl::StatusOr<Caller> caller = CallerOf(context);
-  if (caller.ok() && caller->role >= need) return absl::OkStatus();
+  if (caller.ok() && caller->role >= need) return caller;
   if (const uint64_t times = ++refused_; std::has_single_bit(times)) {
     Log(LogLevel::kWarning, "api.denied")
         .With("caller", caller.ok() ? caller->ToString() : std::string("unknown"))
@@ -167,18 +170,14 @@ absl::Status Access::Check(const grpc::CallbackServerContext& context, std::stri
 
 absl::StatusOr<WatchQuota::Ticket> Access::AdmitWatch(const grpc::CallbackServerContext& context,
                                                       std::string_view method) const {
-  KINSOCK_RETURN_IF_ERROR(Check(context, method));
-  KINSOCK_ASSIGN_OR_RETURN(const Caller caller, CallerOf(context));
+  KINSOCK_ASSIGN_OR_RETURN(const Caller caller, Admit(context, method));
   const Rule* const rule = RuleOf(method);
   return watches_.Enter(caller, method, rule != nullptr ? rule->streams_per_caller : kMaxWatchesPerCaller);
 }
 
-bool Access::Refuses(const grpc::CallbackServerContext& context, std::string_view method,
-                     grpc::ServerUnaryReactor* reactor) const {
-  const absl::Status status = Check(context, method);
-  if (status.ok()) return false;
-  reactor->Finish(ToGrpcStatus(status));
-  return true;
+absl::StatusOr<WatchQuota::Ticket> Access::AdmitSchema(const grpc::CallbackServerContext& context) const {
+  KINSOCK_ASSIGN_OR_RETURN(const Caller caller, CallerOf(context));
+  return schema_.Enter(caller.role == Role::kNone ? Caller() : caller, "reflection", kMaxSchemaStreamsPerCaller);
 }
 
 }  // namespace kinsock

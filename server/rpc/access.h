@@ -17,6 +17,8 @@
 #include "absl/status/statusor.h"
 #include "base/mutex.h"
 #include "server/rpc/api_connections.h"
+#include "server/rpc/api_limits.h"
+#include "server/rpc/call_queue.h"
 #include "server/rpc/caller.h"
 #include "server/rpc/role_rules.h"
 #include "server/rpc/watch_quota.h"
@@ -28,9 +30,7 @@ namespace kinsock {
 std::optional<Role> RoleNeeded(std::string_view method);
 
 // Who may call what. Each method begins here; access_test calls all of them to see that they do.
-//
-//     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-//     if (access_.Refuses(*context, "VmService.CreateVm", reactor)) return reactor;
+// Those with one answer do so as a UnaryCall, those whose answer is a stream with AdmitWatch().
 //
 // Any thread; a call must not be finished yet.
 class Access {
@@ -57,14 +57,19 @@ class Access {
   // what Close() said. A method that is not in the table needs an admin.
   absl::Status Check(const grpc::CallbackServerContext& context, std::string_view method) const;
 
+  // The same, and who it is.
+  absl::StatusOr<Caller> Admit(const grpc::CallbackServerContext& context, std::string_view method) const;
+
   // The same for a method whose answer is a stream without end; then also RESOURCE_EXHAUSTED QUOTA_EXCEEDED. Keep the
   // ticket as long as the stream is open, but not longer than this object lives.
   absl::StatusOr<WatchQuota::Ticket> AdmitWatch(const grpc::CallbackServerContext& context,
                                                 std::string_view method) const;
 
-  // The same for a method with one answer: true when `reactor` was finished with a refusal.
-  bool Refuses(const grpc::CallbackServerContext& context, std::string_view method,
-               grpc::ServerUnaryReactor* reactor) const;
+  // The same for those who ask for the schema, which everybody may: callers without a role are one caller here.
+  absl::StatusOr<WatchQuota::Ticket> AdmitSchema(const grpc::CallbackServerContext& context) const;
+
+  // Where calls with one answer wait for their turn.
+  CallQueue& calls() const { return calls_; }
 
  private:
   const ApiConnections& connections_;
@@ -73,6 +78,8 @@ class Access {
   absl::Status closed_ ABSL_GUARDED_BY(mutex_);  // why; OK: it is not
   OnDenied on_denied_;
   mutable WatchQuota watches_;
+  mutable WatchQuota schema_{kMaxSchemaStreamsPerCaller};
+  mutable CallQueue calls_;
   mutable std::atomic<uint64_t> refused_{0};  // logged at each power of two: a client can be refused without end
 };
 

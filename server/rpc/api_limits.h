@@ -14,7 +14,7 @@ namespace kinsock {
 inline constexpr size_t kMaxApiConnectionsPerUid = 128;
 // Connections of callers without any role: they may come, to be told what they lack, but not take the places of those
 // who have one. Beyond: as above.
-inline constexpr size_t kMaxApiConnectionsWithoutRole = 32;
+inline constexpr size_t kMaxApiConnectionsWithoutRole = 8;
 // Connections of all users, so that no crowd of them eats the descriptors of VMs. Beyond: as above.
 inline constexpr size_t kMaxApiConnections = 1024;
 // Connections over TCP, whose callers are known only when TLS is through, and then to gRPC alone. Beyond: closed at
@@ -31,6 +31,33 @@ inline constexpr size_t kMaxWatchesPerCaller = 256;
 // StatsStream::kMaxStreams): a few terminals and collectors of one user, and places for those of others. Beyond:
 // RESOURCE_EXHAUSTED.
 inline constexpr size_t kMaxRareStreamsPerCaller = 16;
+// Streams of one caller, or of all without a role, that ask for the schema: each holds an answer of some 400 KiB, and
+// tools have one at a time. Beyond: RESOURCE_EXHAUSTED.
+inline constexpr size_t kMaxSchemaStreamsPerCaller = 8;
+// A question for the schema: a file's or a symbol's name. Beyond: INVALID_ARGUMENT.
+inline constexpr size_t kMaxSchemaQuestionBytes = 4096;
+// Calls with one answer that one connection has open: main has begun with them, and gRPC is not through with them. An
+// operator's wait for the disk, which writes what has come meanwhile in one go; a viewer's are answered at once, so that
+// only answers that nobody reads are many. Beyond: they wait (CallQueue).
+inline constexpr size_t kMaxOpenCallsOfOperator = 64;
+inline constexpr size_t kMaxOpenCallsOfViewer = 16;
+// Bytes of answers that one connection has not read; one page more may be there. In memory they are several times as
+// large. Beyond: its calls wait.
+inline constexpr size_t kMaxUnreadBytes = 4u << 20;
+// Calls of one connection that wait, at some 17 KiB each: gRPC takes no more. Beyond: RESOURCE_EXHAUSTED.
+inline constexpr size_t kMaxWaitingCalls = 1024;
+// Bytes of the requests of one connection's calls, open and waiting: a thousand VMs with some annotations. Beyond:
+// RESOURCE_EXHAUSTED.
+inline constexpr size_t kMaxHeldRequestBytes = 8u << 20;
+// Each of these, times this, is what one caller may have on all his connections: a program that stalls leaves something
+// to its user's others, and many connections are no way to have more. Beyond: as above.
+inline constexpr size_t kConnectionsWorthOfACaller = 4;
+// The same of all callers together: four times what one may have, or, of calls that are open, twice. What several
+// callers do at the same time is not to become the daemon's memory. Beyond: as above, but for one call of each.
+inline constexpr size_t kMaxOpenCallsOfAll = 512;
+inline constexpr size_t kMaxUnreadBytesOfAll = 64u << 20;
+inline constexpr size_t kMaxWaitingCallsOfAll = 8192;
+inline constexpr size_t kMaxHeldRequestBytesOfAll = 64u << 20;
 // Calls at a time on one connection: an operator may watch a thousand things. Beyond: they queue at the client.
 inline constexpr int kMaxStreamsPerConnection = 1024;
 // The largest legal request, a VM with all its annotations, is far below. Beyond: RESOURCE_EXHAUSTED by gRPC.

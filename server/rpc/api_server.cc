@@ -73,14 +73,15 @@ std::shared_ptr<grpc::ServerCredentials> TlsCredentials(const TlsFiles& files) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Start(const std::vector<grpc::Service*>& services,
-                                                            ApiMetrics& metrics, const std::optional<TlsFiles>& tls) {
+                                                            ApiMetrics& metrics, const std::optional<TlsFiles>& tls,
+                                                            AdmitSchema admit_schema) {
   grpc::EnableDefaultHealthCheckService(true);
   gpr_set_log_function(LogFromGrpc);
   google::protobuf::SetLogHandler(LogFromProtobuf);
   grpc::ServerBuilder builder;
   SetLimits(builder);
   std::unique_ptr<ApiServer> api(new ApiServer);
-  api->reflection_ = MakeReflectionServices();
+  api->reflection_ = MakeReflectionServices(std::move(admit_schema));
   if (tls.has_value()) {
     api->tls_ = builder.experimental().AddExternalConnectionAcceptor(
         grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, TlsCredentials(*tls));

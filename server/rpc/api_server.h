@@ -15,6 +15,7 @@
 #include "server/host/tls_files.h"
 #include "server/rpc/api_metrics.h"
 #include "server/rpc/calls_under_way.h"
+#include "server/rpc/reflection_service.h"
 
 namespace kinsock {
 
@@ -25,10 +26,12 @@ namespace kinsock {
 class ApiServer {
  public:
   // None of `services` is owned; they outlive the server, as does `metrics`, which counts the calls. With `tls`,
-  // ServeTls() works, too; clients must show a certificate then. INTERNAL when the library refuses.
+  // ServeTls() works, too; clients must show a certificate then. `admit_schema`: for reflection. INTERNAL when the
+  // library refuses.
   static absl::StatusOr<std::unique_ptr<ApiServer>> Start(const std::vector<grpc::Service*>& services,
                                                           ApiMetrics& metrics,
-                                                          const std::optional<TlsFiles>& tls = std::nullopt);
+                                                          const std::optional<TlsFiles>& tls = std::nullopt,
+                                                          AdmitSchema admit_schema = nullptr);
 
   // Serves HTTP/2 on a connected, non-blocking socket, and closes it in the end.
   void Serve(UniqueFd connection);

@@ -11,6 +11,8 @@
 #include "api/grpc/reflection/v1alpha/reflection.grpc.pb.h"
 #include "base/text.h"
 #include "server/rpc/api_descriptors.h"
+#include "server/rpc/api_limits.h"
+#include "server/status/status_conversion.h"
 
 namespace kinsock {
 namespace {
@@ -68,10 +70,19 @@ Response Answer(const Request& request) {
 template <typename Request, typename Response>
 class Conversation final : public grpc::ServerBidiReactor<Request, Response> {
  public:
-  Conversation() { this->StartRead(&request_); }
+  explicit Conversation(absl::StatusOr<WatchQuota::Ticket> ticket) : ticket_(std::move(ticket)) {
+    if (ticket_.ok()) {
+      this->StartRead(&request_);
+    } else {
+      this->Finish(ToGrpcStatus(ticket_.status()));
+    }
+  }
 
   void OnReadDone(bool ok) override {
     if (!ok) return this->Finish(grpc::Status::OK);
+    if (request_.ByteSizeLong() > kMaxSchemaQuestionBytes) {
+      return this->Finish({grpc::StatusCode::INVALID_ARGUMENT, "no name is as long as that"});
+    }
     response_ = Answer<Request, Response>(request_);
     this->StartWrite(&response_);
   }
@@ -82,6 +93,7 @@ class Conversation final : public grpc::ServerBidiReactor<Request, Response> {
   void OnDone() override { delete this; }
 
  private:
+  const absl::StatusOr<WatchQuota::Ticket> ticket_;
   Request request_;
   Response response_;
 };
@@ -89,26 +101,30 @@ class Conversation final : public grpc::ServerBidiReactor<Request, Response> {
 template <typename CallbackService, typename Request, typename Response>
 class ReflectionService final : public CallbackService {
  public:
-  grpc::ServerBidiReactor<Request, Response>* ServerReflectionInfo(grpc::CallbackServerContext*) override {
-    return new Conversation<Request, Response>();
+  explicit ReflectionService(AdmitSchema admit) : admit_(std::move(admit)) {}
+  grpc::ServerBidiReactor<Request, Response>* ServerReflectionInfo(grpc::CallbackServerContext* context) override {
+    return new Conversation<Request, Response>(admit_ != nullptr ? admit_(*context) : WatchQuota::Ticket());
   }
+
+ private:
+  const AdmitSchema admit_;
 };
 
 template <typename CallbackService, typename Request, typename Response>
-std::unique_ptr<grpc::Service> Make() {
-  return std::make_unique<ReflectionService<CallbackService, Request, Response>>();
+std::unique_ptr<grpc::Service> Make(AdmitSchema admit) {
+  return std::make_unique<ReflectionService<CallbackService, Request, Response>>(std::move(admit));
 }
 
 }  // namespace
 
-std::vector<std::unique_ptr<grpc::Service>> MakeReflectionServices() {
+std::vector<std::unique_ptr<grpc::Service>> MakeReflectionServices(AdmitSchema admit) {
   namespace v1 = grpc::reflection::v1;
   namespace v1alpha = grpc::reflection::v1alpha;
   std::vector<std::unique_ptr<grpc::Service>> services;
   services.push_back(
-      Make<v1::ServerReflection::CallbackService, v1::ServerReflectionRequest, v1::ServerReflectionResponse>());
+      Make<v1::ServerReflection::CallbackService, v1::ServerReflectionRequest, v1::ServerReflectionResponse>(admit));
   services.push_back(Make<v1alpha::ServerReflection::CallbackService, v1alpha::ServerReflectionRequest,
-                          v1alpha::ServerReflectionResponse>());
+                          v1alpha::ServerReflectionResponse>(std::move(admit)));
   return services;
 }
 

@@ -2,6 +2,7 @@
 #ifndef KINSOCK_SERVER_RPC_UNARY_CALLS_H_
 #define KINSOCK_SERVER_RPC_UNARY_CALLS_H_
 
+#include <google/protobuf/message.h>
 #include <grpcpp/support/server_callback.h>
 
 #include <map>
@@ -15,11 +16,12 @@
 #include "base/event_loop.h"
 #include "server/rpc/access.h"
 #include "server/rpc/audit.h"
-#include "server/status/status_conversion.h"
+#include "server/rpc/unary_call.h"
 
 namespace kinsock {
 
-// The way of a service's calls: from gRPC's threads to main, where its manager decides, and back.
+// The way of a service's calls: from gRPC's threads to main, when it is their turn there, where its manager decides,
+// and back.
 //
 // Thread: any (gRPC's). All that is given outlives the gRPC server, and main runs until it is shut down.
 class UnaryCalls {
@@ -41,20 +43,18 @@ class UnaryCalls {
                                    absl::StatusOr<Wanted> (*convert)(const Request&), Manager& manager,
                                    void (Manager::*decide)(Wanted, absl::AnyInvocable<void(absl::StatusOr<Result>)>),
                                    Response* response, Fill fill, Fields fields = Fields()) {
-    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    if (access_.Refuses(*context, method, reactor)) return reactor;
+    UnaryCall* const call = Admit(method, context, request, *response);
+    if (call->ended()) return call;
     absl::StatusOr<Wanted> wanted = convert(request);
     if (!wanted.ok()) {
       if (!request.validate_only()) audit_.Mutation(*context, method, object, wanted.status());
-      reactor->Finish(ToGrpcStatus(wanted.status()));
-      return reactor;
+      call->End(wanted.status());
+      return call;
     }
-    // gRPC keeps the context, the reactor and the response until Finish().
-    main_.Post([this, method, context, reactor, &request, object = std::move(object), &manager, decide, response, fill,
-                fields, wanted = *std::move(wanted)]() mutable {
-      if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
-      (manager.*decide)(std::move(wanted), [this, method, context, reactor, &request, object = std::move(object),
-                                            response, fill, fields](absl::StatusOr<Result> result) {
+    call->WhenItsTurn([this, method, context, call, &request, object = std::move(object), &manager, decide, response,
+                       fill, fields, wanted = *std::move(wanted)]() mutable {
+      (manager.*decide)(std::move(wanted), [this, method, context, call, &request, object = std::move(object), response,
+                                            fill, fields](absl::StatusOr<Result> result) {
         if (result.ok()) fill(*result, *response);
         if (!request.validate_only()) {
           std::string about = object;
@@ -63,22 +63,26 @@ class UnaryCalls {
           }
           audit_.Mutation(*context, method, about, result.status(), fields(request, result));
         }
-        reactor->Finish(ToGrpcStatus(result.status()));
+        call->End(result.status());
       });
     });
-    return reactor;
+    return call;
   }
 
   // Answers with what `fill` says on main.
   template <typename Fill>
-  grpc::ServerUnaryReactor* Answer(std::string_view method, grpc::CallbackServerContext* context, Fill fill) {
-    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    if (access_.Refuses(*context, method, reactor)) return reactor;
-    main_.Post([context, reactor, fill = std::move(fill)] {
-      if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
-      reactor->Finish(ToGrpcStatus(fill()));
-    });
-    return reactor;
+  grpc::ServerUnaryReactor* Answer(std::string_view method, grpc::CallbackServerContext* context,
+                                   const google::protobuf::Message& request, const google::protobuf::Message& response,
+                                   Fill fill) {
+    UnaryCall* const call = Admit(method, context, request, response);
+    if (!call->ended()) call->WhenItsTurn([call, fill = std::move(fill)]() mutable { call->End(fill()); });
+    return call;
+  }
+
+  // A call that goes its own way. If it has ended() already, the caller may not call `method`.
+  UnaryCall* Admit(std::string_view method, grpc::CallbackServerContext* context,
+                   const google::protobuf::Message& request, const google::protobuf::Message& response) {
+    return new UnaryCall(main_, access_, method, *context, request, response);
   }
 
  private:

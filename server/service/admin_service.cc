@@ -112,18 +112,16 @@ AdminService::AdminService(EventLoop& main, Hooks hooks, const Access& access, A
       hooks_(std::move(hooks)),
       access_(access),
       audit_(audit),
+      calls_(main, access, audit),
       events_(events),
       first_level_(CurrentLogLevel()) {}
 
-grpc::ServerUnaryReactor* AdminService::GetInfo(grpc::CallbackServerContext* context, const v1::GetInfoRequest*,
+grpc::ServerUnaryReactor* AdminService::GetInfo(grpc::CallbackServerContext* context, const v1::GetInfoRequest* request,
                                                 v1::Info* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (access_.Refuses(*context, "AdminService.GetInfo", reactor)) return reactor;
-  main_.Post([this, reactor, response] {
+  return calls_.Answer("AdminService.GetInfo", context, *request, *response, [this, response] {
     Describe(*response);
-    reactor->Finish(grpc::Status::OK);
+    return absl::OkStatus();
   });
-  return reactor;
 }
 
 void AdminService::Describe(v1::Info& out) const {
@@ -139,16 +137,17 @@ void AdminService::Describe(v1::Info& out) const {
 }
 
 grpc::ServerUnaryReactor* AdminService::SetLogLevel(grpc::CallbackServerContext* context,
-                                                    const v1::SetLogLevelRequest* request, google::protobuf::Empty*) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (access_.Refuses(*context, "AdminService.SetLogLevel", reactor)) return reactor;
+                                                    const v1::SetLogLevelRequest* request,
+                                                    google::protobuf::Empty* response) {
+  UnaryCall* const call = calls_.Admit("AdminService.SetLogLevel", context, *request, *response);
+  if (call->ended()) return call;
   const absl::StatusOr<LevelChange> change = ToLevelChange(*request);
   if (!change.ok()) {
     audit_.Mutation(*context, "AdminService.SetLogLevel", kDaemon, change.status());
-    reactor->Finish(ToGrpcStatus(change.status()));
-    return reactor;
+    call->End(change.status());
+    return call;
   }
-  main_.Post([this, context, reactor, request, change = *change] {
+  call->WhenItsTurn([this, context, call, request, change = *change] {
     if (level_timer_.has_value()) main_.Cancel(*level_timer_);
     level_timer_.reset();
     const std::string name = v1::SetLogLevelRequest::Level_Name(request->level());
@@ -163,47 +162,47 @@ grpc::ServerUnaryReactor* AdminService::SetLogLevel(grpc::CallbackServerContext*
       });
     }
     audit_.Mutation(*context, "AdminService.SetLogLevel", kDaemon, absl::OkStatus(), {{"level", name}});
-    reactor->Finish(grpc::Status::OK);
+    call->End(absl::OkStatus());
   });
-  return reactor;
+  return call;
 }
 
 grpc::ServerUnaryReactor* AdminService::Drain(grpc::CallbackServerContext* context, const v1::DrainRequest* request,
-                                              google::protobuf::Empty*) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (access_.Refuses(*context, "AdminService.Drain", reactor)) return reactor;
+                                              google::protobuf::Empty* response) {
+  UnaryCall* const call = calls_.Admit("AdminService.Drain", context, *request, *response);
+  if (call->ended()) return call;
   if (request->reason().size() > kMaxReasonBytes) {
     const absl::Status fault = FieldsInvalid("", {{"reason", "has more than 256 bytes; shorten it"}});
     audit_.Mutation(*context, "AdminService.Drain", kDaemon, fault);
-    reactor->Finish(ToGrpcStatus(fault));
-    return reactor;
+    call->End(fault);
+    return call;
   }
-  main_.Post([this, context, reactor, request] {
+  call->WhenItsTurn([this, context, call, request] {
     hooks_.set_draining(!request->undo());
     Log(LogLevel::kWarning, request->undo() ? "node.drain_undone" : "node.draining").With("reason", request->reason());
     audit_.Mutation(*context, "AdminService.Drain", kDaemon, absl::OkStatus(),
                     {{"undo", request->undo() ? "true" : "false"}, {"why", request->reason()}});
-    reactor->Finish(grpc::Status::OK);
+    call->End(absl::OkStatus());
   });
-  return reactor;
+  return call;
 }
 
 grpc::ServerUnaryReactor* AdminService::Reload(grpc::CallbackServerContext* context, const v1::ReloadRequest* request,
                                                v1::ReloadResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (access_.Refuses(*context, "AdminService.Reload", reactor)) return reactor;
-  main_.Post([this, context, reactor, request, response] {
+  UnaryCall* const call = calls_.Admit("AdminService.Reload", context, *request, *response);
+  if (call->ended()) return call;
+  call->WhenItsTurn([this, context, call, request, response] {
     const ReloadRequest wanted{.validate_only = request->validate_only(), .force = request->force()};
-    hooks_.reload(wanted, [this, context, reactor, response, wanted](const absl::StatusOr<ReloadReport>& report) {
+    hooks_.reload(wanted, [this, context, call, response, wanted](const absl::StatusOr<ReloadReport>& report) {
       if (!wanted.validate_only) {
         const absl::Status result = report.ok() && !report->applied ? ConfigIsWrong(*report) : report.status();
         audit_.Mutation(*context, "AdminService.Reload", kDaemon, result, {{"force", wanted.force ? "true" : ""}});
       }
       if (report.ok()) *response = ToProto(*report);
-      reactor->Finish(ToGrpcStatus(report.status()));
+      call->End(report.status());
     });
   });
-  return reactor;
+  return call;
 }
 
 grpc::ServerWriteReactor<v1::ConfigDump>* AdminService::DumpConfig(grpc::CallbackServerContext* context,

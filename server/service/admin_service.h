@@ -19,6 +19,7 @@
 #include "server/rpc/access.h"
 #include "server/rpc/audit.h"
 #include "server/rpc/event_log.h"
+#include "server/rpc/unary_calls.h"
 
 namespace kinsock {
 
@@ -76,6 +77,7 @@ class AdminService final : public v1::AdminService::CallbackService {
   const Hooks hooks_;
   const Access& access_;
   Audit& audit_;
+  UnaryCalls calls_;
   EventLog& events_;
   const LogLevel first_level_;  // with which the daemon was started
 

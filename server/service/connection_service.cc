@@ -55,6 +55,7 @@ ConnectionService::ConnectionService(EventLoop& main, VmManager& manager, Networ
       snapshots_(snapshots),
       access_(access),
       audit_(audit),
+      calls_(main, access, audit),
       instance_id_(std::move(instance)),
       instance_(ShortInstance(instance_id_)),
       reader_(main, manager, pool, instance_id_),
@@ -71,20 +72,18 @@ ConnectionService::ConnectionService(EventLoop& main, VmManager& manager, Networ
 grpc::ServerUnaryReactor* ConnectionService::ListConnections(grpc::CallbackServerContext* context,
                                                              const v1::ListConnectionsRequest* request,
                                                              v1::ListConnectionsResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (access_.Refuses(*context, "ConnectionService.ListConnections", reactor)) return reactor;
+  UnaryCall* const call = calls_.Admit("ConnectionService.ListConnections", context, *request, *response);
+  if (call->ended()) return call;
   absl::StatusOr<ConnectionQuery> query = ToConnectionQuery(*request, instance_);
   if (!query.ok()) {
-    reactor->Finish(ToGrpcStatus(query.status()));
-    return reactor;
+    call->End(query.status());
+    return call;
   }
-  // gRPC keeps the context, the reactor and the response until Finish().
-  main_.Post([this, context, reactor, response, query = *std::move(query)]() mutable {
-    if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
+  call->WhenItsTurn([this, call, response, query = *std::move(query)]() mutable {
     List(
-        std::move(query), response, [reactor] { reactor->Finish(grpc::Status::OK); }, false);
+        std::move(query), response, [call] { call->End(absl::OkStatus()); }, false);
   });
-  return reactor;
+  return call;
 }
 
 void ConnectionService::Read(const v1::ListConnectionsRequest& request, Done<v1::ListConnectionsResponse> done) {
@@ -112,8 +111,11 @@ void ConnectionService::List(ConnectionQuery query, v1::ListConnectionsResponse*
                      });
       return;
     }
-    Answer(query, *flows, *response);
-    done();
+    // Each on its own: this is the end of one look at all connections, for which any number of calls may have waited.
+    main_.Post([this, response, flows, query = std::move(query), done = std::move(done)]() mutable {
+      Answer(query, *flows, *response);
+      done();
+    });
   });
 }
 
@@ -129,19 +131,18 @@ void ConnectionService::Answer(const ConnectionQuery& query, const std::vector<F
 grpc::ServerUnaryReactor* ConnectionService::ResetConnection(grpc::CallbackServerContext* context,
                                                              const v1::ResetConnectionRequest* request,
                                                              v1::Connection* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (access_.Refuses(*context, "ConnectionService.ResetConnection", reactor)) return reactor;
+  UnaryCall* const call = calls_.Admit("ConnectionService.ResetConnection", context, *request, *response);
+  if (call->ended()) return call;
   const absl::StatusOr<uint64_t> id = ToFlowId(request->name(), instance_);
   if (absl::Status fault = id.ok() ? CheckReset(*request) : id.status(); !fault.ok()) {
     if (!request->validate_only()) AuditReset(*context, *request, fault);
-    reactor->Finish(ToGrpcStatus(fault));
-    return reactor;
+    call->End(fault);
+    return call;
   }
-  main_.Post([this, context, reactor, request, response, id = *id] {
-    if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
-    if (request->validate_only()) return FindForReset(id, *request, *response, reactor);
+  call->WhenItsTurn([this, context, call, request, response, id = *id] {
+    if (request->validate_only()) return FindForReset(id, *request, *response, call);
     pool_.ResetFlow(
-        id, CloseReason::kAdminReset, [this, context, reactor, request, response](const std::optional<FlowInfo>& flow) {
+        id, CloseReason::kAdminReset, [this, context, call, request, response](const std::optional<FlowInfo>& flow) {
           absl::Status status =
               flow.has_value() ? CheckWasReset(*flow, request->name()) : ConnectionNotFound(request->name());
           if (status.ok()) {
@@ -153,10 +154,10 @@ grpc::ServerUnaryReactor* ConnectionService::ResetConnection(grpc::CallbackServe
                 .With("reason", request->reason());
           }
           AuditReset(*context, *request, status);
-          reactor->Finish(ToGrpcStatus(status));
+          call->End(status);
         });
   });
-  return reactor;
+  return call;
 }
 
 void ConnectionService::AuditReset(const grpc::CallbackServerContext& context,
@@ -166,34 +167,33 @@ void ConnectionService::AuditReset(const grpc::CallbackServerContext& context,
 
 // What a reset would meet.
 void ConnectionService::FindForReset(uint64_t id, const v1::ResetConnectionRequest& request, v1::Connection& response,
-                                     grpc::ServerUnaryReactor* reactor) {
+                                     UnaryCall* call) {
   snapshots_.Get(ReactorPool::Flows::kWithClosed, [this, id, &request, &response,
-                                                   reactor](const FlowSnapshots::Flows& flows) {
+                                                   call](const FlowSnapshots::Flows& flows) {
     const auto flow = std::find_if(flows->begin(), flows->end(), [id](const FlowInfo& info) { return info.id == id; });
-    if (flow == flows->end()) return reactor->Finish(ToGrpcStatus(ConnectionNotFound(request.name())));
+    if (flow == flows->end()) return call->End(ConnectionNotFound(request.name()));
     response = ToProto(*flow, VmsOf(*flow), instance_);
     const bool open = flow->state != FlowInfo::State::kClosed;
-    reactor->Finish(open ? grpc::Status::OK : ToGrpcStatus(CheckWasReset(*flow, request.name())));
+    call->End(open ? absl::OkStatus() : CheckWasReset(*flow, request.name()));
   });
 }
 
 grpc::ServerUnaryReactor* ConnectionService::GetStats(grpc::CallbackServerContext* context,
                                                       const v1::GetStatsRequest* request, v1::StatsReport* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (access_.Refuses(*context, "ConnectionService.GetStats", reactor)) return reactor;
+  UnaryCall* const call = calls_.Admit("ConnectionService.GetStats", context, *request, *response);
+  if (call->ended()) return call;
   absl::StatusOr<StatsQuestion> question = ToStatsQuestion(*request);
   if (!question.ok()) {
-    reactor->Finish(ToGrpcStatus(question.status()));
-    return reactor;
+    call->End(question.status());
+    return call;
   }
-  main_.Post([this, context, reactor, response, question = *std::move(question)] {
-    if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
-    reader_.Read(question, [this, reactor, response, question](const absl::StatusOr<StatsReading>& reading) {
+  call->WhenItsTurn([this, call, response, question = *std::move(question)] {
+    reader_.Read(question, [this, call, response, question](const absl::StatusOr<StatsReading>& reading) {
       if (reading.ok()) *response = reader_.Report(*reading, nullptr, question);
-      reactor->Finish(ToGrpcStatus(reading.status()));
+      call->End(reading.status());
     });
   });
-  return reactor;
+  return call;
 }
 
 void ConnectionService::Read(const v1::GetStatsRequest& request, Done<v1::StatsReport> done) {

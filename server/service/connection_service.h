@@ -19,6 +19,7 @@
 #include "server/reactors/reactor_pool.h"
 #include "server/rpc/access.h"
 #include "server/rpc/audit.h"
+#include "server/rpc/unary_calls.h"
 #include "server/service/captures.h"
 #include "server/service/connection_feed.h"
 #include "server/service/stats_reader.h"
@@ -81,8 +82,7 @@ class ConnectionService final : public v1::ConnectionService::CallbackService {
   FlowVms VmsOf(const FlowInfo& flow) const;
   void Answer(const ConnectionQuery& query, const std::vector<FlowInfo>& flows, v1::ListConnectionsResponse& response);
   void List(ConnectionQuery query, v1::ListConnectionsResponse* response, EventLoop::Task done, bool again);
-  void FindForReset(uint64_t id, const v1::ResetConnectionRequest& request, v1::Connection& response,
-                    grpc::ServerUnaryReactor* reactor);
+  void FindForReset(uint64_t id, const v1::ResetConnectionRequest& request, v1::Connection& response, UnaryCall* call);
   void AuditReset(const grpc::CallbackServerContext& context, const v1::ResetConnectionRequest& request,
                   const absl::Status& status);
   void FillPage(const std::vector<FlowInfo>& flows, const ConnectionQuery& query,
@@ -96,6 +96,7 @@ class ConnectionService final : public v1::ConnectionService::CallbackService {
   FlowSnapshots& snapshots_;  // main thread's
   const Access& access_;
   Audit& audit_;
+  UnaryCalls calls_;
   const std::string instance_id_;
   const std::string instance_;  // ShortInstance()
   StatsReader reader_;          // main thread's

@@ -54,31 +54,34 @@ grpc::ServerUnaryReactor* ForwardService::DeleteForward(grpc::CallbackServerCont
 
 grpc::ServerUnaryReactor* ForwardService::GetForward(grpc::CallbackServerContext* context,
                                                      const v1::GetForwardRequest* request, v1::Forward* response) {
-  return calls_.Answer("ForwardService.GetForward", context, [this, request, response]() -> absl::Status {
-    const auto id = ParseForwardName(request->name());
-    if (!id.has_value()) return NotAName("name", request->name(), kForwardForm);
-    KINSOCK_ASSIGN_OR_RETURN(const ForwardSnapshot forward, forwards_.Get(*id));
-    *response = ToProto(forward);
-    return absl::OkStatus();
-  });
+  return calls_.Answer("ForwardService.GetForward", context, *request, *response,
+                       [this, request, response]() -> absl::Status {
+                         const auto id = ParseForwardName(request->name());
+                         if (!id.has_value()) return NotAName("name", request->name(), kForwardForm);
+                         KINSOCK_ASSIGN_OR_RETURN(const ForwardSnapshot forward, forwards_.Get(*id));
+                         *response = ToProto(forward);
+                         return absl::OkStatus();
+                       });
 }
 
 grpc::ServerUnaryReactor* ForwardService::ListForwards(grpc::CallbackServerContext* context,
                                                        const v1::ListForwardsRequest* request,
                                                        v1::ListForwardsResponse* response) {
-  return calls_.Answer("ForwardService.ListForwards", context, [this, request, response]() -> absl::Status {
-    KINSOCK_ASSIGN_OR_RETURN(const std::string vm, ToVmFilter(request->vm()));
-    KINSOCK_ASSIGN_OR_RETURN(const Page page, ParsePage(request->page_size(), request->page_token()));
-    const std::string after = page.token.has_value() ? page.token->after : "";
-    response->set_next_page_token(FillPage(
-        forwards_.List(vm, after, page.size + 1), page.size,
-        [response](const ForwardSnapshot& forward) {
-          auto proto = std::make_shared<v1::Forward>(ToProto(forward));
-          return std::pair(proto->ByteSizeLong(), [response, proto] { *response->add_forwards() = std::move(*proto); });
-        },
-        [](const ForwardSnapshot& forward) { return forward.definition->id; }));
-    return absl::OkStatus();
-  });
+  return calls_.Answer(
+      "ForwardService.ListForwards", context, *request, *response, [this, request, response]() -> absl::Status {
+        KINSOCK_ASSIGN_OR_RETURN(const std::string vm, ToVmFilter(request->vm()));
+        KINSOCK_ASSIGN_OR_RETURN(const Page page, ParsePage(request->page_size(), request->page_token()));
+        const std::string after = page.token.has_value() ? page.token->after : "";
+        response->set_next_page_token(FillPage(
+            forwards_.List(vm, after, page.size + 1), page.size,
+            [response](const ForwardSnapshot& forward) {
+              auto proto = std::make_shared<v1::Forward>(ToProto(forward));
+              return std::pair(proto->ByteSizeLong(),
+                               [response, proto] { *response->add_forwards() = std::move(*proto); });
+            },
+            [](const ForwardSnapshot& forward) { return forward.definition->id; }));
+        return absl::OkStatus();
+      });
 }
 
 }  // namespace kinsock

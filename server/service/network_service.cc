@@ -76,30 +76,33 @@ grpc::ServerUnaryReactor* NetworkService::DeleteNetwork(grpc::CallbackServerCont
 
 grpc::ServerUnaryReactor* NetworkService::GetNetwork(grpc::CallbackServerContext* context,
                                                      const v1::GetNetworkRequest* request, v1::Network* response) {
-  return calls_.Answer("NetworkService.GetNetwork", context, [this, request, response]() -> absl::Status {
-    const auto id = ParseNetworkName(request->name());
-    if (!id.has_value()) return NotAName("name", request->name(), kNetworkForm);
-    KINSOCK_ASSIGN_OR_RETURN(const NetworkSnapshot network, networks_.Get(*id));
-    *response = ToProto(network);
-    return absl::OkStatus();
-  });
+  return calls_.Answer("NetworkService.GetNetwork", context, *request, *response,
+                       [this, request, response]() -> absl::Status {
+                         const auto id = ParseNetworkName(request->name());
+                         if (!id.has_value()) return NotAName("name", request->name(), kNetworkForm);
+                         KINSOCK_ASSIGN_OR_RETURN(const NetworkSnapshot network, networks_.Get(*id));
+                         *response = ToProto(network);
+                         return absl::OkStatus();
+                       });
 }
 
 grpc::ServerUnaryReactor* NetworkService::ListNetworks(grpc::CallbackServerContext* context,
                                                        const v1::ListNetworksRequest* request,
                                                        v1::ListNetworksResponse* response) {
-  return calls_.Answer("NetworkService.ListNetworks", context, [this, request, response]() -> absl::Status {
-    KINSOCK_ASSIGN_OR_RETURN(const Page page, ParsePage(request->page_size(), request->page_token()));
-    const std::string after = page.token.has_value() ? page.token->after : "";
-    response->set_next_page_token(FillPage(
-        networks_.List(after, page.size + 1), page.size,
-        [response](const NetworkSnapshot& network) {
-          auto proto = std::make_shared<v1::Network>(ToProto(network));
-          return std::pair(proto->ByteSizeLong(), [response, proto] { *response->add_networks() = std::move(*proto); });
-        },
-        [](const NetworkSnapshot& network) { return network.definition->id; }));
-    return absl::OkStatus();
-  });
+  return calls_.Answer(
+      "NetworkService.ListNetworks", context, *request, *response, [this, request, response]() -> absl::Status {
+        KINSOCK_ASSIGN_OR_RETURN(const Page page, ParsePage(request->page_size(), request->page_token()));
+        const std::string after = page.token.has_value() ? page.token->after : "";
+        response->set_next_page_token(FillPage(
+            networks_.List(after, page.size + 1), page.size,
+            [response](const NetworkSnapshot& network) {
+              auto proto = std::make_shared<v1::Network>(ToProto(network));
+              return std::pair(proto->ByteSizeLong(),
+                               [response, proto] { *response->add_networks() = std::move(*proto); });
+            },
+            [](const NetworkSnapshot& network) { return network.definition->id; }));
+        return absl::OkStatus();
+      });
 }
 
 // --- Policies ---
@@ -127,42 +130,45 @@ grpc::ServerUnaryReactor* NetworkService::DeletePolicy(grpc::CallbackServerConte
 
 grpc::ServerUnaryReactor* NetworkService::GetPolicy(grpc::CallbackServerContext* context,
                                                     const v1::GetPolicyRequest* request, v1::Policy* response) {
-  return calls_.Answer("NetworkService.GetPolicy", context, [this, request, response]() -> absl::Status {
-    const auto name = ParsePolicyName(request->name());
-    if (!name.has_value()) {
-      return NotAName("name", request->name(), "networks/{network_id}/policies/{policy_id}");
-    }
-    KINSOCK_ASSIGN_OR_RETURN(const PolicyDefinitionPtr policy, networks_.Get(name->first, name->second));
-    *response = ToProto(*policy);
-    return absl::OkStatus();
-  });
+  return calls_.Answer(
+      "NetworkService.GetPolicy", context, *request, *response, [this, request, response]() -> absl::Status {
+        const auto name = ParsePolicyName(request->name());
+        if (!name.has_value()) {
+          return NotAName("name", request->name(), "networks/{network_id}/policies/{policy_id}");
+        }
+        KINSOCK_ASSIGN_OR_RETURN(const PolicyDefinitionPtr policy, networks_.Get(name->first, name->second));
+        *response = ToProto(*policy);
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerUnaryReactor* NetworkService::ListPolicies(grpc::CallbackServerContext* context,
                                                        const v1::ListPoliciesRequest* request,
                                                        v1::ListPoliciesResponse* response) {
-  return calls_.Answer("NetworkService.ListPolicies", context, [this, request, response]() -> absl::Status {
-    const auto network = ParseNetworkName(request->parent());
-    if (!network.has_value()) return NotAName("parent", request->parent(), kNetworkForm);
-    KINSOCK_ASSIGN_OR_RETURN(const Page page, ParsePage(request->page_size(), request->page_token()));
-    const std::string after = page.token.has_value() ? page.token->after : "";
-    KINSOCK_ASSIGN_OR_RETURN(const std::vector<PolicyDefinitionPtr> policies,
-                             networks_.List(*network, after, page.size + 1));
-    response->set_next_page_token(FillPage(
-        policies, page.size,
-        [response](const PolicyDefinitionPtr& policy) {
-          auto proto = std::make_shared<v1::Policy>(ToProto(*policy));
-          return std::pair(proto->ByteSizeLong(), [response, proto] { *response->add_policies() = std::move(*proto); });
-        },
-        [](const PolicyDefinitionPtr& policy) { return policy->id; }));
-    return absl::OkStatus();
-  });
+  return calls_.Answer(
+      "NetworkService.ListPolicies", context, *request, *response, [this, request, response]() -> absl::Status {
+        const auto network = ParseNetworkName(request->parent());
+        if (!network.has_value()) return NotAName("parent", request->parent(), kNetworkForm);
+        KINSOCK_ASSIGN_OR_RETURN(const Page page, ParsePage(request->page_size(), request->page_token()));
+        const std::string after = page.token.has_value() ? page.token->after : "";
+        KINSOCK_ASSIGN_OR_RETURN(const std::vector<PolicyDefinitionPtr> policies,
+                                 networks_.List(*network, after, page.size + 1));
+        response->set_next_page_token(FillPage(
+            policies, page.size,
+            [response](const PolicyDefinitionPtr& policy) {
+              auto proto = std::make_shared<v1::Policy>(ToProto(*policy));
+              return std::pair(proto->ByteSizeLong(),
+                               [response, proto] { *response->add_policies() = std::move(*proto); });
+            },
+            [](const PolicyDefinitionPtr& policy) { return policy->id; }));
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerUnaryReactor* NetworkService::TestPolicy(grpc::CallbackServerContext* context,
                                                      const v1::TestPolicyRequest* request,
                                                      v1::TestPolicyResponse* response) {
-  return calls_.Answer("NetworkService.TestPolicy", context,
+  return calls_.Answer("NetworkService.TestPolicy", context, *request, *response,
                        [this, request, response] { return Test(*request, *response); });
 }
 
@@ -209,7 +215,7 @@ absl::Status NetworkService::Test(const v1::TestPolicyRequest& request, v1::Test
 
 grpc::ServerUnaryReactor* NetworkService::ListCids(grpc::CallbackServerContext* context,
                                                    const v1::ListCidsRequest* request, v1::ListCidsResponse* response) {
-  return calls_.Answer("NetworkService.ListCids", context,
+  return calls_.Answer("NetworkService.ListCids", context, *request, *response,
                        [this, request, response] { return List(*request, *response); });
 }
 

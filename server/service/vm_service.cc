@@ -86,7 +86,8 @@ grpc::ServerUnaryReactor* VmService::UpdateVm(grpc::CallbackServerContext* conte
 
 grpc::ServerUnaryReactor* VmService::GetVm(grpc::CallbackServerContext* context, const v1::GetVmRequest* request,
                                            v1::Vm* response) {
-  return calls_.Answer("VmService.GetVm", context, [this, request, response] { return Read(*request, *response); });
+  return calls_.Answer("VmService.GetVm", context, *request, *response,
+                       [this, request, response] { return Read(*request, *response); });
 }
 
 absl::Status VmService::Read(const v1::GetVmRequest& request, v1::Vm& response) const {
@@ -100,7 +101,8 @@ absl::Status VmService::Read(const v1::GetVmRequest& request, v1::Vm& response) 
 
 grpc::ServerUnaryReactor* VmService::ListVms(grpc::CallbackServerContext* context, const v1::ListVmsRequest* request,
                                              v1::ListVmsResponse* response) {
-  return calls_.Answer("VmService.ListVms", context, [this, request, response] { return List(*request, *response); });
+  return calls_.Answer("VmService.ListVms", context, *request, *response,
+                       [this, request, response] { return List(*request, *response); });
 }
 
 absl::Status VmService::List(const v1::ListVmsRequest& request, v1::ListVmsResponse& response) const {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/event_loop.h"
 #include "base/scatter_list.h"
 #include "capture/point.h"
 #include "capture/tap.h"
@@ -269,6 +270,30 @@ TEST_F(CaptureTest, ThePacketIsWhatLinuxMonitorMakes) {
   EXPECT_EQ(packet.substr(0, 32), monitor);
   EXPECT_EQ(packet.substr(32 + 24, 4), std::string("\5\0\0\0", 4)) << "len";
   EXPECT_EQ(packet.substr(32 + 30, 2), std::string("\5\0", 2)) << "op";
+}
+
+// Also when one packet is all that it takes, as in the small lanes of many reactors.
+TEST(CaptureWakeTest, ALaneThatFillsUpWakesItsReaderEachTime) {
+  EventLoop loop;
+  int woken = 0;
+  const auto wakeup = Wakeup::Create(loop, [&] { ++woken; });
+  const auto session = std::make_shared<CaptureSession>(CaptureFilter(), kMaxPayloadBytes, 64, wakeup);
+  CaptureTap::Attach(session, 0);
+  Move(kFromWeb, Packet(VIRTIO_VSOCK_OP_RST));
+  loop.RunOnce();
+  EXPECT_EQ(woken, 0) << "there is not enough";
+  RecordRing& lane = session->lane(0).ring();
+  const size_t enough = lane.capacity() / CaptureSession::kWakeAt;
+  for (int round = 1; round <= 3; ++round) {
+    for (int packet = 0; packet < 2; ++packet) {
+      while (lane.Used(enough) < enough) Move(kFromWeb, Packet(VIRTIO_VSOCK_OP_RW, 65536), std::string(65536, 'x'));
+      Move(kFromWeb, Packet(VIRTIO_VSOCK_OP_RST));
+    }
+    loop.RunOnce();
+    EXPECT_EQ(woken, round);
+    while (!lane.Front().empty()) lane.Pop();
+  }
+  CaptureTap::Detach(*session);
 }
 
 // One thread that plays two, so that it is known what was first.

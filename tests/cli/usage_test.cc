@@ -66,7 +66,7 @@ TEST(UsageTest, ACommandThatIsMistypedIsNamed) {
            {{"vm", "creat", "x"}, R"("creat" is no command of vm (did you mean "create"?))", "vm "},
            {{"vm", "creat", "x", "--cid", "42"}, R"("creat" is no command of vm (did you mean "create"?))", "vm "},
            {{"vm", "update", "web"}, R"("update" is no command of vm)", "vm "},
-           {{"frobnicate", "web"}, R"("frobnicate" is no command)", ""},
+           {{"reboot", "web"}, R"("reboot" is no command)", ""},
            {{"--timeout", "5s", "conm", "list"}, R"("conm" is no command (did you mean "conn"?))", ""},
            {{"-o=json", "daemon", "relod"}, R"("relod" is no command of daemon (did you mean "reload"?))", "daemon "},
            {{"\x1b[2J"}, R"("\033[2J" is no command)", ""}}) {

@@ -135,5 +135,6 @@ def test_why_ssh_cannot_work_is_said_by_kinsockctl(stage: Stage, web: Vm, config
     proxy = shlex.split(command.replace("%n", "off.kinsock").replace("%p", "22"))[1:]
     done = ssh.run(*proxy[:-3], *proxy[-2:])  # without --fdpass, as a ProxyCommand of other programs has it
     assert done.returncode == 4
-    assert "off:22 cannot be reached: no VMM is connected to its device\n  try: kinsockctl vmm-args off" in done.stderr
+    assert "off:22 cannot be reached: no VMM is connected to its device\n" in done.stderr
+    assert f"  try: kinsockctl --endpoint {stage.ctl.endpoint} vmm-args off\n" in done.stderr
     stage.ctl.delete("off")

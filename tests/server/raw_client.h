@@ -78,6 +78,7 @@ class RawClient {
 
   struct Answer {
     uint8_t type;
+    uint8_t flags;
     uint32_t stream;
     std::string payload;
   };
@@ -93,7 +94,8 @@ class RawClient {
     };
     std::optional<std::string> payload = Read(number(0, 3));
     if (!payload.has_value()) return std::nullopt;
-    return Answer{static_cast<uint8_t>(number(3, 1)), number(5, 4), *std::move(payload)};
+    return Answer{static_cast<uint8_t>(number(3, 1)), static_cast<uint8_t>(number(4, 1)), number(5, 4),
+                  *std::move(payload)};
   }
 
   // Waits until gRPC serves the connection: the first settings are the greeter's, the second gRPC's. False: as Next().

@@ -263,12 +263,6 @@ int main(int argc, char** argv) {
   rest_of_ssh = TakeRestOfSsh(app, words);
   const std::string unknown = kinsock::UnknownCommand(app, words);
   kinsock::NameDaemon(DaemonFlags(words));
-  std::string known;
-  if (const std::string fault = kinsock::CommandFault(app, words, known); !fault.empty()) {
-    std::fprintf(stderr, "kinsockctl: %s\n", fault.c_str());
-    TryHelp(known);
-    return kinsock::kExitUsage;
-  }
   // The library reports by exceptions, --help included.
   try {
     std::reverse(words.begin(), words.end());  // as it wants them

@@ -64,8 +64,7 @@ v1::CaptureRequest ToRequest(const CaptureFlags& flags) {
 }
 
 ExitCode NotUnderstood(const char* flag, std::string_view what) {
-  std::fprintf(stderr, "kinsockctl: %s: %.*s\n  try: kinsockctl capture --help\n", flag, static_cast<int>(what.size()),
-               what.data());
+  std::fprintf(stderr, "kinsockctl: %s: %.*s\n", flag, static_cast<int>(what.size()), what.data());
   return kExitUsage;
 }
 

@@ -5,13 +5,11 @@
 #include <string_view>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
-#include "base/nearest_name.h"
 #include "base/text.h"
 
 namespace kinsock {
@@ -214,26 +212,6 @@ std::string UnknownCommand(const CLI::App& app, const std::vector<std::string>& 
     absl::StrAppend(&path, " ", word);
   }
   return "";
-}
-
-std::string CommandFault(const CLI::App& app, const std::vector<std::string>& words, std::string& known) {
-  const CLI::App* at = &app;
-  for (size_t i = 0;; ++i) {
-    const auto commands = at->get_subcommands([](const CLI::App*) { return true; });
-    i = FirstPositional(*at, words, i);
-    if (commands.empty() || i == words.size()) return "";
-    const std::string full = absl::StrCat(known, known.empty() ? "" : " ", words[i]);
-    const CLI::App* const next = FindCommand(*at, words[i]);
-    if (next == nullptr) {
-      std::vector<std::string> names;
-      for (const CLI::App* command : commands) names.push_back(command->get_name());
-      const std::string near(NearestName(words[i], {names.begin(), names.end()}));
-      return absl::StrCat("there is no command \"", absl::Utf8SafeCEscape(full), "\"",
-                          near.empty() ? "" : absl::StrCat("; did you mean \"", near, "\"?"));
-    }
-    known = full;
-    at = next;
-  }
 }
 
 std::string CompletionScript(const std::string& shell) {

@@ -39,9 +39,6 @@ size_t FirstPositional(const CLI::App& app, const std::vector<std::string>& word
 // "create"?)`. Empty: there is none, or what stands before it is not understood either.
 std::string UnknownCommand(const CLI::App& app, const std::vector<std::string>& words);
 
-// Why the command that `words` name is none; empty: it is one, or they name none. `known`: how far it is one ("vm").
-std::string CommandFault(const CLI::App& app, const std::vector<std::string>& words, std::string& known);
-
 // The script that makes a shell ask: "bash", "zsh" or "fish".
 std::string CompletionScript(const std::string& shell);
 

@@ -63,9 +63,7 @@ std::string Merge(const char* flag, const std::vector<std::string>& changes, Map
 ExitCode Set(const SetFlags& flags, const Options& options) {
   if (flags.labels.empty() && flags.annotations.empty() && flags.groups.empty() && flags.quota.empty() &&
       flags.orphan_ttl.empty() && flags.ready_when.empty()) {
-    return Usage(
-        "nothing to set; give --labels, --annotations, --groups, --quota, --ready-when or --orphan-ttl\n  try: "
-        "kinsockctl vm set --help");
+    return Usage("nothing to set; give --labels, --annotations, --groups, --quota, --ready-when or --orphan-ttl");
   }
   v1::Quota quota;
   std::vector<std::string> limits;

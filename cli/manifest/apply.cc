@@ -52,8 +52,9 @@ void Tell(const Object& object, const grpc::Status& status) {
   }
   if (!faults.empty()) return;
   const std::string reason = ErrorReasonOf(status), next = NextStepAfter(status, "apply");
-  std::fprintf(stderr, "kinsockctl: %s: %s: %s: %s\n", object.place.c_str(), name.c_str(),
-               reason.empty() ? StatusName(status.error_code()) : reason.c_str(), status.error_message().c_str());
+  const std::string kind = reason.empty() ? StatusName(status.error_code()) : reason;
+  std::fprintf(stderr, "kinsockctl: %s: %s: %s: %s\n", object.place.c_str(), name.c_str(), kind.c_str(),
+               status.error_message().c_str());
   if (!next.empty()) std::fprintf(stderr, "  try: %s\n", next.c_str());
 }
 

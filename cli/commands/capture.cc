@@ -150,7 +150,9 @@ void DeclareCapture(CLI::App& app, Command& command) {
   capture->add_option("-s,--snap-length", flags->snap_length, "Bytes of each packet, its 76 of headers included (all)")
       ->check(CLI::Range(kLeastSnapLength, kMostSnapLength))
       ->option_text("N");
-  capture->add_option("-c,--count", flags->count, "End after so many packets")->option_text("N");
+  capture->add_option("-c,--count", flags->count, "End after so many packets")
+      ->check(CLI::NonNegativeNumber)
+      ->option_text("N");
   capture->add_option("--duration", flags->duration, "End after this time")->option_text("TIME");
   AddChoice<v1::CaptureRequest::Format>(
       *capture, "--format", flags->format, {{"pcapng", v1::CaptureRequest::PCAPNG}, {"pcap", v1::CaptureRequest::PCAP}},

@@ -65,7 +65,7 @@ class CaptureEndTest : public testing::CaptureFixture {
 };
 
 TEST_F(CaptureEndTest, AFileThatMayGrowNoMoreIsWholeUntilThere) {
-  constexpr rlim_t kLimit = 10'000;
+  constexpr rlim_t kLimit = 100'000;
   std::unique_ptr<RunningCtl> ctl;
   {
     const FileLimit limit(kLimit);

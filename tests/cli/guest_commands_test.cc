@@ -354,7 +354,7 @@ TEST_F(GuestCommandsTest, WhatMovesIsShownAsItMoves) {
   EXPECT_THAT(json->printed(), AllOf(HasSubstr(R"("rows":[{"name":"web","state":"ACTIVE","connections":1,)"),
                                      HasSubstr(R"("receiveBytesPerSecond":0,)")));
   EXPECT_THAT(Run({"top", "pairs", "--interval", "100ms", "-n", "1", "-o", "yaml"})->printed(),
-              AllOf(StartsWith("---\nwhat: pairs\n"), HasSubstr("name: host(web) > web\n")));
+              AllOf(StartsWith("---\nwhat: pairs\n"), HasSubstr("name: \"host(web) > web\"\n")));
   EXPECT_THAT(Run({"top", "conns", "--interval", "100ms", "-n", "1", "-o", "jsonl"})->printed(),
               AllOf(StartsWith(R"({"connections":[{"name":"connections/)"), HasSubstr(R"("port":80)")));
   EXPECT_EQ(Run({"top", "--interval", "100ms", "-n", "1", "-o", "name"})->printed(), "web\n");
@@ -372,7 +372,7 @@ TEST_F(GuestCommandsTest, AVmIsTracedUntilItIsGone) {
   ASSERT_TRUE(sees("lifecycle  VM_CREATED  vms/web")) << "also what was before" << stage_.Describe();
   const auto asker = Start({"connect", "web", "80"});
   Stream teller = guest_->Accept(80);
-  ASSERT_TRUE(sees("  conn  ADDED  host(web):")) << trace->printed();
+  ASSERT_TRUE(sees("  conn  ADDED  host:")) << trace->printed();
   ASSERT_EQ(Run({"policy", "create", "closed", "--deny", "--from", "host"})->code(), 0);
   EXPECT_EQ(Run({"connect", "web", "80"})->code(), 5);
   ASSERT_TRUE(sees("denial  POLICY_DENIED")) << trace->printed();

@@ -31,29 +31,31 @@ void Expect(const Wrong& wrong) {
 }
 
 TEST(UsageTest, AWordThatIsNoneOfAFewIsToldWhichThereAre) {
-  for (const Wrong& wrong : std::vector<Wrong>{
-           {{"vm", "list", "-o", "jsom"},
-            R"(--output: "jsom" is none of table, wide, json, yaml, name, jsonl (did you mean "json"?))",
-            "vm list "},
-           {{"-o", "\x02", "vm", "list"}, R"(--output: "\002" is none of table, wide, json, yaml, name, jsonl)", ""},
-           {{"log-level", "foo"}, R"(LEVEL: "foo" is none of info, warning, error)", "log-level "},
-           {{"log-level", "3"}, R"(LEVEL: "3" is none of info, warning, error)", "log-level "},
-           {{"capture", "--format", "pcapgn"},
-            R"(--format: "pcapgn" is none of pcapng, pcap (did you mean "pcapng"?))",
-            "capture "},
-           {{"bench", "web", "1", "--against", "wall"},
-            R"(--against: "wall" is none of echo, discard, source)",
-            "bench "},
-           {{"net", "create", "lab", "--default", "alow"},
-            R"(--default: "alow" is none of shared-group, allow, deny (did you mean "allow"?))",
-            "net create "},
-           {{"top", "vm"}, R"(WHAT: "vm" is none of vms, pairs, conns (did you mean "vms"?))", "top "},
-           {{"completion", "tcsh"},
-            R"(SHELL: "tcsh" is none of bash, zsh, fish (did you mean "bash"?))",
-            "completion "},
-           {{"vmm-args", "web", "--vmm", "xen"},
-            R"(--vmm: "xen" is none of qemu, crosvm, cloud-hypervisor, libvirt)",
-            "vmm-args "}}) {
+  for (const Wrong& wrong :
+       std::vector<Wrong>{{{"vm", "list", "-o", "jsom"},
+                           R"(--output: "jsom" is none of table, wide, json, yaml, name, jsonl (did you mean "json"?))",
+                           "vm list "},
+                          {{"-o", "\x02", "vm", "list"},
+                           R"(--output: "\002" is none of table, wide, json, yaml, name, jsonl)",
+                           "vm list "},
+                          {{"log-level", "foo"}, R"(LEVEL: "foo" is none of info, warning, error)", "log-level "},
+                          {{"log-level", "3"}, R"(LEVEL: "3" is none of info, warning, error)", "log-level "},
+                          {{"capture", "--format", "pcapgn"},
+                           R"(--format: "pcapgn" is none of pcapng, pcap (did you mean "pcapng"?))",
+                           "capture "},
+                          {{"bench", "web", "1", "--against", "wall"},
+                           R"(--against: "wall" is none of echo, discard, source)",
+                           "bench "},
+                          {{"net", "create", "lab", "--default", "alow"},
+                           R"(--default: "alow" is none of shared-group, allow, deny (did you mean "allow"?))",
+                           "net create "},
+                          {{"top", "vm"}, R"(WHAT: "vm" is none of vms, pairs, conns (did you mean "vms"?))", "top "},
+                          {{"completion", "tcsh"},
+                           R"(SHELL: "tcsh" is none of bash, zsh, fish (did you mean "bash"?))",
+                           "completion "},
+                          {{"vmm-args", "web", "--vmm", "xen"},
+                           R"(--vmm: "xen" is none of qemu, crosvm, cloud-hypervisor, libvirt)",
+                           "vmm-args "}}) {
     Expect(wrong);
   }
   // Understood: what is wrong is that nobody is there.

@@ -53,6 +53,12 @@ std::vector<Offence> WrongIndexes() {
 std::vector<Offence> WrongRings() {
   std::vector<Offence> offences;
   // What is no eventfd, or no socket, could make the back-end wait.
+  offences.push_back({"APipeForTheBackChannel", [](Attacker& a) {
+                        int ends[2];
+                        if (pipe2(ends, O_CLOEXEC) != 0) return absl::ErrnoToStatus(errno, "pipe2");
+                        const UniqueFd reader(ends[0]), writer(ends[1]);
+                        return a.Send(VHOST_USER_SET_SLAVE_REQ_FD, {}, {writer.get()});
+                      }});
   offences.push_back({"AnEventFdForTheBackChannel",
                       [](Attacker& a) { return a.Send(VHOST_USER_SET_SLAVE_REQ_FD, {}, {a.tx.kick_fd()}); }});
   for (const uint32_t request : {VHOST_USER_SET_VRING_KICK, VHOST_USER_SET_VRING_CALL, VHOST_USER_SET_VRING_ERR}) {

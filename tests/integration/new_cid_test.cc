@@ -229,22 +229,6 @@ TEST_F(SlowVmmTest, NonsenseOnTheBackChannelEndsItAndNothingElse) {
   }
 }
 
-TEST_F(NewCidTest, WhatIsGivenAsABackChannelNeedNotBeOne) {
-  SimulatedGuest& moves = Boot(3, Modern());
-  VhostUserFrontEnd& vmm = moves.machine().front_end();
-  int pipe_ends[2];
-  ASSERT_EQ(pipe2(pipe_ends, O_CLOEXEC), 0);
-  const UniqueFd in(pipe_ends[0]), out(pipe_ends[1]);
-  const UniqueFd file(open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
-  Cid cid = 7;
-  for (const int fd : {in.get(), out.get(), file.get()}) {
-    ASSERT_TRUE(vmm.SendAcknowledged(VHOST_USER_SET_SLAVE_REQ_FD, {}, {&fd, 1}).ok());
-    ChangeCid(3, cid);
-    RunUntil([&] { return moves.cid() == cid; });
-    ++cid;
-  }
-}
-
 TEST_F(NewCidTest, APausedGuestIsToldWhenItGoesOn) {
   SimulatedGuest& moves = Boot(3, Modern());
   SimulatedGuest& stays = Boot(4);

@@ -49,7 +49,10 @@ class StoppedThread {
     stopped_ = ptrace(PTRACE_SEIZE, thread, nullptr, nullptr) == 0 &&
                ptrace(PTRACE_INTERRUPT, thread, nullptr, nullptr) == 0 && waitpid(thread, nullptr, __WALL) == thread;
   }
-  ~StoppedThread() { ptrace(PTRACE_DETACH, thread_, nullptr, nullptr); }
+  ~StoppedThread() {
+    // One that has ended with its process is kept for us until we look.
+    if (ptrace(PTRACE_DETACH, thread_, nullptr, nullptr) != 0) waitpid(thread_, nullptr, __WALL);
+  }
   StoppedThread(const StoppedThread&) = delete;
   StoppedThread& operator=(const StoppedThread&) = delete;
 

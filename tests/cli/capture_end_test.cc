@@ -21,6 +21,8 @@
 namespace kinsock {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::AnyOf;
 using testing::CaptureContents;
 using ::testing::Contains;
 using ::testing::HasSubstr;
@@ -65,7 +67,7 @@ class CaptureEndTest : public testing::CaptureFixture {
 };
 
 TEST_F(CaptureEndTest, AFileThatMayGrowNoMoreIsWholeUntilThere) {
-  constexpr rlim_t kLimit = 100'000;
+  constexpr rlim_t kLimit = 4'000'000;
   std::unique_ptr<RunningCtl> ctl;
   {
     const FileLimit limit(kLimit);
@@ -130,7 +132,8 @@ TEST_F(CaptureEndTest, ADaemonThatIsKilledLeavesAWholeFile) {
   const auto ctl = StartWithTalk();
   daemon_.Kill();
   EXPECT_EQ(End(*ctl), 6) << ctl->Complaint();
-  EXPECT_THAT(ctl->Complaint(), HasSubstr(" packets captured, 0 lost\nkinsockctl: no kinsockd answers at unix:"));
+  EXPECT_THAT(ctl->Complaint(), AllOf(HasSubstr(" packets captured, 0 lost\nkinsockctl: "),
+                                      AnyOf(HasSubstr("no kinsockd answers at unix:"), HasSubstr(" broke off: "))));
   ExpectWholeFile();
 }
 

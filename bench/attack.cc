@@ -69,9 +69,7 @@ class Attacker {
   uint64_t FrontEnd() {
     constexpr int kAtOnce = 16;
     for (int i = 0; i < kAtOnce; ++i) {
-      if (!guest_->front_end()
-               .SetVringFd(testing::VHOST_USER_SET_VRING_CALL, 1, guest_->transmit_call_fd())
-               .ok()) {
+      if (!guest_->front_end().SetVringFd(testing::VHOST_USER_SET_VRING_CALL, 1, guest_->transmit_call_fd()).ok()) {
         return Reattach();
       }
     }
@@ -149,13 +147,27 @@ class Attacker {
     chain.table[0] = {.addr = 0, .len = 44, .flags = kNext, .next = 1};
     chain.table[1] = {.addr = 0, .len = 64, .flags = 0, .next = 0};
     switch (turn_++ % 7) {
-      case 0: chain.head.len = 10; break;                                // half a header
-      case 1: chain.head.addr = kNowhere; break;                         // not in the guest's memory
-      case 2: chain.header.len = 0xffff'ffff; break;                     // more payload than the chain has
-      case 3: chain.head.flags = VRING_DESC_F_WRITE; break;              // for the device to write
-      case 4: chain.head = {0, 17, kIndirect, 0}; break;                 // a table that ends in an entry
-      case 5: chain.head = {0, 32, kIndirect, 0}, chain.table[1].addr = kNowhere; break;
-      case 6: chain.head = {0, 32, kIndirect, 0}, chain.table[0].next = 0; break;  // a loop
+      case 0:
+        chain.head.len = 10;
+        break;  // half a header
+      case 1:
+        chain.head.addr = kNowhere;
+        break;  // not in the guest's memory
+      case 2:
+        chain.header.len = 0xffff'ffff;
+        break;  // more payload than the chain has
+      case 3:
+        chain.head.flags = VRING_DESC_F_WRITE;
+        break;  // for the device to write
+      case 4:
+        chain.head = {0, 17, kIndirect, 0};
+        break;  // a table that ends in an entry
+      case 5:
+        chain.head = {0, 32, kIndirect, 0}, chain.table[1].addr = kNowhere;
+        break;
+      case 6:
+        chain.head = {0, 32, kIndirect, 0}, chain.table[0].next = 0;
+        break;  // a loop
     }
     return chain;
   }

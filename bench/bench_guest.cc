@@ -242,8 +242,8 @@ bool BenchGuest::SendPayload() {
     Connection& connection = *senders_[next_sender_];
     const uint32_t under_way = connection.tx_cnt - connection.peer_fwd_cnt;
     const uint32_t room = connection.peer_buf_alloc > under_way ? connection.peer_buf_alloc - under_way : 0;
-    const auto bytes = static_cast<uint32_t>(
-        std::min<uint64_t>({NextWrite(connection), room, connection.to_send, kMaxPayload}));
+    const auto bytes =
+        static_cast<uint32_t>(std::min<uint64_t>({NextWrite(connection), room, connection.to_send, kMaxPayload}));
     if (connection.state != Connection::State::kOpen || bytes == 0) {
       connection.listed = false;
       senders_.erase(senders_.begin() + static_cast<ptrdiff_t>(next_sender_));

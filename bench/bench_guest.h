@@ -109,8 +109,8 @@ class BenchGuest {
   bool SendRaw(const virtio_vsock_hdr& header) { return Put(header, 0, nullptr); }
   // A chain of these descriptors, in an indirect table unless there is only one; as SendRaw().
   struct RawChain {
-    vring_desc head;             // `addr` 0: the slot's own table, or header if the chain is direct
-    vring_desc table[2] = {};    // `addr` 0: the slot's own header, or payload
+    vring_desc head;           // `addr` 0: the slot's own table, or header if the chain is direct
+    vring_desc table[2] = {};  // `addr` 0: the slot's own header, or payload
     virtio_vsock_hdr header{};
   };
   bool SendChain(const RawChain& chain);
@@ -164,22 +164,22 @@ class BenchGuest {
   std::vector<std::byte*> rx_buffers_;  // by head
   struct Slot {
     virtio_vsock_hdr* header;
-    vring_desc* table;       // two entries: header, payload
-    std::byte* payload;      // own, if the guest verifies; else shared
+    vring_desc* table;   // two entries: header, payload
+    std::byte* payload;  // own, if the guest verifies; else shared
     uint64_t header_gpa;
     uint64_t table_gpa;
     uint64_t payload_gpa;
   };
-  std::vector<Slot> tx_slots_;          // by head
+  std::vector<Slot> tx_slots_;  // by head
   std::vector<uint16_t> free_slots_;
 
   std::vector<std::unique_ptr<Connection>> connections_;
   absl::flat_hash_map<Key, Connection*> by_key_;
-  std::vector<Connection*> senders_;    // have something to send, and may
+  std::vector<Connection*> senders_;  // have something to send, and may
   size_t next_sender_ = 0;
-  std::deque<virtio_vsock_hdr> control_;   // waits for a slot
+  std::deque<virtio_vsock_hdr> control_;  // waits for a slot
   absl::flat_hash_map<uint32_t, std::function<void(Connection&)>> listeners_;
-  uint64_t random_ = 88172645463325252;    // of mixed writes
+  uint64_t random_ = 88172645463325252;  // of mixed writes
   uint32_t next_port_ = 1024;
   bool posts_buffers_ = true;
   uint64_t received_ = 0;

@@ -87,7 +87,8 @@ Figures MeasureTwoSenders(const LoadOptions& options) {
   stretch.Stop();
   Figures figures = Throughput(from_a + from_b, stretch);
   const double both = static_cast<double>(from_a + from_b);
-  figures.push_back({"smaller_share_percent", both > 0 ? 100 * static_cast<double>(std::min(from_a, from_b)) / both : 0});
+  figures.push_back(
+      {"smaller_share_percent", both > 0 ? 100 * static_cast<double>(std::min(from_a, from_b)) / both : 0});
   return figures;
 }
 

@@ -58,8 +58,7 @@ class FastRing {
   // The next chain that the device has returned. False if there is none.
   bool Reap(Used& used) {
     if (reaped_ == UsedIndex()) return false;
-    const auto* element =
-        reinterpret_cast<const vring_used_elem*>(used_ + 4 + 8u * (reaped_ & (size_ - 1)));
+    const auto* element = reinterpret_cast<const vring_used_elem*>(used_ + 4 + 8u * (reaped_ & (size_ - 1)));
     used = {static_cast<uint16_t>(element->id), element->len};
     ++reaped_;
     return true;
@@ -76,9 +75,7 @@ class FastRing {
 
  private:
   static std::atomic_ref<uint16_t> Field(uint16_t& field) { return std::atomic_ref<uint16_t>(field); }
-  uint16_t UsedIndex() const {
-    return Field(*reinterpret_cast<uint16_t*>(used_ + 2)).load(std::memory_order_acquire);
-  }
+  uint16_t UsedIndex() const { return Field(*reinterpret_cast<uint16_t*>(used_ + 2)).load(std::memory_order_acquire); }
 
   const testing::VringDriver& ring_;
   const uint16_t size_;

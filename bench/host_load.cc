@@ -79,7 +79,8 @@ Figures MeasureHostToGuest(const LoadOptions& options) {
   stop = true;
   if (options.guest.verify) {
     Drive({&guest}, [&] { return all_written.load(); });
-    AwaitBytes({&guest}, [&guest] { return guest.received(); }, written);
+    AwaitBytes(
+        {&guest}, [&guest] { return guest.received(); }, written);
     Verification verification;
     const bool came = stream != nullptr && stream->checker != nullptr;
     verification.Add(written, came ? stream->checker->Verdict(written) : "nothing came");
@@ -115,7 +116,8 @@ Figures MeasureGuestToHost(const LoadOptions& options) {
   stretch.Stop();
   Figures figures = Throughput(received - before, stretch);
   guest.StopSending();
-  AwaitBytes({&guest}, [&received] { return received.load(std::memory_order_acquire); }, stream.sent);
+  AwaitBytes(
+      {&guest}, [&received] { return received.load(std::memory_order_acquire); }, stream.sent);
   guest.Close(stream);
   Join(program, {&guest});
   if (options.guest.verify) {

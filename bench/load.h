@@ -20,10 +20,10 @@ struct LoadOptions {
   pid_t backend = 0;                 // whose CPU time and memory are reported; 0: nobody's
   uint32_t write_bytes = 64 * 1024;
   uint32_t connections = 1;
-  uint32_t pairs = 1;  // that talk, of all guests
-  std::string attack;       // its name
-  uint64_t victim = 4;      // CID of the guest that is attacked
-  double percent = 100;     // of a CPU, to burn
+  uint32_t pairs = 1;    // that talk, of all guests
+  std::string attack;    // its name
+  uint64_t victim = 4;   // CID of the guest that is attacked
+  double percent = 100;  // of a CPU, to burn
   std::chrono::milliseconds duration{1000};
   BenchGuestOptions guest;
 };

@@ -29,7 +29,8 @@ std::vector<std::unique_ptr<BenchGuest>> AttachAll(const LoadOptions& options) {
                       files.rlim_max, ": raise the hard limit (ulimit -Hn)"));
   }
   std::vector<std::unique_ptr<BenchGuest>> guests;
-  for (const std::string& socket : options.sockets) guests.push_back(std::make_unique<BenchGuest>(socket, options.guest));
+  for (const std::string& socket : options.sockets)
+    guests.push_back(std::make_unique<BenchGuest>(socket, options.guest));
   return guests;
 }
 

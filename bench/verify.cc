@@ -34,7 +34,8 @@ Figures VerifyGuestStreams(const Guests& guests, const BenchGuest& sender, const
                            const std::vector<BenchGuest::Connection*>& streams) {
   uint64_t sent = 0;
   for (const BenchGuest::Connection* stream : streams) sent += stream->sent;
-  AwaitBytes(guests, [&receiver] { return receiver.received(); }, sent);
+  AwaitBytes(
+      guests, [&receiver] { return receiver.received(); }, sent);
   Verification verification;
   for (const BenchGuest::Connection* stream : streams) {
     const BenchGuest::Connection* end = receiver.Find(stream->peer_port, sender.cid(), stream->local_port);

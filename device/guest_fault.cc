@@ -35,8 +35,7 @@ bool Absorb(uintptr_t address) {
     const uintptr_t begin = ranges[i].begin.load(std::memory_order_acquire);
     if (begin <= kClaimed || address < begin || address >= ranges[i].end.load()) continue;
     void* page = reinterpret_cast<void*>(address & ~(page_size - 1));
-    if (mmap(page, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
-        MAP_FAILED) {
+    if (mmap(page, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) {
       return false;
     }
     ranges[i].faulted.load()->store(true, std::memory_order_release);

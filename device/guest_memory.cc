@@ -83,8 +83,7 @@ absl::StatusOr<std::shared_ptr<const MappedRegion>> MappedRegion::Map(MemoryRegi
   std::shared_ptr<MappedRegion> region(new MappedRegion);
   region->reservation_ = reservation;
   region->reservation_bytes_ = reserved;
-  auto* begin = reinterpret_cast<std::byte*>(
-      RoundUp(reinterpret_cast<uint64_t>(reservation) + guard, block));
+  auto* begin = reinterpret_cast<std::byte*>(RoundUp(reinterpret_cast<uint64_t>(reservation) + guard, block));
   if (mmap(begin, mapped_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, spec.fd.get(),
            static_cast<off_t>(spec.mmap_offset - skip)) == MAP_FAILED) {
     return absl::ErrnoToStatus(errno, "cannot map guest memory");
@@ -114,8 +113,7 @@ absl::StatusOr<std::shared_ptr<const GuestMemory>> GuestMemory::FromRegions(std:
             [](const Region& a, const Region& b) { return a->guest_address() < b->guest_address(); });
   for (size_t i = 1; i < regions.size(); ++i) {
     if (regions[i - 1]->guest_address() + regions[i - 1]->size() > regions[i]->guest_address()) {
-      return absl::InvalidArgumentError(
-          absl::StrFormat("memory regions overlap at 0x%x", regions[i]->guest_address()));
+      return absl::InvalidArgumentError(absl::StrFormat("memory regions overlap at 0x%x", regions[i]->guest_address()));
     }
   }
   auto memory = std::make_shared<GuestMemory>();
@@ -147,8 +145,7 @@ absl::StatusOr<std::shared_ptr<const GuestMemory>> GuestMemory::Without(uint64_t
                                                                         uint64_t user_address) const {
   std::vector<Region> regions = regions_;
   const auto it = std::find_if(regions.begin(), regions.end(), [&](const Region& region) {
-    return region->guest_address() == guest_address && region->size() == size &&
-           region->user_address() == user_address;
+    return region->guest_address() == guest_address && region->size() == size && region->user_address() == user_address;
   });
   if (it == regions.end()) {
     return absl::NotFoundError(absl::StrFormat("no memory region at 0x%x of 0x%x bytes", guest_address, size));

@@ -10,8 +10,7 @@ namespace {
 
 bool IsPayload(const TxPacket& packet) { return packet.header.op == VIRTIO_VSOCK_OP_RW; }
 bool IsCredit(const TxPacket& packet) {
-  return packet.header.op == VIRTIO_VSOCK_OP_CREDIT_UPDATE ||
-         packet.header.op == VIRTIO_VSOCK_OP_CREDIT_REQUEST;
+  return packet.header.op == VIRTIO_VSOCK_OP_CREDIT_UPDATE || packet.header.op == VIRTIO_VSOCK_OP_CREDIT_REQUEST;
 }
 
 bool IsEmptyMessage(const TxPacket& packet) { return IsPayload(packet) && packet.header.len == 0; }
@@ -38,8 +37,8 @@ TxBacklog::Result TxBacklog::Keep(TxPacket& packet, const std::shared_ptr<Flow>&
   packet.taken = 0;
   Account& account = accounts_[flow.get()];
   if (IsCredit(packet)) {
-    TxPacket*& earlier = packet.header.op == VIRTIO_VSOCK_OP_CREDIT_UPDATE ? account.credit_update
-                                                                           : account.credit_request;
+    TxPacket*& earlier =
+        packet.header.op == VIRTIO_VSOCK_OP_CREDIT_UPDATE ? account.credit_update : account.credit_request;
     if (earlier != nullptr) {
       // Said through the flow, whose newest grant the earlier packet will carry (Flow::StampGrant).
       const Flow::Side from = Opposite(flow->SideOf(receiver));

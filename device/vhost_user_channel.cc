@@ -45,8 +45,8 @@ absl::Status CheckFds(const VhostUserMessage& message) {
   const VhostUserMessageRule* rule = FindVhostUserRule(message.header.request);
   const size_t count = message.fds.size();
   if (count >= rule->min_fds && count <= rule->max_fds) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(rule->name, ": ", count, " file descriptors, not ",
-                                                 rule->min_fds, " to ", rule->max_fds));
+  return absl::InvalidArgumentError(
+      absl::StrCat(rule->name, ": ", count, " file descriptors, not ", rule->min_fds, " to ", rule->max_fds));
 }
 
 }  // namespace

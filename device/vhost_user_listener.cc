@@ -23,7 +23,6 @@ VhostUserListener::VhostUserListener(EventLoop& loop, UniqueFd socket, std::func
     : candidates_(
           loop, {.connections = kMaxCandidates, .timeout = std::chrono::milliseconds(0)}, JudgeCandidate,
           [front_end = std::move(front_end)](UniqueFd connection, uint32_t) { front_end(std::move(connection)); }),
-      listener_(loop, std::move(socket),
-                [this](UniqueFd connection) { candidates_.Add(std::move(connection)); }) {}
+      listener_(loop, std::move(socket), [this](UniqueFd connection) { candidates_.Add(std::move(connection)); }) {}
 
 }  // namespace kinsock

@@ -351,7 +351,8 @@ void VsockTx::Account(const TxPacket& packet) {
 
 void VsockTx::Recycle(TxPacket& packet) {
   if (packet.chain.owed()) queue_->Return(packet.chain, 0);
-  if (packet.captured.size != 0) [[unlikely]] ForgetPrivatePayload(packet);
+  if (packet.captured.size != 0) [[unlikely]]
+    ForgetPrivatePayload(packet);
   pool_.Put(packet);
 }
 

@@ -135,7 +135,9 @@ void Declare(CLI::App& app, Flags& flags) {
   app.add_flag("--capture-payload", flags.capture_payload,
                "Admins may capture what is said on connections; else packets are captured without their payload");
   app.add_option("--log-format", flags.log_format, "Of the lines on standard error")->option_text("kv|json");
-  app.add_flag("--check", flags.check, "Say whether the configuration is good, and whether what it names is there, and end: 0 if it is, else 2");
+  app.add_flag(
+      "--check", flags.check,
+      "Say whether the configuration is good, and whether what it names is there, and end: 0 if it is, else 2");
   app.add_flag("--print-config", flags.print_config,
                "Print the configuration as it is with all flags, files and defaults, as a file for --config, and end");
   app.add_flag("--version", flags.version, "Print the version");

@@ -42,9 +42,7 @@ TEST(ConnectLineTest, NonsenseIsRefusedAtOnce) {
   EXPECT_EQ(ConnectLine::Parse(absl::string_view("CONNECT 1\0\n", 11)).status, Status::kInvalid);
 }
 
-TEST(ConnectLineTest, LeadingZeroesAreANumber) {
-  EXPECT_EQ(ConnectLine::Parse("CONNECT 0080\n").port, 80u);
-}
+TEST(ConnectLineTest, LeadingZeroesAreANumber) { EXPECT_EQ(ConnectLine::Parse("CONNECT 0080\n").port, 80u); }
 
 TEST(ConnectLineTest, ALineIsBounded) {
   const std::string zeroes(ConnectLine::kMaxBytes - 9, '0');

@@ -225,12 +225,13 @@ void SimulatedGuest::AnswerStray(const VsockPacket& packet) {
 
 void SimulatedGuest::AppendAwaited(std::vector<pollfd>& fds) const {
   VirtualMachine& machine = const_cast<VirtualMachine&>(machine_);
-  if (machine.vmm_lives() && machine.front_end().connection().fd() >= 0 && machine.options().front_end.serves_back_channel &&
-      machine.front_end().back_channel_fd() >= 0) {
+  if (machine.vmm_lives() && machine.front_end().connection().fd() >= 0 &&
+      machine.options().front_end.serves_back_channel && machine.front_end().back_channel_fd() >= 0) {
     fds.push_back({machine.front_end().back_channel_fd(), POLLIN, 0});
   }
   if (!machine_.on() || frozen_) return;
-  if (machine.events() != nullptr && machine.options().takes_events) fds.push_back({machine.events()->call_fd(), POLLIN, 0});
+  if (machine.events() != nullptr && machine.options().takes_events)
+    fds.push_back({machine.events()->call_fd(), POLLIN, 0});
   fds.push_back({machine.rx().ring().call_fd(), POLLIN, 0});
   fds.push_back({machine.tx().ring().call_fd(), POLLIN, 0});
 }

@@ -83,7 +83,8 @@ absl::StatusOr<VhostUserHeader> VhostUserFrontEnd::TakeFromBackChannel() {
 
 absl::Status VhostUserFrontEnd::AnswerOnBackChannel(std::span<const std::byte> bytes) {
   const ssize_t sent = send(back_channel_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-  return sent == static_cast<ssize_t>(bytes.size()) ? absl::OkStatus() : absl::InternalError("the back channel is gone");
+  return sent == static_cast<ssize_t>(bytes.size()) ? absl::OkStatus()
+                                                    : absl::InternalError("the back channel is gone");
 }
 
 absl::StatusOr<bool> VhostUserFrontEnd::ServeBackChannel() {

@@ -26,7 +26,7 @@ for file; do
   name=${file##*/}
   array=k${name//[^a-zA-Z0-9]/_}
   type=$(type_of "$name")
-  echo "constexpr unsigned char $array[] = {"
+  echo "constexpr unsigned char ${array}[] = {"
   od -An -v -tx1 "$file" | sed 's/ \(..\)/0x\1,/g'
   echo '};'
   entries+="{\"$(path_of "$name")\", \"$type\", {reinterpret_cast<const char*>($array), sizeof($array)}},"$'\n'

@@ -68,8 +68,12 @@ class HttpServer::Connection final : public FdHandler {
   int fd() const { return socket_.get(); }
   uint64_t number() const { return number_; }
   bool is_refused() const { return refused_caller_.has_value(); }
-  // It has asked for nothing, or has had its answer.
-  bool is_silent() const { return state_ == State::kReading || state_ == State::kDraining; }
+  // It has asked for nothing, or has had its answer. What has come and is not read yet may be a question.
+  bool is_silent() const {
+    if (state_ == State::kDraining) return true;
+    char byte;
+    return state_ == State::kReading && recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+  }
 
   // Its request has to wait for its answer, which is somebody else's time.
   void AwaitAnswer() {

@@ -44,15 +44,20 @@ class RawClient {
 
   // False: the daemon has hung up.
   bool Frame(uint8_t type, uint8_t flags, uint32_t stream, std::string_view payload) {
+    return Send(FrameOf(type, flags, stream, payload));
+  }
+
+  static std::string FrameOf(uint8_t type, uint8_t flags, uint32_t stream, std::string_view payload) {
     std::string frame;
     for (const size_t shift : {16, 8, 0}) frame += static_cast<char>(payload.size() >> shift);
     frame += static_cast<char>(type);
     frame += static_cast<char>(flags);
     for (const int shift : {24, 16, 8, 0}) frame += static_cast<char>(stream >> shift);
     frame += payload;
-    return Send(frame);
+    return frame;
   }
 
+  // Answers that come while the daemon does not take all of it are thrown away, perhaps in the middle of one.
   bool Send(std::string_view bytes) {
     while (!bytes.empty()) {
       const ssize_t sent = send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);

@@ -296,8 +296,11 @@ TEST_F(ReadinessTest, AGuestThatTalksWithoutEndIsNotReportedWithoutEnd) {
   EXPECT_LE(backend().History(vm(3)).size(), reports + 1);
   Pass(GuestReadiness::kReportPause);
   EXPECT_LE(backend().History(vm(3)).size(), reports + 2);
-  AwaitWord(Word::kStopping);
-  EXPECT_EQ(Status().guest_text, "status \"1999\"");
+  // The device may not have been through with it: what was said last comes with a report after the next pause.
+  const std::string last = "status \"1999\"";
+  for (int pauses = 0; pauses < 100 && Status().guest_text != last; ++pauses) Pass(GuestReadiness::kReportPause);
+  EXPECT_EQ(Status().guest_text, last);
+  EXPECT_EQ(Status().guest, Word::kStopping);
 }
 
 // --- Ready no more ---

@@ -109,6 +109,7 @@ void GuestConnection::TakePayload(const VsockPacket& packet) {
   if (size == 0 && !ends_message) Violated("a data packet without data");
   if ((peer_shutdown_ & VIRTIO_VSOCK_SHUTDOWN_SEND) != 0) Violated("data after its end was announced");
   received_count_ += size;
+  ++data_packets_;
   if (received_count_ - advertised_fwd_ > advertised_window_) {
     Violated("the peer exceeded its credit: " + std::to_string(received_count_ - advertised_fwd_) + " bytes of " +
              std::to_string(advertised_window_));

@@ -72,6 +72,7 @@ class GuestConnection {
   bool at_eof() const;                           // the peer will send no more, all is read
   bool peer_shut_down_receive() const { return (peer_shutdown_ & VIRTIO_VSOCK_SHUTDOWN_RCV) != 0; }
   uint64_t sent() const { return sent_; }
+  uint64_t data_packets() const { return data_packets_; }  // that have come, read or not
   uint64_t unread() const { return unread_.size() + incoming_messages_.unread_bytes(); }
   uint32_t credit() const;  // bytes that may be sent now
   uint32_t peer_window() const { return peer_buf_alloc_; }
@@ -124,6 +125,7 @@ class GuestConnection {
   uint32_t peer_buf_alloc_ = 0;
   uint32_t peer_fwd_count_ = 0;
   uint64_t sent_ = 0;
+  uint64_t data_packets_ = 0;
 };
 
 }  // namespace kinsock::testing

@@ -55,18 +55,18 @@ namespace kinsock {
   X(starved, "times that a packet found no receive buffer")
 
 // Written by the device's reactor: its sessions, and what belongs to no direction.
-#define KINSOCK_DEVICE_STATS(X)                                                            \
-  X(front_end_connects, "sessions of a front-end")                                         \
-  X(front_end_errors, "sessions closed because of what the front-end sent")                \
-  X(front_end_messages, "vhost-user messages received")                                    \
-  X(front_end_refused_messages, "vhost-user messages that could not be done")              \
-  X(broken_rings, "times that rings were stopped because they made no sense")              \
-  X(timed_out_flows, "connections reset: no answer, or no end, in time")                   \
-  X(transport_resets, "times that the driver was told to reset its connections")           \
+#define KINSOCK_DEVICE_STATS(X)                                                              \
+  X(front_end_connects, "sessions of a front-end")                                           \
+  X(front_end_errors, "sessions closed because of what the front-end sent")                  \
+  X(front_end_messages, "vhost-user messages received")                                      \
+  X(front_end_refused_messages, "vhost-user messages that could not be done")                \
+  X(broken_rings, "times that rings were stopped because they made no sense")                \
+  X(timed_out_flows, "connections reset: no answer, or no end, in time")                     \
+  X(transport_resets, "times that the driver was told to reset its connections")             \
   X(unanswered_config_changes, "times a front-end did not say that it knows of another CID") \
-  X(readiness_probes, "times that the guest's port was tried, to see whether it is ready") \
-  X(refused_notices, "connections that say READY=1 ended: too many, or a line too long")   \
-  X(forward_connects, "connections asked for through forwards")                            \
+  X(readiness_probes, "times that the guest's port was tried, to see whether it is ready")   \
+  X(refused_notices, "connections that say READY=1 ended: too many, or a line too long")     \
+  X(forward_connects, "connections asked for through forwards")                              \
   X(forward_refused, "of these: not made, whatever the reason")
 
 struct alignas(kCacheLineBytes) ReactorStats {

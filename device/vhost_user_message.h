@@ -121,10 +121,10 @@ struct VhostUserConfig {
 };
 static_assert(sizeof(VhostUserConfig) == 12);
 
-inline constexpr size_t kMaxVhostUserMemTableRegions = 8;   // of one SET_MEM_TABLE
-inline constexpr size_t kMaxVhostUserFds = 8;               // of one message
-inline constexpr size_t kMaxVhostUserConfigBytes = 256;     // VHOST_USER_MAX_CONFIG_SIZE
-inline constexpr size_t kMaxVhostUserPayload = 512;         // the largest legal message of the table below
+inline constexpr size_t kMaxVhostUserMemTableRegions = 8;  // of one SET_MEM_TABLE
+inline constexpr size_t kMaxVhostUserFds = 8;              // of one message
+inline constexpr size_t kMaxVhostUserConfigBytes = 256;    // VHOST_USER_MAX_CONFIG_SIZE
+inline constexpr size_t kMaxVhostUserPayload = 512;        // the largest legal message of the table below
 
 // What is legal about a message; the first checks of its handler are these.
 struct VhostUserMessageRule {

@@ -14,8 +14,7 @@ namespace kinsock {
 // began. `routes`: of its network.
 inline void TellIfLogged(const Flow& flow, const RouteTable& routes, const FlowJournal& journal) {
   const Flow::End& target = flow.end(Flow::Side::kTarget);
-  auto policy =
-      routes.LoggedBy(flow.end(Flow::Side::kInitiator).port->cid(), target.port->cid(), target.vsock_port);
+  auto policy = routes.LoggedBy(flow.end(Flow::Side::kInitiator).port->cid(), target.port->cid(), target.vsock_port);
   if (policy == nullptr) return;
   FlowInfo info = flow.Info();
   info.decided_by = std::move(policy);

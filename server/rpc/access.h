@@ -53,8 +53,8 @@ class Access {
   // Who calls. UNAUTHENTICATED ROLE_REQUIRED: that cannot be told.
   absl::StatusOr<Caller> CallerOf(const grpc::CallbackServerContext& context) const;
 
-  // OK: the caller may call `method`. Else PERMISSION_DENIED ROLE_REQUIRED {need, have, method, socket}, or as above, or
-  // what Close() said. A method that is not in the table needs an admin.
+  // OK: the caller may call `method`. Else PERMISSION_DENIED ROLE_REQUIRED {need, have, method, socket}, or as above,
+  // or what Close() said. A method that is not in the table needs an admin.
   absl::Status Check(const grpc::CallbackServerContext& context, std::string_view method) const;
 
   // The same, and who it is.

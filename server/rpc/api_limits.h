@@ -37,8 +37,8 @@ inline constexpr size_t kMaxSchemaStreamsPerCaller = 8;
 // A question for the schema: a file's or a symbol's name. Beyond: INVALID_ARGUMENT.
 inline constexpr size_t kMaxSchemaQuestionBytes = 4096;
 // Calls with one answer that one connection has open: main has begun with them, and gRPC is not through with them. An
-// operator's wait for the disk, which writes what has come meanwhile in one go; a viewer's are answered at once, so that
-// only answers that nobody reads are many. Beyond: they wait (CallQueue).
+// operator's wait for the disk, which writes what has come meanwhile in one go; a viewer's are answered at once, so
+// that only answers that nobody reads are many. Beyond: they wait (CallQueue).
 inline constexpr size_t kMaxOpenCallsOfOperator = 64;
 inline constexpr size_t kMaxOpenCallsOfViewer = 16;
 // Bytes of answers that one connection has not read; one page more may be there. In memory they are several times as

@@ -27,7 +27,7 @@ struct GuestOptions {
   bool allow_sealing = true;
 
   uint16_t ring_entries = 128;
-  size_t queues = 2;  // 3: with the event queue, as crosvm and Cloud Hypervisor
+  size_t queues = 2;          // 3: with the event queue, as crosvm and Cloud Hypervisor
   bool takes_events = false;  // with three queues: reads its CID anew when it is told to, as Linux does
   bool event_idx = true;
   bool indirect = true;
@@ -48,7 +48,7 @@ struct GuestOptions {
 
   TxLayout tx_layout = TxLayout::kHeaderAndPayload;
   uint32_t tx_packet_bytes = 64 * 1024;  // VIRTIO_VSOCK_MAX_PKT_BUF_SIZE
-  bool seqpacket = true;  // acknowledges VIRTIO_VSOCK_F_SEQPACKET; Linux since 5.14
+  bool seqpacket = true;                 // acknowledges VIRTIO_VSOCK_F_SEQPACKET; Linux since 5.14
   bool requests_credit = false;          // sends CREDIT_REQUEST when it has none; Linux waits in silence
 
   FrontEndOptions front_end;

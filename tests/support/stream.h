@@ -47,9 +47,7 @@ class Stream {
   bool was_reset() const { return connection_->was_reset(); }
   bool at_eof() const { return connection_->at_eof(); }
   // All that was given to Send() has gone out.
-  bool all_sent() const {
-    return connection_->outgoing().empty() && connection_->outgoing_messages().empty();
-  }
+  bool all_sent() const { return connection_->outgoing().empty() && connection_->outgoing_messages().empty(); }
   uint64_t sent_bytes() const { return connection_->sent(); }
   uint32_t local_port() const { return connection_->key().local_port; }
 

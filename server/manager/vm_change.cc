@@ -7,7 +7,6 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "base/text.h"
-#include "router/group_set.h"
 #include "server/model/vm_validation.h"
 
 namespace kinsock {
@@ -95,11 +94,6 @@ VmUpdate UpdateTo(const VmCreation& wanted) {
   update.quota = wanted.spec.quota;
   update.quota_fields = AllQuotaFields();
   return update;
-}
-
-std::vector<std::string> EffectiveGroups(const VmSpec& spec) {
-  if (spec.groups.empty()) return {VmSpec::kDefaultGroup};
-  return GroupSet(spec.groups).names();
 }
 
 absl::StatusOr<std::shared_ptr<const VmDefinition>> Change(const std::shared_ptr<const VmDefinition>& current,

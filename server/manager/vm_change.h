@@ -57,9 +57,6 @@ std::vector<FieldViolation> ImmutableDifferences(const VmSnapshot& vm, const VmS
 // All that can change, as `wanted` has it. The request's own parts stay out.
 VmUpdate UpdateTo(const VmCreation& wanted);
 
-// The groups that a spec means: sorted, each once, the default filled in.
-std::vector<std::string> EffectiveGroups(const VmSpec& spec);
-
 // `current` with `update` in it and one generation more; `current` itself when that says nothing else. INVALID_ARGUMENT
 // FIELD_INVALID.
 absl::StatusOr<std::shared_ptr<const VmDefinition>> Change(const std::shared_ptr<const VmDefinition>& current,

@@ -12,6 +12,7 @@
 
 #include "device/readiness.h"
 #include "router/cid.h"
+#include "router/group_set.h"
 #include "server/host/socket_access.h"
 #include "server/model/quota.h"
 
@@ -68,6 +69,12 @@ struct VmSpec {
 
 // The id of the network that the VM is in.
 inline std::string NetworkOf(const VmSpec& spec) { return spec.network.empty() ? "default" : spec.network; }
+
+// The groups that the VM is in: sorted, each once, the default filled in.
+inline std::vector<std::string> EffectiveGroups(const VmSpec& spec) {
+  if (spec.groups.empty()) return {VmSpec::kDefaultGroup};
+  return GroupSet(spec.groups).names();
+}
 
 // All that creating a VM takes. Plain value.
 struct VmCreation {

@@ -15,7 +15,7 @@
 #include "server/convert/page_filling.h"
 #include "server/convert/paging.h"
 #include "server/convert/vm_requests.h"
-#include "server/manager/vm_change.h"
+#include "server/model/vm_spec.h"
 #include "server/status/error.h"
 #include "server/status/status_conversion.h"
 

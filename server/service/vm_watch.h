@@ -18,8 +18,8 @@
 #include "base/event_loop.h"
 #include "base/mutex.h"
 #include "server/manager/event_hub.h"
-#include "server/manager/vm_filter.h"
 #include "server/manager/vm_manager.h"
+#include "server/model/vm_filter.h"
 #include "server/rpc/watch_quota.h"
 
 namespace kinsock {

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <memory>
 
-#include "server/manager/vm_filter.h"
+#include "server/model/vm_filter.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace kinsock;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/manager/vm_filter.h"
+#include "server/model/vm_filter.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/manager/vm_filter.h"
+#include "server/model/vm_filter.h"
 
 #include <algorithm>
 #include <utility>
@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/text.h"
-#include "server/manager/vm_change.h"
+#include "server/model/vm_spec.h"
 #include "server/status/error.h"
 
 namespace kinsock {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef KINSOCK_SERVER_MANAGER_VM_FILTER_H_
-#define KINSOCK_SERVER_MANAGER_VM_FILTER_H_
+#ifndef KINSOCK_SERVER_MODEL_VM_FILTER_H_
+#define KINSOCK_SERVER_MODEL_VM_FILTER_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -65,4 +65,4 @@ class VmFilter {
 
 }  // namespace kinsock
 
-#endif  // KINSOCK_SERVER_MANAGER_VM_FILTER_H_
+#endif  // KINSOCK_SERVER_MODEL_VM_FILTER_H_

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/man_page.h"
 #include "base/version.h"
 #include "cli/call/client.h"
 #include "cli/call/exit_code.h"
@@ -24,7 +25,6 @@
 #include "cli/text/options.h"
 #include "cli/text/shell_word.h"
 #include "cli/text/text_width.h"
-#include "server/host/man_page.h"
 #include "server/host/runtime_dir.h"
 #include "server/host/tcp_endpoint.h"
 

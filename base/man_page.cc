@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/host/man_page.h"
+#include "base/man_page.h"
 
 #include <string_view>
 #include <utility>

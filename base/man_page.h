@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef KINSOCK_SERVER_HOST_MAN_PAGE_H_
-#define KINSOCK_SERVER_HOST_MAN_PAGE_H_
+#ifndef KINSOCK_BASE_MAN_PAGE_H_
+#define KINSOCK_BASE_MAN_PAGE_H_
 
 #include <CLI/CLI.hpp>
 #include <string>
@@ -17,4 +17,4 @@ std::string ManPage(const CLI::App& app);
 
 }  // namespace kinsock
 
-#endif  // KINSOCK_SERVER_HOST_MAN_PAGE_H_
+#endif  // KINSOCK_BASE_MAN_PAGE_H_

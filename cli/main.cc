@@ -20,8 +20,8 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/complete.h"
 #include "cli/flags/choice.h"
+#include "cli/flags/time_flag.h"
 #include "cli/process/terminal.h"
-#include "cli/text/duration.h"
 #include "cli/text/options.h"
 #include "cli/text/shell_word.h"
 #include "cli/text/text_width.h"
@@ -113,12 +113,8 @@ std::optional<kinsock::Options> Interpret(const GlobalFlags& flags) {
     return std::nullopt;
   }
   if (!flags.timeout.empty()) {
-    options.timeout = kinsock::ParseDuration(flags.timeout);
-    if (!options.timeout.has_value()) {
-      std::fprintf(stderr, "kinsockctl: --timeout: \"%s\" is not a time; write 30s, 500ms or 2m\n",
-                   flags.timeout.c_str());
-      return std::nullopt;
-    }
+    options.timeout = kinsock::TimeOf("--timeout", flags.timeout);
+    if (!options.timeout.has_value()) return std::nullopt;
   }
   return options;
 }

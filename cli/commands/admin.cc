@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <google/protobuf/util/time_util.h>
-
-#include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,12 +7,12 @@
 #include "cli/call/client.h"
 #include "cli/commands/commands.h"
 #include "cli/flags/choice.h"
+#include "cli/flags/time_flag.h"
 #include "cli/text/duration.h"
 
 namespace kinsock {
 namespace {
 
-using google::protobuf::util::TimeUtil;
 using Level = v1::SetLogLevelRequest;
 
 struct LevelFlags {
@@ -27,12 +24,9 @@ ExitCode SetLevel(const LevelFlags& flags, const Options& options) {
   v1::SetLogLevelRequest request;
   request.set_level(flags.level);
   if (!flags.time.empty()) {
-    const std::optional<std::chrono::milliseconds> time = ParseDuration(flags.time);
-    if (!time.has_value()) {
-      std::fprintf(stderr, "kinsockctl: --for: \"%s\" is not a time; write 30s, 500ms or 2m\n", flags.time.c_str());
-      return kExitUsage;
-    }
-    *request.mutable_duration() = TimeUtil::MillisecondsToDuration(time->count());
+    const std::optional<std::chrono::milliseconds> time = TimeOf("--for", flags.time);
+    if (!time.has_value()) return kExitUsage;
+    SetDuration(*time, *request.mutable_duration());
   }
   Client client(options);
   grpc::ClientContext context;

@@ -3,9 +3,7 @@
 
 #include <cstdint>
 #include <cstdio>
-#include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -14,6 +12,7 @@
 #include "cli/commands/resource_commands.h"
 #include "cli/flags/network_name.h"
 #include "cli/flags/number_range.h"
+#include "cli/flags/time_flag.h"
 #include "cli/text/duration.h"
 
 namespace kinsock {
@@ -48,13 +47,7 @@ struct CidFlags {
 ExitCode ListCids(const CidFlags& flags, const Options& options) {
   v1::ListCidsRequest request;
   request.set_parent(FullNetworkName(flags.network));
-  Client client(options);
-  std::vector<v1::CidLease> all;
-  const grpc::Status status =
-      AskForAll(client, client.networks(), &Stub::ListCids, request, &v1::ListCidsResponse::cids, all);
-  if (!status.ok()) return client.Report(status);
-  ShowCids(all, true, options);
-  return kExitOk;
+  return AskAndShowAll(&Client::networks, &Stub::ListCids, request, &v1::ListCidsResponse::cids, ShowCids, options);
 }
 
 ExitCode ReserveCid(const CidFlags& flags, const Options& options) {
@@ -76,12 +69,9 @@ ExitCode ReserveCid(const CidFlags& flags, const Options& options) {
     }
   }
   if (!flags.ttl.empty()) {
-    const auto time = ParseDuration(flags.ttl);
-    if (!time.has_value()) {
-      Fault("--ttl", flags.ttl, "a time; write 30s, 10m or 24h");
-      return kExitUsage;
-    }
-    *request.mutable_ttl() = TimeUtil::MillisecondsToDuration(time->count());
+    const auto time = TimeOf("--ttl", flags.ttl);
+    if (!time.has_value()) return kExitUsage;
+    SetDuration(*time, *request.mutable_ttl());
   }
   return AskAndShow(&Client::networks, &Stub::ReserveCid, request, ShowCids, options);
 }
@@ -104,19 +94,16 @@ void DeclareCidCommands(CLI::App& app, Command& command) {
       "Examples:\n  kinsockctl cid reserve 4000-4099 --for web-7 --ttl 10m\n"
       "  kinsockctl vm create web-7 --cid networks/default/cids/4000   # the name that reserve has printed\n"
       "  kinsockctl cid release 4000");
-  const auto declare = [&](const char* name, const char* help, ExitCode (*run)(const CidFlags&, const Options&)) {
-    CLI::App* one = cid->add_subcommand(name, help);
-    auto flags = std::make_shared<CidFlags>();
-    one->add_option("--net", flags->network, "The network, by default \"default\"")->option_text("NAME");
-    Bind(one, flags, run, command);
-    return std::pair(one, flags);
-  };
-  declare("list", "Show who has which CID, for whom one is kept, and which rest", ListCids);
+  const auto declare = DeclareBelow<CidFlags>(cid, command);
+  const auto [list, listed] = declare("list", "Show who has which CID, for whom one is kept, and which rest", ListCids);
+  AddNetworkFlag(*list, listed->network);
   const auto [reserve, reserved] = declare("reserve", "Keep a CID for a VM that is to come", ReserveCid);
+  AddNetworkFlag(*reserve, reserved->network);
   reserve->add_option("cid", reserved->cid, "Which, one of a range, or auto")->option_text("CID|FIRST-LAST|auto");
   reserve->add_option("--for", reserved->holder, "For whom, as list shows it")->option_text("TEXT");
   reserve->add_option("--ttl", reserved->ttl, "For how long, by default an hour")->option_text("10m|24h");
   const auto [release, released] = declare("release", "Give a CID back that is kept", ReleaseCid);
+  AddNetworkFlag(*release, released->network);
   release->add_option("cid", released->cid, "Which")->required()->option_text("CID");
   release->add_flag("--force", released->force, "Also one that rests");
 }

@@ -10,6 +10,7 @@
 #include "cli/commands/commands.h"
 #include "cli/explain/explain.h"
 #include "cli/explain/explain_facts.h"
+#include "cli/flags/name_and_port.h"
 #include "cli/text/output.h"
 
 namespace kinsock {
@@ -25,12 +26,10 @@ struct ExplainFlags {
 
 // "VM:PORT", "CID:PORT" or "host:PORT".
 bool ParseTarget(const std::string& text, ExplainFacts& facts) {
-  const size_t colon = text.rfind(':');
-  if (colon == std::string::npos || colon == 0) return false;
-  facts.target.said = text.substr(0, colon);
+  if (!ParseNameAndPort(text, facts.target.said, facts.port) || facts.target.said.empty()) return false;
   if (facts.target.said == kHostCid) facts.target.said = kHost;
   facts.target.host = facts.target.said == kHost;
-  return absl::SimpleAtoi(text.substr(colon + 1), &facts.port) && facts.port < std::numeric_limits<uint32_t>::max();
+  return facts.port < std::numeric_limits<uint32_t>::max();
 }
 
 ExitCode ExplainCommand(const ExplainFlags& flags, const Options& options) {

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cstdint>
 #include <cstdio>
-#include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "cli/call/client.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/resource_commands.h"
+#include "cli/flags/flag_fault.h"
+#include "cli/flags/name_and_port.h"
 #include "cli/flags/socket_access_flags.h"
 #include "cli/view/vm_view.h"
 #include "server/host/runtime_dir.h"
@@ -68,12 +68,12 @@ bool ParseAddress(const char* flag, const std::string& text, std::string& out) {
 }
 
 bool FillForward(const ForwardFlags& flags, v1::Forward& forward) {
-  const size_t colon = flags.guest.rfind(':');
+  std::string vm;
   uint32_t port = 0;
-  if (colon == std::string::npos || !absl::SimpleAtoi(flags.guest.substr(colon + 1), &port)) {
+  if (!ParseNameAndPort(flags.guest, vm, port)) {
     return Fault("forward create", flags.guest, "of the form VM:PORT");
   }
-  forward.set_vm(FullVmName(flags.guest.substr(0, colon)));
+  forward.set_vm(FullVmName(vm));
   forward.set_guest_port(port);
   if (flags.listen.empty() == flags.target.empty()) {
     std::fprintf(stderr, "kinsockctl: forward create: say --listen or --target\n");
@@ -135,13 +135,8 @@ ExitCode DeleteForward(const ForwardFlags& flags, const Options& options) {
 ExitCode ListForwards(const ForwardFlags& flags, const Options& options) {
   v1::ListForwardsRequest request;
   if (!flags.vm.empty()) request.set_vm(FullVmName(flags.vm));
-  Client client(options);
-  std::vector<v1::Forward> all;
-  const grpc::Status status =
-      AskForAll(client, client.forwards(), &Stub::ListForwards, request, &v1::ListForwardsResponse::forwards, all);
-  if (!status.ok()) return client.Report(status);
-  ShowForwards(all, true, options);
-  return kExitOk;
+  return AskAndShowAll(&Client::forwards, &Stub::ListForwards, request, &v1::ListForwardsResponse::forwards,
+                       ShowForwards, options);
 }
 
 constexpr char kAddress[] = "unix:PATH|tcp:127.0.0.1:PORT|tcp:[::1]:PORT";
@@ -154,12 +149,7 @@ void DeclareForwardCommands(CLI::App& app, Command& command) {
   forward->footer(
       "Examples:\n  kinsockctl forward create ssh web:22 --listen unix:/run/kinsock/web.ssh\n"
       "  kinsockctl forward create log web:514 --target tcp:127.0.0.1:514\n  kinsockctl forward list --vm web");
-  const auto declare = [&](const char* name, const char* help, ExitCode (*run)(const ForwardFlags&, const Options&)) {
-    CLI::App* one = forward->add_subcommand(name, help);
-    auto flags = std::make_shared<ForwardFlags>();
-    Bind(one, flags, run, command);
-    return std::pair(one, flags);
-  };
+  const auto declare = DeclareBelow<ForwardFlags>(forward, command);
   const auto [create, made] = declare("create", "Make a forward", CreateForward);
   create->add_option("name", made->name, "Its name")->required();
   create->add_option("guest", made->guest, "Whose port")->required()->option_text("VM:PORT");

@@ -3,9 +3,7 @@
 
 #include <cstdint>
 #include <cstdio>
-#include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -13,9 +11,11 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/resource_commands.h"
 #include "cli/flags/choice.h"
+#include "cli/flags/flag_fault.h"
 #include "cli/flags/network_name.h"
 #include "cli/flags/number_range.h"
 #include "cli/flags/quota_flags.h"
+#include "cli/flags/time_flag.h"
 #include "cli/text/duration.h"
 
 namespace kinsock {
@@ -69,9 +69,9 @@ bool FillNetwork(const NetworkFlags& flags, v1::Network& network, google::protob
   }
   if (!flags.reserved.empty()) mask.add_paths("reserved_ranges");
   if (!flags.quarantine.empty()) {
-    const auto time = ParseDuration(flags.quarantine);
-    if (!time.has_value()) return Fault("--quarantine", flags.quarantine, "a time; write 30s or 2m");
-    *network.mutable_quarantine() = TimeUtil::MillisecondsToDuration(time->count());
+    const auto time = TimeOf("--quarantine", flags.quarantine);
+    if (!time.has_value()) return false;
+    SetDuration(*time, *network.mutable_quarantine());
     mask.add_paths("quarantine");
   }
   if (!flags.otherwise.empty()) {
@@ -126,13 +126,8 @@ ExitCode DeleteNetwork(const NetworkFlags& flags, const Options& options) {
 
 ExitCode ListNetworks(const Options& options) {
   v1::ListNetworksRequest request;
-  Client client(options);
-  std::vector<v1::Network> all;
-  const grpc::Status status =
-      AskForAll(client, client.networks(), &Stub::ListNetworks, request, &v1::ListNetworksResponse::networks, all);
-  if (!status.ok()) return client.Report(status);
-  ShowNetworks(all, true, options);
-  return kExitOk;
+  return AskAndShowAll(&Client::networks, &Stub::ListNetworks, request, &v1::ListNetworksResponse::networks,
+                       ShowNetworks, options);
 }
 
 void AddNetworkFlags(CLI::App* app, NetworkFlags& flags) {
@@ -158,12 +153,7 @@ void DeclareNetCommands(CLI::App& app, Command& command) {
       "Examples:\n  kinsockctl net create lab --cids 5000-5999 --default deny   # then: kinsockctl vm create a --net "
       "lab\n"
       "  kinsockctl net set lab --quarantine 2m --quota max_connections=100\n  kinsockctl net list");
-  const auto declare = [&](const char* name, const char* help, ExitCode (*run)(const NetworkFlags&, const Options&)) {
-    CLI::App* one = net->add_subcommand(name, help);
-    auto flags = std::make_shared<NetworkFlags>();
-    Bind(one, flags, run, command);
-    return std::pair(one, flags);
-  };
+  const auto declare = DeclareBelow<NetworkFlags>(net, command);
   const auto [create, create_flags] = declare("create", "Make a network", CreateNetwork);
   AddNetworkFlags(create, *create_flags);
   const auto [set, set_flags] = declare("set", "Change a network", SetNetwork);

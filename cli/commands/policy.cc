@@ -2,17 +2,17 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "cli/call/client.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/resource_commands.h"
+#include "cli/flags/flag_fault.h"
+#include "cli/flags/name_and_port.h"
 #include "cli/flags/network_name.h"
 #include "cli/flags/selector_flag.h"
 #include "cli/text/output.h"
@@ -141,16 +141,16 @@ ExitCode ListPolicies(const PolicyFlags& flags, const Options& options) {
 
 // "web-1 db-1:5432", "web-1 host:80". Exit code 5 when it is denied.
 ExitCode TestPolicy(const PolicyFlags& flags, const Options& options) {
-  const size_t colon = flags.target.rfind(':');
+  std::string to;
   uint32_t port = 0;
-  if (colon == std::string::npos || !absl::SimpleAtoi(flags.target.substr(colon + 1), &port)) {
+  if (!ParseNameAndPort(flags.target, to, port)) {
     Fault("policy test", flags.target, "of the form VM:PORT or host:PORT");
     return kExitUsage;
   }
   const auto end = [](const std::string& name) { return name == "host" ? name : FullVmName(name); };
   v1::TestPolicyRequest request;
   request.set_from(end(flags.from.value_or("")));
-  request.set_to(end(flags.target.substr(0, colon)));
+  request.set_to(end(to));
   request.set_port(port);
   Client client(options);
   v1::TestPolicyResponse answer;
@@ -176,18 +176,10 @@ void DeclarePolicyCommands(CLI::App& app, Command& command) {
   policy->footer(
       "Examples:\n  kinsockctl policy list --net lab\n  kinsockctl policy test web db:5432\n"
       "  kinsockctl policy set no-ssh --ports 22,2222");
-  const auto declare = [&](const char* name, const char* help, ExitCode (*run)(const PolicyFlags&, const Options&)) {
-    CLI::App* one = policy->add_subcommand(name, help);
-    auto flags = std::make_shared<PolicyFlags>();
-    Bind(one, flags, run, command);
-    return std::pair(one, flags);
-  };
-  const auto add_network = [](CLI::App* one, PolicyFlags& flags) {
-    one->add_option("--net", flags.network, "The network, by default \"default\"")->option_text("NAME");
-  };
+  const auto declare = DeclareBelow<PolicyFlags>(policy, command);
   const auto add_rule = [&](CLI::App* one, PolicyFlags& flags) {
     one->add_option("name", flags.name, "Its name")->required();
-    add_network(one, flags);
+    AddNetworkFlag(*one, flags.network);
     one->add_option("--priority", flags.priority, "Lower ones are asked first (0)")->option_text("N");
     CLI::Option* const allow = one->add_flag("--allow", flags.allow, "Such connections may be made");
     one->add_flag("--deny", flags.deny, "Such connections are refused")->excludes(allow);
@@ -212,13 +204,13 @@ void DeclarePolicyCommands(CLI::App& app, Command& command) {
   set->add_flag("--keep-existing", changed->keep_existing, "Connections that exist stay")->excludes(reset);
   set->footer("Examples:\n  kinsockctl policy set no-ssh --ports 22,2222 --log\n  kinsockctl policy set db --to any");
   const auto [list, listed] = declare("list", "Show the policies in the order in which they are asked", ListPolicies);
-  add_network(list, *listed);
+  AddNetworkFlag(*list, listed->network);
   const auto [get, shown] = declare("get", "Show a policy", GetPolicy);
   get->add_option("name", shown->name, "Its name")->required();
-  add_network(get, *shown);
+  AddNetworkFlag(*get, shown->network);
   const auto [remove, removed] = declare("delete", "Take a policy away", DeletePolicy);
   remove->add_option("name", removed->name, "Its name")->required();
-  add_network(remove, *removed);
+  AddNetworkFlag(*remove, removed->network);
   const auto [test, tested] =
       declare("test", "Say whether a connection might be made, and which policy decides", TestPolicy);
   test->add_option("from", tested->from, "Who connects: a VM, or host")->required();

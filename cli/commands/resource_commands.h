@@ -5,7 +5,6 @@
 #include <google/protobuf/message.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <memory>
 #include <string>
 #include <utility>
@@ -38,7 +37,22 @@ ExitCode AskAndShow(Stub& (Client::*service)(),
   return kExitOk;
 }
 
-// The same of what is done without a word.
+// The same of a listing: all of it, in the order of the daemon.
+template <typename Item, typename Response, typename Request, typename Stub>
+ExitCode AskAndShowAll(Stub& (Client::*service)(),
+                       grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                       const Request& request,
+                       const google::protobuf::RepeatedPtrField<Item>& (Response::*items)() const,
+                       void (*show)(const std::vector<Item>&, bool list, const Options&), const Options& options) {
+  Client client(options);
+  std::vector<Item> all;
+  const grpc::Status status = AskForAll(client, (client.*service)(), method, request, items, all);
+  if (!status.ok()) return client.Report(status);
+  show(all, true, options);
+  return kExitOk;
+}
+
+// Asks for what is done without a word.
 template <typename Response, typename Request, typename Stub>
 ExitCode AskQuietly(Stub& (Client::*service)(),
                     grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
@@ -46,12 +60,6 @@ ExitCode AskQuietly(Stub& (Client::*service)(),
   Client client(options);
   Response response;
   return client.Report(Ask(client, (client.*service)(), method, request, response));
-}
-
-// Says on standard error that `text`, the value of `flag`, is not of a form. Always false.
-inline bool Fault(const char* flag, const std::string& text, const char* form) {
-  std::fprintf(stderr, "kinsockctl: %s: \"%s\" is not %s\n", flag, text.c_str(), form);
-  return false;
 }
 
 // Shows messages of one kind: as they are, by their names, or by `row` in a table.
@@ -66,12 +74,17 @@ void Show(const std::vector<Message>& items, bool list, std::vector<std::string>
   }));
 }
 
-// Sets `command` to `run` with the flags when `app` was given.
+// What declares a command below `parent`: (name, help, run), which gives the command and its flags to be filled. Sets
+// `command` to `run` with them when that command was given.
 template <typename Flags>
-void Bind(CLI::App* app, std::shared_ptr<Flags> flags, ExitCode (*run)(const Flags&, const Options&),
-          Command& command) {
-  app->callback(
-      [flags, run, &command] { command = [flags, run](const Options& options) { return run(*flags, options); }; });
+auto DeclareBelow(CLI::App* parent, Command& command) {
+  return [parent, &command](const char* name, const char* help, ExitCode (*run)(const Flags&, const Options&)) {
+    CLI::App* const one = parent->add_subcommand(name, help);
+    const auto flags = std::make_shared<Flags>();
+    one->callback(
+        [flags, run, &command] { command = [flags, run](const Options& options) { return run(*flags, options); }; });
+    return std::pair(one, flags);
+  };
 }
 
 }  // namespace kinsock

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/call/client.h"
 #include "cli/commands/commands.h"
+#include "cli/flags/time_flag.h"
 #include "cli/text/duration.h"
 #include "cli/text/output.h"
 #include "cli/text/table.h"
@@ -33,12 +34,9 @@ struct StatsFlags {
 // False: --interval makes no sense; it was said why.
 bool SetInterval(const std::string& text, v1::StreamStatsRequest& request) {
   if (text.empty()) return true;
-  const std::optional<std::chrono::milliseconds> interval = ParseDuration(text);
-  if (!interval.has_value()) {
-    std::fprintf(stderr, "kinsockctl: --interval: \"%s\" is not a time; write 30s, 500ms or 2m\n", text.c_str());
-    return false;
-  }
-  *request.mutable_interval() = TimeUtil::MillisecondsToDuration(interval->count());
+  const std::optional<std::chrono::milliseconds> interval = TimeOf("--interval", text);
+  if (!interval.has_value()) return false;
+  SetDuration(*interval, *request.mutable_interval());
   return true;
 }
 

@@ -14,9 +14,11 @@
 #include "cli/call/client.h"
 #include "cli/commands/commands.h"
 #include "cli/flags/cid_flag.h"
+#include "cli/flags/network_name.h"
 #include "cli/flags/quota_flags.h"
 #include "cli/flags/readiness_flag.h"
 #include "cli/flags/socket_access_flags.h"
+#include "cli/flags/time_flag.h"
 #include "cli/text/duration.h"
 #include "cli/text/output.h"
 #include "cli/top/vm_progress.h"
@@ -63,9 +65,7 @@ ExitCode Create(const CreateFlags& flags, const Options& options) {
   v1::VmSpec& spec = *request.mutable_vm()->mutable_spec();
   if (!ParseCid(flags.cid, *spec.mutable_cid())) return Usage(CidFault("--cid", flags.cid));
   spec.mutable_cid()->set_sticky(flags.sticky_cid);
-  if (!flags.network.empty()) {
-    spec.set_network(flags.network.rfind("networks/", 0) == 0 ? flags.network : "networks/" + flags.network);
-  }
+  if (!flags.network.empty()) spec.set_network(FullNetworkName(flags.network));
   spec.set_vhost_user_socket(flags.socket);
   if (!flags.uds_path.empty()) spec.mutable_uds()->set_path(flags.uds_path);
   if (flags.forward_cid.has_value()) spec.mutable_vsock_proxy()->set_forward_cid(*flags.forward_cid);
@@ -79,8 +79,8 @@ ExitCode Create(const CreateFlags& flags, const Options& options) {
   }
   if (flags.no_seqpacket) spec.set_allow_seqpacket(false);
   if (!flags.orphan_ttl.empty()) {
-    const std::optional<std::chrono::milliseconds> ttl = ParseDuration(flags.orphan_ttl);
-    if (!ttl.has_value()) return Usage(absl::StrCat("--orphan-ttl: \"", flags.orphan_ttl, "\" is not a time"));
+    const std::optional<std::chrono::milliseconds> ttl = TimeOf("--orphan-ttl", flags.orphan_ttl);
+    if (!ttl.has_value()) return kExitUsage;
     SetDuration(*ttl, *spec.mutable_orphan_ttl());
   }
   if (!flags.ready_when.empty() && !ParseReadiness(flags.ready_when, *spec.mutable_readiness())) {
@@ -157,11 +157,8 @@ ExitCode Delete(const DeleteFlags& flags, const Options& options) {
   v1::DeleteVmRequest request;
   std::chrono::milliseconds drain{0};
   if (!flags.drain_timeout.empty()) {
-    const std::optional<std::chrono::milliseconds> parsed = ParseDuration(flags.drain_timeout);
-    if (!parsed.has_value()) {
-      return Usage(
-          absl::StrCat("--drain-timeout: \"", flags.drain_timeout, "\" is not a time; write 30s, 500ms or 2m"));
-    }
+    const std::optional<std::chrono::milliseconds> parsed = TimeOf("--drain-timeout", flags.drain_timeout);
+    if (!parsed.has_value()) return kExitUsage;
     drain = *parsed;
     SetDuration(drain, *request.mutable_drain_timeout());
   }

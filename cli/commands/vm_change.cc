@@ -14,6 +14,7 @@
 #include "cli/commands/commands.h"
 #include "cli/flags/quota_flags.h"
 #include "cli/flags/readiness_flag.h"
+#include "cli/flags/time_flag.h"
 #include "cli/text/duration.h"
 #include "cli/text/output.h"
 #include "cli/view/vm_view.h"
@@ -68,9 +69,10 @@ ExitCode Set(const SetFlags& flags, const Options& options) {
   v1::Quota quota;
   std::vector<std::string> limits;
   if (const std::string fault = ParseQuota(flags.quota, quota, limits); !fault.empty()) return Usage(fault);
-  const std::optional<std::chrono::milliseconds> orphan_ttl = ParseDuration(flags.orphan_ttl);
-  if (!flags.orphan_ttl.empty() && !orphan_ttl.has_value()) {
-    return Usage(absl::StrCat("--orphan-ttl: \"", flags.orphan_ttl, "\" is not a time; write 30s, 500ms or 2m"));
+  std::optional<std::chrono::milliseconds> orphan_ttl;
+  if (!flags.orphan_ttl.empty()) {
+    orphan_ttl = TimeOf("--orphan-ttl", flags.orphan_ttl);
+    if (!orphan_ttl.has_value()) return kExitUsage;
   }
   v1::Readiness readiness;
   const bool has_readiness = !flags.ready_when.empty() && flags.ready_when != "none";

@@ -10,6 +10,7 @@
 #include "cli/call/client.h"
 #include "cli/commands/commands.h"
 #include "cli/flags/cid_flag.h"
+#include "cli/flags/time_flag.h"
 #include "cli/text/duration.h"
 #include "cli/text/output.h"
 #include "cli/top/vm_progress.h"
@@ -51,12 +52,8 @@ ExitCode Drain(const DrainFlags& flags, const Options& options) {
   request.set_validate_only(flags.validate_only);
   std::optional<std::chrono::milliseconds> after;
   if (!flags.reset_after.empty()) {
-    after = ParseDuration(flags.reset_after);
-    if (!after.has_value()) {
-      std::fprintf(stderr, "kinsockctl: --reset-after: \"%s\" is not a time; write 30s, 500ms or 2m\n",
-                   flags.reset_after.c_str());
-      return kExitUsage;
-    }
+    after = TimeOf("--reset-after", flags.reset_after);
+    if (!after.has_value()) return kExitUsage;
     request.set_reset_remaining(true);
     SetDuration(*after, *request.mutable_deadline());
   }

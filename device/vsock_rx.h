@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "base/counter.h"
@@ -146,6 +147,10 @@ class VsockRx final : public Port, private Poller {
   bool Put(Packet& packet, Flow& flow) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool FlushReplies() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool DrainReplies() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  ReceiveRing::ReadResult Read(uint32_t limit, const std::shared_ptr<Wakeup>& resume,
+                               absl::FunctionRef<ReceiveRing::ReadResult(ReceiveRing& ring, uint32_t limit)> read)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FinishRead(const ReceiveRing::ReadResult& result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Finish() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool OverRate(const std::shared_ptr<Wakeup>& resume) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool MayConnect() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -65,19 +65,36 @@ bool VsockRx::TrySend(const VsockHeader& header, const std::shared_ptr<Wakeup>& 
   return true;
 }
 
-ReceiveRing::ReadResult VsockRx::ReadFrom(int fd, const VsockHeader& header, uint32_t limit,
-                                          const std::shared_ptr<Wakeup>& resume) {
-  MutexLock lock(mutex_);
+ReceiveRing::ReadResult VsockRx::Read(
+    uint32_t limit, const std::shared_ptr<Wakeup>& resume,
+    absl::FunctionRef<ReceiveRing::ReadResult(ReceiveRing& ring, uint32_t limit)> read) {
   ReceiveRing::ReadResult result{.status = ReceiveRing::ReadResult::Status::kNoBuffers};
   if (OverRate(resume)) return result;
   limit = bytes_.AtMost(limit);
   do {
-    if (mode_ == Mode::kRunning && FlushReplies()) result = ring_->ReadFrom(fd, header, limit);
+    if (mode_ == Mode::kRunning && FlushReplies()) result = read(*ring_, limit);
   } while (result.status == ReceiveRing::ReadResult::Status::kNoBuffers && !WaitForBuffers(resume));
+  FinishRead(result);
+  return result;
+}
+
+void VsockRx::FinishRead(const ReceiveRing::ReadResult& result) {
   bytes_.Spend(result.bytes);
   earned_.Add(result.packets * ControlAllowance::kPayload);
   Finish();
-  return result;
+}
+
+ReceiveRing::ReadResult VsockRx::ReadFrom(int fd, const VsockHeader& header, uint32_t limit,
+                                          const std::shared_ptr<Wakeup>& resume) {
+  MutexLock lock(mutex_);
+  return Read(limit, resume, [&](ReceiveRing& ring, uint32_t allowed) { return ring.ReadFrom(fd, header, allowed); });
+}
+
+ReceiveRing::ReadResult VsockRx::ReadMessage(int fd, const VsockHeader& header, uint32_t limit, uint32_t largest,
+                                             const std::shared_ptr<Wakeup>& resume) {
+  MutexLock lock(mutex_);
+  return Read(limit, resume,
+              [&](ReceiveRing& ring, uint32_t allowed) { return ring.ReadMessage(fd, header, allowed, largest); });
 }
 
 ReceiveRing::ReadResult VsockRx::PutBytes(absl::string_view bytes, const VsockHeader& header,
@@ -96,24 +113,7 @@ ReceiveRing::ReadResult VsockRx::PutBytes(absl::string_view bytes, const VsockHe
     }
   } while (result.bytes == 0 && !WaitForBuffers(resume));
   if (result.bytes > 0) result.status = ReceiveRing::ReadResult::Status::kOk;
-  bytes_.Spend(result.bytes);
-  earned_.Add(result.packets * ControlAllowance::kPayload);
-  Finish();
-  return result;
-}
-
-ReceiveRing::ReadResult VsockRx::ReadMessage(int fd, const VsockHeader& header, uint32_t limit, uint32_t largest,
-                                             const std::shared_ptr<Wakeup>& resume) {
-  MutexLock lock(mutex_);
-  ReceiveRing::ReadResult result{.status = ReceiveRing::ReadResult::Status::kNoBuffers};
-  if (OverRate(resume)) return result;
-  limit = bytes_.AtMost(limit);
-  do {
-    if (mode_ == Mode::kRunning && FlushReplies()) result = ring_->ReadMessage(fd, header, limit, largest);
-  } while (result.status == ReceiveRing::ReadResult::Status::kNoBuffers && !WaitForBuffers(resume));
-  bytes_.Spend(result.bytes);
-  earned_.Add(result.packets * ControlAllowance::kPayload);
-  Finish();
+  FinishRead(result);
   return result;
 }
 

@@ -57,6 +57,9 @@ class Client {
 // What a command takes that asks one question.
 inline constexpr std::chrono::seconds kQuestionTimeout{10};
 
+// Where a VM changes: sockets are made on the daemon's disk and its reactors acknowledge: far below, but not at once.
+inline constexpr std::chrono::seconds kChangeTimeout{30};
+
 // Where the daemon is when the user does not say: $KINSOCK_ENDPOINT, the user's own daemon if its socket is there, or
 // the machine's.
 std::string DefaultEndpoint();

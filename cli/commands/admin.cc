@@ -6,6 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "cli/call/client.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/resource_commands.h"
 #include "cli/flags/choice.h"
 #include "cli/flags/time_flag.h"
 #include "cli/text/duration.h"
@@ -28,11 +29,7 @@ ExitCode SetLevel(const LevelFlags& flags, const Options& options) {
     if (!time.has_value()) return kExitUsage;
     SetDuration(*time, *request.mutable_duration());
   }
-  Client client(options);
-  grpc::ClientContext context;
-  client.SetDeadline(context, kQuestionTimeout);
-  google::protobuf::Empty nothing;
-  return client.Report(client.admin().SetLogLevel(&context, request, &nothing));
+  return AskQuietly(&Client::admin, &v1::AdminService::Stub::SetLogLevel, request, options);
 }
 
 struct DrainFlags {
@@ -44,11 +41,7 @@ ExitCode Drain(const DrainFlags& flags, const Options& options) {
   v1::DrainRequest request;
   request.set_undo(flags.undo);
   request.set_reason(flags.reason);
-  Client client(options);
-  grpc::ClientContext context;
-  client.SetDeadline(context, kQuestionTimeout);
-  google::protobuf::Empty nothing;
-  return client.Report(client.admin().Drain(&context, request, &nothing));
+  return AskQuietly(&Client::admin, &v1::AdminService::Stub::Drain, request, options);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "cli/call/ask.h"
 #include "cli/call/client.h"
 #include "cli/commands/commands.h"
 #include "cli/text/duration.h"
@@ -21,10 +22,8 @@ std::string OutOf(uint64_t count, uint64_t limit) { return absl::StrCat(count, "
 
 ExitCode Info(const Options& options) {
   Client client(options);
-  grpc::ClientContext context;
-  client.SetDeadline(context, kQuestionTimeout);
   v1::Info info;
-  const grpc::Status status = client.admin().GetInfo(&context, v1::GetInfoRequest(), &info);
+  const grpc::Status status = Ask(client, client.admin(), &v1::AdminService::Stub::GetInfo, v1::GetInfoRequest(), info);
   if (!status.ok()) return client.Report(status);
   if (ShowsMessage(options.format)) {
     Print(Render(info, options.format));

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "cli/call/ask.h"
 #include "cli/call/client.h"
 #include "cli/commands/commands.h"
 #include "cli/flags/time_flag.h"
@@ -42,12 +43,11 @@ bool SetInterval(const std::string& text, v1::StreamStatsRequest& request) {
 
 using Show = std::function<void(const v1::StatsReport&, const Options&)>;
 
-ExitCode Ask(const v1::GetStatsRequest& request, const Show& show, const Options& options) {
+ExitCode AskOnce(const v1::GetStatsRequest& request, const Show& show, const Options& options) {
   Client client(options);
-  grpc::ClientContext context;
-  client.SetDeadline(context, kQuestionTimeout);
   v1::StatsReport report;
-  const grpc::Status status = client.connections().GetStats(&context, request, &report);
+  const grpc::Status status =
+      Ask(client, client.connections(), &v1::ConnectionService::Stub::GetStats, request, report);
   if (!status.ok()) return client.Report(status);
   show(report, options);
   return kExitOk;
@@ -81,7 +81,7 @@ ExitCode Watch(const StatsFlags& flags, const v1::GetStatsRequest& what, const S
 }
 
 ExitCode Run(const StatsFlags& flags, const v1::GetStatsRequest& what, const Show& show, const Options& options) {
-  return flags.watch ? Watch(flags, what, show, options) : Ask(what, show, options);
+  return flags.watch ? Watch(flags, what, show, options) : AskOnce(what, show, options);
 }
 
 void ShowStats(const v1::StatsReport& report, const Options& options) {

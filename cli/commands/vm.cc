@@ -11,6 +11,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "cli/call/ask.h"
 #include "cli/call/client.h"
 #include "cli/commands/commands.h"
 #include "cli/flags/cid_flag.h"
@@ -28,9 +29,6 @@
 
 namespace kinsock {
 namespace {
-
-// The sockets are made on the daemon's disk and its reactors acknowledge: far below, but not at once.
-constexpr std::chrono::seconds kChangeTimeout{30};
 
 struct CreateFlags {
   std::string name;
@@ -95,10 +93,8 @@ ExitCode Create(const CreateFlags& flags, const Options& options) {
     (*request.mutable_vm()->mutable_labels())[parts[0]] = parts[1];
   }
   Client client(options);
-  grpc::ClientContext context;
-  client.SetDeadline(context, kChangeTimeout);
   v1::Vm vm;
-  const grpc::Status status = client.vms().CreateVm(&context, request, &vm);
+  const grpc::Status status = Ask(client, client.vms(), &v1::VmService::Stub::CreateVm, request, vm, kChangeTimeout);
   if (!status.ok()) return client.Report(status);
   // What is needed next, the socket, is in the wide table.
   Options shown = options;
@@ -114,13 +110,11 @@ struct GetFlags {
 
 ExitCode Get(const GetFlags& flags, const Options& options) {
   Client client(options);
-  grpc::ClientContext context;
-  client.SetDeadline(context, kQuestionTimeout);
   v1::GetVmRequest request;
   request.set_name(FullVmName(flags.name));
   if (flags.stats) request.set_view(v1::FULL);
   v1::Vm vm;
-  const grpc::Status status = client.vms().GetVm(&context, request, &vm);
+  const grpc::Status status = Ask(client, client.vms(), &v1::VmService::Stub::GetVm, request, vm);
   if (!status.ok()) return client.Report(status);
   Print(RenderVm(vm, options));
   const bool table = options.format == OutputFormat::kTable || options.format == OutputFormat::kWide;

@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "cli/call/ask.h"
 #include "cli/call/client.h"
 #include "cli/call/error_report.h"
 #include "cli/commands/commands.h"
@@ -21,8 +22,6 @@
 
 namespace kinsock {
 namespace {
-
-constexpr std::chrono::seconds kChangeTimeout{30};
 
 // What is merged into a VM is read first; somebody else may change it in between, so often in a row.
 constexpr int kMergeAttempts = 5;
@@ -84,9 +83,7 @@ ExitCode Set(const SetFlags& flags, const Options& options) {
     v1::GetVmRequest question;
     question.set_name(FullVmName(flags.name));
     v1::Vm vm;
-    grpc::ClientContext asking;
-    client.SetDeadline(asking, kQuestionTimeout);
-    grpc::Status status = client.vms().GetVm(&asking, question, &vm);
+    grpc::Status status = Ask(client, client.vms(), &v1::VmService::Stub::GetVm, question, vm);
     if (!status.ok()) return client.Report(status);
     v1::UpdateVmRequest request;
     request.set_etag(flags.etag.empty() ? vm.etag() : flags.etag);
@@ -110,10 +107,8 @@ ExitCode Set(const SetFlags& flags, const Options& options) {
       request.mutable_update_mask()->add_paths("spec.orphan_ttl");
       SetDuration(*orphan_ttl, *wanted.mutable_spec()->mutable_orphan_ttl());
     }
-    grpc::ClientContext changing;
-    client.SetDeadline(changing, kChangeTimeout);
     v1::Vm changed;
-    status = client.vms().UpdateVm(&changing, request, &changed);
+    status = Ask(client, client.vms(), &v1::VmService::Stub::UpdateVm, request, changed, kChangeTimeout);
     const bool overtaken = ErrorReasonOf(status) == "ETAG_MISMATCH" && flags.etag.empty();
     if (overtaken && attempt < kMergeAttempts) continue;
     if (!status.ok()) return client.Report(status);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "cli/call/ask.h"
 #include "cli/call/client.h"
 #include "cli/commands/commands.h"
 #include "cli/flags/cid_flag.h"
@@ -19,7 +20,18 @@
 namespace kinsock {
 namespace {
 
-constexpr std::chrono::seconds kChangeTimeout{30};
+using Stub = v1::VmService::Stub;
+
+template <typename Request>
+ExitCode ChangeAndShow(grpc::Status (Stub::*change)(grpc::ClientContext*, const Request&, v1::Vm*),
+                       const Request& request, const Options& options) {
+  Client client(options);
+  v1::Vm vm;
+  const grpc::Status status = Ask(client, client.vms(), change, request, vm, kChangeTimeout);
+  if (!status.ok()) return client.Report(status);
+  Print(RenderVm(vm, options));
+  return kExitOk;
+}
 
 struct DrainFlags {
   std::string name;
@@ -58,10 +70,8 @@ ExitCode Drain(const DrainFlags& flags, const Options& options) {
     SetDuration(*after, *request.mutable_deadline());
   }
   Client client(options);
-  grpc::ClientContext context;
-  client.SetDeadline(context, kChangeTimeout);
   v1::Vm vm;
-  grpc::Status status = client.vms().DrainVm(&context, request, &vm);
+  grpc::Status status = Ask(client, client.vms(), &Stub::DrainVm, request, vm, kChangeTimeout);
   if (status.ok() && flags.wait && !flags.validate_only) {
     status = AwaitDrained(client, request.name(), options, after, vm);
   }
@@ -73,14 +83,7 @@ ExitCode Drain(const DrainFlags& flags, const Options& options) {
 ExitCode Resume(const std::string& name, const Options& options) {
   v1::ResumeVmRequest request;
   request.set_name(FullVmName(name));
-  Client client(options);
-  grpc::ClientContext context;
-  client.SetDeadline(context, kChangeTimeout);
-  v1::Vm vm;
-  const grpc::Status status = client.vms().ResumeVm(&context, request, &vm);
-  if (!status.ok()) return client.Report(status);
-  Print(RenderVm(vm, options));
-  return kExitOk;
+  return ChangeAndShow(&Stub::ResumeVm, request, options);
 }
 
 struct ResetFlags {
@@ -101,14 +104,7 @@ ExitCode Reset(const ResetFlags& flags, const Options& options) {
     }
     request.mutable_new_cid()->set_sticky(flags.sticky_cid);
   }
-  Client client(options);
-  grpc::ClientContext context;
-  client.SetDeadline(context, kChangeTimeout);
-  v1::Vm vm;
-  const grpc::Status status = client.vms().ResetVm(&context, request, &vm);
-  if (!status.ok()) return client.Report(status);
-  Print(RenderVm(vm, options));
-  return kExitOk;
+  return ChangeAndShow(&Stub::ResetVm, request, options);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "cli/call/ask.h"
 #include "cli/call/client.h"
 #include "cli/commands/commands.h"
 #include "cli/flags/choice.h"
@@ -26,12 +27,10 @@ ExitCode VmmArgs(const VmmArgsFlags& flags, const Options& options) {
     return kExitUsage;
   }
   Client client(options);
-  grpc::ClientContext context;
-  client.SetDeadline(context, kQuestionTimeout);
   v1::GetVmRequest request;
   request.set_name(FullVmName(flags.name));
   v1::Vm vm;
-  const grpc::Status status = client.vms().GetVm(&context, request, &vm);
+  const grpc::Status status = Ask(client, client.vms(), &v1::VmService::Stub::GetVm, request, vm);
   if (!status.ok()) return client.Report(status);
   static const auto& writers = *new std::map<std::string, std::string (*)(const v1::Vm&, const std::string&)>{
       {"qemu", QemuArguments},

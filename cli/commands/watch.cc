@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "cli/call/ask.h"
 #include "cli/call/client.h"
 #include "cli/call/same_daemon.h"
 #include "cli/commands/commands.h"
@@ -115,12 +116,10 @@ ExitCode ExplainDeadline(Client& client, const WaitFlags& flags, const v1::WaitV
 // That, or what keeps the daemon from telling, is said here. Nothing: it may come.
 std::optional<ExitCode> WaitsInVain(Client& client, const WaitFlags& flags, const v1::WaitVmRequest& request) {
   if (request.condition().empty()) return std::nullopt;
-  grpc::ClientContext context;
-  client.SetDeadline(context, kQuestionTimeout);
   v1::GetVmRequest question;
   question.set_name(request.name());
   v1::Vm vm;
-  const grpc::Status status = client.vms().GetVm(&context, question, &vm);
+  const grpc::Status status = Ask(client, client.vms(), &v1::VmService::Stub::GetVm, question, vm);
   if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
     return ExplainDeadline(client, flags, request, status);
   }

@@ -20,9 +20,6 @@
 namespace kinsock {
 namespace {
 
-// The sockets are made on the daemon's disk and its reactors acknowledge: far below, but not at once.
-constexpr std::chrono::seconds kChangeTimeout{30};
-
 // Nobody answers, or not in the way of this release: the next one would not either.
 bool IsLost(const grpc::Status& status) {
   const grpc::StatusCode code = status.error_code();

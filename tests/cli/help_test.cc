@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -75,6 +77,15 @@ TEST(HelpTest, EveryCommandSaysWhatItDoesAndNoneShowsExamplesOfAnother) {
     const std::string shown = Joined(examples);
     EXPECT_THAT(shown, HasSubstr("kinsockctl " + leaf.front())) << Joined(leaf);
   }
+}
+
+TEST(HelpTest, EveryCommandStandsInTheManual) {
+  std::vector<Words> leaves;
+  Walk({}, leaves);
+  EXPECT_GT(leaves.size(), 50u);
+  std::ifstream file("docs/cli.md");
+  const std::string page(std::istreambuf_iterator<char>(file), {});
+  for (const Words& leaf : leaves) EXPECT_THAT(page, HasSubstr("`" + Joined(leaf).substr(1) + "`"));
 }
 
 TEST(HelpTest, WhatMakesNoSenseIsSaidWithWhatToTry) {

@@ -3,7 +3,6 @@
 
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "base/text.h"
 #include "base/unique_id.h"
@@ -48,8 +47,7 @@ DeviceSpec MakeDeviceSpec(DeviceId device, const VmSnapshot& vm, const DeviceLim
   out.name = vm.definition->name();
   out.cid = vm.status.cid;
   out.former_cid = vm.status.former_cid;
-  out.groups = spec.groups;
-  if (out.groups.empty()) out.groups.push_back(VmSpec::kDefaultGroup);
+  out.groups = EffectiveGroups(spec);
   out.labels = vm.definition->labels;
   out.vhost_user_listener = sockets.TakeVhostUserListener();
   out.host_listener = sockets.TakeHostListener();
@@ -272,157 +270,6 @@ void VmManager::OnRemoved(DeviceId device, const absl::Status& reason) {
   if (creator) creator(reason);
   for (Done& done : deleters) done(last);
   for (EventLoop::Task& task : when_made) task();
-}
-
-absl::StatusOr<VmSnapshotPtr> VmManager::Get(const std::string& id) const {
-  const auto found = vms_.find(id);
-  if (found == vms_.end()) return VmNotFound(id);
-  return found->second->now;
-}
-
-absl::StatusOr<DeviceId> VmManager::ServedDevice(const std::string& id) const {
-  const auto found = vms_.find(id);
-  if (found == vms_.end()) return VmNotFound(id);
-  const Vm& vm = *found->second;
-  if (vm.doomed()) return VmIsBeingDeleted(*vm.now->definition);
-  if (vm.failed()) return VmIsFailed(*vm.now->definition);
-  if (vm.served) return vm.device;
-  return Error(absl::StatusCode::kAborted, "CONCURRENT_CHANGE",
-               absl::StrCat("vms/", id, " is being made at this moment; try again"))
-      .RetryAfter(std::chrono::milliseconds(10));
-}
-
-absl::StatusOr<VmStats> VmManager::Stats(const std::string& id) const {
-  const auto found = vms_.find(id);
-  if (found == vms_.end()) return VmNotFound(id);
-  VmStats stats{.since = found->second->stats_since, .totals = {}};
-  stats.totals += *found->second->stats;
-  return stats;
-}
-
-VmStats VmManager::TotalStats() const {
-  VmStats stats = gone_;
-  for (const auto& [id, vm] : vms_) stats.totals += *vm->stats;
-  return stats;
-}
-
-std::vector<uint64_t> VmManager::ConnectionsByReactor() const {
-  std::vector<uint64_t> sums(pool_.size());
-  for (const auto& [id, vm] : vms_) {
-    const std::optional<size_t> reactor = pool_.ReactorOf(vm->device);
-    if (!reactor.has_value()) continue;
-    DeviceTotals totals;
-    totals += *vm->stats;
-    uint64_t accepted = 0, closed = 0;
-    for (const PortTotals::ByReason& connects : totals.guest_port.connects) {
-      accepted += connects[static_cast<size_t>(CloseReason::kNone)];
-    }
-    for (const uint64_t closes : totals.guest_port.closes) closed += closes;
-    // They are read one by one while connections come and go.
-    sums[*reactor] += accepted > closed ? accepted - closed : 0;
-  }
-  return sums;
-}
-
-std::vector<VmSnapshotPtr> VmManager::List(const std::string& after, size_t max, const VmFilter& filter) const {
-  std::vector<VmSnapshotPtr> list;
-  for (auto vm = vms_.upper_bound(after); vm != vms_.end() && list.size() < max; ++vm) {
-    if (filter.Matches(*vm->second->now)) list.push_back(vm->second->now);
-  }
-  return list;
-}
-
-VmManager::SnapshotList VmManager::Snapshot() {
-  if (snapshot_ == nullptr) snapshot_ = std::make_shared<const std::vector<VmSnapshotPtr>>(List("", vms_.size()));
-  return snapshot_;
-}
-
-VmSnapshotPtr VmManager::OfDevice(DeviceId device) const {
-  const auto id = device_ids_.find(device);
-  return id == device_ids_.end() ? departed_.Find(device) : vms_.at(id->second)->now;
-}
-
-size_t VmManager::active() const {
-  size_t count = 0;
-  for (const auto& [id, vm] : vms_) count += vm->now->status.state == VmState::kActive ? 1 : 0;
-  return count;
-}
-
-void VmManager::OnDeviceStatus(DeviceId device, const DeviceStatus& status) {
-  loop_.thread().AssertHeld();
-  Vm* vm = Find(device);
-  if (vm == nullptr) return;
-  if (vm->served && StateOf(status) != StateOf(vm->device_status)) ++vm->untold_states;
-  vm->device_status = status;
-  DeleteIfDrained(*vm);
-  if (vm->served) ArmOrphan(*vm);
-  if (!vm->served || vm->moving || vm->held_back.has_value() || vm->deleting()) return;
-  if (clock_.Now() - vm->second >= std::chrono::seconds(1)) {
-    vm->second = clock_.Now();
-    vm->events_in_second = 0;
-  }
-  if (++vm->events_in_second <= kStatusEventsPerSecond) return PublishStatus(*vm);
-  // The VM outlives the timer, which goes with it.
-  vm->held_back = loop_.RunAfter(vm->second + std::chrono::seconds(1) - clock_.Now(), [this, vm] {
-    vm->held_back.reset();
-    if (!vm->deleting()) PublishStatus(*vm);
-  });
-}
-
-// Whoever changed it by a call is to see it.
-void VmManager::PublishHeldBack(Vm& vm) {
-  if (!vm.held_back.has_value() || vm.deleting()) return;
-  loop_.Cancel(*vm.held_back);
-  vm.held_back.reset();
-  PublishStatus(vm);
-}
-
-void VmManager::PublishStatus(Vm& vm) {
-  VmStatus status = vm.now->status;
-  ApplyDeviceStatus(status, vm.device_status, std::chrono::system_clock::now(), vm.troubles);
-  Publish(vm, VmEvent::Type::kModified, std::move(status));
-  TellState(vm);
-}
-
-// A line for the log. The states that came and went between two lines are counted in the later one, and one comes
-// after the last of them.
-void VmManager::TellState(Vm& vm) {
-  if (vm.untold_states == 0 || vm.state_line.has_value()) return;
-  if (!vm.state_lines.Take(clock_.Now())) {
-    // The VM outlives the timer, which goes with it.
-    vm.state_line = loop_.RunAfter(Vm::kPerStateLine, [this, &vm] {
-      vm.state_line.reset();
-      if (!vm.deleting()) TellState(vm);
-    });
-    return;
-  }
-  const VmStatus& now = vm.now->status;
-  const uint64_t suppressed = std::exchange(vm.untold_states, 0) - 1;
-  Log(LogLevel::kInfo, "vm.state")
-      .With("vm", vm.now->definition->name())
-      .With("state", VmStateName(now.state))
-      .With("pid", now.front_end.has_value() ? now.front_end->pid : 0)
-      .With("reason", vm.device_status.last_error)
-      .With("suppressed", suppressed > 0 ? absl::StrCat(suppressed) : "");
-}
-
-void VmManager::Publish(Vm& vm, VmEvent::Type type, VmStatus status) {
-  Publish(vm, type, vm.now->definition, std::move(status));
-}
-
-void VmManager::Publish(Vm& vm, VmEvent::Type type, std::shared_ptr<const VmDefinition> definition, VmStatus status) {
-  auto next = std::make_shared<VmSnapshot>();
-  next->definition = std::move(definition);
-  next->status = std::move(status);
-  next->version = hub_.next_version();
-  vm.now = std::move(next);
-  snapshot_ = nullptr;
-  hub_.Publish({type, vm.now});
-}
-
-VmManager::Vm* VmManager::Find(DeviceId device) {
-  const auto id = device_ids_.find(device);
-  return id == device_ids_.end() ? nullptr : vms_.at(id->second).get();
 }
 
 }  // namespace kinsock

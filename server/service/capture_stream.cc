@@ -7,35 +7,24 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "capture/tap.h"
-#include "server/status/status_conversion.h"
 
 namespace kinsock {
 
 CaptureStream* CaptureStream::Start(Captures& captures, Audit::Who who, const v1::CaptureRequest& request,
                                     WatchQuota::Ticket ticket) {
-  const std::shared_ptr<CaptureStream> stream(new CaptureStream(captures, std::move(who), request, std::move(ticket)));
-  {
-    MutexLock lock(stream->mutex_);
-    stream->keep_alive_ = stream;
-  }
-  captures.env().main.Post([stream] { stream->Begin(); });
-  return stream.get();
+  return Launch(
+      std::shared_ptr<CaptureStream>(new CaptureStream(captures, std::move(who), request, std::move(ticket))));
 }
 
 CaptureStream::CaptureStream(Captures& captures, Audit::Who who, const v1::CaptureRequest& request,
                              WatchQuota::Ticket ticket)
-    : captures_(captures),
-      main_(captures.env().main),
+    : HeldStream(captures.env().main, std::move(ticket)),
+      captures_(captures),
       who_(std::move(who)),
-      request_(request),
-      ticket_(std::move(ticket)) {}
+      request_(request) {}
 
 void CaptureStream::Begin() {
   main_.thread().AssertHeld();
-  {
-    MutexLock lock(mutex_);
-    if (finished_) return;  // cancelled before it began
-  }
   if (absl::Status fault = Prepare(); !fault.ok()) return End(fault);
   AuditEvent("start", 0);
   ReactorPool& pool = captures_.env().pool;
@@ -104,8 +93,7 @@ void CaptureStream::Pump() {
     if (!chunk_.data().empty()) {
       Write();
     } else if (last_) {
-      finished_ = true;
-      Finish(grpc::Status::OK);
+      EndLocked(absl::OkStatus());
     }
     if (is_complete) return;
   }
@@ -157,26 +145,6 @@ void CaptureStream::OnWriteDone(bool ok) {
   }
   if (last) return End(absl::OkStatus());
   if (more) Pump();
-}
-
-void CaptureStream::OnCancel() { End(absl::CancelledError("the client went away")); }
-
-void CaptureStream::End(const absl::Status& status) {
-  MutexLock lock(mutex_);
-  if (std::exchange(finished_, true)) return;
-  Finish(ToGrpcStatus(status));
-}
-
-void CaptureStream::OnDone() {
-  ticket_ = WatchQuota::Ticket();
-  std::shared_ptr<CaptureStream> self;
-  {
-    MutexLock lock(mutex_);
-    self = std::move(keep_alive_);
-  }
-  // Main lets go of it last, for what is main's must go there.
-  EventLoop& main = main_;
-  main.Post([self = std::move(self)] { self->Stop(); });
 }
 
 void CaptureStream::Close(const absl::Status& reason) {

@@ -18,6 +18,7 @@
 #include "capture/reader.h"
 #include "capture/session.h"
 #include "server/rpc/audit.h"
+#include "server/rpc/held_stream.h"
 #include "server/rpc/watch_quota.h"
 #include "server/service/capture_order.h"
 #include "server/service/captures.h"
@@ -35,9 +36,8 @@ namespace kinsock {
 // that is made as soon as there is a packet costs the daemon and the client more than the packets in it.
 //
 // Chunks are made on the thread that has the news: gRPC's when one was taken, main when there is nothing to do for a
-// moment. The object keeps itself until gRPC says OnDone, and main's messages keep it until they ran.
-class CaptureStream final : public grpc::ServerWriteReactor<v1::CaptureChunk>,
-                            public std::enable_shared_from_this<CaptureStream> {
+// moment.
+class CaptureStream final : public HeldStream<CaptureStream, v1::CaptureChunk> {
  public:
   // A chunk is full when it has more. The longest packet adds 64 KiB; gRPC's clients refuse 4 MiB.
   static constexpr size_t kChunkBytes = 256u << 10;
@@ -51,8 +51,6 @@ class CaptureStream final : public grpc::ServerWriteReactor<v1::CaptureChunk>,
                               WatchQuota::Ticket ticket);
 
   void OnWriteDone(bool ok) override;
-  void OnCancel() override;
-  void OnDone() override;
 
   // Main thread. Ends it, detached from the reactors.
   void Close(const absl::Status& reason);
@@ -63,26 +61,23 @@ class CaptureStream final : public grpc::ServerWriteReactor<v1::CaptureChunk>,
   CaptureStream(Captures& captures, Audit::Who who, const v1::CaptureRequest& request, WatchQuota::Ticket ticket);
 
   // Main thread.
-  void Begin();
+  void Begin() override;
   absl::Status Prepare();
   void OnAttached();
   void Look();
   void NameThem();
   void Detach(EventLoop::Task done);
-  void Stop();
+  void Stop() override;
   void AuditEvent(const char* phase, uint64_t packets);
 
   // Any thread.
   void Pump();
   bool FillChunk() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Write() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void End(const absl::Status& status);
 
   Captures& captures_;
-  EventLoop& main_;
   const Audit::Who who_;
   const v1::CaptureRequest request_;
-  WatchQuota::Ticket ticket_;  // given back in OnDone(), while there is still a quota
 
   // Main thread's.
   CaptureOrder order_;
@@ -95,16 +90,14 @@ class CaptureStream final : public grpc::ServerWriteReactor<v1::CaptureChunk>,
   std::optional<EventLoop::TimerId> look_;
   std::optional<EventLoop::TimerId> deadline_;
 
-  Mutex mutex_;
-  std::shared_ptr<CaptureStream> keep_alive_ ABSL_GUARDED_BY(mutex_);
+  // Under the lock of HeldStream.
   std::unique_ptr<CaptureReader> reader_ ABSL_GUARDED_BY(mutex_);  // null: nothing is to be sent yet
   v1::CaptureChunk chunk_ ABSL_GUARDED_BY(mutex_);                 // being written, if writing_
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool more_ ABSL_GUARDED_BY(mutex_) = false;  // there was more than it took, or came meanwhile: another one follows
   bool statistics_due_ ABSL_GUARDED_BY(mutex_) = false;
-  bool no_more_ ABSL_GUARDED_BY(mutex_) = false;   // the reactors are detached: what is left is all
-  bool last_ ABSL_GUARDED_BY(mutex_) = false;      // the chunk is the last one
-  bool finished_ ABSL_GUARDED_BY(mutex_) = false;  // Finish() was called: nothing may be written
+  bool no_more_ ABSL_GUARDED_BY(mutex_) = false;  // the reactors are detached: what is left is all
+  bool last_ ABSL_GUARDED_BY(mutex_) = false;     // the chunk is the last one
 };
 
 }  // namespace kinsock

@@ -6,7 +6,6 @@
 #include "base/status_macros.h"
 #include "server/convert/proto_time.h"
 #include "server/status/error.h"
-#include "server/status/status_conversion.h"
 
 namespace kinsock {
 
@@ -20,25 +19,15 @@ void StatsStream::Set::Close(const absl::Status& reason) {
 
 StatsStream* StatsStream::Start(EventLoop& main, StatsReader& reader, Set& set, const v1::StreamStatsRequest& request,
                                 WatchQuota::Ticket ticket) {
-  const std::shared_ptr<StatsStream> stream(new StatsStream(main, reader, set, request, std::move(ticket)));
-  {
-    MutexLock lock(stream->mutex_);
-    stream->keep_alive_ = stream;
-  }
-  main.Post([stream] { stream->Begin(); });
-  return stream.get();
+  return Launch(std::shared_ptr<StatsStream>(new StatsStream(main, reader, set, request, std::move(ticket))));
 }
 
 StatsStream::StatsStream(EventLoop& main, StatsReader& reader, Set& set, const v1::StreamStatsRequest& request,
                          WatchQuota::Ticket ticket)
-    : main_(main), reader_(reader), set_(set), request_(request), ticket_(std::move(ticket)) {}
+    : HeldStream(main, std::move(ticket)), reader_(reader), set_(set), request_(request) {}
 
 void StatsStream::Begin() {
   main_.thread().AssertHeld();
-  {
-    MutexLock lock(mutex_);
-    if (finished_) return;  // cancelled before it began
-  }
   if (absl::Status fault = Check(); !fault.ok()) return End(fault);
   set_.streams_.insert(this);
   Tick();
@@ -101,26 +90,6 @@ void StatsStream::Send(v1::StatsReport report) {
 void StatsStream::OnWriteDone(bool ok) {
   if (!ok) return End(absl::CancelledError("the client went away"));
   main_.Post([self = shared_from_this()] { self->busy_ = false; });
-}
-
-void StatsStream::OnCancel() { End(absl::CancelledError("the client went away")); }
-
-void StatsStream::End(const absl::Status& status) {
-  MutexLock lock(mutex_);
-  if (std::exchange(finished_, true)) return;
-  Finish(ToGrpcStatus(status));
-}
-
-void StatsStream::OnDone() {
-  ticket_ = WatchQuota::Ticket();
-  std::shared_ptr<StatsStream> self;
-  {
-    MutexLock lock(mutex_);
-    self = std::move(keep_alive_);
-  }
-  // Main lets go of it last, for what is main's must go there.
-  EventLoop& main = main_;
-  main.Post([self = std::move(self)] { self->Stop(); });
 }
 
 }  // namespace kinsock

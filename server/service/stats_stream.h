@@ -16,6 +16,7 @@
 #include "base/event_loop.h"
 #include "base/mutex.h"
 #include "server/convert/stats_report.h"
+#include "server/rpc/held_stream.h"
 #include "server/rpc/watch_quota.h"
 #include "server/service/stats_reader.h"
 
@@ -24,10 +25,7 @@ namespace kinsock {
 // One StreamStats call: asks for a reading each interval, and sends by how much it has grown since the last one that
 // was sent. While the client has not taken a report, none is made: the next covers the whole time. So a slow reader
 // costs one reading, which is what the next report is measured against, and misses nothing but detail.
-//
-// The object keeps itself until gRPC says OnDone, and main's messages keep it until they ran.
-class StatsStream final : public grpc::ServerWriteReactor<v1::StatsReport>,
-                          public std::enable_shared_from_this<StatsStream> {
+class StatsStream final : public HeldStream<StatsStream, v1::StatsReport> {
  public:
   static constexpr std::chrono::milliseconds kMinInterval{100};
   static constexpr std::chrono::hours kMaxInterval{1};
@@ -54,30 +52,25 @@ class StatsStream final : public grpc::ServerWriteReactor<v1::StatsReport>,
   ~StatsStream() override = default;
 
   void OnWriteDone(bool ok) override;
-  void OnCancel() override;
-  void OnDone() override;
 
  private:
   StatsStream(EventLoop& main, StatsReader& reader, Set& set, const v1::StreamStatsRequest& request,
               WatchQuota::Ticket ticket);
 
   // Main thread.
-  void Begin();
+  void Begin() override;
   absl::Status Check();
   void Arm();
   void Tick();
   void Take(absl::StatusOr<StatsReading> reading);
-  void Stop();
+  void Stop() override;
 
   // Any thread.
   void Send(v1::StatsReport report);
-  void End(const absl::Status& status);
 
-  EventLoop& main_;
   StatsReader& reader_;
   Set& set_;
   const v1::StreamStatsRequest request_;
-  WatchQuota::Ticket ticket_;  // given back in OnDone(), while there is still a quota
 
   // Main thread's.
   StatsQuestion question_;
@@ -86,10 +79,8 @@ class StatsStream final : public grpc::ServerWriteReactor<v1::StatsReport>,
   bool busy_ = false;                 // a reading is made, or a report is written
   std::optional<EventLoop::TimerId> timer_;
 
-  Mutex mutex_;
-  std::shared_ptr<StatsStream> keep_alive_ ABSL_GUARDED_BY(mutex_);
+  // Under the lock of HeldStream.
   v1::StatsReport report_ ABSL_GUARDED_BY(mutex_);  // being written
-  bool finished_ ABSL_GUARDED_BY(mutex_) = false;   // Finish() was called: nothing may be written
 };
 
 }  // namespace kinsock

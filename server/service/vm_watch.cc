@@ -10,7 +10,6 @@
 #include "server/model/resource_version.h"
 #include "server/rpc/watch_request.h"
 #include "server/status/error.h"
-#include "server/status/status_conversion.h"
 
 namespace kinsock {
 namespace {
@@ -22,25 +21,15 @@ constexpr size_t kBatch = 64;
 
 VmWatch* VmWatch::Start(EventLoop& main, VmManager& manager, EventHub& hub, const v1::WatchRequest& request,
                         WatchQuota::Ticket ticket) {
-  const std::shared_ptr<VmWatch> watch(new VmWatch(main, manager, hub, request, std::move(ticket)));
-  {
-    MutexLock lock(watch->mutex_);
-    watch->keep_alive_ = watch;
-  }
-  main.Post([watch] { watch->Begin(); });
-  return watch.get();
+  return Launch(std::shared_ptr<VmWatch>(new VmWatch(main, manager, hub, request, std::move(ticket))));
 }
 
 VmWatch::VmWatch(EventLoop& main, VmManager& manager, EventHub& hub, const v1::WatchRequest& request,
                  WatchQuota::Ticket ticket)
-    : main_(main), manager_(manager), hub_(hub), epoch_(hub.epoch()), request_(request), ticket_(std::move(ticket)) {}
+    : HeldStream(main, std::move(ticket)), manager_(manager), hub_(hub), epoch_(hub.epoch()), request_(request) {}
 
 void VmWatch::Begin() {
   main_.thread().AssertHeld();
-  {
-    MutexLock lock(mutex_);
-    if (finished_) return;  // cancelled before it began
-  }
   if (absl::Status status = Subscribe(); !status.ok()) return End(status);
   ArmBookmark();
   Pump();
@@ -71,7 +60,12 @@ void VmWatch::Pump() {
   if (status.ok()) status = Collect(batch);
   if (!status.ok()) {
     Stop();
-    return End(status);
+    MutexLock lock(mutex_);
+    // What a client can bring about as often as it likes is its own affair.
+    if (EndLocked(status) && absl::IsResourceExhausted(status) && ErrorReason(status) == "WATCH_LAGGED") {
+      Log(LogLevel::kInfo, "watch.ended").With("reason", ErrorReason(status));
+    }
+    return;
   }
   if (batch.empty()) return;
   writing_ = true;
@@ -172,30 +166,6 @@ void VmWatch::OnWriteDone(bool ok) {
     self->writing_ = false;
     self->Pump();
   });
-}
-
-void VmWatch::OnCancel() { End(absl::CancelledError("the client went away")); }
-
-void VmWatch::End(const absl::Status& status) {
-  MutexLock lock(mutex_);
-  if (std::exchange(finished_, true)) return;
-  // What a client can bring about as often as it likes is its own affair.
-  if (absl::IsResourceExhausted(status) && ErrorReason(status) == "WATCH_LAGGED") {
-    Log(LogLevel::kInfo, "watch.ended").With("reason", ErrorReason(status));
-  }
-  Finish(ToGrpcStatus(status));
-}
-
-void VmWatch::OnDone() {
-  ticket_ = WatchQuota::Ticket();
-  std::shared_ptr<VmWatch> self;
-  {
-    MutexLock lock(mutex_);
-    self = std::move(keep_alive_);
-  }
-  // Main lets go of it last, for what is main's must go there.
-  EventLoop& main = main_;
-  main.Post([self = std::move(self)] { self->Stop(); });
 }
 
 }  // namespace kinsock

@@ -20,6 +20,7 @@
 #include "server/manager/event_hub.h"
 #include "server/manager/vm_manager.h"
 #include "server/model/vm_filter.h"
+#include "server/rpc/held_stream.h"
 #include "server/rpc/watch_quota.h"
 
 namespace kinsock {
@@ -32,9 +33,8 @@ namespace kinsock {
 //                      '------- the batch is written ---------'       OnCancel, OnDone: from gRPC
 //
 // Only the batch under way is in memory for a client, however slow it is; what comes after stays in the hub. No
-// thread waits for it. The object keeps itself until gRPC says OnDone, and main's messages keep it until they ran.
-class VmWatch final : public grpc::ServerWriteReactor<v1::WatchVmsResponse>,
-                      public std::enable_shared_from_this<VmWatch> {
+// thread waits for it.
+class VmWatch final : public HeldStream<VmWatch, v1::WatchVmsResponse> {
  public:
   // Any thread. `main`, `manager` and `hub` outlive the gRPC server, and main runs until it is shut down.
   static VmWatch* Start(EventLoop& main, VmManager& manager, EventHub& hub, const v1::WatchRequest& request,
@@ -43,8 +43,6 @@ class VmWatch final : public grpc::ServerWriteReactor<v1::WatchVmsResponse>,
   ~VmWatch() override = default;
 
   void OnWriteDone(bool ok) override;
-  void OnCancel() override;
-  void OnDone() override;
 
  private:
   // What is to be written: an event, or SYNCED or BOOKMARK at a version. Converted where it is written. An event
@@ -60,25 +58,22 @@ class VmWatch final : public grpc::ServerWriteReactor<v1::WatchVmsResponse>,
           WatchQuota::Ticket ticket);
 
   // Main thread.
-  void Begin();
+  void Begin() override;
   absl::Status Subscribe();
   void Pump();
   bool Tell(VmEvent& event);
   absl::Status Collect(std::vector<Item>& batch);
   void ArmBookmark();
-  void Stop();
+  void Stop() override;
 
   // Any thread.
   void Send(std::vector<Item> batch);
-  void End(const absl::Status& status);
   void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  EventLoop& main_;
   VmManager& manager_;
   EventHub& hub_;
   const std::string epoch_;
   const v1::WatchRequest request_;
-  WatchQuota::Ticket ticket_;  // given back in OnDone(), while there is still a quota
 
   // Main thread's.
   std::unique_ptr<EventHub::Subscription> subscription_;
@@ -93,12 +88,10 @@ class VmWatch final : public grpc::ServerWriteReactor<v1::WatchVmsResponse>,
   std::optional<EventLoop::TimerId> bookmark_timer_;
   std::chrono::nanoseconds bookmark_interval_{};
 
-  Mutex mutex_;
-  std::shared_ptr<VmWatch> keep_alive_ ABSL_GUARDED_BY(mutex_);
+  // Under the lock of HeldStream.
   std::vector<Item> batch_ ABSL_GUARDED_BY(mutex_);
   size_t next_in_batch_ ABSL_GUARDED_BY(mutex_) = 0;
   v1::WatchVmsResponse response_ ABSL_GUARDED_BY(mutex_);  // being written
-  bool finished_ ABSL_GUARDED_BY(mutex_) = false;          // Finish() was called: nothing may be written
 };
 
 }  // namespace kinsock

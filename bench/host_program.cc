@@ -7,10 +7,12 @@
 
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/unix_address.h"
 #include "bench/load.h"
 
 namespace kinsock::bench {
@@ -19,11 +21,9 @@ namespace {
 [[noreturn]] void FailErrno(const std::string& what) { Fail(absl::StrCat(what, ": ", std::strerror(errno))); }
 
 sockaddr_un Address(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof(address.sun_path)) Fail("--uds-path is missing or too long");
-  std::memcpy(address.sun_path, path.data(), path.size());
-  return address;
+  const std::optional<sockaddr_un> address = UnixAddress(path);
+  if (path.empty() || !address.has_value()) Fail("--uds-path is missing or too long");
+  return *address;
 }
 
 }  // namespace

@@ -10,9 +10,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "base/unix_address.h"
 
 namespace kinsock {
 namespace {
@@ -35,11 +36,9 @@ HostConnection ConnectFile(const UniqueFd& file, int socket_type) {
   UniqueFd socket(::socket(AF_UNIX, socket_type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket.valid()) return {.status = HostConnection::Status::kBusy, .socket = UniqueFd()};
 
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  const std::string path = absl::StrCat("/proc/self/fd/", file.get());
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  if (connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0) {
+  const std::optional<sockaddr_un> address = UnixAddress(absl::StrCat("/proc/self/fd/", file.get()));
+  if (!address.has_value()) return {};
+  if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) == 0) {
     return {.status = HostConnection::Status::kConnected, .socket = std::move(socket)};
   }
   if (errno == EAGAIN || errno == EINTR) return {.status = HostConnection::Status::kBusy, .socket = UniqueFd()};

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/unique_fd.h"
+#include "base/unix_address.h"
 #include "cli/text/shell_word.h"
 
 namespace kinsock {
@@ -17,13 +18,11 @@ namespace {
 
 // What the kernel says to a connection: 0, or an errno.
 int TryToConnect(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path)) return ENAMETOOLONG;
-  memcpy(address.sun_path, path.data(), path.size());
+  const std::optional<sockaddr_un> address = UnixAddress(path);
+  if (!address.has_value()) return ENAMETOOLONG;
   const UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return errno;
-  return connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 ? 0 : errno;
+  return connect(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) == 0 ? 0 : errno;
 }
 
 // "a directory" for what is there in place of a socket; empty for a socket, or if that cannot be said.

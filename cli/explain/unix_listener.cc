@@ -14,9 +14,11 @@
 #include <cerrno>
 #include <cstring>
 #include <functional>
+#include <optional>
 #include <string_view>
 
 #include "base/unique_fd.h"
+#include "base/unix_address.h"
 
 namespace kinsock {
 namespace {
@@ -24,13 +26,11 @@ namespace {
 // What the kernel says to a datagram socket that wants to be connected: it looks for the socket behind the file
 // before it finds that it is of another type (EPROTOTYPE). 0, or an errno.
 int Probe(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path)) return ENAMETOOLONG;
-  memcpy(address.sun_path, path.data(), path.size());
+  const std::optional<sockaddr_un> address = UnixAddress(path);
+  if (!address.has_value()) return ENAMETOOLONG;
   const UniqueFd probe(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!probe.valid()) return errno;
-  return connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 ? 0 : errno;
+  return connect(probe.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) == 0 ? 0 : errno;
 }
 
 // One socket, as sock_diag(7) tells of it.

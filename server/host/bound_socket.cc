@@ -13,11 +13,13 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "base/unix_address.h"
 #include "server/host/socket_path.h"
 #include "server/status/error.h"
 
@@ -117,14 +119,12 @@ absl::StatusOr<BoundSocket> BoundSocket::ListenIn(UniqueFd directory, const std:
   if (!fd.valid()) return Failed(path, "socket");
   // On Linux, bind() makes the file with the mode of the socket: it never has another one.
   if (fchmod(fd.get(), permissions.mode) != 0) return Failed(path, "setting its permissions");
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (where.size() >= sizeof(address.sun_path)) {
+  const std::optional<sockaddr_un> address = UnixAddress(where);
+  if (!address.has_value()) {
     errno = ENAMETOOLONG;
     return Failed(path, "bind");
   }
-  memcpy(address.sun_path, where.data(), where.size());
-  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) return Failed(path, "bind");
+  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) != 0) return Failed(path, "bind");
 
   struct stat made;
   if (lstat(where.c_str(), &made) != 0) return Failed(path, "it vanished");

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -18,6 +19,7 @@
 #include "absl/strings/str_split.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
+#include "base/unix_address.h"
 
 namespace kinsock {
 namespace {
@@ -75,10 +77,9 @@ std::string NotASocket(mode_t mode) {
 SocketPlace Knock(const std::string& path) {
   UniqueFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!probe.valid()) return {Kind::kBusy, absl::StrCat("cannot be examined: ", strerror(errno))};
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  memcpy(address.sun_path, path.data(), std::min(path.size(), sizeof(address.sun_path) - 1));
-  const int result = connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+  const std::optional<sockaddr_un> address = UnixAddress(path);
+  if (!address.has_value()) return {Kind::kBusy, absl::StrCat("cannot be examined: ", strerror(ENAMETOOLONG))};
+  const int result = connect(probe.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof(*address));
   if (result == 0 || errno == EAGAIN) {
     return {Kind::kBusy, "is served by a running process; choose another path, or stop that process"};
   }

@@ -6,8 +6,9 @@
 #include <sys/un.h>
 
 #include <cerrno>
-#include <cstring>
+#include <optional>
 
+#include "base/unix_address.h"
 #include "tests/support/require.h"
 
 namespace kinsock::testing {
@@ -17,11 +18,9 @@ namespace {
 constexpr int kConnectTries = 10'000;
 
 sockaddr_un AddressOf(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  Require(path.size() < sizeof(address.sun_path), "the path of a socket is too long");
-  std::memcpy(address.sun_path, path.c_str(), path.size());
-  return address;
+  const std::optional<sockaddr_un> address = UnixAddress(path);
+  Require(address.has_value(), "the path of a socket is too long");
+  return *address;
 }
 
 }  // namespace

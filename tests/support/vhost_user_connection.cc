@@ -7,9 +7,11 @@
 
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/unix_address.h"
 #include "tests/support/require.h"
 
 namespace kinsock::testing {
@@ -25,11 +27,9 @@ constexpr size_t kMaxFds = 253;
 constexpr uint32_t kMaxPayload = 4096;
 
 sockaddr_un Address(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  Require(path.size() < sizeof(address.sun_path), "the path of a socket is too long");
-  std::memcpy(address.sun_path, path.c_str(), path.size());
-  return address;
+  const std::optional<sockaddr_un> address = UnixAddress(path);
+  Require(address.has_value(), "the path of a socket is too long");
+  return *address;
 }
 
 }  // namespace

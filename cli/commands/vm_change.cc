@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -60,24 +61,53 @@ std::string Merge(const char* flag, const std::vector<std::string>& changes, Map
   return "";
 }
 
+// Puts into `request` what replaces what there is, whatever that is. kExitOk, or said what is wrong.
+ExitCode FillReplaced(const SetFlags& flags, v1::UpdateVmRequest& request) {
+  google::protobuf::FieldMask& mask = *request.mutable_update_mask();
+  v1::VmSpec spec;
+  for (const std::string& group : flags.groups) spec.add_groups(group);
+  if (!flags.groups.empty()) mask.add_paths("spec.groups");
+  std::vector<std::string> limits;
+  if (const std::string fault = ParseQuota(flags.quota, *spec.mutable_quota(), limits); !fault.empty()) {
+    return Usage(fault);
+  }
+  for (const std::string& limit : limits) mask.add_paths("spec.quota." + limit);
+  if (!flags.orphan_ttl.empty()) {
+    const std::optional<std::chrono::milliseconds> time = TimeOf("--orphan-ttl", flags.orphan_ttl);
+    if (!time.has_value()) return kExitUsage;
+    SetDuration(*time, *spec.mutable_orphan_ttl());
+    mask.add_paths("spec.orphan_ttl");
+  }
+  if (!flags.ready_when.empty()) mask.add_paths("spec.readiness");
+  if (!flags.ready_when.empty() && flags.ready_when != "none" &&
+      !ParseReadiness(flags.ready_when, *spec.mutable_readiness())) {
+    return Usage(ReadinessFault(flags.ready_when, ", nor \"none\""));
+  }
+  *request.mutable_vm()->mutable_spec() = std::move(spec);
+  request.set_validate_only(flags.validate_only);
+  return kExitOk;
+}
+
+// Puts into `request` what is merged into `vm`. Empty, or what is wrong.
+std::string FillMerged(const SetFlags& flags, const v1::Vm& vm, v1::UpdateVmRequest& request) {
+  request.set_etag(flags.etag.empty() ? vm.etag() : flags.etag);
+  v1::Vm& wanted = *request.mutable_vm();
+  wanted.set_name(vm.name());
+  *wanted.mutable_labels() = vm.labels();
+  *wanted.mutable_annotations() = vm.annotations();
+  if (!flags.labels.empty()) request.mutable_update_mask()->add_paths("labels");
+  if (!flags.annotations.empty()) request.mutable_update_mask()->add_paths("annotations");
+  const std::string fault = Merge("--labels", flags.labels, *wanted.mutable_labels());
+  return fault.empty() ? Merge("--annotations", flags.annotations, *wanted.mutable_annotations()) : fault;
+}
+
 ExitCode Set(const SetFlags& flags, const Options& options) {
   if (flags.labels.empty() && flags.annotations.empty() && flags.groups.empty() && flags.quota.empty() &&
       flags.orphan_ttl.empty() && flags.ready_when.empty()) {
     return Usage("nothing to set; give --labels, --annotations, --groups, --quota, --ready-when or --orphan-ttl");
   }
-  v1::Quota quota;
-  std::vector<std::string> limits;
-  if (const std::string fault = ParseQuota(flags.quota, quota, limits); !fault.empty()) return Usage(fault);
-  std::optional<std::chrono::milliseconds> orphan_ttl;
-  if (!flags.orphan_ttl.empty()) {
-    orphan_ttl = TimeOf("--orphan-ttl", flags.orphan_ttl);
-    if (!orphan_ttl.has_value()) return kExitUsage;
-  }
-  v1::Readiness readiness;
-  const bool has_readiness = !flags.ready_when.empty() && flags.ready_when != "none";
-  if (has_readiness && !ParseReadiness(flags.ready_when, readiness)) {
-    return Usage(ReadinessFault(flags.ready_when, ", nor \"none\""));
-  }
+  v1::UpdateVmRequest replaced;
+  if (const ExitCode fault = FillReplaced(flags, replaced); fault != kExitOk) return fault;
   Client client(options);
   for (int attempt = 1;; ++attempt) {
     v1::GetVmRequest question;
@@ -85,28 +115,8 @@ ExitCode Set(const SetFlags& flags, const Options& options) {
     v1::Vm vm;
     grpc::Status status = Ask(client, client.vms(), &v1::VmService::Stub::GetVm, question, vm);
     if (!status.ok()) return client.Report(status);
-    v1::UpdateVmRequest request;
-    request.set_etag(flags.etag.empty() ? vm.etag() : flags.etag);
-    request.set_validate_only(flags.validate_only);
-    v1::Vm& wanted = *request.mutable_vm();
-    wanted.set_name(vm.name());
-    *wanted.mutable_labels() = vm.labels();
-    *wanted.mutable_annotations() = vm.annotations();
-    std::string fault = Merge("--labels", flags.labels, *wanted.mutable_labels());
-    if (fault.empty()) fault = Merge("--annotations", flags.annotations, *wanted.mutable_annotations());
-    if (!fault.empty()) return Usage(fault);
-    for (const std::string& group : flags.groups) wanted.mutable_spec()->add_groups(group);
-    if (!flags.labels.empty()) request.mutable_update_mask()->add_paths("labels");
-    if (!flags.annotations.empty()) request.mutable_update_mask()->add_paths("annotations");
-    if (!flags.groups.empty()) request.mutable_update_mask()->add_paths("spec.groups");
-    for (const std::string& limit : limits) request.mutable_update_mask()->add_paths("spec.quota." + limit);
-    if (!limits.empty()) *wanted.mutable_spec()->mutable_quota() = quota;
-    if (!flags.ready_when.empty()) request.mutable_update_mask()->add_paths("spec.readiness");
-    if (has_readiness) *wanted.mutable_spec()->mutable_readiness() = readiness;
-    if (orphan_ttl.has_value()) {
-      request.mutable_update_mask()->add_paths("spec.orphan_ttl");
-      SetDuration(*orphan_ttl, *wanted.mutable_spec()->mutable_orphan_ttl());
-    }
+    v1::UpdateVmRequest request = replaced;
+    if (const std::string fault = FillMerged(flags, vm, request); !fault.empty()) return Usage(fault);
     v1::Vm changed;
     status = Ask(client, client.vms(), &v1::VmService::Stub::UpdateVm, request, changed, kChangeTimeout);
     const bool overtaken = ErrorReasonOf(status) == "ETAG_MISMATCH" && flags.etag.empty();

@@ -2,6 +2,8 @@
 //
 // VmManager: VMs that get another CID while they exist.
 #include <chrono>
+#include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,6 +17,31 @@
 #include "server/status/error.h"
 
 namespace kinsock {
+namespace {
+
+absl::Status CheckReservation(const VmDefinition& vm, const CidRequest& wanted) {
+  const std::string network = NetworkOf(vm.spec);
+  if (wanted.kind != CidRequest::Kind::kReserved || wanted.network == network) return absl::OkStatus();
+  return FieldsInvalid(
+      "vm " + Quoted(vm.id),
+      {{"new_cid.reservation", absl::StrCat("is in the network ", Quoted(wanted.network), ", and the VM in ",
+                                            Quoted(network), "; they must be the same")}});
+}
+
+std::shared_ptr<const VmDefinition> WithCid(const VmDefinition& vm, const CidRequest& wanted) {
+  auto changed = std::make_shared<VmDefinition>(vm);
+  changed->spec.cid = wanted;
+  ++changed->generation;
+  return changed;
+}
+
+// Where a restart finds the guest, if that does not learn of the CID which the VM has instead: what it goes by now.
+Cid FormerCid(const VmStatus& status, Cid driver_cid) {
+  if (driver_cid != 0) return driver_cid;
+  return status.former_cid != 0 ? status.former_cid : status.cid;
+}
+
+}  // namespace
 
 void VmManager::Reset(VmReset reset, Done done) {
   if (!reset.new_cid.has_value()) return Drain(std::move(reset.drain), std::move(done));
@@ -41,12 +68,7 @@ void VmManager::ResetOnce(VmReset reset, Done done) {
   if (!request.etag.empty() && request.etag != current.etag()) return done(EtagMismatch(current, request.etag));
   if (vm.failed()) return done(VmIsFailed(current));
   const CidRequest& wanted = *reset.new_cid;
-  if (wanted.kind == CidRequest::Kind::kReserved && wanted.network != vm.network()) {
-    return done(FieldsInvalid(
-        "vm " + Quoted(current.id),
-        {{"new_cid.reservation", absl::StrCat("is in the network ", Quoted(wanted.network), ", and the VM in ",
-                                              Quoted(vm.network()), "; they must be the same")}}));
-  }
+  if (absl::Status fault = CheckReservation(current, wanted); !fault.ok()) return done(std::move(fault));
   const Cid before = vm.now->status.cid;
   const std::string name = current.name();
   CidAllocator& cids = networks_.CidsOf(vm.network());
@@ -57,12 +79,7 @@ void VmManager::ResetOnce(VmReset reset, Done done) {
   if (!cid.ok()) return done(cid.status());
 
   std::shared_ptr<const VmDefinition> next = vm.now->definition;
-  if (!stays || wanted != current.spec.cid) {
-    auto changed = std::make_shared<VmDefinition>(current);
-    changed->spec.cid = wanted;
-    ++changed->generation;
-    next = std::move(changed);
-  }
+  if (!stays || wanted != current.spec.cid) next = WithCid(current, wanted);
   if (request.validate_only) {
     auto would_be = std::make_shared<VmSnapshot>(*vm.now);
     would_be->definition = std::move(next);
@@ -70,11 +87,8 @@ void VmManager::ResetOnce(VmReset reset, Done done) {
     return done(VmSnapshotPtr(std::move(would_be)));
   }
 
-  // Where a restart finds the guest, if that does not learn of it: what it goes by now.
-  Cid former = vm.now->status.former_cid;
-  if (!stays && (vm.device_status.driver_cid != 0 || former == 0)) {
-    former = vm.device_status.driver_cid != 0 ? vm.device_status.driver_cid : before;
-  }
+  const VmStatus& status = vm.now->status;
+  const Cid former = stays ? status.former_cid : FormerCid(status, vm.device_status.driver_cid);
   JournalEntry entry;
   if (next != vm.now->definition && vm.saved) entry.put = SavedVm{next, *cid, former};
   if (!stays) {

@@ -105,7 +105,8 @@ void ReceiveRing::SealOpenBuffer() {
   Capture(point_, open_header_, open_.writable);
   queue_.Return(open_, kVsockHeaderBytes + open_header_.len);
   const bool from_host = open_header_.src_cid == kHostCid;
-  (from_host ? stats_.to_guest_host_packets : stats_.to_guest_sibling_packets).Add();
+  const StatsPeer peer = from_host ? StatsPeer::kHost : StatsPeer::kSibling;
+  stats_.to_guest_packets_of(peer, OpClassOf(open_header_.op)).Add();
   (from_host ? stats_.to_guest_host_bytes : stats_.to_guest_sibling_bytes).Add(open_header_.len);
 }
 
@@ -152,7 +153,7 @@ uint32_t ReceiveRing::ReturnAfterRead(const VsockHeader& header, size_t bytes, b
     WriteHeader(piece, chain.writable);
     Capture(point_, piece, chain.writable);
     queue_.Return(chain, kVsockHeaderBytes + piece.len);
-    stats_.to_guest_host_packets.Add();
+    stats_.to_guest_host_data_packets.Add();
     stats_.to_guest_host_bytes.Add(piece.len);
   }
   queue_.TakeBack(absl::MakeSpan(buffers.chains).subspan(filled, buffers.used_chains - filled));

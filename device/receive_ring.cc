@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/probes.h"
 #include "capture/tap.h"
 #include "device/message_socket.h"
 #include "router/cid.h"
@@ -140,8 +141,8 @@ void ReceiveRing::PopForRead(uint32_t limit, ReadBuffers& buffers) {
 
 // Gives the guest the buffers that hold `bytes`, and takes back the others; returns how many it got. An empty message
 // has a buffer too.
-uint32_t ReceiveRing::ReturnAfterRead(const VsockHeader& header, size_t bytes, bool ends_message,
-                                      ReadBuffers& buffers) {
+KINSOCK_HAS_PROBE uint32_t ReceiveRing::ReturnAfterRead(const VsockHeader& header, size_t bytes, bool ends_message,
+                                                        ReadBuffers& buffers) {
   size_t filled = 0;
   size_t left = bytes;
   for (; left > 0 || (ends_message && filled == 0); ++filled) {
@@ -151,6 +152,7 @@ uint32_t ReceiveRing::ReturnAfterRead(const VsockHeader& header, size_t bytes, b
     left -= piece.len;
     if (ends_message && left == 0) piece.flags = VIRTIO_VSOCK_SEQ_EOM;
     WriteHeader(piece, chain.writable);
+    ProbePacket(piece.src_cid, piece.src_port, piece.dst_cid, piece.dst_port, piece.op, piece.len);
     Capture(point_, piece, chain.writable);
     queue_.Return(chain, kVsockHeaderBytes + piece.len);
     stats_.to_guest_host_data_packets.Add();

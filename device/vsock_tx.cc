@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/probes.h"
 #include "router/switch.h"
 
 namespace kinsock {
@@ -227,11 +228,13 @@ bool VsockTx::Fetch() {
 }
 
 // Reads the header, once. False if there is none.
-bool VsockTx::TakePacket(TxPacket& packet) {
+KINSOCK_HAS_PROBE bool VsockTx::TakePacket(TxPacket& packet) {
   VsockHeaderWire wire;
   ScatterList& readable = packet.chain.readable;
   if (readable.CopyOut(0, &wire, sizeof(wire)) < sizeof(wire)) return false;
   packet.header = Decode(wire);
+  ProbePacket(packet.header.src_cid, packet.header.src_port, packet.header.dst_cid, packet.header.dst_port,
+              packet.header.op, packet.header.len);
   readable.RemovePrefix(sizeof(wire));
   std::swap(packet.payload, readable);
   if (CaptureTap* const tap = CaptureTap::Active()) [[unlikely]]

@@ -37,6 +37,25 @@ struct DeviceTotals {
   PortTotals guest_port;
   PortTotals host_port;
 
+  // What is counted in parts only: packets by OpClass, refusals by Refusal. Sums of what only grows only grow.
+  uint64_t from_guest_host_packets() const {
+    return from_guest_host_data_packets + from_guest_host_credit_packets + from_guest_host_control_packets;
+  }
+  uint64_t from_guest_sibling_packets() const {
+    return from_guest_sibling_data_packets + from_guest_sibling_credit_packets + from_guest_sibling_control_packets;
+  }
+  uint64_t to_guest_host_packets() const {
+    return to_guest_host_data_packets + to_guest_host_credit_packets + to_guest_host_control_packets;
+  }
+  uint64_t to_guest_sibling_packets() const {
+    return to_guest_sibling_data_packets + to_guest_sibling_credit_packets + to_guest_sibling_control_packets;
+  }
+  uint64_t from_guest_refused() const {
+    return from_guest_refused_bad_length + from_guest_refused_bad_op + from_guest_refused_bad_type +
+           from_guest_refused_no_route + from_guest_refused_no_connection + from_guest_refused_request +
+           from_guest_refused_violation + from_guest_former_cid;
+  }
+
   // Counters are read one by one while traffic goes on: each is right, sums of several may be off by what happened
   // meanwhile.
   DeviceTotals& operator+=(const DeviceStats& stats);

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/probes.h"
 #include "capture/tap.h"
 #include "device/message_socket.h"
 #include "router/cid.h"
@@ -105,7 +106,8 @@ void ReceiveRing::SealOpenBuffer() {
   Capture(point_, open_header_, open_.writable);
   queue_.Return(open_, kVsockHeaderBytes + open_header_.len);
   const bool from_host = open_header_.src_cid == kHostCid;
-  (from_host ? stats_.to_guest_host_packets : stats_.to_guest_sibling_packets).Add();
+  const StatsPeer peer = from_host ? StatsPeer::kHost : StatsPeer::kSibling;
+  stats_.to_guest_packets_of(peer, OpClassOf(open_header_.op)).Add();
   (from_host ? stats_.to_guest_host_bytes : stats_.to_guest_sibling_bytes).Add(open_header_.len);
 }
 
@@ -139,8 +141,8 @@ void ReceiveRing::PopForRead(uint32_t limit, ReadBuffers& buffers) {
 
 // Gives the guest the buffers that hold `bytes`, and takes back the others; returns how many it got. An empty message
 // has a buffer too.
-uint32_t ReceiveRing::ReturnAfterRead(const VsockHeader& header, size_t bytes, bool ends_message,
-                                      ReadBuffers& buffers) {
+KINSOCK_HAS_PROBE uint32_t ReceiveRing::ReturnAfterRead(const VsockHeader& header, size_t bytes, bool ends_message,
+                                                        ReadBuffers& buffers) {
   size_t filled = 0;
   size_t left = bytes;
   for (; left > 0 || (ends_message && filled == 0); ++filled) {
@@ -150,9 +152,10 @@ uint32_t ReceiveRing::ReturnAfterRead(const VsockHeader& header, size_t bytes, b
     left -= piece.len;
     if (ends_message && left == 0) piece.flags = VIRTIO_VSOCK_SEQ_EOM;
     WriteHeader(piece, chain.writable);
+    ProbePacket(piece.src_cid, piece.src_port, piece.dst_cid, piece.dst_port, piece.op, piece.len);
     Capture(point_, piece, chain.writable);
     queue_.Return(chain, kVsockHeaderBytes + piece.len);
-    stats_.to_guest_host_packets.Add();
+    stats_.to_guest_host_data_packets.Add();
     stats_.to_guest_host_bytes.Add(piece.len);
   }
   queue_.TakeBack(absl::MakeSpan(buffers.chains).subspan(filled, buffers.used_chains - filled));

@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/probes.h"
 #include "base/status_macros.h"
 
 namespace kinsock {
@@ -126,9 +127,11 @@ void VhostUserSession::End(absl::Status status) {
 
 // A message that is legal but cannot be done is refused where the front-end asked for an answer; otherwise it
 // would go on without knowing, so the session ends.
-absl::Status VhostUserSession::Handle(VhostUserMessage& message, bool& go_on) {
+KINSOCK_HAS_PROBE absl::Status VhostUserSession::Handle(VhostUserMessage& message, bool& go_on) {
   const VhostUserMessageRule& rule = *FindVhostUserRule(message.header.request);
+  const auto fds = static_cast<uint32_t>(message.fds.size());  // the handler takes them
   const absl::Status status = Dispatch(message);
+  ProbeVhostMsg(options_.guest_cid, message.header.request, rule.name, message.header.size, fds, status.ok() ? 0 : 1);
   const absl::Status annotated =
       status.ok() ? status : absl::Status(status.code(), absl::StrCat(rule.name, ": ", status.message()));
   go_on = device_.OnMessage(annotated);

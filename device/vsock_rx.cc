@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/probes.h"
 #include "device/control_allowance.h"
 #include "router/credit.h"
 
@@ -296,11 +297,17 @@ bool VsockRx::Put(Packet& packet, Flow& flow) {
   return true;
 }
 
+// Of a packet that no guest has sent.
+void VsockRx::TellProbe(const VsockHeader& header, uint32_t bytes) const {
+  ProbePacket(header.src_cid, header.src_port, header.dst_cid, header.dst_port, header.op, bytes);
+}
+
 // True if no reply waits any more.
 bool VsockRx::FlushReplies() {
   static const ScatterList kNoPayload;
   while (mode_ == Mode::kRunning && !replies_.empty()) {
     if (!ring_->Put(replies_.front(), kNoPayload, 0).has_value()) return false;
+    TellProbe(replies_.front(), 0);
     replies_.pop_front();
   }
   return replies_.empty();

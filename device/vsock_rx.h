@@ -145,6 +145,7 @@ class VsockRx final : public Port, private Poller {
   bool Erase(const FlowKey& key, const Flow& flow) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteIfDrained() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Put(Packet& packet, Flow& flow) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void TellProbe(const VsockHeader& header, uint32_t bytes) const;
   bool FlushReplies() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool DrainReplies() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ReceiveRing::ReadResult Read(uint32_t limit, const std::shared_ptr<Wakeup>& resume,

@@ -60,6 +60,7 @@ bool VsockRx::TrySend(const VsockHeader& header, const std::shared_ptr<Wakeup>& 
     Finish();
     return false;
   }
+  TellProbe(header, 0);
   CountEarned(header, 1);
   Finish();
   return true;
@@ -108,6 +109,7 @@ ReceiveRing::ReadResult VsockRx::PutBytes(absl::string_view bytes, const VsockHe
     while (mode_ == Mode::kRunning && result.bytes < bytes.size() && FlushReplies()) {
       const std::optional<uint32_t> put = ring_->Put(header, payload, result.bytes);
       if (!put.has_value()) break;
+      TellProbe(header, *put);
       result.bytes += *put;
       ++result.packets;
     }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/probes.h"
 #include "router/switch.h"
 
 namespace kinsock {
@@ -227,11 +228,13 @@ bool VsockTx::Fetch() {
 }
 
 // Reads the header, once. False if there is none.
-bool VsockTx::TakePacket(TxPacket& packet) {
+KINSOCK_HAS_PROBE bool VsockTx::TakePacket(TxPacket& packet) {
   VsockHeaderWire wire;
   ScatterList& readable = packet.chain.readable;
   if (readable.CopyOut(0, &wire, sizeof(wire)) < sizeof(wire)) return false;
   packet.header = Decode(wire);
+  ProbePacket(packet.header.src_cid, packet.header.src_port, packet.header.dst_cid, packet.header.dst_port,
+              packet.header.op, packet.header.len);
   readable.RemovePrefix(sizeof(wire));
   std::swap(packet.payload, readable);
   if (CaptureTap* const tap = CaptureTap::Active()) [[unlikely]]
@@ -259,18 +262,19 @@ void VsockTx::Dispatch(TxPacket& packet) {
     packet.reason = decision.reason;
     packet.flow = env_.rx->Find(FlowKey::OfSender(header));
     if (header.op == VIRTIO_VSOCK_OP_REQUEST) CountRefused(packet);
-    SettleRefused(packet);
+    SettleRefused(packet, decision.refusal);
     return Recycle(packet);
   }
   packet.payload.Truncate(header.len);
   bytes_.Spend(header.len);
   const bool to_host = decision.port == env_.host.get();
-  (to_host ? env_.stats.from_guest_host_packets : env_.stats.from_guest_sibling_packets).Add();
+  const StatsPeer peer = to_host ? StatsPeer::kHost : StatsPeer::kSibling;
+  env_.stats.from_guest_packets_of(peer, OpClassOf(header.op)).Add();
   (to_host ? env_.stats.from_guest_host_bytes : env_.stats.from_guest_sibling_bytes).Add(header.len);
   if (header.op == VIRTIO_VSOCK_OP_REQUEST) spent_ += kRequestCost;
   if (header.op == VIRTIO_VSOCK_OP_REQUEST && !Admit(packet, *decision.port)) {
     CountRefused(packet);
-    SettleRefused(packet);
+    SettleRefused(packet, RefusalOf(packet));
     return Recycle(packet);
   }
   TxLane& lane = LaneFor(*decision.port);
@@ -330,7 +334,7 @@ void VsockTx::Settle(TxLane& lane) {
     Account(packet);
     lane.patience += kPatiencePerPacket + packet.header.len * kPatiencePerByte;
     if (packet.outcome == Packet::Outcome::kClosed) env_.rx->Forget(*packet.flow);
-    if (packet.outcome == Packet::Outcome::kRefused) SettleRefused(packet);
+    if (packet.outcome == Packet::Outcome::kRefused) SettleRefused(packet, RefusalOf(packet));
     Recycle(packet);
   }
 }

@@ -137,7 +137,8 @@ class VsockTx final : private Poller {
   enum class Asking : uint8_t { kYes, kNo };
   void OfferHeld(Asking asking);
   void DropHeld(HeldFlow& held);
-  void SettleRefused(const TxPacket& packet);
+  void SettleRefused(const TxPacket& packet, Refusal refusal);
+  static Refusal RefusalOf(const TxPacket& packet);
   void Account(const TxPacket& packet);
   void Recycle(TxPacket& packet);
   bool MayFetch();
@@ -147,6 +148,7 @@ class VsockTx final : private Poller {
   void SetAside(TxPacket& packet, TxLane& lane);
   void CountRefused(const TxPacket& packet);
   void CountViolation(CloseReason reason);
+  void CountRefusal(Refusal refusal);
   void CountDrop(const Decision& decision);
   void RefuseFormer(TxPacket& packet);
   TxLane& LaneFor(Port& port);

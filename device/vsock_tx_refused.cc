@@ -52,18 +52,17 @@ bool VsockTx::Admit(TxPacket& packet, Port& port) {
 // The guest has not read its CID anew: what it sends says so at once to its own program, and to a sibling that has
 // connected to it meanwhile. An RST is answered by none, but ends what it names.
 void VsockTx::RefuseFormer(TxPacket& packet) {
-  env_.stats.from_guest_former_cid.Add();
   if (env_.driver_cid.OnFormer()) env_.driver_cid_changed->Notify();
   packet.reason = CloseReason::kTransportReset;
   packet.flow = env_.rx->Find(FlowKey::OfSender(packet.header));
   if (packet.header.op == VIRTIO_VSOCK_OP_REQUEST) CountRefused(packet);
-  SettleRefused(packet);
+  SettleRefused(packet, Refusal::kFormerCid);
   Recycle(packet);
 }
 
 // The packet is answered with an RST, and its flow, if it has one, ends for both sides.
-void VsockTx::SettleRefused(const TxPacket& packet) {
-  env_.stats.from_guest_refused.Add();
+void VsockTx::SettleRefused(const TxPacket& packet, Refusal refusal) {
+  CountRefusal(refusal);
   env_.allowance.Charge(ControlAllowance::kPacket);
   CountViolation(packet.reason);
   if (packet.flow != nullptr) {
@@ -98,6 +97,46 @@ void VsockTx::CountRefused(const TxPacket& packet) {
 
 void VsockTx::CountViolation(CloseReason reason) {
   if (reason == CloseReason::kCreditViolation) env_.stats.from_guest_credit_violations.Add();
+}
+
+// What a packet is refused for that the switch let pass.
+Refusal VsockTx::RefusalOf(const TxPacket& packet) {
+  switch (packet.reason) {
+    case CloseReason::kNone:
+      return Refusal::kNoConnection;
+    case CloseReason::kPeerGone:
+      return Refusal::kNoRoute;
+    case CloseReason::kTypeUnsupported:
+      return Refusal::kBadType;
+    case CloseReason::kMalformed:
+    case CloseReason::kCreditViolation:
+      return Refusal::kViolation;
+    default:
+      return Refusal::kRequest;
+  }
+}
+
+void VsockTx::CountRefusal(Refusal refusal) {
+  switch (refusal) {
+    case Refusal::kNone:
+      return;
+    case Refusal::kBadLength:
+      return env_.stats.from_guest_refused_bad_length.Add();
+    case Refusal::kBadOp:
+      return env_.stats.from_guest_refused_bad_op.Add();
+    case Refusal::kBadType:
+      return env_.stats.from_guest_refused_bad_type.Add();
+    case Refusal::kNoRoute:
+      return env_.stats.from_guest_refused_no_route.Add();
+    case Refusal::kNoConnection:
+      return env_.stats.from_guest_refused_no_connection.Add();
+    case Refusal::kRequest:
+      return env_.stats.from_guest_refused_request.Add();
+    case Refusal::kViolation:
+      return env_.stats.from_guest_refused_violation.Add();
+    case Refusal::kFormerCid:
+      return env_.stats.from_guest_former_cid.Add();
+  }
 }
 
 void VsockTx::CountDrop(const Decision& decision) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/probes.h"
 #include "router/credit.h"
 
 namespace kinsock {
@@ -61,6 +62,7 @@ Flow::Verdict Flow::AcceptWhileConnecting(const VsockHeader& header, Side from) 
     CountTransient(-1);
     Recount(0, FlowInfo::State::kEstablished);
     CountResult(CloseReason::kNone);
+    TellProbeOfOpening();
     if (journal_ != nullptr) journal_->durations().CountConnect(way(), Clock::Monotonic().Now() - asked_at_);
     return Verdict::kForward;
   }
@@ -161,6 +163,7 @@ void Flow::BeginStall(Side from) {
   if (!sent_[Index(from)].stall.Begin(Clock::Monotonic().Now())) return;
   stats(from).CountStall(Direction::kOut);
   stats(Opposite(from)).CountStall(Direction::kIn);
+  TellProbeOfStall(from, std::chrono::nanoseconds::zero());
   if (Room(from) > 0) EndStall(from);  // it was granted in this moment
 }
 
@@ -169,6 +172,14 @@ void Flow::EndStall(Side from) {
   if (!took.has_value()) return;
   stats(from).CountStalled(Direction::kOut, static_cast<uint64_t>(took->count()));
   stats(Opposite(from)).CountStalled(Direction::kIn, static_cast<uint64_t>(took->count()));
+  TellProbeOfStall(from, std::max(*took, std::chrono::nanoseconds(1)));
+}
+
+KINSOCK_HAS_PROBE void Flow::TellProbeOfStall(Side from, std::chrono::nanoseconds took) const {
+  const End& sender = end(from);
+  const End& receiver = other_end(from);
+  ProbeCreditStall(sender.port->cid(), sender.vsock_port, receiver.port->cid(), receiver.vsock_port,
+                   static_cast<uint64_t>(took.count()));
 }
 
 void Flow::Grant(Side side, uint32_t buf_alloc, uint32_t fwd_cnt) {
@@ -245,6 +256,16 @@ void Flow::CountEnd(CloseReason reason) {
     if (sent_[Index(side)].stall.MayEnd()) EndStall(side);  // most end without one: no clock is read
     if (IsCountedFor(side)) stats(side).CountClose(reason);
   }
+  TellProbeOfEnd(reason);
+}
+
+KINSOCK_HAS_PROBE void Flow::TellProbeOfOpening() const {
+  ProbeConnOpen(ends_[0].port->cid(), ends_[0].vsock_port, ends_[1].port->cid(), ends_[1].vsock_port, type_, id_);
+}
+
+KINSOCK_HAS_PROBE void Flow::TellProbeOfEnd(CloseReason reason) const {
+  ProbeConnClose(ends_[0].port->cid(), ends_[0].vsock_port, ends_[1].port->cid(), ends_[1].vsock_port,
+                 CloseReasonName(reason), sent_[0].bytes.value() + sent_[1].bytes.value());
 }
 
 Flow::Tally Flow::Recount(uint8_t more_ends, FlowInfo::State state) {

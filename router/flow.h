@@ -193,8 +193,11 @@ class Flow {
   // What `from` may still send (bytes).
   uint32_t Room(Side from) const;
   void EndStall(Side from);
+  void TellProbeOfStall(Side from, std::chrono::nanoseconds took) const;
   void CountResult(CloseReason result);
   void CountEnd(CloseReason reason);
+  void TellProbeOfOpening() const;
+  void TellProbeOfEnd(CloseReason reason) const;
   FlowInfo::End DescribeEnd(Side side) const;
   FlowWay way() const { return FlowWayOf(ends_[0].port->cid(), ends_[1].port->cid()); }
   PortStats& stats(Side side) const { return ends_[Index(side)].port->port_stats(); }

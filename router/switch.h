@@ -19,12 +19,26 @@ enum class DropReason : uint8_t {
   kResetOfReset,   // an RST that would be answered with an RST
 };
 
+// Why a packet was answered with an RST. That concerns the packet; what becomes of a connection is its CloseReason.
+enum class Refusal : uint8_t {
+  kNone,
+  kBadLength,     // more payload than is there, or than a packet may have, or on one that has none
+  kBadOp,         // no operation that there is
+  kBadType,       // neither STREAM nor SEQPACKET, or SEQPACKET that was not agreed on
+  kNoRoute,       // nobody is at dst_cid: no such VM, none with a driver, or no host side
+  kNoConnection,  // it belongs to none
+  kRequest,       // a REQUEST that nobody takes, or that a policy, a limit or a drain is against
+  kViolation,     // the connection does not allow it at this point, or has no credit for it
+  kFormerCid,     // src_cid is what the guest had before a change
+};
+
 // Where a packet goes.
 struct Decision {
   enum class Action : uint8_t { kDeliver, kReset, kDrop };
   Action action;
   Port* port = nullptr;                     // kDeliver: as long as the route table is unchanged
   CloseReason reason = CloseReason::kNone;  // kReset
+  Refusal refusal = Refusal::kNone;         // kReset
   DropReason drop = DropReason::kNone;      // kDrop
 };
 

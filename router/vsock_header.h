@@ -48,6 +48,20 @@ struct VsockHeader {
   uint32_t fwd_cnt = 0;    // bytes that the sender's program has consumed, modulo 2^32
 };
 
+// What a packet is about. Payload is most of them.
+enum class OpClass : uint8_t {
+  kData,     // RW
+  kCredit,   // CREDIT_UPDATE, CREDIT_REQUEST
+  kControl,  // the beginning and the end of a connection: REQUEST, RESPONSE, SHUTDOWN, RST
+};
+inline constexpr size_t kOpClasses = 3;
+
+// Precondition: `op` is one of VIRTIO_VSOCK_OP_*.
+inline OpClass OpClassOf(uint16_t op) {
+  if (op == VIRTIO_VSOCK_OP_RW) return OpClass::kData;
+  return op >= VIRTIO_VSOCK_OP_CREDIT_UPDATE ? OpClass::kCredit : OpClass::kControl;
+}
+
 // Whether a message ends with this packet (virtio 1.3, 5.10.6.6.3). Streams have no messages.
 inline bool EndsMessage(const VsockHeader& header) {
   return header.type == VIRTIO_VSOCK_TYPE_SEQPACKET && header.op == VIRTIO_VSOCK_OP_RW &&

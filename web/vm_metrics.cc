@@ -94,6 +94,27 @@ void EmitLimited(const DeviceTotals& t, Out& out) {
   add("unread_packets", "in", t.to_guest_full_flows);
 }
 
+void EmitPackets(const char* peer, uint64_t data, uint64_t credit, uint64_t control, Out& out) {
+  out.Add(data, {{"peer", peer}, {"op_class", "data"}});
+  out.Add(credit, {{"peer", peer}, {"op_class", "credit"}});
+  out.Add(control, {{"peer", peer}, {"op_class", "control"}});
+}
+
+// As above: what a guest of good manners never does has no series.
+void EmitRefused(const DeviceTotals& t, Out& out) {
+  const auto add = [&](const char* reason, uint64_t count) {
+    if (count != 0) out.Add(count, {{"reason", reason}});
+  };
+  add("bad_length", t.from_guest_refused_bad_length);
+  add("bad_op", t.from_guest_refused_bad_op);
+  add("bad_type", t.from_guest_refused_bad_type);
+  add("no_route", t.from_guest_refused_no_route);
+  add("no_connection", t.from_guest_refused_no_connection);
+  add("request", t.from_guest_refused_request);
+  add("violation", t.from_guest_refused_violation);
+  add("former_cid", t.from_guest_former_cid);
+}
+
 constexpr auto kCounter = prometheus::MetricType::Counter;
 constexpr auto kGauge = prometheus::MetricType::Gauge;
 constexpr auto kBasic = PerVmMetrics::kBasic;
@@ -116,18 +137,21 @@ constexpr Family kFamilies[] = {
      }},
     {"receive_packets_total", "Packets put into receive buffers.", kCounter, kFull,
      [](const DeviceTotals& t, Out& out) {
-       out.Add(t.to_guest_host_packets, {{"peer", "host"}});
-       out.Add(t.to_guest_sibling_packets, {{"peer", "sibling"}});
+       EmitPackets("host", t.to_guest_host_data_packets, t.to_guest_host_credit_packets,
+                   t.to_guest_host_control_packets, out);
+       EmitPackets("sibling", t.to_guest_sibling_data_packets, t.to_guest_sibling_credit_packets,
+                   t.to_guest_sibling_control_packets, out);
      }},
     {"transmit_packets_total", "Packets of guests that were passed on.", kCounter, kFull,
      [](const DeviceTotals& t, Out& out) {
-       out.Add(t.from_guest_host_packets, {{"peer", "host"}});
-       out.Add(t.from_guest_sibling_packets, {{"peer", "sibling"}});
+       EmitPackets("host", t.from_guest_host_data_packets, t.from_guest_host_credit_packets,
+                   t.from_guest_host_control_packets, out);
+       EmitPackets("sibling", t.from_guest_sibling_data_packets, t.from_guest_sibling_credit_packets,
+                   t.from_guest_sibling_control_packets, out);
      }},
     {"taken_packets_total", "Packets taken off transmit rings, whatever became of them.", kCounter, kFull,
      [](const DeviceTotals& t, Out& out) { out.Add(t.from_guest_packets); }},
-    {"refused_packets_total", "Packets answered with a reset.", kCounter, kFull,
-     [](const DeviceTotals& t, Out& out) { out.Add(t.from_guest_refused); }},
+    {"refused_packets_total", "Packets answered with a reset, by reason.", kCounter, kFull, EmitRefused},
     {"packets_dropped_total", "Packets and buffers of guests that made no sense, by reason.", kCounter, kBasic,
      [](const DeviceTotals& t, Out& out) {
        out.Add(t.from_guest_dropped_spoofed_source, {{"reason", "src_cid_spoof"}});

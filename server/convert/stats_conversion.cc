@@ -53,6 +53,9 @@ v1::Stats ToProto(const VmStats& stats) {
 #define KINSOCK_SET(name, help) from.set_##name(totals.from_guest_##name);
   KINSOCK_FROM_GUEST_STATS(KINSOCK_SET)
 #undef KINSOCK_SET
+  from.set_host_packets(totals.from_guest_host_packets());
+  from.set_sibling_packets(totals.from_guest_sibling_packets());
+  from.set_refused(totals.from_guest_refused());
   SetConnections(totals.guest_port, Direction::kOut, from);
   SetBuffered(totals.host_port, from);
 
@@ -60,6 +63,8 @@ v1::Stats ToProto(const VmStats& stats) {
 #define KINSOCK_SET(name, help) to.set_##name(totals.to_guest_##name);
   KINSOCK_TO_GUEST_STATS(KINSOCK_SET)
 #undef KINSOCK_SET
+  to.set_host_packets(totals.to_guest_host_packets());
+  to.set_sibling_packets(totals.to_guest_sibling_packets());
   SetConnections(totals.guest_port, Direction::kIn, to);
   SetBuffered(totals.guest_port, to);
   return out;

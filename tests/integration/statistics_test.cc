@@ -59,9 +59,9 @@ TEST_F(StatisticsTest, ASiblingsStreamIsCountedAtBothEndsAndNowhereElse) {
   EXPECT_EQ(stats(3).to_guest_sibling_bytes, kTold);
   EXPECT_EQ(stats(4).to_guest_sibling_bytes, kAsked);
   EXPECT_EQ(stats(4).from_guest_sibling_bytes, kTold);
-  EXPECT_EQ(stats(3).from_guest_packets, stats(3).from_guest_sibling_packets);
-  EXPECT_EQ(stats(4).to_guest_sibling_packets, teller.received_packets());
-  EXPECT_EQ(stats(3).to_guest_sibling_packets, asker.received_packets());
+  EXPECT_EQ(stats(3).from_guest_packets, stats(3).from_guest_sibling_packets());
+  EXPECT_EQ(stats(4).to_guest_sibling_packets(), teller.received_packets());
+  EXPECT_EQ(stats(3).to_guest_sibling_packets(), asker.received_packets());
   EXPECT_EQ(Accepted(stats(3), Direction::kOut), 1u);
   EXPECT_EQ(Accepted(stats(4), Direction::kIn), 1u);
   EXPECT_EQ(Events(stats(3)), 1u);
@@ -73,12 +73,12 @@ TEST_F(StatisticsTest, ASiblingsStreamIsCountedAtBothEndsAndNowhereElse) {
   for (const Cid cid : {3u, 4u}) {
     EXPECT_EQ(Closed(stats(cid), CloseReason::kFinished), 1u) << "guest " << cid;
     EXPECT_EQ(Events(stats(cid)), 2u) << "guest " << cid;
-    EXPECT_EQ(stats(cid).from_guest_host_packets + stats(cid).to_guest_host_packets, 0u) << "guest " << cid;
+    EXPECT_EQ(stats(cid).from_guest_host_packets() + stats(cid).to_guest_host_packets(), 0u) << "guest " << cid;
     EXPECT_GT(stats(cid).from_guest_kicks, 0u);
     EXPECT_GT(stats(cid).to_guest_interrupts, 0u);
   }
   EXPECT_EQ(Events(stats(5)), 0u);
-  EXPECT_EQ(stats(5).from_guest_packets + stats(5).to_guest_sibling_packets + stats(5).to_guest_host_packets, 0u);
+  EXPECT_EQ(stats(5).from_guest_packets + stats(5).to_guest_sibling_packets() + stats(5).to_guest_host_packets(), 0u);
 }
 
 TEST_F(StatisticsTest, WhatGoesToTheHostIsCountedApart) {
@@ -90,8 +90,8 @@ TEST_F(StatisticsTest, WhatGoesToTheHostIsCountedApart) {
   Exchange(calling, 3, kBytes);
   EXPECT_EQ(stats(3).from_guest_host_bytes, 2 * kBytes);
   EXPECT_EQ(stats(3).to_guest_host_bytes, 2 * kBytes);
-  EXPECT_EQ(stats(3).to_guest_host_packets, guest.received_packets());
-  EXPECT_EQ(stats(3).from_guest_sibling_packets + stats(3).to_guest_sibling_packets, 0u);
+  EXPECT_EQ(stats(3).to_guest_host_packets(), guest.received_packets());
+  EXPECT_EQ(stats(3).from_guest_sibling_packets() + stats(3).to_guest_sibling_packets(), 0u);
   EXPECT_EQ(Accepted(stats(3), Direction::kIn), 1u);
   EXPECT_EQ(Accepted(stats(3), Direction::kOut), 1u);
   for (const FlowInfo& flow : switch_flows()) {
@@ -127,7 +127,9 @@ TEST_F(StatisticsTest, ARefusedCallIsCountedUnderItsReason) {
   EXPECT_EQ(Refused(counted, Direction::kOut, CloseReason::kPeerGone), 2u);
   EXPECT_EQ(Refused(counted, Direction::kOut, CloseReason::kNoListener), 1u);
   EXPECT_EQ(Events(counted), 5u);
-  EXPECT_EQ(counted.from_guest_refused, 4u) << "the fifth was answered by a guest";
+  EXPECT_EQ(counted.from_guest_refused(), 4u) << "the fifth was answered by a guest";
+  EXPECT_EQ(counted.from_guest_refused_no_route, 2u);
+  EXPECT_EQ(counted.from_guest_refused_request, 2u);
   EXPECT_EQ(Refused(stats(4), Direction::kIn, CloseReason::kGuestReset), 1u);
   EXPECT_EQ(Events(stats(5)), 0u) << "it never heard of it";
   EXPECT_EQ(Refused(stats(6), Direction::kIn, CloseReason::kPeerGone), 1u);
@@ -171,8 +173,68 @@ TEST_F(StatisticsTest, WhatIsDroppedIsCountedUnderItsReason) {
   EXPECT_EQ(stats(3).from_guest_dropped_spoofed_source, 1u);
   EXPECT_EQ(stats(3).from_guest_dropped_reserved_bits, 2u);
   EXPECT_EQ(stats(3).from_guest_dropped_reset_of_reset, 1u);
-  EXPECT_EQ(stats(3).from_guest_sibling_packets + stats(3).from_guest_host_packets, 0u);
+  EXPECT_EQ(stats(3).from_guest_sibling_packets() + stats(3).from_guest_host_packets(), 0u);
   EXPECT_EQ(Events(stats(3)) + Events(stats(4)), 0u);
+}
+
+TEST_F(StatisticsTest, WhatIsRefusedIsCountedUnderItsReason) {
+  SimulatedGuest& clumsy = Boot(Cid(3));
+  SimulatedGuest& other = Boot(Cid(4));
+  auto [client, server] = Connect(clumsy, other);
+  VsockPacket long_one = clumsy.Packet(VIRTIO_VSOCK_OP_RW, kRaw, 4, Port(80));
+  long_one.len = kMaxPayloadBytes + 1;
+  clumsy.SendRaw(long_one);
+  clumsy.SendRaw(clumsy.Packet(VIRTIO_VSOCK_OP_CREDIT_REQUEST + 1, kRaw, 4, Port(80)));
+  VsockPacket odd = clumsy.Packet(VIRTIO_VSOCK_OP_REQUEST, kRaw, 4, Port(80));
+  odd.type = VIRTIO_VSOCK_TYPE_SEQPACKET + 1;
+  clumsy.SendRaw(odd);
+  clumsy.SendRaw(clumsy.Packet(VIRTIO_VSOCK_OP_CREDIT_UPDATE, kRaw, 99, Port(80)));
+  clumsy.SendRaw(clumsy.Packet(VIRTIO_VSOCK_OP_CREDIT_UPDATE, kRaw, 4, Port(80)));
+  clumsy.SendRaw(clumsy.Packet(VIRTIO_VSOCK_OP_RESPONSE, client.local_port(), 4, Port(80)));
+  RunUntil([&] { return stats(3).from_guest_refused() == 6; });
+  RunUntilIdle();
+  EXPECT_EQ(stats(3).from_guest_refused_bad_length, 1u);
+  EXPECT_EQ(stats(3).from_guest_refused_bad_op, 1u);
+  EXPECT_EQ(stats(3).from_guest_refused_bad_type, 1u);
+  EXPECT_EQ(stats(3).from_guest_refused_no_route, 1u);
+  EXPECT_EQ(stats(3).from_guest_refused_no_connection, 1u);
+  EXPECT_EQ(stats(3).from_guest_refused_violation, 1u);
+  EXPECT_EQ(stats(3).from_guest_refused(), 6u);
+  EXPECT_EQ(stats(4).from_guest_refused(), 0u);
+}
+
+TEST_F(StatisticsTest, APacketIsCountedOnceUnderWhatItIsAbout) {
+  SimulatedGuest& asker = Boot(Cid(3));
+  SimulatedGuest& teller = Boot(Cid(4));
+  auto [question, answer] = Connect(asker, teller);
+  question.Send("why?");
+  RunUntil([s = answer] { return s.received_bytes() == 4; });
+  question.connection().RequestCredit();
+  RunUntilIdle();
+  DeviceTotals sent = stats(3), got = stats(4);
+  EXPECT_EQ(sent.from_guest_sibling_data_packets, 1u);
+  EXPECT_EQ(sent.from_guest_sibling_credit_packets, 1u);
+  EXPECT_EQ(sent.from_guest_sibling_control_packets, 1u) << "REQUEST";
+  EXPECT_EQ(got.to_guest_sibling_data_packets, 1u);
+  EXPECT_EQ(got.to_guest_sibling_credit_packets, 1u);
+  EXPECT_EQ(got.to_guest_sibling_control_packets, 1u);
+  EXPECT_EQ(stats(4).from_guest_sibling_control_packets, 1u) << "RESPONSE";
+  EXPECT_EQ(stats(3).to_guest_sibling_control_packets, 1u);
+
+  question.Reset();
+  AwaitNoFlows();
+  EXPECT_EQ(stats(3).from_guest_sibling_control_packets, 2u);
+  EXPECT_EQ(stats(4).to_guest_sibling_control_packets, 2u);
+  EXPECT_EQ(stats(4).to_guest_sibling_packets(), teller.received_packets());
+
+  HostPair pair = ConnectFromHost(asker);
+  pair.program->Send("who?");
+  RunUntil([&] { return pair.guest.received_bytes() == 4; });
+  sent = stats(3);
+  EXPECT_EQ(sent.to_guest_host_data_packets, 1u);
+  EXPECT_EQ(sent.to_guest_host_control_packets, 1u);
+  EXPECT_EQ(sent.from_guest_host_control_packets, 1u);
+  EXPECT_EQ(sent.from_guest_host_data_packets, 0u);
 }
 
 TEST_F(StatisticsTest, AReaderThatPausesStallsItsSender) {

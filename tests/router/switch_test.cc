@@ -187,6 +187,40 @@ TEST_F(SwitchTest, OnlyPayloadPacketsCarryPayload) {
   EXPECT_EQ(Decide(header, 1).reason, CloseReason::kMalformed);
 }
 
+TEST_F(SwitchTest, ARefusalSaysWhatIsWrongWithThePacket) {
+  struct Case {
+    const char* what;
+    void (*change)(VsockHeader&);
+    Refusal refusal;
+  };
+  const Case cases[] = {
+      {"more than is there", [](VsockHeader& h) { h.len = 101; }, Refusal::kBadLength},
+      {"payload of what has none", [](VsockHeader& h) { h.op = VIRTIO_VSOCK_OP_SHUTDOWN; }, Refusal::kBadLength},
+      {"no operation", [](VsockHeader& h) { h.op = VIRTIO_VSOCK_OP_INVALID; }, Refusal::kBadOp},
+      {"beyond the last one", [](VsockHeader& h) { h.op = VIRTIO_VSOCK_OP_CREDIT_REQUEST + 1; }, Refusal::kBadOp},
+      {"no type", [](VsockHeader& h) { h.type = 0; }, Refusal::kBadType},
+      {"nobody there", [](VsockHeader& h) { h.dst_cid = 9; }, Refusal::kNoRoute},
+      {"itself", [](VsockHeader& h) { h.dst_cid = 3; }, Refusal::kNoRoute},
+      {"a stranger's port", [](VsockHeader& h) { h = {.src_cid = 3, .dst_cid = 5, .op = VIRTIO_VSOCK_OP_REQUEST}; },
+       Refusal::kRequest},
+  };
+  for (const Case& each : cases) {
+    VsockHeader header = From3To(4, VIRTIO_VSOCK_OP_RW);
+    header.len = 100;
+    each.change(header);
+    const Decision decision = Decide(header, 100);
+    EXPECT_EQ(decision.action, Action::kReset) << each.what;
+    EXPECT_EQ(decision.refusal, each.refusal) << each.what;
+  }
+  EXPECT_EQ(Decide(From3To(4)).refusal, Refusal::kNone);
+  host_.reset();
+  EXPECT_EQ(Decide(From3To(2)).refusal, Refusal::kNoRoute);
+  asker_->set_takes_seqpacket(false);
+  VsockHeader message = From3To(4);
+  message.type = VIRTIO_VSOCK_TYPE_SEQPACKET;
+  EXPECT_EQ(Decide(message).refusal, Refusal::kBadType);
+}
+
 TEST_F(SwitchTest, AWithdrawnRouteIsForgotten) {
   const uint64_t before = routes_.version();
   routes_.Remove(4);

@@ -95,6 +95,28 @@ TEST(VmMetricsTest, NothingThatIsCountedIsLeftOut) {
               HasSubstr("kinsock_vm_queue_rested_seconds_total{vm=\"web-1\",network=\"default\",queue=\"tx\"} 0.001"));
 }
 
+TEST(VmMetricsTest, PacketsOfAllClassesTogetherAreThoseThatTheApiTells) {
+  DaemonSample sample;
+  DeviceStats stats;
+  for (const StatsPeer peer : {StatsPeer::kSibling, StatsPeer::kHost}) {
+    for (const OpClass op_class : {OpClass::kData, OpClass::kCredit, OpClass::kControl}) {
+      const uint64_t packets = (peer == StatsPeer::kHost ? 8 : 1) << static_cast<int>(op_class);
+      stats.from_guest_packets_of(peer, op_class).Add(packets);
+      stats.to_guest_packets_of(peer, op_class).Add(64 * packets);
+    }
+  }
+  sample.all += stats;
+  EXPECT_EQ(sample.all.from_guest_sibling_packets(), 7u);
+  EXPECT_EQ(sample.all.from_guest_host_packets(), 56u);
+  EXPECT_EQ(sample.all.to_guest_sibling_packets(), 64 * 7u);
+  EXPECT_EQ(sample.all.to_guest_host_packets(), 64 * 56u);
+  const std::string metrics = Write(sample, PerVmMetrics::kOff);
+  EXPECT_THAT(metrics, HasSubstr("kinsock_transmit_packets_total{peer=\"sibling\",op_class=\"data\"} 1\n"));
+  EXPECT_THAT(metrics, HasSubstr("kinsock_transmit_packets_total{peer=\"sibling\",op_class=\"credit\"} 2\n"));
+  EXPECT_THAT(metrics, HasSubstr("kinsock_transmit_packets_total{peer=\"host\",op_class=\"control\"} 32\n"));
+  EXPECT_THAT(metrics, HasSubstr("kinsock_receive_packets_total{peer=\"host\",op_class=\"data\"} 512\n"));
+}
+
 TEST(VmMetricsTest, PrometheusHasNothingAgainstThem) {
   std::vector<std::pair<std::string, uint64_t>> numbers;
   DaemonSample sample;
@@ -112,7 +134,7 @@ TEST(VmMetricsTest, AnOperatorOfManyVmsTakesFewerOrNoneForEach) {
   sample.all.to_guest_host_bytes = 77;
   const size_t full = CountSeries(Write(sample, PerVmMetrics::kFull), "kinsock_vm_");
   const size_t basic = CountSeries(Write(sample, PerVmMetrics::kBasic), "kinsock_vm_");
-  EXPECT_EQ(full, 10u * 65) << "the documentation says so";
+  EXPECT_EQ(full, 10u * 72) << "the documentation says so";
   EXPECT_EQ(basic, 10u * 20) << "the documentation says so";
   const std::string off = Write(sample, PerVmMetrics::kOff);
   EXPECT_EQ(CountSeries(off, "kinsock_vm_"), 0u);
@@ -123,7 +145,7 @@ TEST(VmMetricsTest, WhateverHappensToAVmItsSeriesAreBounded) {
   std::vector<std::pair<std::string, uint64_t>> numbers;
   DaemonSample sample;
   sample.vms.push_back({Vm("web-1", 42), Distinct(numbers)});
-  EXPECT_EQ(CountSeries(Write(sample, PerVmMetrics::kFull), "kinsock_vm_"), 110u) << "the documentation says so";
+  EXPECT_EQ(CountSeries(Write(sample, PerVmMetrics::kFull), "kinsock_vm_"), 125u) << "the documentation says so";
   EXPECT_EQ(CountSeries(Write(sample, PerVmMetrics::kBasic), "kinsock_vm_"), 50u) << "the documentation says so";
 }
 

@@ -27,6 +27,10 @@ NOT_RUN = {
         "this test is run after that, and runs the page with what was built",
     ("docs/observability.md", "ssh -L 9470:/run/kinsock/http.sock host     # then http://localhost:9470/"):
         "needs another machine; test_page.py looks at the page itself",
+    ("docs/observability.md", "sudo bpftrace /usr/share/kinsock/bpftrace/connections.bt"):
+        "bpftrace needs root in the host's kernel: probes_test.py holds the scripts against the probes that are there",
+    ("docs/observability.md", "sed \"s,/usr/sbin/kinsockd,$PWD/bazel-bin/server/kinsockd,\" deploy/bpftrace/packets.bt | sudo bpftrace -"):
+        "likewise",
     ("docs/performance.md", "bazel build //server:kinsockd //bench:vsock_load"):
         "measures for an hour, beside a program that has to be fetched",
 }

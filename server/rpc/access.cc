@@ -36,7 +36,7 @@ constexpr Rule kRules[] = {
     {"AdminService.Reload", Role::kAdmin},
     {"AdminService.SetLogLevel", Role::kAdmin},
     {"AdminService.WatchEvents", Role::kOperator, kMaxRareStreamsPerCaller},
-    {"ConnectionService.Capture", Role::kOperator},
+    {"ConnectionService.Capture", Role::kOperator, kMaxCapturesPerCaller},
     {"ConnectionService.Capture.payload", Role::kAdmin},  // what the same call asks for besides
     {"ConnectionService.GetStats", Role::kViewer},
     {"ConnectionService.ListConnections", Role::kViewer},

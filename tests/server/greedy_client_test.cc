@@ -14,9 +14,11 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "api/grpc/health/v1/health.grpc.pb.h"
 #include "server/host/process.h"
 #include "server/rpc/api_limits.h"
 #include "tests/server/raw_client.h"
@@ -232,6 +234,49 @@ TEST_F(GreedyClientTest, AsksForTheSchemaOverAndOver) {
   if (!testing::kSanitized) {
     EXPECT_LT(ResidentBytes(), before + kTolerance);
   }
+}
+
+// Nor may a caller have as much of health as connections and streams would let him, whether he follows it or asks once
+// and does not read the answer; and somebody else is told what he asks for.
+TEST_F(GreedyClientTest, FollowsHealthOverAndOver) {
+  if (!testing::CanBeOthers()) GTEST_SKIP() << "only root can be others";
+  constexpr uint32_t kStreams = 200;
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (const auto& [method, places] : {std::pair("grpc.health.v1.Health/Watch", kMaxHealthWatchesPerCaller),
+                                       std::pair("grpc.health.v1.Health/Check", kMaxHealthChecksPerCaller)}) {
+    size_t expected = places;  // that the first connection gets
+    for (int i = 0; i < 3; ++i) {
+      clients.push_back(std::make_unique<RawClient>(testing::ConnectAs(kStranger, daemon_->api_socket())));
+      RawClient& client = *clients.back();
+      ASSERT_TRUE(client.Served());
+      ASSERT_TRUE(client.Frame(kSettings, testing::kAck, 0, ""));
+      ASSERT_TRUE(client.Frame(kSettings, 0, 0, WindowOf(0)));
+      std::string calls;
+      for (uint32_t stream = 1; stream < 2 * kStreams; stream += 2) {
+        calls += RawClient::FrameOf(kHeaders, kEndHeaders, stream, CallHeaders(method));
+        calls += RawClient::FrameOf(kData, kEndStream, stream, Message(""));
+      }
+      ASSERT_TRUE(client.Send(calls));
+      for (size_t refused = 0; refused < kStreams - std::exchange(expected, 0);) {
+        const std::optional<RawClient::Answer> answer = client.Next();
+        ASSERT_TRUE(answer.has_value()) << method << " " << i << " after " << refused;
+        if (answer->type == kHeaders && (answer->flags & kEndStream) != 0) ++refused;
+      }
+    }
+  }
+  const auto channel =
+      grpc::CreateInsecureChannelFromFd("api", testing::ConnectAs(kViewer, daemon_->api_socket()).release());
+  const auto stub = grpc::health::v1::Health::NewStub(channel);
+  grpc::ClientContext watching, checking;
+  testing::SetDeadline(watching);
+  testing::SetDeadline(checking);
+  grpc::health::v1::HealthCheckResponse response;
+  const auto reader = stub->Watch(&watching, grpc::health::v1::HealthCheckRequest());
+  EXPECT_TRUE(reader->Read(&response));
+  EXPECT_EQ(response.status(), grpc::health::v1::HealthCheckResponse::SERVING);
+  EXPECT_TRUE(stub->Check(&checking, grpc::health::v1::HealthCheckRequest(), &response).ok());
+  watching.TryCancel();
+  reader->Finish();
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ struct Rule {
 // is the admin's, and so is what others say to each other.
 constexpr Rule kRules[] = {
     {"AdminService.Drain", Role::kAdmin},
-    {"AdminService.DumpConfig", Role::kOperator},
+    {"AdminService.DumpConfig", Role::kOperator, kMaxDumpsPerCaller},
     {"AdminService.GetInfo", Role::kViewer},
     {"AdminService.Reload", Role::kAdmin},
     {"AdminService.SetLogLevel", Role::kAdmin},

@@ -34,6 +34,9 @@ inline constexpr size_t kMaxRareStreamsPerCaller = 16;
 // Captures of one caller, half of those that the daemon has (Captures::kMaxCaptures): another one who looks for a fault
 // at the same time finds a place. Beyond: RESOURCE_EXHAUSTED.
 inline constexpr size_t kMaxCapturesPerCaller = 2;
+// Dumps of the configuration of one caller, of those that the daemon has (DumpCall::kMaxDumps). Beyond:
+// RESOURCE_EXHAUSTED.
+inline constexpr size_t kMaxDumpsPerCaller = 2;
 // Streams of one caller, or of all without a role, that ask for the schema: each holds an answer of some 400 KiB, and
 // tools have one at a time. Beyond: RESOURCE_EXHAUSTED.
 inline constexpr size_t kMaxSchemaStreamsPerCaller = 8;

@@ -12,10 +12,12 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "server/rpc/api_limits.h"
 #include "server/rpc/event_log.h"
 #include "server/service/captures.h"
 #include "server/service/connection_feed.h"
+#include "server/service/dump_call.h"
 #include "server/service/stats_stream.h"
 #include "tests/server/running_daemon.h"
 #include "tests/support/other_user.h"
@@ -73,7 +75,9 @@ class StreamShareTest : public ::testing::Test {
   std::shared_ptr<grpc::Channel> ChannelOf(uid_t uid) {
     UniqueFd connection = ConnectAs({uid, uid, {kOperators}}, daemon_->api_socket());
     EXPECT_TRUE(connection.valid()) << "uid " << uid << " may not connect";
-    return grpc::CreateInsecureChannelFromFd("api", connection.release());
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);  // its window is 64 KiB, and does not grow
+    return grpc::CreateCustomInsecureChannelFromFd("api", connection.release(), arguments);
   }
 
   // One user takes all that he gets, on connections old and new; then the next one, until the daemon has `all`.
@@ -128,6 +132,20 @@ TEST_F(StreamShareTest, OfCaptures) {
   EachHasHisShare<v1::CaptureChunk>(
       Captures::kMaxCaptures, kMaxCapturesPerCaller, [](const auto& channel, grpc::ClientContext* context) {
         return v1::ConnectionService::NewStub(channel)->Capture(context, v1::CaptureRequest());
+      });
+}
+
+// What one does not read stays open, in pieces that no window has room for.
+TEST_F(StreamShareTest, OfDumpsOfTheConfiguration) {
+  for (int i = 0; i < 20; ++i) {
+    v1::CreateVmRequest request;
+    request.set_vm_id(absl::StrCat("vm", i));
+    (*request.mutable_vm()->mutable_annotations())["note"] = std::string(16'000, 'x');
+    ASSERT_TRUE(daemon_->Create(request).ok());
+  }
+  EachHasHisShare<v1::ConfigDump>(
+      DumpCall::kMaxDumps, kMaxDumpsPerCaller, [](const auto& channel, grpc::ClientContext* context) {
+        return v1::AdminService::NewStub(channel)->DumpConfig(context, v1::DumpConfigRequest());
       });
 }
 

@@ -8,8 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -26,6 +29,7 @@
 #include "tests/support/other_user.h"
 #include "tests/support/sanitizers.h"
 #include "tests/support/unix_socket.h"
+#include "tests/web/http_client.h"
 
 namespace kinsock {
 namespace {
@@ -71,7 +75,7 @@ class GreedyClientTest : public ::testing::Test {
     Config config;
     EXPECT_EQ(config.api_roles.Add("viewer=user:61001"), "");
     umask(0007);  // as kinsockd does
-    daemon_ = std::make_unique<RunningDaemon>(std::move(config));
+    daemon_ = std::make_unique<RunningDaemon>(std::move(config), nullptr, true);
     EXPECT_TRUE(daemon_->started().ok()) << daemon_->started();
     chmod(daemon_->directory().c_str(), 0755);
   }
@@ -91,6 +95,24 @@ class GreedyClientTest : public ::testing::Test {
                    bool whole = true) {
     return client.Frame(kHeaders, kEndHeaders, stream, CallHeaders(method)) &&
            client.Frame(kData, whole ? kEndStream : 0, stream, Message(request));
+  }
+
+  // What metrics say of a series; -1: nothing.
+  using Metrics = std::function<double(const std::string& series)>;
+
+  // Asks for them until they are as they are to be. False: they never are.
+  bool MetricsBecome(const std::function<bool(const Metrics&)>& right) const {
+    const testing::HttpClient http(daemon_->http_socket());
+    const auto deadline = std::chrono::steady_clock::now() + RunningDaemon::kPatience;
+    while (std::chrono::steady_clock::now() < deadline) {
+      const std::string text = http.Get("/metrics").body;
+      const auto value = [&text](const std::string& series) {
+        const size_t at = text.find("\n" + series + " ");
+        return at == std::string::npos ? -1 : std::strtod(text.c_str() + at + series.size() + 2, nullptr);
+      };
+      if (right(value)) return true;
+    }
+    return false;
   }
 
   static size_t ResidentBytes() {
@@ -165,6 +187,15 @@ TEST_F(GreedyClientTest, ReadsNoAnswers) {
   if (!testing::kSanitized) {
     EXPECT_LT(ResidentBytes(), before + kTolerance);
   }
+  // Metrics tell that calls stand still, and for what: as much is unread as may be.
+  EXPECT_TRUE(MetricsBecome([](const Metrics& metrics) {
+    const double open = metrics("kinsock_api_open_calls");
+    return open > 0 && open < static_cast<double>(kMaxOpenCallsOfOperator) &&
+           metrics("kinsock_api_waiting_calls") == kCalls - open &&
+           metrics("kinsock_api_held_bytes{of=\"answers\"}") >= static_cast<double>(kMaxUnreadBytes) &&
+           metrics("kinsock_api_held_bytes{of=\"requests\"}") == 3 * kCalls &&
+           metrics("kinsock_api_refused_calls_total") == 0;
+  }));
 
   // It reads after all, and has lost nothing by that.
   ASSERT_TRUE(client.Frame(kSettings, 0, 0, WindowOf(0x7fffffff)));

@@ -100,6 +100,17 @@ void WriteConnectionTimes(const DaemonSample& sample, MetricWriter& out) {
   }
 }
 
+void WriteCalls(const CallQueue::Stats& calls, MetricWriter& out) {
+  out.Gauge("kinsock_api_waiting_calls", "Calls with one answer that wait for their turn.").Add(Number(calls.waiting));
+  out.Gauge("kinsock_api_open_calls", "Calls with one answer that were begun, and whose client does not have it yet.")
+      .Add(Number(calls.open));
+  out.Gauge("kinsock_api_held_bytes", "Of these calls: their requests, and answers that were not read.")
+      .Add(Number(calls.request_bytes), {{"of", "requests"}})
+      .Add(Number(calls.unread_bytes), {{"of", "answers"}});
+  out.Counter("kinsock_api_refused_calls_total", "Calls that were refused because too many were waiting.")
+      .Add(Number(calls.refused));
+}
+
 void WriteStore(const StateStoreStats& store, MetricWriter& out) {
   out.Histogram("kinsock_store_commit_seconds", "How long transactions of the state took, each with its fsync.")
       .AddHistogram(store.commit_times);
@@ -120,6 +131,7 @@ void WriteDaemonMetrics(const DaemonSample& sample, MetricWriter& out) {
   WriteConnectionTimes(sample, out);
   if (sample.store.has_value()) WriteStore(*sample.store, out);
   out.Gauge("kinsock_api_connections", "Open connections to the API.").Add(Number(sample.api_connections));
+  WriteCalls(sample.api_calls, out);
   out.Gauge("kinsock_capture_sessions", "Captures that are under way.").Add(Number(sample.captures));
   out.Counter("kinsock_capture_dropped_packets_total",
               "Packets that captures have lost because their clients read too slowly; their delivery is not concerned.")

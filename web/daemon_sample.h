@@ -13,6 +13,7 @@
 #include "server/model/network.h"
 #include "server/model/vm.h"
 #include "server/reactors/reactor_pool.h"
+#include "server/rpc/call_queue.h"
 #include "server/store/state_store.h"
 
 namespace kinsock {
@@ -46,6 +47,7 @@ struct DaemonSample {
   size_t captures = 0;
   uint64_t capture_lost = 0;
   size_t api_connections = 0;
+  CallQueue::Stats api_calls;
   uint64_t forgotten_flows = 0;
   uint64_t merged_pairs = 0;
   uint64_t dropped_log_lines = 0;

@@ -257,6 +257,7 @@ DaemonSample Daemon::Sample() {
   }
   sample.event_watches = {events_.watches(), events_.lagged_watches()};
   sample.api_connections = api_connections_.size();
+  sample.api_calls = access_.calls().stats();
   sample.forgotten_flows = pool_->forgotten_flows();
   sample.merged_pairs = pool_->merged_pairs();
   sample.dropped_log_lines = DroppedLogLines();

@@ -3,6 +3,7 @@
 // Daemon: what serves its clients, over gRPC and over HTTP.
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -33,12 +34,16 @@ void Daemon::MakeServices() {
 absl::Status Daemon::StartApi() {
   std::vector<ApiSocket> sockets = api_sockets_.TakeApi();
   if (sockets.empty()) return absl::OkStatus();
-  const auto admit_schema = [this](const grpc::CallbackServerContext& call) { return access_.AdmitSchema(call); };
+  const ApiServer::Admission admission{
+      [this](const grpc::CallbackServerContext& call) { return access_.AdmitSchema(call); },
+      [this](const grpc::CallbackServerContext& call, std::string_view method) {
+        return access_.AdmitHealth(call, method);
+      }};
   KINSOCK_ASSIGN_OR_RETURN(
       api_, ApiServer::Start({vm_service_.get(), connection_service_.get(), network_service_.get(),
                               forward_service_.get(), admin_service_.get()},
                              api_metrics_, config_.api_tcp.empty() ? std::nullopt : std::make_optional(config_.tls),
-                             admit_schema));
+                             admission));
   greeter_ = std::make_unique<ApiGreeter>(loop_, [this](UniqueFd connection) { api_->Serve(std::move(connection)); });
   for (ApiSocket& api : sockets) {
     const ApiSocket::Kind kind = api.kind;

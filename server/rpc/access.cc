@@ -31,12 +31,12 @@ struct Rule {
 // is the admin's, and so is what others say to each other.
 constexpr Rule kRules[] = {
     {"AdminService.Drain", Role::kAdmin},
-    {"AdminService.DumpConfig", Role::kOperator},
+    {"AdminService.DumpConfig", Role::kOperator, kMaxDumpsPerCaller},
     {"AdminService.GetInfo", Role::kViewer},
     {"AdminService.Reload", Role::kAdmin},
     {"AdminService.SetLogLevel", Role::kAdmin},
     {"AdminService.WatchEvents", Role::kOperator, kMaxRareStreamsPerCaller},
-    {"ConnectionService.Capture", Role::kOperator},
+    {"ConnectionService.Capture", Role::kOperator, kMaxCapturesPerCaller},
     {"ConnectionService.Capture.payload", Role::kAdmin},  // what the same call asks for besides
     {"ConnectionService.GetStats", Role::kViewer},
     {"ConnectionService.ListConnections", Role::kViewer},
@@ -178,6 +178,14 @@ absl::StatusOr<WatchQuota::Ticket> Access::AdmitWatch(const grpc::CallbackServer
 absl::StatusOr<WatchQuota::Ticket> Access::AdmitSchema(const grpc::CallbackServerContext& context) const {
   KINSOCK_ASSIGN_OR_RETURN(const Caller caller, CallerOf(context));
   return schema_.Enter(caller.role == Role::kNone ? Caller() : caller, "reflection", kMaxSchemaStreamsPerCaller);
+}
+
+absl::StatusOr<WatchQuota::Ticket> Access::AdmitHealth(const grpc::CallbackServerContext& context,
+                                                       std::string_view method) const {
+  const absl::StatusOr<Caller> caller = CallerOf(context);
+  const bool has_role = caller.ok() && caller->role != Role::kNone;
+  const size_t share = method == "Health.Watch" ? kMaxHealthWatchesPerCaller : kMaxHealthChecksPerCaller;
+  return health_.Enter(has_role ? *caller : Caller(), method, share);
 }
 
 }  // namespace kinsock

@@ -68,6 +68,10 @@ class Access {
   // The same for those who ask for the schema, which everybody may: callers without a role are one caller here.
   absl::StatusOr<WatchQuota::Ticket> AdmitSchema(const grpc::CallbackServerContext& context) const;
 
+  // The same for health, "Health.Check" or "Health.Watch", also for those of whom nobody can tell who they are.
+  absl::StatusOr<WatchQuota::Ticket> AdmitHealth(const grpc::CallbackServerContext& context,
+                                                 std::string_view method) const;
+
   // Where calls with one answer wait for their turn.
   CallQueue& calls() const { return calls_; }
 
@@ -79,6 +83,7 @@ class Access {
   OnDenied on_denied_;
   mutable WatchQuota watches_;
   mutable WatchQuota schema_{kMaxSchemaStreamsPerCaller};
+  mutable WatchQuota health_{kMaxHealthWatchesPerCaller + kMaxHealthChecksPerCaller};
   mutable CallQueue calls_;
   mutable std::atomic<uint64_t> refused_{0};  // logged at each power of two: a client can be refused without end
 };

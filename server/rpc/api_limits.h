@@ -31,9 +31,23 @@ inline constexpr size_t kMaxWatchesPerCaller = 256;
 // StatsStream::kMaxStreams): a few terminals and collectors of one user, and places for those of others. Beyond:
 // RESOURCE_EXHAUSTED.
 inline constexpr size_t kMaxRareStreamsPerCaller = 16;
+// Captures of one caller, half of those that the daemon has (Captures::kMaxCaptures): another one who looks for a fault
+// at the same time finds a place. Beyond: RESOURCE_EXHAUSTED.
+inline constexpr size_t kMaxCapturesPerCaller = 2;
+// Dumps of the configuration of one caller, of those that the daemon has (DumpCall::kMaxDumps). Beyond:
+// RESOURCE_EXHAUSTED.
+inline constexpr size_t kMaxDumpsPerCaller = 2;
 // Streams of one caller, or of all without a role, that ask for the schema: each holds an answer of some 400 KiB, and
 // tools have one at a time. Beyond: RESOURCE_EXHAUSTED.
 inline constexpr size_t kMaxSchemaStreamsPerCaller = 8;
+// Watches of health of one caller, or of all without a role, at some 7 KiB each: his programs have one for each
+// connection. Beyond: RESOURCE_EXHAUSTED.
+inline constexpr size_t kMaxHealthWatchesPerCaller = 32;
+// The same of checks, as long as their client does not have the answer: they are answered at once, so that only answers
+// that nobody reads are many. Beyond: as above.
+inline constexpr size_t kMaxHealthChecksPerCaller = 128;
+// A question for health: a service's name. gRPC's own service has the same bound. Beyond: INVALID_ARGUMENT.
+inline constexpr size_t kMaxHealthQuestionBytes = 200;
 // A question for the schema: a file's or a symbol's name. Beyond: INVALID_ARGUMENT.
 inline constexpr size_t kMaxSchemaQuestionBytes = 4096;
 // Calls with one answer that one connection has open: main has begun with them, and gRPC is not through with them. An

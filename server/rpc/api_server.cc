@@ -4,7 +4,6 @@
 #include <google/protobuf/stubs/logging.h>
 #include <grpc/grpc.h>
 #include <grpc/support/log.h>
-#include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/security/tls_certificate_provider.h>
@@ -74,14 +73,13 @@ std::shared_ptr<grpc::ServerCredentials> TlsCredentials(const TlsFiles& files) {
 
 absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Start(const std::vector<grpc::Service*>& services,
                                                             ApiMetrics& metrics, const std::optional<TlsFiles>& tls,
-                                                            AdmitSchema admit_schema) {
-  grpc::EnableDefaultHealthCheckService(true);
+                                                            Admission admission) {
   gpr_set_log_function(LogFromGrpc);
   google::protobuf::SetLogHandler(LogFromProtobuf);
   grpc::ServerBuilder builder;
   SetLimits(builder);
-  std::unique_ptr<ApiServer> api(new ApiServer);
-  api->reflection_ = MakeReflectionServices(std::move(admit_schema));
+  std::unique_ptr<ApiServer> api(new ApiServer(std::move(admission.health)));
+  api->reflection_ = MakeReflectionServices(std::move(admission.schema));
   if (tls.has_value()) {
     api->tls_ = builder.experimental().AddExternalConnectionAcceptor(
         grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, TlsCredentials(*tls));
@@ -92,6 +90,7 @@ absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Start(const std::vector<gr
   interceptors.push_back(api->calls_.NewInterceptors());
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   for (grpc::Service* service : services) builder.RegisterService(service);
+  builder.RegisterService(&api->health_);
   for (const auto& service : api->reflection_) builder.RegisterService(service.get());
   api->server_ = builder.BuildAndStart();
   if (api->server_ == nullptr) return absl::InternalError("gRPC does not start its server; see its own messages");
@@ -107,24 +106,18 @@ void ApiServer::ServeTls(UniqueFd connection) {
 }
 
 void ApiServer::SetServing(bool serving) {
-  grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
-  health->SetServingStatus(serving);
   for (const char* service : {"", "kinsock.v1.VmService", "kinsock.v1.ConnectionService", "kinsock.v1.NetworkService",
                               "kinsock.v1.ForwardService", "kinsock.v1.AdminService", kDataPlane}) {
-    health->SetServingStatus(service, serving);
+    health_.Set(service, serving);
   }
 }
 
-void ApiServer::SetDataPlaneServing(bool serving) {
-  server_->GetHealthCheckService()->SetServingStatus(kDataPlane, serving);
-}
+void ApiServer::SetDataPlaneServing(bool serving) { health_.Set(kDataPlane, serving); }
 
-void ApiServer::SetVmsServing(bool serving) {
-  server_->GetHealthCheckService()->SetServingStatus("kinsock.v1.VmService", serving);
-}
+void ApiServer::SetVmsServing(bool serving) { health_.Set("kinsock.v1.VmService", serving); }
 
 void ApiServer::Close() {
-  SetServing(false);
+  health_.Close();
   calls_.Close();
 }
 

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -15,6 +16,7 @@
 #include "server/host/tls_files.h"
 #include "server/rpc/api_metrics.h"
 #include "server/rpc/calls_under_way.h"
+#include "server/rpc/health_service.h"
 #include "server/rpc/reflection_service.h"
 
 namespace kinsock {
@@ -25,13 +27,18 @@ namespace kinsock {
 // Thread: main, but for Shutdown().
 class ApiServer {
  public:
+  // Who may ask for what everybody may know, and how much of that.
+  struct Admission {
+    AdmitSchema schema;
+    AdmitHealth health;
+  };
+
   // None of `services` is owned; they outlive the server, as does `metrics`, which counts the calls. With `tls`,
-  // ServeTls() works, too; clients must show a certificate then. `admit_schema`: for reflection. INTERNAL when the
-  // library refuses.
+  // ServeTls() works, too; clients must show a certificate then. INTERNAL when the library refuses.
   static absl::StatusOr<std::unique_ptr<ApiServer>> Start(const std::vector<grpc::Service*>& services,
                                                           ApiMetrics& metrics,
                                                           const std::optional<TlsFiles>& tls = std::nullopt,
-                                                          AdmitSchema admit_schema = nullptr);
+                                                          Admission admission = {});
 
   // Serves HTTP/2 on a connected, non-blocking socket, and closes it in the end.
   void Serve(UniqueFd connection);
@@ -67,9 +74,10 @@ class ApiServer {
   void Shutdown(std::chrono::milliseconds grace = kGrace);
 
  private:
-  ApiServer() = default;
+  explicit ApiServer(AdmitHealth admit) : health_(std::move(admit)) {}
 
   CallsUnderWay calls_;
+  HealthService health_;
   std::vector<std::unique_ptr<grpc::Service>> reflection_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> tls_;
   std::unique_ptr<grpc::Server> server_;

@@ -211,7 +211,11 @@ void CallQueue::ForgetIfDone(const Turn& turn) {
 
 CallQueue::Stats CallQueue::stats() const {
   MutexLock lock(mutex_);
-  return {.waiting = all_.waiting, .open = all_.open, .unread_bytes = all_.unread_bytes, .refused = refused_};
+  return {.waiting = all_.waiting,
+          .open = all_.open,
+          .request_bytes = all_.request_bytes,
+          .unread_bytes = all_.unread_bytes,
+          .refused = refused_};
 }
 
 }  // namespace kinsock

@@ -72,6 +72,7 @@ class CallQueue {
   struct Stats {
     size_t waiting = 0;
     size_t open = 0;
+    size_t request_bytes = 0;  // of both
     size_t unread_bytes = 0;
     uint64_t refused = 0;  // since the start
   };

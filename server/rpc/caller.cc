@@ -22,6 +22,7 @@ const char* RoleName(Role role) {
 
 std::string Caller::ToString() const {
   if (transport == Transport::kTls) return san.empty() ? "a certificate without a known name" : Quoted(san);
+  if (uid == static_cast<uid_t>(-1)) return "the crowd of callers without a role";
   return absl::StrCat("uid ", uid, " (pid ", pid, ")");
 }
 

@@ -37,7 +37,8 @@ struct Caller {
   // kUnix: his other groups.
   std::vector<gid_t> groups;
 
-  // For messages and logs: "uid 1000 (pid 4711)", "\"spiffe://cluster/node-7\"".
+  // For messages and logs: "uid 1000 (pid 4711)", "\"spiffe://cluster/node-7\"". One of whom nothing is said stands for
+  // all who have no role.
   std::string ToString() const;
 };
 

@@ -14,6 +14,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "api/kinsock/v1/watch.pb.h"
 #include "base/event_loop.h"
 #include "base/mutex.h"
@@ -57,9 +59,16 @@ class RingWatch final : public grpc::ServerWriteReactor<Response>,
   using Source = RingSource<Response, T>;
   using Present = typename Source::Present;
 
-  // Any thread. `main` outlives the gRPC server, and runs until it is shut down.
-  static RingWatch* Start(EventLoop& main, Source source, const v1::WatchRequest& request, WatchQuota::Ticket ticket) {
-    const std::shared_ptr<RingWatch> watch(new RingWatch(main, std::move(source), request, std::move(ticket)));
+  // A client that does not take what there is keeps it in memory, as it was: a snapshot of all connections may have 20
+  // MB, which any network carries in this time. Beyond: WATCH_LAGGED.
+  static constexpr std::chrono::seconds kPresentPatience{30};
+
+  // Any thread. `main` outlives the gRPC server, and runs until it is shut down. `patience`: how long the client has
+  // for what there is.
+  static RingWatch* Start(EventLoop& main, Source source, const v1::WatchRequest& request, WatchQuota::Ticket ticket,
+                          std::chrono::nanoseconds patience = kPresentPatience) {
+    const std::shared_ptr<RingWatch> watch(
+        new RingWatch(main, std::move(source), request, std::move(ticket), patience));
     {
       MutexLock lock(watch->mutex_);
       watch->keep_alive_ = watch;
@@ -99,12 +108,10 @@ class RingWatch final : public grpc::ServerWriteReactor<Response>,
  private:
   // Messages handed over at a time: enough to spare the main thread a message for each, few enough to be nothing.
   static constexpr size_t kBatch = 64;
-  // A client that does not take what there is keeps it in memory, as it was: a snapshot of all connections may have 20
-  // MB, which any network carries in this time. Beyond: WATCH_LAGGED.
-  static constexpr std::chrono::seconds kPresentPatience{30};
 
-  RingWatch(EventLoop& main, Source source, const v1::WatchRequest& request, WatchQuota::Ticket ticket)
-      : main_(main), source_(std::move(source)), request_(request), ticket_(std::move(ticket)) {}
+  RingWatch(EventLoop& main, Source source, const v1::WatchRequest& request, WatchQuota::Ticket ticket,
+            std::chrono::nanoseconds patience)
+      : main_(main), source_(std::move(source)), request_(request), patience_(patience), ticket_(std::move(ticket)) {}
 
   // Main thread.
   void Begin() {
@@ -133,7 +140,7 @@ class RingWatch final : public grpc::ServerWriteReactor<Response>,
     }
     sync_at_ = ring.head();
     present_ = std::move(present);
-    if (present_ != nullptr) present_timer_ = main_.RunAfter(kPresentPatience, [this] { OnPresentLate(); });
+    if (present_ != nullptr) present_timer_ = main_.RunAfter(patience_, [this] { OnPresentLate(); });
     Follow(present_ != nullptr ? ring.head() : ring.oldest());
   }
 
@@ -211,7 +218,8 @@ class RingWatch final : public grpc::ServerWriteReactor<Response>,
     if (present_ == nullptr) return;
     Stop();
     End(Error(absl::StatusCode::kResourceExhausted, "WATCH_LAGGED",
-              "what there is was not read within 30 s; begin again, and read as fast as it comes"));
+              absl::StrCat("what there is was not read within ", absl::FormatDuration(absl::FromChrono(patience_)),
+                           "; begin again, and read as fast as it comes")));
   }
 
   void Stop() {
@@ -238,6 +246,7 @@ class RingWatch final : public grpc::ServerWriteReactor<Response>,
   EventLoop& main_;
   const Source source_;
   const v1::WatchRequest request_;
+  const std::chrono::nanoseconds patience_;
   WatchQuota::Ticket ticket_;  // given back in OnDone(), while there is still a quota
 
   // Main thread's.

@@ -209,7 +209,7 @@ grpc::ServerWriteReactor<v1::ConfigDump>* AdminService::DumpConfig(grpc::Callbac
                                                                    const v1::DumpConfigRequest* request) {
   absl::StatusOr<WatchQuota::Ticket> ticket = access_.AdmitWatch(*context, "AdminService.DumpConfig");
   if (!ticket.ok()) return new RefusedStream<v1::ConfigDump>(ToGrpcStatus(ticket.status()));
-  return DumpCall::Start(main_, hooks_.look_at_config, request->file_only(), *std::move(ticket));
+  return DumpCall::Start(main_, hooks_.look_at_config, open_dumps_, request->file_only(), *std::move(ticket));
 }
 
 grpc::ServerWriteReactor<v1::Event>* AdminService::WatchEvents(grpc::CallbackServerContext* context,

@@ -2,7 +2,9 @@
 #ifndef KINSOCK_SERVER_SERVICE_ADMIN_SERVICE_H_
 #define KINSOCK_SERVER_SERVICE_ADMIN_SERVICE_H_
 
+#include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -80,6 +82,7 @@ class AdminService final : public v1::AdminService::CallbackService {
   UnaryCalls calls_;
   EventLog& events_;
   const LogLevel first_level_;  // with which the daemon was started
+  std::atomic<size_t> open_dumps_{0};
 
   // Main thread's: the level goes back.
   std::optional<EventLoop::TimerId> level_timer_;

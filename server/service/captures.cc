@@ -51,7 +51,9 @@ uint64_t Captures::lost() const {
 absl::StatusOr<uint64_t> Captures::Enter(CaptureStream& stream) {
   KINSOCK_RETURN_IF_ERROR(closed_);
   if (streams_.size() >= kMaxCaptures) {
-    return QuotaExceeded("captures", kMaxCaptures, "end one of them; a capture of everything can be filtered later");
+    return QuotaExceeded(
+        "captures", kMaxCaptures,
+        absl::StrCat("one caller has at most ", kMaxCapturesPerCaller, "; wait until one of them ends"));
   }
   streams_.insert(&stream);
   return ++begun_;

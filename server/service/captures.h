@@ -19,6 +19,7 @@
 #include "server/manager/vm_manager.h"
 #include "server/reactors/reactor_pool.h"
 #include "server/rpc/access.h"
+#include "server/rpc/api_limits.h"
 #include "server/rpc/audit.h"
 
 namespace kinsock {
@@ -31,8 +32,9 @@ class CaptureStream;
 class Captures {
  public:
   // Each looks at every packet, and has up to 16 MiB of them waiting (CaptureSession::kMaxBytes): a few people who look
-  // for a fault at the same time. Beyond: QUOTA_EXCEEDED.
+  // for a fault at the same time, of whom nobody has all places. Beyond: QUOTA_EXCEEDED.
   static constexpr size_t kMaxCaptures = 4;
+  static_assert(kMaxCapturesPerCaller < kMaxCaptures);
 
   // All outlive the gRPC server, and main runs until it is shut down.
   struct Environment {

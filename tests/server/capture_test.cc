@@ -20,7 +20,7 @@
 #include "absl/strings/str_cat.h"
 #include "capture/session.h"
 #include "capture/writer.h"
-#include "server/service/captures.h"
+#include "server/rpc/api_limits.h"
 #include "tests/capture/capture_contents.h"
 #include "tests/capture/tshark.h"
 #include "tests/server/running_daemon.h"
@@ -351,17 +351,22 @@ TEST_F(CaptureTest, AClientThatNeverReadsLosesPacketsAndNobodyElseDoes) {
   capture.Contents();
 }
 
-TEST_F(CaptureTest, ThereAreSoManyAndAPlaceIsFreeAgainWhenOneEnds) {
+// What several callers have is in stream_share_test.
+TEST_F(CaptureTest, OneHasSoManyAndAPlaceIsFreeAgainWhenOneEnds) {
   Start();
   std::vector<std::unique_ptr<Capture>> captures;
-  for (size_t i = 0; i < Captures::kMaxCaptures; ++i) {
+  for (size_t i = 0; i < kMaxCapturesPerCaller; ++i) {
     captures.push_back(std::make_unique<Capture>(daemon_->connections(), Request()));
     EXPECT_TRUE(captures.back()->began());
   }
   {
     Capture one_more(daemon_->connections(), Request());
     EXPECT_FALSE(one_more.began());
-    EXPECT_EQ(Reason(one_more.End()), "QUOTA_EXCEEDED");
+    const grpc::Status refused = one_more.End();
+    EXPECT_EQ(refused.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+    EXPECT_EQ(Reason(refused), "QUOTA_EXCEEDED");
+    EXPECT_EQ(testing::Info(refused).metadata().at("value"), "2");
+    EXPECT_THAT(refused.error_message(), HasSubstr("has 2 streams of ConnectionService.Capture open"));
   }
   captures.pop_back();
   // The daemon hears of it in its own time.

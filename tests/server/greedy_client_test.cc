@@ -8,15 +8,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "api/grpc/health/v1/health.grpc.pb.h"
 #include "server/host/process.h"
 #include "server/rpc/api_limits.h"
 #include "tests/server/raw_client.h"
@@ -24,6 +29,7 @@
 #include "tests/support/other_user.h"
 #include "tests/support/sanitizers.h"
 #include "tests/support/unix_socket.h"
+#include "tests/web/http_client.h"
 
 namespace kinsock {
 namespace {
@@ -69,7 +75,7 @@ class GreedyClientTest : public ::testing::Test {
     Config config;
     EXPECT_EQ(config.api_roles.Add("viewer=user:61001"), "");
     umask(0007);  // as kinsockd does
-    daemon_ = std::make_unique<RunningDaemon>(std::move(config));
+    daemon_ = std::make_unique<RunningDaemon>(std::move(config), nullptr, true);
     EXPECT_TRUE(daemon_->started().ok()) << daemon_->started();
     chmod(daemon_->directory().c_str(), 0755);
   }
@@ -89,6 +95,24 @@ class GreedyClientTest : public ::testing::Test {
                    bool whole = true) {
     return client.Frame(kHeaders, kEndHeaders, stream, CallHeaders(method)) &&
            client.Frame(kData, whole ? kEndStream : 0, stream, Message(request));
+  }
+
+  // What metrics say of a series; -1: nothing.
+  using Metrics = std::function<double(const std::string& series)>;
+
+  // Asks for them until they are as they are to be. False: they never are.
+  bool MetricsBecome(const std::function<bool(const Metrics&)>& right) const {
+    const testing::HttpClient http(daemon_->http_socket());
+    const auto deadline = std::chrono::steady_clock::now() + RunningDaemon::kPatience;
+    while (std::chrono::steady_clock::now() < deadline) {
+      const std::string text = http.Get("/metrics").body;
+      const auto value = [&text](const std::string& series) {
+        const size_t at = text.find("\n" + series + " ");
+        return at == std::string::npos ? -1 : std::strtod(text.c_str() + at + series.size() + 2, nullptr);
+      };
+      if (right(value)) return true;
+    }
+    return false;
   }
 
   static size_t ResidentBytes() {
@@ -163,6 +187,15 @@ TEST_F(GreedyClientTest, ReadsNoAnswers) {
   if (!testing::kSanitized) {
     EXPECT_LT(ResidentBytes(), before + kTolerance);
   }
+  // Metrics tell that calls stand still, and for what: as much is unread as may be.
+  EXPECT_TRUE(MetricsBecome([](const Metrics& metrics) {
+    const double open = metrics("kinsock_api_open_calls");
+    return open > 0 && open < static_cast<double>(kMaxOpenCallsOfOperator) &&
+           metrics("kinsock_api_waiting_calls") == kCalls - open &&
+           metrics("kinsock_api_held_bytes{of=\"answers\"}") >= static_cast<double>(kMaxUnreadBytes) &&
+           metrics("kinsock_api_held_bytes{of=\"requests\"}") == 3 * kCalls &&
+           metrics("kinsock_api_refused_calls_total") == 0;
+  }));
 
   // It reads after all, and has lost nothing by that.
   ASSERT_TRUE(client.Frame(kSettings, 0, 0, WindowOf(0x7fffffff)));
@@ -232,6 +265,49 @@ TEST_F(GreedyClientTest, AsksForTheSchemaOverAndOver) {
   if (!testing::kSanitized) {
     EXPECT_LT(ResidentBytes(), before + kTolerance);
   }
+}
+
+// Nor may a caller have as much of health as connections and streams would let him, whether he follows it or asks once
+// and does not read the answer; and somebody else is told what he asks for.
+TEST_F(GreedyClientTest, FollowsHealthOverAndOver) {
+  if (!testing::CanBeOthers()) GTEST_SKIP() << "only root can be others";
+  constexpr uint32_t kStreams = 200;
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (const auto& [method, places] : {std::pair("grpc.health.v1.Health/Watch", kMaxHealthWatchesPerCaller),
+                                       std::pair("grpc.health.v1.Health/Check", kMaxHealthChecksPerCaller)}) {
+    size_t expected = places;  // that the first connection gets
+    for (int i = 0; i < 3; ++i) {
+      clients.push_back(std::make_unique<RawClient>(testing::ConnectAs(kStranger, daemon_->api_socket())));
+      RawClient& client = *clients.back();
+      ASSERT_TRUE(client.Served());
+      ASSERT_TRUE(client.Frame(kSettings, testing::kAck, 0, ""));
+      ASSERT_TRUE(client.Frame(kSettings, 0, 0, WindowOf(0)));
+      std::string calls;
+      for (uint32_t stream = 1; stream < 2 * kStreams; stream += 2) {
+        calls += RawClient::FrameOf(kHeaders, kEndHeaders, stream, CallHeaders(method));
+        calls += RawClient::FrameOf(kData, kEndStream, stream, Message(""));
+      }
+      ASSERT_TRUE(client.Send(calls));
+      for (size_t refused = 0; refused < kStreams - std::exchange(expected, 0);) {
+        const std::optional<RawClient::Answer> answer = client.Next();
+        ASSERT_TRUE(answer.has_value()) << method << " " << i << " after " << refused;
+        if (answer->type == kHeaders && (answer->flags & kEndStream) != 0) ++refused;
+      }
+    }
+  }
+  const auto channel =
+      grpc::CreateInsecureChannelFromFd("api", testing::ConnectAs(kViewer, daemon_->api_socket()).release());
+  const auto stub = grpc::health::v1::Health::NewStub(channel);
+  grpc::ClientContext watching, checking;
+  testing::SetDeadline(watching);
+  testing::SetDeadline(checking);
+  grpc::health::v1::HealthCheckResponse response;
+  const auto reader = stub->Watch(&watching, grpc::health::v1::HealthCheckRequest());
+  EXPECT_TRUE(reader->Read(&response));
+  EXPECT_EQ(response.status(), grpc::health::v1::HealthCheckResponse::SERVING);
+  EXPECT_TRUE(stub->Check(&checking, grpc::health::v1::HealthCheckRequest(), &response).ok());
+  watching.TryCancel();
+  reader->Finish();
 }
 
 }  // namespace

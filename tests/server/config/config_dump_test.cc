@@ -36,7 +36,8 @@ VmSnapshotPtr Vm(size_t number, size_t annotation_bytes) {
 struct Dumped {
   std::string yaml;
   size_t pieces = 0;
-  size_t largest = 0;
+  size_t largest = 0;  // bytes, as is all
+  size_t all = 0;
   int vms = 0;
 };
 
@@ -52,6 +53,7 @@ Dumped Dump(size_t vms, size_t annotation_bytes, bool file_only) {
     ++dumped.pieces;
     dumped.yaml += piece.yaml();
     dumped.largest = std::max<size_t>(dumped.largest, piece.ByteSizeLong());
+    dumped.all += piece.ByteSizeLong();
     dumped.vms += piece.vms_size();
   }
   return dumped;
@@ -61,6 +63,7 @@ TEST(ConfigDumpTest, TenThousandVmsAreAFileInPieces) {
   const Dumped dumped = Dump(10'000, 20, false);
   EXPECT_EQ(dumped.vms, 10'000);
   EXPECT_GT(dumped.pieces, 3u);
+  EXPECT_LT(dumped.all, 6u << 20) << "as docs/configuration.md says";
   EXPECT_LT(dumped.largest, 2u << 20);
   const absl::StatusOr<YamlConfig> read = ParseYamlConfig(dumped.yaml, "f");
   ASSERT_TRUE(read.ok()) << read.status();

@@ -172,7 +172,10 @@ TEST_F(CallQueueTest, TooManyBytesOfRequestsAreRefused) {
   Enter(Viewer(8), "his second", 200);
   EXPECT_THAT(std::string(status_.message()), HasSubstr("requests of 4700 bytes of all callers"));
   // They are held until the call is over, not until main has got to it.
+  EXPECT_EQ(queue_->stats().request_bytes, 4700u);
   RunUntilIdle();
+  EXPECT_EQ(queue_->stats().request_bytes, 4700u);
+  EXPECT_EQ(queue_->stats().refused, 2u);
   Enter(Viewer(7), "still one more", 1);
   EXPECT_FALSE(status_.ok());
 }

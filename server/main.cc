@@ -70,9 +70,12 @@ int main(int argc, char** argv) {
     kinsock::Daemon daemon(std::move(line->config), std::move(line->reread), *std::move(activated));
     started = daemon.Start();
     if (started.ok()) daemon.Run();
+    if (absl::IsCancelled(started)) {
+      kinsock::Log(kinsock::LogLevel::kInfo, "daemon.not_started").With("reason", started.message());
+    }
   }
   kinsock::StopLogging();
-  if (started.ok()) return 0;
+  if (started.ok() || absl::IsCancelled(started)) return 0;
   Complain(started);
   return absl::IsInvalidArgument(started) ? kIsWrong : kCouldNot;
 }

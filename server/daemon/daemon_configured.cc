@@ -2,6 +2,8 @@
 //
 // Daemon: what is there when it starts: what the configuration wants, and what the state file has kept.
 #include <chrono>
+#include <cstddef>
+#include <memory>
 #include <set>
 #include <string>
 #include <utility>
@@ -39,23 +41,6 @@ std::string DescribeFault(const ConfiguredVm& vm, const absl::Status& status) {
   });
 }
 
-// Hands a creation for each object to `create`, and runs the loop until all are made, or not: for what reason, into
-// `faults`.
-template <typename Configured, typename Create>
-void MakeEach(EventLoop& loop, const std::vector<Configured>& objects, Create create,
-              std::vector<std::string>& faults) {
-  size_t left = objects.size();
-  for (const Configured& object : objects) {
-    auto creation = object.creation;
-    creation.configured = true;
-    create(std::move(creation), [&left, &faults, &object](const auto& result) {
-      --left;
-      if (!result.ok()) faults.push_back(DescribeFault(object, result.status()));
-    });
-  }
-  while (left > 0) loop.RunOnce(std::chrono::milliseconds(1000));
-}
-
 std::set<std::pair<std::string, Cid>> FixedCids(const std::vector<ConfiguredVm>& vms) {
   std::set<std::pair<std::string, Cid>> cids;
   for (const ConfiguredVm& vm : vms) {
@@ -68,6 +53,27 @@ std::set<std::pair<std::string, Cid>> FixedCids(const std::vector<ConfiguredVm>&
 
 }  // namespace
 
+// Hands a creation for each object to `create`, and runs the loop until all are made, or not: for what reason, into
+// `faults`. What callbacks need outlives this call when it gives up.
+template <typename Configured, typename Create>
+absl::Status Daemon::MakeEach(const std::vector<Configured>& objects, Create create, const Faults& faults) {
+  const auto left = std::make_shared<size_t>(objects.size());
+  for (const Configured& object : objects) {
+    KINSOCK_RETURN_IF_ERROR(CheckStop());
+    auto creation = object.creation;
+    creation.configured = true;
+    create(std::move(creation), [left, faults, &object](const auto& result) {
+      --*left;
+      if (!result.ok()) faults->push_back(DescribeFault(object, result.status()));
+    });
+  }
+  while (*left > 0) {
+    KINSOCK_RETURN_IF_ERROR(CheckStop());
+    loop_.RunOnce(std::chrono::milliseconds(1000));
+  }
+  return absl::OkStatus();
+}
+
 // Networks before VMs, and VMs before forwards: each needs the one before it. What the configuration names comes before
 // what was kept, which gets its sockets and devices last, all at once.
 absl::Status Daemon::Populate(SavedState saved) {
@@ -78,8 +84,7 @@ absl::Status Daemon::Populate(SavedState saved) {
   manager_->Restore(std::move(saved), configured);
   KINSOCK_RETURN_IF_ERROR(CreateConfiguredVms());
   KINSOCK_RETURN_IF_ERROR(CreateConfiguredForwards());
-  ServeSaved();
-  return absl::OkStatus();
+  return ServeSaved();
 }
 
 // Two VMs, or forwards, cannot have one name, and neither is to be lost for the other.
@@ -103,33 +108,40 @@ absl::Status Daemon::CheckNames(const SavedState& saved) const {
 
 // Before any VM: none is ever served by less than what the file says.
 absl::Status Daemon::CreateConfiguredNetworks() {
-  std::vector<std::string> faults;
+  const auto faults = std::make_shared<std::vector<std::string>>();
   const auto create = [this](auto creation, auto done) { networks_->Create(std::move(creation), std::move(done)); };
-  MakeEach(loop_, config_.networks, create, faults);
-  MakeEach(loop_, config_.policies, create, faults);
-  return AllOf(faults);
+  KINSOCK_RETURN_IF_ERROR(MakeEach(config_.networks, create, faults));
+  KINSOCK_RETURN_IF_ERROR(MakeEach(config_.policies, create, faults));
+  return AllOf(*faults);
 }
 
 absl::Status Daemon::CreateConfiguredVms() {
-  std::vector<std::string> faults;
-  MakeEach(
-      loop_, config_.vms,
-      [this](VmCreation creation, auto done) { manager_->Create(std::move(creation), std::move(done)); }, faults);
-  return AllOf(faults);
+  const auto faults = std::make_shared<std::vector<std::string>>();
+  const auto create = [this](VmCreation creation, auto done) {
+    manager_->Create(std::move(creation), std::move(done));
+  };
+  KINSOCK_RETURN_IF_ERROR(MakeEach(config_.vms, create, faults));
+  return AllOf(*faults);
 }
 
 absl::Status Daemon::CreateConfiguredForwards() {
-  std::vector<std::string> faults;
-  MakeEach(
-      loop_, config_.forwards,
-      [this](ForwardCreation creation, auto done) { forwards_->Create(std::move(creation), std::move(done)); }, faults);
-  return AllOf(faults);
+  const auto faults = std::make_shared<std::vector<std::string>>();
+  const auto create = [this](ForwardCreation creation, auto done) {
+    forwards_->Create(std::move(creation), std::move(done));
+  };
+  KINSOCK_RETURN_IF_ERROR(MakeEach(config_.forwards, create, faults));
+  return AllOf(*faults);
 }
 
-void Daemon::ServeSaved() {
+absl::Status Daemon::ServeSaved() {
   bool served = false;
-  manager_->ServeRestored([&] { forwards_->ServeRestored([&served] { served = true; }); });
-  while (!served) loop_.RunOnce(std::chrono::milliseconds(1000));
+  const auto give_up = [this] { return StopIsAsked(); };
+  manager_->ServeRestored(give_up, [&] { forwards_->ServeRestored(give_up, [&served] { served = true; }); });
+  while (!served) {
+    KINSOCK_RETURN_IF_ERROR(CheckStop());
+    loop_.RunOnce(std::chrono::milliseconds(1000));
+  }
+  return CheckStop();
 }
 
 }  // namespace kinsock

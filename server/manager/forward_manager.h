@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/clock.h"
@@ -67,8 +68,8 @@ class ForwardManager {
   // Takes over what an earlier start of the daemon has left: before anything is created.
   void Restore(SavedState& saved);
   // Serves what was restored, when the VMs are. `done`: each is served, or its `error` says why not. One whose VM is no
-  // more has gone with it.
-  void ServeRestored(EventLoop::Task done);
+  // more has gone with it. `give_up`: as of VmManager::ServeRestored().
+  void ServeRestored(absl::FunctionRef<bool()> give_up, EventLoop::Task done);
 
   void Create(ForwardCreation creation, Done done);
   void Update(ForwardUpdate update, Done done);

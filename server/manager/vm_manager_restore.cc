@@ -64,11 +64,12 @@ VmSnapshotPtr VmManager::ResultOf(const AnsweredRequest& request) const {
   return gone;
 }
 
-void VmManager::ServeRestored(EventLoop::Task done) {
+void VmManager::ServeRestored(absl::FunctionRef<bool()> give_up, EventLoop::Task done) {
   loop_.thread().AssertHeld();
   when_restored_ = std::move(done);
   restoring_ = restored_.size() + 1;  // one for this loop
   for (const DeviceId device : std::exchange(restored_, {})) {
+    if (give_up()) return;
     const absl::Status started = ServeAgain(*Find(device));
     if (!started.ok()) OnServedAgain(device, started);
   }

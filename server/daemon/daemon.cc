@@ -115,7 +115,7 @@ absl::Status Daemon::Start() {
     MakeServices();
   }
   KINSOCK_RETURN_IF_ERROR(StartApi());
-  StartHttp();
+  KINSOCK_RETURN_IF_ERROR(StartHttp());
   LogStart();
   service_manager_ = std::make_unique<ServiceManager>(loop_, *heartbeat_, [this] { return StatusLine(); });
   service_manager_->Ready();

@@ -101,7 +101,7 @@ class Daemon {
   void ChangeRoles(const RoleRules& roles);
   void OnHangup();
   ConfigSnapshot LookAtConfig();
-  void StartHttp();
+  absl::Status StartHttp();
   void LogStart() const;
   DaemonSample Sample();
   void OnReactorsAlive(bool alive);

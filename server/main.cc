@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
 #include <cstdio>
 #include <utility>
 #include <vector>
@@ -74,8 +76,12 @@ int main(int argc, char** argv) {
       kinsock::Log(kinsock::LogLevel::kInfo, "daemon.not_started").With("reason", started.message());
     }
   }
-  kinsock::StopLogging();
-  if (started.ok() || absl::IsCancelled(started)) return 0;
-  Complain(started);
-  return absl::IsInvalidArgument(started) ? kIsWrong : kCouldNot;
+  const bool told = kinsock::StopLogging();
+  int status = 0;
+  if (!started.ok() && !absl::IsCancelled(started)) {
+    Complain(started);
+    status = absl::IsInvalidArgument(started) ? kIsWrong : kCouldNot;
+  }
+  if (!told) _exit(status);
+  return status;
 }

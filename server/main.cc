@@ -12,6 +12,7 @@
 #include "server/config/config.h"
 #include "server/config/config_places.h"
 #include "server/config/flag_config.h"
+#include "server/daemon/config_rehearsal.h"
 #include "server/daemon/daemon.h"
 #include "server/host/activated_sockets.h"
 #include "server/host/log.h"
@@ -60,6 +61,10 @@ int main(int argc, char** argv) {
   const std::vector<kinsock::ConfigProblem> missing = kinsock::FindMissingPlaces(line->config, *activated);
   if (!missing.empty()) return Complain(missing);
   if (line->action == Action::kCheck) {
+    if (const absl::Status refused = kinsock::RehearseConfig(line->config); !refused.ok()) {
+      Complain(refused);
+      return kIsWrong;
+    }
     std::printf("the configuration is good: %zu VMs, %zu API sockets\n", line->config.vms.size(),
                 line->config.api_sockets.size() + line->config.api_view_sockets.size() + line->config.api_tcp.size());
     return 0;

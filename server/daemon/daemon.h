@@ -86,10 +86,6 @@ class Daemon {
   absl::Status CheckNames(const SavedState& saved) const;
   void MakeManagers();
   absl::Status Populate(SavedState saved);
-  using Faults = std::shared_ptr<std::vector<std::string>>;
-  template <typename Configured, typename Create>
-  absl::Status MakeEach(const std::vector<Configured>& objects, Create create, const Faults& faults);
-  absl::Status CreateConfiguredNetworks();
   absl::Status CreateConfiguredVms();
   absl::Status CreateConfiguredForwards();
   absl::Status ServeSaved();

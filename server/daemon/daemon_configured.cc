@@ -2,7 +2,6 @@
 //
 // Daemon: what is there when it starts: what the configuration wants, and what the state file has kept.
 #include <chrono>
-#include <cstddef>
 #include <memory>
 #include <set>
 #include <string>
@@ -10,36 +9,14 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 #include "router/cid.h"
+#include "server/daemon/configured_objects.h"
 #include "server/daemon/daemon.h"
 #include "server/model/saved_state.h"
-#include "server/model/vm_settings.h"
-#include "server/status/error.h"
 
 namespace kinsock {
 namespace {
-
-// A line for each thing that is wrong. INVALID_ARGUMENT: it is the configuration's fault.
-absl::Status AllOf(const std::vector<std::string>& faults) {
-  if (faults.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrJoin(faults, "\n"));
-}
-
-template <typename Configured>
-std::string DescribeFault(const Configured& object, const absl::Status& status) {
-  return absl::StrCat(object.origin, ": ", status.message());
-}
-
-// In words of the file or the command line.
-std::string DescribeFault(const ConfiguredVm& vm, const absl::Status& status) {
-  const std::vector<FieldViolation> fields = ErrorFields(status);
-  if (fields.empty()) return absl::StrCat(vm.origin, ": ", status.message());
-  return absl::StrJoin(fields, "\n", [&](std::string* out, const FieldViolation& field) {
-    absl::StrAppend(out, vm.origin, ": ", SettingOfField(field.field), ": ", field.description);
-  });
-}
 
 std::set<std::pair<std::string, Cid>> FixedCids(const std::vector<ConfiguredVm>& vms) {
   std::set<std::pair<std::string, Cid>> cids;
@@ -53,33 +30,13 @@ std::set<std::pair<std::string, Cid>> FixedCids(const std::vector<ConfiguredVm>&
 
 }  // namespace
 
-// Hands a creation for each object to `create`, and runs the loop until all are made, or not: for what reason, into
-// `faults`. What callbacks need outlives this call when it gives up.
-template <typename Configured, typename Create>
-absl::Status Daemon::MakeEach(const std::vector<Configured>& objects, Create create, const Faults& faults) {
-  const auto left = std::make_shared<size_t>(objects.size());
-  for (const Configured& object : objects) {
-    KINSOCK_RETURN_IF_ERROR(CheckStop());
-    auto creation = object.creation;
-    creation.configured = true;
-    create(std::move(creation), [left, faults, &object](const auto& result) {
-      --*left;
-      if (!result.ok()) faults->push_back(DescribeFault(object, result.status()));
-    });
-  }
-  while (*left > 0) {
-    KINSOCK_RETURN_IF_ERROR(CheckStop());
-    loop_.RunOnce(std::chrono::milliseconds(1000));
-  }
-  return absl::OkStatus();
-}
-
 // Networks before VMs, and VMs before forwards: each needs the one before it. What the configuration names comes before
 // what was kept, which gets its sockets and devices last, all at once.
 absl::Status Daemon::Populate(SavedState saved) {
   const std::set<std::pair<std::string, Cid>> configured = FixedCids(config_.vms);
   networks_->Restore(saved, configured);
-  KINSOCK_RETURN_IF_ERROR(CreateConfiguredNetworks());
+  // Before any VM: none is ever served by less than what the file says.
+  KINSOCK_RETURN_IF_ERROR(CreateConfiguredNetworks(loop_, config_, *networks_, [this] { return CheckStop(); }));
   forwards_->Restore(saved);
   manager_->Restore(std::move(saved), configured);
   KINSOCK_RETURN_IF_ERROR(CreateConfiguredVms());
@@ -106,21 +63,13 @@ absl::Status Daemon::CheckNames(const SavedState& saved) const {
   return AllOf(faults);
 }
 
-// Before any VM: none is ever served by less than what the file says.
-absl::Status Daemon::CreateConfiguredNetworks() {
-  const auto faults = std::make_shared<std::vector<std::string>>();
-  const auto create = [this](auto creation, auto done) { networks_->Create(std::move(creation), std::move(done)); };
-  KINSOCK_RETURN_IF_ERROR(MakeEach(config_.networks, create, faults));
-  KINSOCK_RETURN_IF_ERROR(MakeEach(config_.policies, create, faults));
-  return AllOf(*faults);
-}
-
 absl::Status Daemon::CreateConfiguredVms() {
   const auto faults = std::make_shared<std::vector<std::string>>();
   const auto create = [this](VmCreation creation, auto done) {
     manager_->Create(std::move(creation), std::move(done));
   };
-  KINSOCK_RETURN_IF_ERROR(MakeEach(config_.vms, create, faults));
+  KINSOCK_RETURN_IF_ERROR(MakeEach(
+      loop_, config_.vms, create, [this] { return CheckStop(); }, faults));
   return AllOf(*faults);
 }
 
@@ -129,7 +78,8 @@ absl::Status Daemon::CreateConfiguredForwards() {
   const auto create = [this](ForwardCreation creation, auto done) {
     forwards_->Create(std::move(creation), std::move(done));
   };
-  KINSOCK_RETURN_IF_ERROR(MakeEach(config_.forwards, create, faults));
+  KINSOCK_RETURN_IF_ERROR(MakeEach(
+      loop_, config_.forwards, create, [this] { return CheckStop(); }, faults));
   return AllOf(*faults);
 }
 

@@ -80,6 +80,9 @@ class ForwardManager {
   // In the order of their ids, from the first after `after` on, at most `max`; `vm`: id, empty: of all.
   std::vector<ForwardSnapshot> List(const std::string& vm, const std::string& after, size_t max) const;
 
+  // Whether there may be one more than `all`, and than `of_vm` of its VM. QUOTA_EXCEEDED.
+  static absl::Status CheckRoom(size_t all, size_t of_vm);
+
   // From here on nothing changes.
   void Close() { closed_ = true; }
 

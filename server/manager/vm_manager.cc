@@ -163,13 +163,7 @@ absl::Status VmManager::CheckCreation(const VmCreation& creation, const VmSocket
   if (draining_) return NodeDraining();
   if (vms_.size() >= kMaxVms) return QuotaExceeded("VMs", kMaxVms, "delete some, or run another daemon");
   KINSOCK_RETURN_IF_ERROR(busy);
-  const std::string network = NetworkOf(creation.spec);
-  KINSOCK_RETURN_IF_ERROR(networks_.CheckUsable(network));
-  // Who writes the file has decided, also about a CID that rests or is reserved.
-  if (creation.configured && creation.spec.cid.kind == CidRequest::Kind::kFixed && !creation.validate_only) {
-    networks_.CidsOf(network).ReleaseLease(creation.spec.cid.first, true);
-  }
-  KINSOCK_ASSIGN_OR_RETURN(cid, networks_.CidsOf(network).Peek(creation.spec.cid, "vms/" + creation.id));
+  KINSOCK_ASSIGN_OR_RETURN(cid, networks_.PeekCid(creation));
   return absl::OkStatus();
 }
 

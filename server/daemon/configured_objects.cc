@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/daemon/configured_objects.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "server/model/vm_settings.h"
+#include "server/status/error.h"
+
+namespace kinsock {
+
+absl::Status AllOf(const std::vector<std::string>& faults) {
+  if (faults.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrJoin(faults, "\n"));
+}
+
+std::string DescribeFault(const ConfiguredVm& vm, const absl::Status& status) {
+  const std::vector<FieldViolation> fields = ErrorFields(status);
+  if (fields.empty()) return absl::StrCat(vm.origin, ": ", status.message());
+  return absl::StrJoin(fields, "\n", [&](std::string* out, const FieldViolation& field) {
+    absl::StrAppend(out, vm.origin, ": ", SettingOfField(field.field), ": ", field.description);
+  });
+}
+
+absl::Status CreateConfiguredNetworks(EventLoop& loop, const Config& config, NetworkManager& networks,
+                                      absl::FunctionRef<absl::Status()> check_stop) {
+  const auto faults = std::make_shared<std::vector<std::string>>();
+  const auto create = [&networks](auto creation, auto done) { networks.Create(std::move(creation), std::move(done)); };
+  KINSOCK_RETURN_IF_ERROR(MakeEach(loop, config.networks, create, check_stop, faults));
+  KINSOCK_RETURN_IF_ERROR(MakeEach(loop, config.policies, create, check_stop, faults));
+  return AllOf(*faults);
+}
+
+}  // namespace kinsock

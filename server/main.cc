@@ -61,9 +61,13 @@ int main(int argc, char** argv) {
   const std::vector<kinsock::ConfigProblem> missing = kinsock::FindMissingPlaces(line->config, *activated);
   if (!missing.empty()) return Complain(missing);
   if (line->action == Action::kCheck) {
-    if (const absl::Status refused = kinsock::RehearseConfig(line->config); !refused.ok()) {
-      Complain(refused);
+    const kinsock::Rehearsal rehearsal = kinsock::RehearseConfig(line->config);
+    if (!rehearsal.result.ok()) {
+      Complain(rehearsal.result);
       return kIsWrong;
+    }
+    if (!rehearsal.unseen.empty()) {
+      std::fprintf(stderr, "kinsockd: what the API has made was not looked at: %s\n", rehearsal.unseen.c_str());
     }
     std::printf("the configuration is good: %zu VMs, %zu API sockets\n", line->config.vms.size(),
                 line->config.api_sockets.size() + line->config.api_view_sockets.size() + line->config.api_tcp.size());

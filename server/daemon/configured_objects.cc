@@ -21,6 +21,34 @@ std::string DescribeFault(const ConfiguredVm& vm, const absl::Status& status) {
   });
 }
 
+PromisedCids FixedCids(const Config& config) {
+  PromisedCids cids;
+  for (const ConfiguredVm& vm : config.vms) {
+    if (vm.creation.spec.cid.kind == CidRequest::Kind::kFixed) {
+      cids.insert({NetworkOf(vm.creation.spec), vm.creation.spec.cid.first});
+    }
+  }
+  return cids;
+}
+
+absl::Status CheckNames(const Config& config, const SavedState& saved, const std::string& path) {
+  std::set<std::string> vms, forwards;
+  for (const SavedVm& vm : saved.vms) vms.insert(vm.definition->id);
+  for (const ForwardDefinitionPtr& forward : saved.forwards) forwards.insert(forward->id);
+  std::vector<std::string> faults;
+  const auto check = [&](const auto& configured, const std::set<std::string>& taken, const char* kind) {
+    for (const auto& object : configured) {
+      if (taken.count(object.creation.id) == 0) continue;
+      faults.push_back(absl::StrCat(object.origin, ": name: \"", object.creation.id, "\" is that of a ", kind,
+                                    " which was created through the API and is kept in ", path,
+                                    "; give this one another name, or start without it and delete the other"));
+    }
+  };
+  check(config.vms, vms, "VM");
+  check(config.forwards, forwards, "forward");
+  return AllOf(faults);
+}
+
 absl::Status CreateConfiguredNetworks(EventLoop& loop, const Config& config, NetworkManager& networks,
                                       absl::FunctionRef<absl::Status()> check_stop) {
   const auto faults = std::make_shared<std::vector<std::string>>();

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,8 +14,10 @@
 #include "absl/status/status.h"
 #include "base/event_loop.h"
 #include "base/status_macros.h"
+#include "router/cid.h"
 #include "server/config/config.h"
 #include "server/manager/network_manager.h"
+#include "server/model/saved_state.h"
 
 namespace kinsock {
 
@@ -35,6 +38,14 @@ std::string DescribeFault(const Configured& object, const absl::Status& status) 
   return object.origin + ": " + std::string(status.message());
 }
 std::string DescribeFault(const ConfiguredVm& vm, const absl::Status& status);
+
+// CIDs that the configuration gives to certain VMs, by network.
+using PromisedCids = std::set<std::pair<std::string, Cid>>;
+PromisedCids FixedCids(const Config& config);
+
+// Two VMs, or forwards, cannot have one name, and neither is to be lost for the other: that of the configuration or
+// that in the state, whose file is `path`.
+absl::Status CheckNames(const Config& config, const SavedState& saved, const std::string& path);
 
 // Hands a creation for each object to `create`, and runs the loop until all are made, or not: for what reason, into
 // `faults`. `check_stop` is asked all the while; what it returns ends this.

@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 #include "base/unique_id.h"
+#include "server/daemon/configured_objects.h"
 #include "server/host/log.h"
 #include "server/host/runtime_dir.h"
 #include "server/manager/vm_refusals.h"
@@ -17,6 +18,7 @@
 #include "server/service/connection_event.h"
 #include "server/service/forward_event.h"
 #include "server/service/reload_conversion.h"
+#include "server/store/state_file.h"
 
 namespace kinsock {
 namespace {
@@ -105,7 +107,7 @@ absl::Status Daemon::Start() {
   KINSOCK_RETURN_IF_ERROR(CheckStop());
   KINSOCK_ASSIGN_OR_RETURN(SavedState saved, OpenState());
   KINSOCK_RETURN_IF_ERROR(CheckStop());
-  KINSOCK_RETURN_IF_ERROR(CheckNames(saved));
+  KINSOCK_RETURN_IF_ERROR(CheckNames(config_, saved, StateFile::PathIn(config_.state_dir)));
   MakeManagers();
   KINSOCK_RETURN_IF_ERROR(Populate(std::move(saved)));
   StartReloader();

@@ -83,7 +83,6 @@ class Daemon {
 
  private:
   absl::StatusOr<SavedState> OpenState();
-  absl::Status CheckNames(const SavedState& saved) const;
   void MakeManagers();
   absl::Status Populate(SavedState saved);
   absl::Status CreateConfiguredVms();

@@ -13,6 +13,11 @@
 
 namespace kinsock {
 
+void NetworkManager::ClaimRestored(const SavedVm& vm, const std::set<std::pair<std::string, Cid>>& promised) {
+  const std::string network = NetworkOf(vm.definition->spec);
+  if (Exists(network) && promised.count({network, vm.cid}) == 0) CidsOf(network).Claim(vm.cid, vm.definition->name());
+}
+
 absl::StatusOr<Cid> NetworkManager::PeekCid(const VmCreation& creation) {
   const std::string network = NetworkOf(creation.spec);
   KINSOCK_RETURN_IF_ERROR(CheckUsable(network));

@@ -161,10 +161,15 @@ absl::Status VmManager::CheckCreation(const VmCreation& creation, const VmSocket
   if (!violations.empty()) return FieldsInvalid("vm " + Quoted(creation.id), violations);
   if (const auto same = vms_.find(creation.id); same != vms_.end()) return VmExists(*same->second->now);
   if (draining_) return NodeDraining();
-  if (vms_.size() >= kMaxVms) return QuotaExceeded("VMs", kMaxVms, "delete some, or run another daemon");
+  KINSOCK_RETURN_IF_ERROR(CheckRoom(vms_.size()));
   KINSOCK_RETURN_IF_ERROR(busy);
   KINSOCK_ASSIGN_OR_RETURN(cid, networks_.PeekCid(creation));
   return absl::OkStatus();
+}
+
+absl::Status VmManager::CheckRoom(size_t vms) {
+  if (vms < kMaxVms) return absl::OkStatus();
+  return QuotaExceeded("VMs", kMaxVms, "delete some, or run another daemon");
 }
 
 void VmManager::OnServed(DeviceId device, absl::Status status) {
@@ -281,9 +286,7 @@ absl::StatusOr<DeviceId> VmManager::ServedDevice(const std::string& id) const {
   if (vm.doomed()) return VmIsBeingDeleted(*vm.now->definition);
   if (vm.failed()) return VmIsFailed(*vm.now->definition);
   if (vm.served) return vm.device;
-  return Error(absl::StatusCode::kAborted, "CONCURRENT_CHANGE",
-               absl::StrCat("vms/", id, " is being made at this moment; try again"))
-      .RetryAfter(std::chrono::milliseconds(10));
+  return VmIsBeingMade(id);
 }
 
 absl::StatusOr<VmStats> VmManager::Stats(const std::string& id) const {

@@ -146,6 +146,9 @@ class VmManager {
   // For ReactorPool's callback.
   void OnDeviceStatus(DeviceId device, const DeviceStatus& status);
 
+  // Whether there may be one more than `vms`. QUOTA_EXCEEDED.
+  static absl::Status CheckRoom(size_t vms);
+
   // While draining nothing is created; what exists can be changed and deleted.
   void SetDraining(bool draining) { draining_ = draining; }
   bool draining() const { return draining_; }

@@ -38,10 +38,7 @@ void VmManager::Restore(SavedState saved, const std::set<std::pair<std::string, 
     status.former_cid = vm.former_cid;
     status.vhost_user_socket = paths.vhost_user;
     status.uds_path = paths.uds;
-    const std::string network = NetworkOf(vm.definition->spec);
-    if (networks_.Exists(network) && promised.count({network, vm.cid}) == 0) {
-      networks_.CidsOf(network).Claim(vm.cid, vm.definition->name());
-    }
+    networks_.ClaimRestored(vm, promised);
     Vm& added = AddVm(std::move(vm.definition), std::move(status));
     added.saved = true;
     restored_.push_back(added.device);

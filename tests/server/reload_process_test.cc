@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "api/kinsock/v1/admin_service.grpc.pb.h"
+#include "api/kinsock/v1/network_service.grpc.pb.h"
 #include "tests/server/daemon_process.h"
 #include "tests/server/running_daemon.h"
 #include "tests/support/process.h"
@@ -205,14 +206,53 @@ TEST_F(CheckTest, WhatOnlyTheManagersOfADaemonKnowIsFoundByACheckAsByAStart) {
   }
 }
 
-TEST_F(CheckTest, WhatTheApiMayHaveMadeIsLeftToTheStart) {
-  const std::string yaml =
-      "state: {dir: \"%t/state\"}\n"
+TEST_F(CheckTest, WhatTheApiHasMadeIsThereForACheckAsForAStart) {
+  const auto yaml = [&](const std::string& rest) {
+    return absl::StrCat("state: {dir: \"", daemon_ / "state", "\"}\n", rest);
+  };
+  const std::string in_lab = yaml(
       "policies: [{network: lab, allow: false, to: {host: true}}]\n"
-      "vms: [{name: a, guest_cid: 10, network: lab}]\n";
-  EXPECT_EQ(Code(yaml, {"--check"}), 0) << said_;
-  EXPECT_EQ(Code(yaml, {}), 2) << "nothing has made it: " << said_;
+      "vms: [{name: a, network: lab}]\n");
+  EXPECT_EQ(Code(in_lab, {"--check"}), 2) << "nothing has made it: " << said_;
   EXPECT_THAT(said_, HasSubstr("networks/lab"));
+
+  ASSERT_TRUE(daemon_.Start()) << daemon_.errors();
+  v1::CreateNetworkRequest lab;
+  lab.set_network_id("lab");
+  lab.mutable_network()->mutable_cid_range()->set_first(10);
+  lab.mutable_network()->mutable_cid_range()->set_last(10);
+  grpc::ClientContext context;
+  testing::SetDeadline(context);
+  v1::Network made;
+  const auto networks = v1::NetworkService::NewStub(daemon_.channel());
+  const grpc::Status status = networks->CreateNetwork(&context, lab, &made);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  ASSERT_TRUE(daemon_.Create("mine", 50).ok());
+
+  const std::string same_name = yaml("vms: [{name: mine, guest_cid: 60}]\n");
+  const std::string too_many = yaml("vms: [{name: a, network: lab}, {name: b, network: lab}]\n");
+  for (const bool serves : {true, false}) {
+    SCOPED_TRACE(serves ? "a daemon has the state" : "it is at rest");
+    if (!serves) daemon_.Stop();
+    EXPECT_EQ(Code(in_lab, {"--check"}), 0) << said_;
+    EXPECT_EQ(said_, "");
+    EXPECT_EQ(Code(same_name, {"--check"}), 2);
+    EXPECT_THAT(said_, HasSubstr("is that of a VM which was created through the API"));
+    EXPECT_EQ(Code(too_many, {"--check"}), 2);
+    EXPECT_THAT(said_, HasSubstr("all CIDs from 10 to 10 are taken"));
+  }
+  for (const std::string& wrong : {same_name, too_many}) {
+    EXPECT_EQ(Code(wrong, {"--check"}), 2);
+    const std::string at_check = said_;
+    EXPECT_EQ(Code(wrong, {}), 2);
+    EXPECT_THAT(said_, ::testing::EndsWith(at_check));
+  }
+
+  // What cannot be read is left to the start, which has more to say of it.
+  std::ofstream(daemon_.state_file(), std::ios::trunc) << "no database";
+  EXPECT_EQ(Code(in_lab, {"--check"}), 0);
+  EXPECT_THAT(said_, HasSubstr(absl::StrCat("was not looked at: ", daemon_.state_file())));
+  EXPECT_EQ(Code(in_lab, {}), 1) << said_;
 }
 
 TEST_F(CheckTest, OneThatUsesAllThereIsIsGoodAndIsServed) {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
 #include <cstdio>
 #include <utility>
 #include <vector>
@@ -10,6 +12,7 @@
 #include "server/config/config.h"
 #include "server/config/config_places.h"
 #include "server/config/flag_config.h"
+#include "server/daemon/config_rehearsal.h"
 #include "server/daemon/daemon.h"
 #include "server/host/activated_sockets.h"
 #include "server/host/log.h"
@@ -58,6 +61,14 @@ int main(int argc, char** argv) {
   const std::vector<kinsock::ConfigProblem> missing = kinsock::FindMissingPlaces(line->config, *activated);
   if (!missing.empty()) return Complain(missing);
   if (line->action == Action::kCheck) {
+    const kinsock::Rehearsal rehearsal = kinsock::RehearseConfig(line->config);
+    if (!rehearsal.result.ok()) {
+      Complain(rehearsal.result);
+      return kIsWrong;
+    }
+    if (!rehearsal.unseen.empty()) {
+      std::fprintf(stderr, "kinsockd: what the API has made was not looked at: %s\n", rehearsal.unseen.c_str());
+    }
     std::printf("the configuration is good: %zu VMs, %zu API sockets\n", line->config.vms.size(),
                 line->config.api_sockets.size() + line->config.api_view_sockets.size() + line->config.api_tcp.size());
     return 0;
@@ -70,9 +81,16 @@ int main(int argc, char** argv) {
     kinsock::Daemon daemon(std::move(line->config), std::move(line->reread), *std::move(activated));
     started = daemon.Start();
     if (started.ok()) daemon.Run();
+    if (absl::IsCancelled(started)) {
+      kinsock::Log(kinsock::LogLevel::kInfo, "daemon.not_started").With("reason", started.message());
+    }
   }
-  kinsock::StopLogging();
-  if (started.ok()) return 0;
-  Complain(started);
-  return absl::IsInvalidArgument(started) ? kIsWrong : kCouldNot;
+  const bool told = kinsock::StopLogging();
+  int status = 0;
+  if (!started.ok() && !absl::IsCancelled(started)) {
+    Complain(started);
+    status = absl::IsInvalidArgument(started) ? kIsWrong : kCouldNot;
+  }
+  if (!told) _exit(status);
+  return status;
 }

@@ -14,7 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
-#include "server/host/log.h"
+#include "base/status_macros.h"
 #include "server/host/process.h"
 #include "web/http_limits.h"
 
@@ -221,14 +221,16 @@ class HttpServer::Connection final : public FdHandler {
 };
 
 HttpServer::HttpServer(BoundSocket socket, Identify identify, Answers answers, std::function<void()> on_stopped)
-    : socket_(std::move(socket)),
-      identify_(std::move(identify)),
+    : identify_(std::move(identify)),
       answers_(std::move(answers)),
       on_stopped_(std::move(on_stopped)),
       callers_(Clock::Monotonic(), {.per_uid = kMaxHttpConnectionsPerUid,
                                     .without_role = kMaxApiConnectionsWithoutRole,
                                     .tls = kMaxHttpTcpConnections,
-                                    .total = kMaxHttpConnections}) {}
+                                    .total = kMaxHttpConnections}),
+      listener_(
+          loop_, std::move(socket), callers_, identify_, [this](UniqueFd connection) { Admit(std::move(connection)); },
+          [this](UniqueFd connection) { Refuse(std::move(connection)); }) {}
 
 HttpServer::~HttpServer() {
   if (!thread_.joinable()) return;
@@ -236,27 +238,24 @@ HttpServer::~HttpServer() {
   thread_.join();
 }
 
-void HttpServer::Start() {
+absl::Status HttpServer::Start() {
+  // Before there is a thread: a server that nobody reaches is none.
+  KINSOCK_RETURN_IF_ERROR(listener_.Start());
   thread_ = std::thread([this] { Serve(); });
   pthread_setname_np(thread_.native_handle(), "http");
+  return absl::OkStatus();
 }
 
 void HttpServer::Stop() { loop_.Stop(); }
 
 void HttpServer::Serve() {
-  ApiListener listener(
-      loop_, std::move(socket_), callers_, identify_, [this](UniqueFd connection) { Admit(std::move(connection)); },
-      [this](UniqueFd connection) { Refuse(std::move(connection)); });
-  if (const absl::Status started = listener.Start(); !started.ok()) {
-    Log(LogLevel::kError, "http.failed").With("message", started.message());
-  }
   std::thread worker([this] {
     StandBehindReactors();
     work_.Run();
   });
   pthread_setname_np(worker.native_handle(), "http-answers");
   loop_.Run();
-  listener.Stop();
+  listener_.Stop();
   connections_.clear();
   // What it is asked for at the moment may be the main thread's, which goes on until this is over.
   work_.Stop();

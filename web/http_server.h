@@ -14,6 +14,7 @@
 #include <string_view>
 #include <thread>
 
+#include "absl/status/status.h"
 #include "base/event_loop.h"
 #include "server/host/bound_socket.h"
 #include "server/rpc/api_connections.h"
@@ -60,8 +61,8 @@ class HttpServer {
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
-  // Serves from here on. Once.
-  void Start();
+  // Serves from here on. Once. Not OK: it cannot listen, the error says why and what to do, and Stop() is not called.
+  absl::Status Start();
 
   // No more connections, and those that exist are closed. Does not wait.
   void Stop();
@@ -99,13 +100,13 @@ class HttpServer {
   Caller CallerOf(int fd) const;
   void Close(int fd);
 
-  BoundSocket socket_;
   const Identify identify_;
   const Answers answers_;
   const std::function<void()> on_stopped_;
   EventLoop loop_;
   EventLoop work_;  // of the second thread
   ApiConnections callers_;
+  ApiListener listener_;                                    // the server's thread's, from Start() on
   std::map<int, std::unique_ptr<Connection>> connections_;  // by descriptor; the server's thread
   size_t unread_bytes_ = 0;                                 // likewise
   size_t refusals_ = 0;                                     // likewise: of connections_, those that are refused

@@ -89,8 +89,9 @@ Observer::Observer(BoundSocket socket, const HttpSettings& settings, ApiListener
                           }},
       [this] { sources_.main.Post([this] { stopped_ = true; }); });
   if (settings.ui) ServePage();
-  server_->Start();
 }
+
+absl::Status Observer::Start() { return server_->Start(); }
 
 void Observer::ServePage() {
   json_.Serve(app_);

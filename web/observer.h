@@ -52,12 +52,15 @@ class Observer {
     EventLog& events;
   };
 
-  // Serves on `socket`, which listens. All sources outlive this object.
+  // For `socket`, which listens. All sources outlive this object.
   Observer(BoundSocket socket, const HttpSettings& settings, ApiListener::Identify identify, Sources sources);
-  // After Stop(), and when stopped().
+  // After Stop(), and when stopped(); or it was never started.
   ~Observer();
   Observer(const Observer&) = delete;
   Observer& operator=(const Observer&) = delete;
+
+  // Serves from here on. Once. Errors: HttpServer::Start().
+  absl::Status Start();
 
   // Serves no more. The main thread must go on until stopped().
   void Stop();

@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 #include "base/unique_id.h"
+#include "server/daemon/configured_objects.h"
 #include "server/host/log.h"
 #include "server/host/runtime_dir.h"
 #include "server/manager/vm_refusals.h"
@@ -17,6 +18,7 @@
 #include "server/service/connection_event.h"
 #include "server/service/forward_event.h"
 #include "server/service/reload_conversion.h"
+#include "server/store/state_file.h"
 
 namespace kinsock {
 namespace {
@@ -51,7 +53,7 @@ Daemon::Daemon(Config config, std::function<ConfigReading()> reread, std::vector
       instance_(RandomUuid()),
       start_time_(std::chrono::system_clock::now()),
       signals_(
-          loop_, [this] { RequestStop(); }, [this] { OnHangup(); }),
+          loop_, [this] { stop_requested_ = true; }, [this] { OnHangup(); }),
       api_sockets_(config_, sockets_, std::move(activated)),
       api_connections_(Clock::Monotonic(), ApiConnections::Limits()),
       access_(api_connections_, config_.api_roles),
@@ -102,8 +104,10 @@ Daemon::~Daemon() {
 absl::Status Daemon::Start() {
   KINSOCK_RETURN_IF_ERROR(signals_.Start());
   KINSOCK_RETURN_IF_ERROR(api_sockets_.Bind());
+  KINSOCK_RETURN_IF_ERROR(CheckStop());
   KINSOCK_ASSIGN_OR_RETURN(SavedState saved, OpenState());
-  KINSOCK_RETURN_IF_ERROR(CheckNames(saved));
+  KINSOCK_RETURN_IF_ERROR(CheckStop());
+  KINSOCK_RETURN_IF_ERROR(CheckNames(config_, saved, StateFile::PathIn(config_.state_dir)));
   MakeManagers();
   KINSOCK_RETURN_IF_ERROR(Populate(std::move(saved)));
   StartReloader();
@@ -113,11 +117,21 @@ absl::Status Daemon::Start() {
     MakeServices();
   }
   KINSOCK_RETURN_IF_ERROR(StartApi());
-  StartHttp();
+  KINSOCK_RETURN_IF_ERROR(StartHttp());
   LogStart();
   service_manager_ = std::make_unique<ServiceManager>(loop_, *heartbeat_, [this] { return StatusLine(); });
   service_manager_->Ready();
   return absl::OkStatus();
+}
+
+// The loop goes round only now and then during the start, which takes seconds for many VMs.
+bool Daemon::StopIsAsked() {
+  signals_.Look();
+  return stop_requested_;
+}
+
+absl::Status Daemon::CheckStop() {
+  return StopIsAsked() ? absl::CancelledError("it was asked to end before it served") : absl::OkStatus();
 }
 
 absl::StatusOr<SavedState> Daemon::OpenState() {

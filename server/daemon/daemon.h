@@ -71,7 +71,8 @@ class Daemon {
   Daemon& operator=(const Daemon&) = delete;
 
   // Everything is served when this returns OK. Else: a line for each thing that is wrong, and nothing is left.
-  // INVALID_ARGUMENT: the configuration wants what cannot be had.
+  // INVALID_ARGUMENT: the configuration wants what cannot be had. CANCELLED: SIGTERM or SIGINT came meanwhile; the
+  // state is as it was.
   absl::Status Start();
 
   // Serves until SIGTERM, SIGINT or RequestStop(), then stops.
@@ -82,20 +83,20 @@ class Daemon {
 
  private:
   absl::StatusOr<SavedState> OpenState();
-  absl::Status CheckNames(const SavedState& saved) const;
   void MakeManagers();
   absl::Status Populate(SavedState saved);
-  absl::Status CreateConfiguredNetworks();
   absl::Status CreateConfiguredVms();
   absl::Status CreateConfiguredForwards();
-  void ServeSaved();
+  absl::Status ServeSaved();
+  bool StopIsAsked();
+  absl::Status CheckStop();
   void MakeServices();
   absl::Status StartApi();
   void StartReloader();
   void ChangeRoles(const RoleRules& roles);
   void OnHangup();
   ConfigSnapshot LookAtConfig();
-  void StartHttp();
+  absl::Status StartHttp();
   void LogStart() const;
   DaemonSample Sample();
   void OnReactorsAlive(bool alive);

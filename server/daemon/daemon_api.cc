@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "server/daemon/daemon.h"
 
@@ -54,7 +55,8 @@ absl::Status Daemon::StartApi() {
     };
     listeners_.push_back(
         std::make_unique<ApiListener>(loop_, std::move(api.socket), api_connections_, identify, serve));
-    KINSOCK_RETURN_IF_ERROR(listeners_.back()->Start());
+    const absl::Status started = listeners_.back()->Start();
+    if (!started.ok()) return absl::Status(started.code(), absl::StrCat("--api: ", started.message()));
   }
   api_->SetServing(true);
   heartbeat_->WatchReactors([this](bool alive) { OnReactorsAlive(alive); });
@@ -62,9 +64,9 @@ absl::Status Daemon::StartApi() {
   return absl::OkStatus();
 }
 
-void Daemon::StartHttp() {
+absl::Status Daemon::StartHttp() {
   std::optional<BoundSocket> socket = api_sockets_.TakeHttp();
-  if (!socket.has_value()) return;
+  if (!socket.has_value()) return absl::OkStatus();
   const auto identify = [this](int fd) { return IdentifyOverHttp(config_.http, *access_.rules(), fd); };
   observer_ = std::make_unique<Observer>(
       *std::move(socket), config_.http, identify,
@@ -74,6 +76,8 @@ void Daemon::StartHttp() {
                         api_metrics_,
                         {vm_service_.get(), connection_service_.get(), network_service_.get(), admin_service_.get()},
                         events_});
+  const absl::Status started = observer_->Start();
+  return started.ok() ? started : absl::Status(started.code(), absl::StrCat("--http: ", started.message()));
 }
 
 }  // namespace kinsock

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/text.h"
@@ -104,11 +106,19 @@ class CountingSink : public spdlog::sinks::base_sink<std::mutex> {
   // `queue` owns the thread that this runs on.
   explicit CountingSink(spdlog::details::thread_pool& queue) : queue_(queue) {}
 
+  // Any thread. Whether the log has come to its flush within `patience`. What comes after either is dropped.
+  bool AwaitFlush(std::chrono::milliseconds patience) {
+    const bool flushed = flushed_.WaitForNotificationWithTimeout(absl::FromChrono(patience));
+    closed_.store(true, std::memory_order_relaxed);
+    return flushed;
+  }
+
  protected:
   // False: not now.
   virtual bool Write(std::string_view line) = 0;
 
   void sink_it_(const spdlog::details::log_msg& message) final {
+    if (closed_.load(std::memory_order_relaxed)) return;
     const uint64_t overrun = queue_.overrun_counter();
     Lose(overrun - std::exchange(overrun_, overrun));
     if (untold_ > 0 && Write(Format(LogLevel::kWarning, "log.dropped", {{"lines", absl::StrCat(untold_)}}))) {
@@ -116,7 +126,10 @@ class CountingSink : public spdlog::sinks::base_sink<std::mutex> {
     }
     if (untold_ > 0 || !Write({message.payload.data(), message.payload.size()})) Lose(1);
   }
-  void flush_() final {}
+  void flush_() final {
+    closed_.store(true, std::memory_order_relaxed);
+    if (!flushed_.HasBeenNotified()) flushed_.Notify();
+  }
 
  private:
   void Lose(uint64_t lines) {
@@ -127,7 +140,11 @@ class CountingSink : public spdlog::sinks::base_sink<std::mutex> {
   spdlog::details::thread_pool& queue_;
   uint64_t overrun_ = 0;  // of queue_, as far as it was seen
   uint64_t untold_ = 0;
+  std::atomic<bool> closed_{false};
+  absl::Notification flushed_;
 };
+
+CountingSink* g_sink = nullptr;  // the logger's; set and read by the main thread
 
 // Writes to standard error when it takes something.
 class NonBlockingStderr final : public CountingSink {
@@ -163,8 +180,13 @@ void StartLogging(LogFormat format) {
   try {
     spdlog::init_thread_pool(kQueuedLines, 1);
     spdlog::details::thread_pool& queue = *spdlog::thread_pool();
-    const spdlog::sink_ptr sink = g_journal ? spdlog::sink_ptr(std::make_shared<JournalSink>(queue))
-                                            : spdlog::sink_ptr(std::make_shared<NonBlockingStderr>(queue));
+    std::shared_ptr<CountingSink> sink;
+    if (g_journal) {
+      sink = std::make_shared<JournalSink>(queue);
+    } else {
+      sink = std::make_shared<NonBlockingStderr>(queue);
+    }
+    g_sink = sink.get();
     static std::shared_ptr<spdlog::async_logger> logger;
     logger = std::make_shared<spdlog::async_logger>("kinsock", sink, spdlog::thread_pool(),
                                                     spdlog::async_overflow_policy::overrun_oldest);
@@ -178,9 +200,13 @@ void SetLogLevel(LogLevel level) { g_level.store(level, std::memory_order_relaxe
 uint64_t DroppedLogLines() { return g_dropped.load(std::memory_order_relaxed); }
 LogLevel CurrentLogLevel() { return g_level.load(std::memory_order_relaxed); }
 
-void StopLogging() {
-  g_logger.store(nullptr, std::memory_order_release);
+bool StopLogging() {
+  spdlog::logger* const logger = g_logger.exchange(nullptr, std::memory_order_acq_rel);
+  if (logger == nullptr) return true;
+  logger->flush();  // behind all that is queued
+  if (!g_sink->AwaitFlush(kLogPatience)) return false;
   spdlog::shutdown();
+  return true;
 }
 
 Log::~Log() {

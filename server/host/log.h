@@ -2,6 +2,7 @@
 #ifndef KINSOCK_SERVER_HOST_LOG_H_
 #define KINSOCK_SERVER_HOST_LOG_H_
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -21,8 +22,13 @@ enum class LogFormat : uint8_t { kKeyValue, kJson };
 // log.dropped. Before this (and in tests) nothing is written. Once, on the main thread.
 void StartLogging(LogFormat format);
 
-// Writes what is queued, as far as standard error takes it.
-void StopLogging();
+// How long the end of the daemon waits for the journal to take what is queued, which takes it a fraction of a second.
+// Beyond: the rest is lost, for a journal that has stopped must not keep the daemon from ending.
+inline constexpr std::chrono::milliseconds kLogPatience{2000};
+
+// Writes what is queued, as far as standard error takes it, or the journal does within kLogPatience. False: that takes
+// nothing, and the log's thread hangs in it: the process has to end by _exit().
+bool StopLogging();
 
 // Lines below `level` are dropped from here on. Any thread.
 void SetLogLevel(LogLevel level);

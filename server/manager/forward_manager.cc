@@ -95,11 +95,15 @@ void ForwardManager::Tell(Change change, const ForwardDefinition& definition) {
   if (on_change_) on_change_(change, definition);
 }
 
-absl::Status ForwardManager::CheckRoom(const ForwardSpec& spec) const {
-  if (forwards_.size() >= kMaxForwards) return QuotaExceeded("forwards", kMaxForwards, "delete some");
-  const auto of_vm = of_vms_.find(spec.vm_id());
-  if (of_vm == of_vms_.end() || of_vm->second.size() < kMaxForwardsPerVm) return absl::OkStatus();
+absl::Status ForwardManager::CheckRoom(size_t all, size_t of_vm) {
+  if (all >= kMaxForwards) return QuotaExceeded("forwards", kMaxForwards, "delete some");
+  if (of_vm < kMaxForwardsPerVm) return absl::OkStatus();
   return QuotaExceeded("forwards of a VM", kMaxForwardsPerVm, "delete some");
+}
+
+absl::Status ForwardManager::CheckRoom(const ForwardSpec& spec) const {
+  const auto of_vm = of_vms_.find(spec.vm_id());
+  return CheckRoom(forwards_.size(), of_vm != of_vms_.end() ? of_vm->second.size() : 0);
 }
 
 // A port that the guest calls leads to one place.

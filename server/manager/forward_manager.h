@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/clock.h"
@@ -67,8 +68,8 @@ class ForwardManager {
   // Takes over what an earlier start of the daemon has left: before anything is created.
   void Restore(SavedState& saved);
   // Serves what was restored, when the VMs are. `done`: each is served, or its `error` says why not. One whose VM is no
-  // more has gone with it.
-  void ServeRestored(EventLoop::Task done);
+  // more has gone with it. `give_up`: as of VmManager::ServeRestored().
+  void ServeRestored(absl::FunctionRef<bool()> give_up, EventLoop::Task done);
 
   void Create(ForwardCreation creation, Done done);
   void Update(ForwardUpdate update, Done done);
@@ -78,6 +79,9 @@ class ForwardManager {
   absl::StatusOr<ForwardSnapshot> Get(const std::string& id) const;
   // In the order of their ids, from the first after `after` on, at most `max`; `vm`: id, empty: of all.
   std::vector<ForwardSnapshot> List(const std::string& vm, const std::string& after, size_t max) const;
+
+  // Whether there may be one more than `all`, and than `of_vm` of its VM. QUOTA_EXCEEDED.
+  static absl::Status CheckRoom(size_t all, size_t of_vm);
 
   // From here on nothing changes.
   void Close() { closed_ = true; }

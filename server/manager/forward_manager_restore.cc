@@ -20,7 +20,7 @@ void ForwardManager::Restore(SavedState& saved) {
   }
 }
 
-void ForwardManager::ServeRestored(EventLoop::Task done) {
+void ForwardManager::ServeRestored(absl::FunctionRef<bool()> give_up, EventLoop::Task done) {
   loop_.thread().AssertHeld();
   when_restored_ = std::move(done);
   std::vector<ForwardId> restored;
@@ -29,6 +29,7 @@ void ForwardManager::ServeRestored(EventLoop::Task done) {
   }
   restoring_ = restored.size() + 1;  // one for this loop
   for (const ForwardId number : restored) {
+    if (give_up()) return;
     Entry& entry = *Find(number);
     // The configuration file does not say the VM any more: with a VM its forwards go.
     if (absl::IsNotFound(vms_.Get(entry.definition->spec.vm_id()).status())) {

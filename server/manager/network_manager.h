@@ -120,6 +120,11 @@ class NetworkManager {
   // Those of a network that is not there are those of the default one, which a VM that was saved may meet when a
   // configuration has changed.
   CidAllocator& CidsOf(const std::string& id);
+  // A VM that was restored has its CID from here on, unless that is promised to another one (Restore()).
+  void ClaimRestored(const SavedVm& vm, const std::set<std::pair<std::string, Cid>>& promised);
+  // The CID that a VM which is to be made would get, without taking it. Errors of CheckUsable() and
+  // CidAllocator::Peek().
+  absl::StatusOr<Cid> PeekCid(const VmCreation& creation);
   NetworkId IdOf(const std::string& id) const;
   // What no VM of it gets more of; a copy.
   Quota QuotaOf(const std::string& id) const;

@@ -7,10 +7,27 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 #include "server/manager/network_manager.h"
 #include "server/manager/vm_refusals.h"
 
 namespace kinsock {
+
+void NetworkManager::ClaimRestored(const SavedVm& vm, const std::set<std::pair<std::string, Cid>>& promised) {
+  const std::string network = NetworkOf(vm.definition->spec);
+  if (Exists(network) && promised.count({network, vm.cid}) == 0) CidsOf(network).Claim(vm.cid, vm.definition->name());
+}
+
+absl::StatusOr<Cid> NetworkManager::PeekCid(const VmCreation& creation) {
+  const std::string network = NetworkOf(creation.spec);
+  KINSOCK_RETURN_IF_ERROR(CheckUsable(network));
+  CidAllocator& cids = CidsOf(network);
+  // Who writes the file has decided, also about a CID that rests or is reserved.
+  if (creation.configured && creation.spec.cid.kind == CidRequest::Kind::kFixed && !creation.validate_only) {
+    cids.ReleaseLease(creation.spec.cid.first, true);
+  }
+  return cids.Peek(creation.spec.cid, "vms/" + creation.id);
+}
 
 void NetworkManager::Reserve(CidReservation reservation, CidDone done) {
   loop_.thread().AssertHeld();

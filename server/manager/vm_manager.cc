@@ -159,16 +159,15 @@ absl::Status VmManager::CheckCreation(const VmCreation& creation, const VmSocket
   if (!violations.empty()) return FieldsInvalid("vm " + Quoted(creation.id), violations);
   if (const auto same = vms_.find(creation.id); same != vms_.end()) return VmExists(*same->second->now);
   if (draining_) return NodeDraining();
-  if (vms_.size() >= kMaxVms) return QuotaExceeded("VMs", kMaxVms, "delete some, or run another daemon");
+  KINSOCK_RETURN_IF_ERROR(CheckRoom(vms_.size()));
   KINSOCK_RETURN_IF_ERROR(busy);
-  const std::string network = NetworkOf(creation.spec);
-  KINSOCK_RETURN_IF_ERROR(networks_.CheckUsable(network));
-  // Who writes the file has decided, also about a CID that rests or is reserved.
-  if (creation.configured && creation.spec.cid.kind == CidRequest::Kind::kFixed && !creation.validate_only) {
-    networks_.CidsOf(network).ReleaseLease(creation.spec.cid.first, true);
-  }
-  KINSOCK_ASSIGN_OR_RETURN(cid, networks_.CidsOf(network).Peek(creation.spec.cid, "vms/" + creation.id));
+  KINSOCK_ASSIGN_OR_RETURN(cid, networks_.PeekCid(creation));
   return absl::OkStatus();
+}
+
+absl::Status VmManager::CheckRoom(size_t vms) {
+  if (vms < kMaxVms) return absl::OkStatus();
+  return QuotaExceeded("VMs", kMaxVms, "delete some, or run another daemon");
 }
 
 void VmManager::OnServed(DeviceId device, absl::Status status) {

@@ -77,8 +77,10 @@ class VmManager {
   // are theirs from here on, but for the CIDs in `promised`, by network, which the configuration gives to others.
   // The networks have been restored before.
   void Restore(SavedState saved, const std::set<std::pair<std::string, Cid>>& promised);
-  // Makes the VMs that were restored. `done`: each is served, or FAILED and the log says why.
-  void ServeRestored(EventLoop::Task done);
+  // Makes the VMs that were restored. `done`: each is served, or FAILED and the log says why. `give_up` is asked before
+  // each, which takes a moment for its sockets; true: the others are left alone, as they are in the journal, and `done`
+  // is not called.
+  void ServeRestored(absl::FunctionRef<bool()> give_up, EventLoop::Task done);
 
   // Makes a VM. `done`: it is served, all reactors know its CID and the journal knows it, or it was not made and
   // nothing is left of it.
@@ -143,6 +145,9 @@ class VmManager {
 
   // For ReactorPool's callback.
   void OnDeviceStatus(DeviceId device, const DeviceStatus& status);
+
+  // Whether there may be one more than `vms`. QUOTA_EXCEEDED.
+  static absl::Status CheckRoom(size_t vms);
 
   // While draining nothing is created; what exists can be changed and deleted.
   void SetDraining(bool draining) { draining_ = draining; }

@@ -25,9 +25,7 @@ absl::StatusOr<DeviceId> VmManager::ServedDevice(const std::string& id) const {
   if (vm.doomed()) return VmIsBeingDeleted(*vm.now->definition);
   if (vm.failed()) return VmIsFailed(*vm.now->definition);
   if (vm.served) return vm.device;
-  return Error(absl::StatusCode::kAborted, "CONCURRENT_CHANGE",
-               absl::StrCat("vms/", id, " is being made at this moment; try again"))
-      .RetryAfter(std::chrono::milliseconds(10));
+  return VmIsBeingMade(id);
 }
 
 absl::StatusOr<VmStats> VmManager::Stats(const std::string& id) const {

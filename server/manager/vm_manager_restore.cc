@@ -38,10 +38,7 @@ void VmManager::Restore(SavedState saved, const std::set<std::pair<std::string, 
     status.former_cid = vm.former_cid;
     status.vhost_user_socket = paths.vhost_user;
     status.uds_path = paths.uds;
-    const std::string network = NetworkOf(vm.definition->spec);
-    if (networks_.Exists(network) && promised.count({network, vm.cid}) == 0) {
-      networks_.CidsOf(network).Claim(vm.cid, vm.definition->name());
-    }
+    networks_.ClaimRestored(vm, promised);
     Vm& added = AddVm(std::move(vm.definition), std::move(status));
     added.saved = true;
     restored_.push_back(added.device);
@@ -64,11 +61,12 @@ VmSnapshotPtr VmManager::ResultOf(const AnsweredRequest& request) const {
   return gone;
 }
 
-void VmManager::ServeRestored(EventLoop::Task done) {
+void VmManager::ServeRestored(absl::FunctionRef<bool()> give_up, EventLoop::Task done) {
   loop_.thread().AssertHeld();
   when_restored_ = std::move(done);
   restoring_ = restored_.size() + 1;  // one for this loop
   for (const DeviceId device : std::exchange(restored_, {})) {
+    if (give_up()) return;
     const absl::Status started = ServeAgain(*Find(device));
     if (!started.ok()) OnServedAgain(device, started);
   }

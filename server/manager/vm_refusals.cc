@@ -16,6 +16,12 @@ constexpr char kVmType[] = "kinsock.v1.Vm";
 
 }  // namespace
 
+absl::Status VmIsBeingMade(const std::string& id) {
+  return Error(absl::StatusCode::kAborted, "CONCURRENT_CHANGE",
+               absl::StrCat("vms/", id, " is being made at this moment; try again"))
+      .RetryAfter(std::chrono::milliseconds(10));
+}
+
 absl::Status VmNotFound(const std::string& id) {
   const std::string name = "vms/" + id;
   return Error(absl::StatusCode::kNotFound, "VM_NOT_FOUND", absl::StrCat("there is no ", name))

@@ -18,6 +18,9 @@ namespace kinsock {
 // NOT_FOUND VM_NOT_FOUND.
 absl::Status VmNotFound(const std::string& id);
 
+// ABORTED CONCURRENT_CHANGE.
+absl::Status VmIsBeingMade(const std::string& id);
+
 // ALREADY_EXISTS VM_EXISTS. `vm` has the name that somebody else wants.
 absl::Status VmExists(const VmSnapshot& vm);
 

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "server/host/log.h"
 
 namespace kinsock {
@@ -37,7 +38,14 @@ ApiListener::ApiListener(EventLoop& loop, BoundSocket socket, ApiConnections& co
 
 ApiListener::~ApiListener() { Stop(); }
 
-absl::Status ApiListener::Start() { return loop_.Watch(socket_.listener().get(), EPOLLIN, *this); }
+absl::Status ApiListener::Start() {
+  const absl::Status watched = loop_.Watch(socket_.listener().get(), EPOLLIN, *this);
+  if (watched.ok()) return watched;
+  return absl::Status(watched.code(),
+                      absl::StrCat("its listening socket cannot be watched: ", watched.message(),
+                                   "; raise fs.epoll.max_user_watches (sysctl) if there is no room for one more, or "
+                                   "start without this socket"));
+}
 
 void ApiListener::Stop() {
   if (resume_.has_value()) loop_.Cancel(*resume_);

@@ -36,6 +36,7 @@ class ApiListener final : public FdHandler {
               OnConnection on_connection, OnConnection on_refused = nullptr);
   ~ApiListener();
 
+  // Not OK: the kernel does not tell when somebody connects; the error says what to do.
   absl::Status Start();
 
   // No more connections, and the socket's file is gone. Those that exist live on.

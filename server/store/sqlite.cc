@@ -5,7 +5,10 @@
 
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "base/status_macros.h"
 #include "base/text.h"
 
@@ -41,16 +44,30 @@ absl::Status ToStatus(sqlite3* db, int code) {
   return absl::Status(CodeOf(code), text);
 }
 
+// https://www.sqlite.org/uri.html
+std::string UriAtRest(const std::string& path) {
+  std::string uri = "file:";
+  for (const char c : path) {
+    const bool plain = absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '/';
+    absl::StrAppend(&uri, plain ? std::string(1, c) : "%" + absl::BytesToHexString(absl::string_view(&c, 1)));
+  }
+  return uri + "?immutable=1";
+}
+
 }  // namespace
 
 void Sqlite::Close::operator()(sqlite3* db) const { sqlite3_close_v2(db); }
 
 absl::StatusOr<Sqlite> Sqlite::Open(const std::string& path, Mode mode) {
   // One connection for one thread needs no locks inside.
-  int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+  int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+  const bool writes = mode == Mode::kCreate || mode == Mode::kReadWrite;
+  flags |= writes ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
   if (mode == Mode::kCreate) flags |= SQLITE_OPEN_CREATE;
+  if (mode == Mode::kAtRest) flags |= SQLITE_OPEN_URI;
+  const std::string name = mode == Mode::kAtRest ? UriAtRest(path) : path;
   sqlite3* db = nullptr;
-  const int code = sqlite3_open_v2(path.c_str(), &db, flags, nullptr);
+  const int code = sqlite3_open_v2(name.c_str(), &db, flags, nullptr);
   Sqlite opened(db);  // also when it failed: the handle holds the message
   if (code != SQLITE_OK) return ToStatus(db, code);
   sqlite3_extended_result_codes(db, 1);

@@ -21,9 +21,10 @@ namespace kinsock {
 // Thread-compatible: one thread at a time. Destroyed after its statements.
 class Sqlite {
  public:
-  enum class Mode : uint8_t { kCreate, kReadWrite };
+  enum class Mode : uint8_t { kCreate, kReadWrite, kReadOnly, kAtRest };
 
-  // `path` is never taken for a URI. kCreate makes the file when it is not there.
+  // `path` is never taken for a URI. kCreate makes the file when it is not there. kAtRest: read only, of a file that
+  // nobody writes to and that has no log; neither locks nor makes anything beside it.
   static absl::StatusOr<Sqlite> Open(const std::string& path, Mode mode);
 
   // Runs statements that give no rows. UNKNOWN: all is written, and the disk did not say that it has it.

@@ -61,7 +61,7 @@ std::shared_ptr<grpc::Channel> DaemonProcess::NewChannel() const {
   return grpc::CreateCustomChannel("unix:" + dir_ / "api.sock", grpc::InsecureChannelCredentials(), arguments);
 }
 
-void DaemonProcess::Stop() { process_->Stop(kPatience); }
+int DaemonProcess::Stop() { return process_->Stop(kPatience); }
 
 void DaemonProcess::Kill(std::chrono::milliseconds delay) {
   process_->Wait(delay);

@@ -30,8 +30,8 @@ class DaemonProcess {
   bool Start(const std::vector<std::string>& flags = {});
   // Starts it and waits for nothing.
   void Launch(const std::vector<std::string>& flags = {});
-  // SIGTERM, and waits for the end.
-  void Stop();
+  // SIGTERM, and waits for the end: the wait status.
+  int Stop();
   // SIGKILL after `delay`, and waits for the end.
   void Kill(std::chrono::milliseconds delay = {});
 

@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "api/kinsock/v1/admin_service.grpc.pb.h"
+#include "api/kinsock/v1/network_service.grpc.pb.h"
 #include "tests/server/daemon_process.h"
 #include "tests/server/running_daemon.h"
 #include "tests/support/process.h"
@@ -146,8 +147,123 @@ TEST_F(CheckTest, AStartWithAWrongConfigurationEndsAsACheckOfItDoes) {
     EXPECT_EQ(said_, at_check);
     EXPECT_THAT(said_, HasSubstr("kinsockd: "));
   }
-  // What only its managers know is the configuration's fault, too.
-  EXPECT_EQ(Code("vms: [{guest_cid: 3, network: nosuch, socket: \"%t/a\"}]\n", {}), 2) << said_;
+}
+
+// One line of YAML for each of `number` things.
+template <typename Line>
+std::string Many(const char* kind, int number, Line line) {
+  std::string yaml = absl::StrCat(kind, ":\n");
+  for (int i = 0; i < number; ++i) absl::StrAppend(&yaml, "- ", line(i), "\n");
+  return yaml;
+}
+
+TEST_F(CheckTest, WhatOnlyTheManagersOfADaemonKnowIsFoundByACheckAsByAStart) {
+  const std::string narrow = "networks: [{name: lab, cid_range: 10-12, reserved_ranges: [11-12]}]\n";
+  const struct {
+    const char* what;
+    std::string yaml;
+    std::vector<std::string> said;
+  } kCases[] = {
+      {"a VM in a network that is not there",
+       "vms: [{guest_cid: 3, network: nosuch, socket: \"%t/a\"}]\n",
+       {":1:7: ", "networks/nosuch"}},
+      {"a policy of a network that is not there",
+       "policies: [{network: nosuch, allow: false, to: {host: true}}]\n",
+       {":1:12: ", "networks/nosuch"}},
+      {"more VMs than CIDs in their network, but for those in reserved ranges",
+       narrow + "vms: [{name: a, network: lab}, {name: b, network: lab}]\n",
+       {":2:32: ", "all CIDs from 10 to 12 are taken, reserved"}},
+      {"more VMs than CIDs in the range that they ask for",
+       "vms: [{name: a, guest_cid: 20-21}, {name: b, guest_cid: 20-21}, {name: c, guest_cid: 20-21}]\n",
+       {":1:65: ", "all CIDs from 20 to 21 are taken"}},
+      {"a CID that a VM before it has been given",
+       narrow + "vms: [{name: a, network: lab}, {name: b, network: lab, guest_cid: 10}]\n",
+       {":2:32: ", "CID 10 belongs to vms/a"}},
+      {"a forward of a VM that is not there",
+       "forwards: [{name: ssh, vm: nosuch, guest_port: 22, listen: \"unix:%t/ssh\"}]\n",
+       {":1:12: ", "vms/nosuch"}},
+      {"more forwards than a VM may have",
+       "vms: [{name: a, guest_cid: 3}]\n" + Many("forwards", 65,
+                                                 [](int i) {
+                                                   return absl::StrCat("{name: f", i, ", vm: a, guest_port: ", i + 1,
+                                                                       ", listen: \"unix:%t/f", i, "\"}");
+                                                 }),
+       {":67:3: ", "limit of 64 forwards of a VM"}},
+      {"as many networks as a daemon has, and the default one",
+       Many("networks", 1024, [](int i) { return absl::StrCat("{name: n", i, "}"); }),
+       {":1025:3: ", "limit of 1024 networks"}},
+      {"two at once",
+       "vms: [{guest_cid: 3, network: nosuch}, {guest_cid: 4, network: neither}]\n",
+       {":1:7: ", "networks/nosuch", ":1:40: ", "networks/neither"}},
+  };
+  for (const auto& wrong : kCases) {
+    SCOPED_TRACE(wrong.what);
+    EXPECT_EQ(Code(wrong.yaml, {"--check"}), 2) << said_;
+    const std::string at_check = said_;
+    for (const std::string& words : wrong.said) EXPECT_THAT(at_check, HasSubstr(words));
+    EXPECT_EQ(Code(wrong.yaml, {}), 2) << said_;
+    EXPECT_THAT(said_, ::testing::EndsWith(at_check)) << "after what it logs";
+  }
+}
+
+TEST_F(CheckTest, WhatTheApiHasMadeIsThereForACheckAsForAStart) {
+  const auto yaml = [&](const std::string& rest) {
+    return absl::StrCat("state: {dir: \"", daemon_ / "state", "\"}\n", rest);
+  };
+  const std::string in_lab = yaml(
+      "policies: [{network: lab, allow: false, to: {host: true}}]\n"
+      "vms: [{name: a, network: lab}]\n");
+  EXPECT_EQ(Code(in_lab, {"--check"}), 2) << "nothing has made it: " << said_;
+  EXPECT_THAT(said_, HasSubstr("networks/lab"));
+
+  ASSERT_TRUE(daemon_.Start()) << daemon_.errors();
+  v1::CreateNetworkRequest lab;
+  lab.set_network_id("lab");
+  lab.mutable_network()->mutable_cid_range()->set_first(10);
+  lab.mutable_network()->mutable_cid_range()->set_last(10);
+  grpc::ClientContext context;
+  testing::SetDeadline(context);
+  v1::Network made;
+  const auto networks = v1::NetworkService::NewStub(daemon_.channel());
+  const grpc::Status status = networks->CreateNetwork(&context, lab, &made);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  ASSERT_TRUE(daemon_.Create("mine", 50).ok());
+
+  const std::string same_name = yaml("vms: [{name: mine, guest_cid: 60}]\n");
+  const std::string too_many = yaml("vms: [{name: a, network: lab}, {name: b, network: lab}]\n");
+  for (const bool serves : {true, false}) {
+    SCOPED_TRACE(serves ? "a daemon has the state" : "it is at rest");
+    if (!serves) daemon_.Stop();
+    EXPECT_EQ(Code(in_lab, {"--check"}), 0) << said_;
+    EXPECT_EQ(said_, "");
+    EXPECT_EQ(Code(same_name, {"--check"}), 2);
+    EXPECT_THAT(said_, HasSubstr("is that of a VM which was created through the API"));
+    EXPECT_EQ(Code(too_many, {"--check"}), 2);
+    EXPECT_THAT(said_, HasSubstr("all CIDs from 10 to 10 are taken"));
+  }
+  for (const std::string& wrong : {same_name, too_many}) {
+    EXPECT_EQ(Code(wrong, {"--check"}), 2);
+    const std::string at_check = said_;
+    EXPECT_EQ(Code(wrong, {}), 2);
+    EXPECT_THAT(said_, ::testing::EndsWith(at_check));
+  }
+
+  // What cannot be read is left to the start, which has more to say of it.
+  std::ofstream(daemon_.state_file(), std::ios::trunc) << "no database";
+  EXPECT_EQ(Code(in_lab, {"--check"}), 0);
+  EXPECT_THAT(said_, HasSubstr(absl::StrCat("was not looked at: ", daemon_.state_file())));
+  EXPECT_EQ(Code(in_lab, {}), 1) << said_;
+}
+
+TEST_F(CheckTest, OneThatUsesAllThereIsIsGoodAndIsServed) {
+  const std::string yaml =
+      "networks: [{name: lab, cid_range: 10-12, reserved_ranges: [12-12]}]\n"
+      "policies: [{network: lab, allow: false, to: {host: true}}]\n"
+      "vms: [{name: a, network: lab}, {name: b, network: lab}, {name: c, network: lab, guest_cid: 12}]\n"
+      "forwards: [{name: ssh, vm: a, guest_port: 22, listen: \"unix:%t/ssh\"}]\n";
+  EXPECT_EQ(Code(yaml, {"--check"}), 0) << said_;
+  Start(yaml);
+  EXPECT_THAT(daemon_.List(), SizeIs(3));
 }
 
 TEST_F(CheckTest, AStartThatAnotherDaemonPreventsEndsOtherwise) {

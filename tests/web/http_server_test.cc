@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "web/http_server.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -50,7 +51,7 @@ class HttpServerTest : public ::testing::Test {
         *std::move(socket), [](int) { return Caller{.role = Role::kViewer}; },
         HttpServer::Answers{at_once, at_once, [this](std::string_view head, const Caller&) { return Work(head); }},
         [this] { stopped_.set_value(); });
-    server_->Start();
+    EXPECT_TRUE(server_->Start().ok());
   }
   ~HttpServerTest() override { let_go_.release(kMany); }
 
@@ -177,6 +178,20 @@ TEST_F(HttpServerTest, TheEndWaitsForWhatIsWorkedOutAndForNothingElse) {
   stopped.wait();
   server_.reset();
   EXPECT_THAT(worked_out_, ElementsAre("GET /first"));
+}
+
+// epoll takes no file that cannot be waited for, as it takes nothing when its user has as many as he may.
+TEST(UnheardHttpServerTest, OneThatNobodyCanReachDoesNotStartAndSaysWhatToDo) {
+  bool stopped = false;
+  {
+    HttpServer server(
+        BoundSocket::WithoutFile(UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC))), [](int) { return Caller(); },
+        HttpServer::Answers(), [&stopped] { stopped = true; });
+    const absl::Status started = server.Start();
+    EXPECT_FALSE(started.ok());
+    EXPECT_THAT(std::string(started.message()), HasSubstr("raise fs.epoll.max_user_watches"));
+  }
+  EXPECT_FALSE(stopped) << "there was no thread to stop";
 }
 
 }  // namespace

@@ -3,21 +3,28 @@
 // What a scraper and a prober meet: all of the daemon, and simulated guests.
 #include "web/observer.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <map>
 #include <regex>
 #include <set>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/unique_fd.h"
+#include "server/config/config.h"
+#include "server/daemon/daemon.h"
+#include "server/host/activated_sockets.h"
 #include "tests/server/running_daemon.h"
 #include "tests/support/simulated_guest.h"
 #include "tests/support/temp_dir.h"
@@ -312,6 +319,17 @@ TEST(ObserverByTcpTest, APortThatIsTakenIsSaid) {
   ASSERT_TRUE(first.started().ok()) << first.started();
   RunningDaemon second(config);
   EXPECT_THAT(std::string(second.started().message()), HasSubstr(absl::StrCat("--http: tcp:127.0.0.1:", port)));
+}
+
+TEST(UnheardObserverTest, ADaemonThatCannotBeAskedOverHttpDoesNotStart) {
+  const testing::TempDir dir;
+  setenv("XDG_RUNTIME_DIR", dir.path().c_str(), 1);
+  std::vector<ActivatedSocket> given;
+  given.push_back({ActivatedSocket::Kind::kHttp, dir / "http.sock", UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC))});
+  Daemon daemon(Config(), nullptr, std::move(given));
+  const absl::Status started = daemon.Start();
+  EXPECT_FALSE(started.ok());
+  EXPECT_THAT(std::string(started.message()), HasSubstr("--http: its listening socket cannot be watched"));
 }
 
 }  // namespace

@@ -45,7 +45,20 @@ TEST(SlowLogTest, AJournalThatTakesNothingForAWhileHoldsNobodyUpAndHearsHowManyI
   EXPECT_EQ(seen + missed, kLines);
   EXPECT_GT(missed, 0u);
   EXPECT_EQ(DroppedLogLines() - dropped_before, missed);
-  StopLogging();
+  EXPECT_TRUE(StopLogging());
+}
+
+// Takes nothing from when it is full, until it goes.
+TEST(SlowLogTest, AJournalThatTakesNothingIsNotWaitedForWithoutEnd) {
+  UniqueFd journal = testing::BecomeTheJournal();
+  ASSERT_TRUE(journal.valid()) << "this test needs a mount namespace";
+  struct stat found;
+  ASSERT_EQ(fstat(STDERR_FILENO, &found), 0);
+  setenv("JOURNAL_STREAM", absl::StrCat(found.st_dev, ":", found.st_ino).c_str(), 1);
+  StartLogging(LogFormat::kKeyValue);
+  for (int i = 0; i < 1000; ++i) Log(LogLevel::kInfo, "test.line").With("number", int64_t{i});
+  EXPECT_FALSE(StopLogging());
+  journal.reset();  // the log's thread goes on, and ends with the next logger
 }
 
 // Reads a line from `fd`, which has one soon.
@@ -91,7 +104,7 @@ TEST(SlowLogTest, AReaderOfJsonThatStopsIsToldInJson) {
   EXPECT_EQ(wrong, "");
   EXPECT_EQ(seen + missed, sent);
   EXPECT_GT(missed, 0u);
-  StopLogging();
+  EXPECT_TRUE(StopLogging());
 }
 
 }  // namespace

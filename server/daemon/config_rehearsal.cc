@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/daemon/config_rehearsal.h"
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "base/status_macros.h"
+#include "router/cid.h"
+#include "server/daemon/configured_objects.h"
+#include "server/manager/forward_manager.h"
+#include "server/manager/network_manager.h"
+#include "server/manager/vm_journal.h"
+#include "server/manager/vm_manager.h"
+#include "server/manager/vm_refusals.h"
+#include "server/model/saved_state.h"
+#include "server/reactors/reactor_pool.h"
+#include "server/store/state_file.h"
+#include "server/store/state_peek.h"
+
+namespace kinsock {
+namespace {
+
+// Without what only the state can tell.
+Config WithoutUnknownNetworks(Config config) {
+  std::set<std::string> networks{kDefaultNetworkId};
+  for (const ConfiguredNetwork& network : config.networks) networks.insert(network.creation.id);
+  std::erase_if(config.policies,
+                [&](const ConfiguredPolicy& policy) { return networks.count(policy.creation.network) == 0; });
+  std::erase_if(config.vms, [&](const ConfiguredVm& vm) { return networks.count(NetworkOf(vm.creation.spec)) == 0; });
+  return config;
+}
+
+// As VmManager::Create() gives them, in the same order; `vms`: that there are.
+absl::Status TakeCids(const Config& config, size_t vms, NetworkManager& networks) {
+  std::vector<std::string> faults;
+  for (const ConfiguredVm& vm : config.vms) {
+    VmCreation creation = vm.creation;
+    creation.configured = true;
+    const absl::Status room = VmManager::CheckRoom(vms);
+    absl::StatusOr<Cid> cid = room.ok() ? networks.PeekCid(creation) : room;
+    if (cid.ok()) cid = networks.CidsOf(NetworkOf(creation.spec)).Allocate(creation.spec.cid, "vms/" + creation.id);
+    if (!cid.ok()) faults.push_back(DescribeFault(vm, cid.status()));
+    if (cid.ok()) ++vms;
+  }
+  return AllOf(faults);
+}
+
+// As ForwardManager::Create() looks for them: those of the configuration are served by then, and those of the state not
+// yet.
+absl::Status FindVms(const Config& config, const SavedState& saved) {
+  std::map<std::string, size_t> forwards;  // by the VM that they are of
+  std::set<std::string> not_yet;
+  for (const ConfiguredVm& vm : config.vms) forwards[vm.creation.id] = 0;
+  for (const SavedVm& vm : saved.vms) not_yet.insert(vm.definition->id);
+  for (const ForwardDefinitionPtr& forward : saved.forwards) ++forwards[forward->spec.vm_id()];
+  size_t all = saved.forwards.size();
+  std::vector<std::string> faults;
+  const auto find = [&](const std::string& id) -> absl::Status {
+    if (not_yet.count(id) > 0) return VmIsBeingMade(id);
+    const auto of_vm = forwards.find(id);
+    return of_vm == forwards.end() ? VmNotFound(id) : ForwardManager::CheckRoom(all, of_vm->second);
+  };
+  for (const ConfiguredForward& forward : config.forwards) {
+    const std::string id = forward.creation.spec.vm_id();
+    if (const absl::Status fault = find(id); !fault.ok()) {
+      faults.push_back(DescribeFault(forward, fault));
+      continue;
+    }
+    ++all;
+    ++forwards[id];
+  }
+  return AllOf(faults);
+}
+
+}  // namespace
+
+Rehearsal RehearseConfig(const Config& config) {
+  absl::StatusOr<SavedState> saved = SavedState();
+  if (!config.state_dir.empty()) saved = PeekState(config.state_dir);
+  Rehearsal rehearsal;
+  if (!saved.ok()) rehearsal.unseen = std::string(saved.status().message());
+  const Config known = saved.ok() ? config : WithoutUnknownNetworks(config);
+  const SavedState there = saved.ok() ? *std::move(saved) : SavedState();
+
+  EventLoop loop;
+  NoJournal journal;
+  auto pool = std::make_unique<ReactorPool>(loop, ReactorPool::Options(), [](DeviceId, const DeviceStatus&) {});
+  NetworkManager networks(loop, Clock::Monotonic(), *pool, journal);
+  const auto rehearse = [&]() -> absl::Status {
+    KINSOCK_RETURN_IF_ERROR(CheckNames(known, there, StateFile::PathIn(config.state_dir)));
+    const PromisedCids promised = FixedCids(config);
+    networks.Restore(there, promised);
+    KINSOCK_RETURN_IF_ERROR(CreateConfiguredNetworks(loop, known, networks, [] { return absl::OkStatus(); }));
+    for (const SavedVm& vm : there.vms) networks.ClaimRestored(vm, promised);
+    KINSOCK_RETURN_IF_ERROR(TakeCids(known, there.vms.size(), networks));
+    // All VMs of the configuration: whatever is known of their networks, they are there.
+    return FindVms(config, there);
+  };
+  rehearsal.result = rehearse();
+  pool.reset();  // before the manager, whose callbacks it holds
+  return rehearsal;
+}
+
+}  // namespace kinsock

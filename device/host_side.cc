@@ -196,15 +196,17 @@ void HostSide::RetryConnect(HostSocket& socket, MonotonicTime deadline) {
 void HostSide::Connect(UniqueFd program, const std::shared_ptr<Forward>& via) {
   PrepareForwardedSocket(program.get());
   env_.stats.forward_connects.Add();
-  if (via->Begin()) return Connect(std::move(program), via->guest_port, via);
+  if (via->Begin()) return Connect(std::move(program), via->guest_port, via, nullptr);
   CountRefused(via->guest_port, CloseReason::kQuota, via.get());
   ResetOnClose(program.get());
 }
 
-void HostSide::Connect(UniqueFd program, uint32_t guest_port, const std::shared_ptr<Forward>& via) {
+void HostSide::Connect(UniqueFd program, uint32_t guest_port, const std::shared_ptr<Forward>& via,
+                       const std::shared_ptr<Dial>& dial) {
   const auto refuse = [&](CloseReason reason) {
     CountRefused(guest_port, reason, via.get());
     if (via != nullptr) ResetOnClose(program.get());
+    if (dial != nullptr) dial->OnEnded(reason, DeniedBy(guest_port, reason));
   };
   if (env_.rx->draining()) return refuse(CloseReason::kDrain);
   if (!env_.routes.MayConnect(kHostCid, env_.rx->cid(), guest_port)) return refuse(CloseReason::kPolicyDenied);
@@ -218,7 +220,7 @@ void HostSide::Connect(UniqueFd program, uint32_t guest_port, const std::shared_
   request.buf_alloc = env_.window;
   Cid program_cid = 0;
   uint32_t program_port = 0;
-  if (via == nullptr && env_.address.kind == HostAddress::Kind::kVsock)
+  if (via == nullptr && dial == nullptr && env_.address.kind == HostAddress::Kind::kVsock)
     VsockPeer(program.get(), program_cid, program_port);
   for (int attempt = 0; attempt < kPortAttempts; ++attempt) {
     request.src_port = TakePort(std::exchange(program_port, 0));
@@ -228,6 +230,7 @@ void HostSide::Connect(UniqueFd program, uint32_t guest_port, const std::shared_
     if (admitted == VsockRx::AdmitResult::kAdmitted) {
       TellIfLogged(*flow, env_.routes, env_.journal);
       HostSocket& socket = Add(std::move(flow), Flow::Side::kInitiator, std::move(program), via);
+      if (dial != nullptr) socket.SetDial(dial);
       StartConnectTimer(socket);
       return socket.SendRequest();
     }
@@ -249,10 +252,14 @@ void HostSide::Connect(UniqueFd program, uint32_t guest_port, const std::shared_
 void HostSide::CountRefused(uint32_t guest_port, CloseReason reason, Forward* via) {
   CountRefused(reason, via);
   env_.rx->port_stats().CountConnect(Direction::kIn, reason);
-  env_.journal.Refused(
-      {.device = device(), .cid = kHostCid}, {.device = device(), .cid = env_.rx->cid(), .port = guest_port},
-      VIRTIO_VSOCK_TYPE_STREAM, reason,
-      reason == CloseReason::kPolicyDenied ? env_.routes.DeniedBy(kHostCid, env_.rx->cid(), guest_port) : nullptr);
+  env_.journal.Refused({.device = device(), .cid = kHostCid},
+                       {.device = device(), .cid = env_.rx->cid(), .port = guest_port}, VIRTIO_VSOCK_TYPE_STREAM,
+                       reason, DeniedBy(guest_port, reason));
+}
+
+std::shared_ptr<const Policy> HostSide::DeniedBy(uint32_t guest_port, CloseReason reason) const {
+  if (reason != CloseReason::kPolicyDenied) return nullptr;
+  return env_.routes.DeniedBy(kHostCid, env_.rx->cid(), guest_port);
 }
 
 void HostSide::CountRefused(CloseReason reason, Forward* via) {
@@ -335,6 +342,7 @@ void HostSide::Discard(HostSocket& socket) {
     via->CountOpen(-1);
     if (!socket.established()) CountRefused(reason, via);
   }
+  socket.TellDialEnded();  // before it is closed
   // An administrator's reset is for a program that does not read, too.
   if (reason != CloseReason::kAdminReset && socket.StartLingering()) {
     lingering_.emplace(&socket, std::move(owned));

@@ -13,6 +13,7 @@
 #include "base/event_loop.h"
 #include "device/device_spec.h"
 #include "device/device_stats.h"
+#include "device/dial.h"
 #include "device/forward.h"
 #include "device/guest_readiness.h"
 #include "device/host_address.h"
@@ -64,9 +65,13 @@ class HostSide final : public Port {
 
   // Takes a host program that wants `guest_port`. On AF_UNIX it gets "OK <port>\n" when the guest accepts; end of
   // file otherwise.
-  void Connect(UniqueFd socket, uint32_t guest_port) { Connect(std::move(socket), guest_port, nullptr); }
+  void Connect(UniqueFd socket, uint32_t guest_port) { Connect(std::move(socket), guest_port, nullptr, nullptr); }
   // Takes one that has come through a forward of direction kToGuest.
   void Connect(UniqueFd socket, const std::shared_ptr<Forward>& via);
+  // Takes the daemon's end of `dial`: one of a pair of AF_UNIX stream sockets, non-blocking.
+  void Connect(UniqueFd socket, const std::shared_ptr<Dial>& dial) {
+    Connect(std::move(socket), dial->guest_port(), nullptr, dial);
+  }
 
   // From now on the guest's calls to the forward's port go where it leads, or no longer.
   void AddForward(const std::shared_ptr<Forward>& forward);
@@ -108,11 +113,13 @@ class HostSide final : public Port {
   void EndFor(Packet& packet, HostSocket& socket, CloseReason reason);
   void TakeAccepted(HostSocket& socket, Packet& packet);
   uint32_t TakePort(uint32_t wanted);
-  void Connect(UniqueFd socket, uint32_t guest_port, const std::shared_ptr<Forward>& via);
+  void Connect(UniqueFd socket, uint32_t guest_port, const std::shared_ptr<Forward>& via,
+               const std::shared_ptr<Dial>& dial);
   std::shared_ptr<Forward> ForwardOf(uint32_t host_port) const;
   HostConnection Reach(uint32_t port, uint16_t type, const Forward* via);
   void CountRefused(uint32_t guest_port, CloseReason reason, Forward* via);
   void CountRefused(CloseReason reason, Forward* via);
+  std::shared_ptr<const Policy> DeniedBy(uint32_t guest_port, CloseReason reason) const;
   void StartConnectTimer(HostSocket& socket);
   void Continue(HostSocket& socket, HostConnection connection);
   HostSocket* Find(uint32_t guest_port, uint32_t host_port) const;

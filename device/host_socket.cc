@@ -112,6 +112,17 @@ bool HostSocket::WriteAtOnce(const std::string& bytes) {
   return false;
 }
 
+void HostSocket::SetDial(std::shared_ptr<Dial> dial) {
+  flow_->SetHostPeer(dial->caller());
+  dial_ = std::move(dial);
+}
+
+void HostSocket::TellDialEnded() {
+  if (const std::shared_ptr<Dial> dial = std::exchange(dial_, nullptr); dial != nullptr) {
+    dial->OnEnded(flow_->close_reason(), nullptr);
+  }
+}
+
 void HostSocket::SendRequest() {
   Owe(kRequest);
   UpdateInterest();
@@ -124,6 +135,8 @@ void HostSocket::OnResponse(const VsockHeader& header) {
   if (via_ != nullptr) {
     if (via_->proxy_header) preface_ = MakeProxyHeader();
     SendPreface();
+  } else if (dial_ != nullptr) {
+    dial_->OnOpened(host_port(), flow_->id());
   } else if (!OnVsock() && !WriteAtOnce(absl::StrCat("OK ", host_port(), "\n"))) {  // AF_VSOCK has no handshake
     return;
   }

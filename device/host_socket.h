@@ -15,6 +15,7 @@
 #include "base/event_loop.h"
 #include "base/scatter_list.h"
 #include "base/unique_fd.h"
+#include "device/dial.h"
 #include "device/forward.h"
 #include "device/receive_ring.h"
 #include "router/credit.h"
@@ -61,6 +62,11 @@ class HostSocket : public FdHandler {
   virtual void Attach(UniqueFd socket);
   // Asks the guest for a connection in the name of the host program.
   void SendRequest();
+
+  // The host program is the daemon, for `dial`.
+  void SetDial(std::shared_ptr<Dial> dial);
+  // The flow is closed.
+  void TellDialEnded();
 
   // Receive buffers have been posted since the guest had none.
   void OnBuffers();
@@ -148,7 +154,8 @@ class HostSocket : public FdHandler {
   bool write_shut_ = false;
 
   const std::shared_ptr<Forward> via_;
-  int family_ = AF_UNSPEC;  // of socket_, once it is connected
+  std::shared_ptr<Dial> dial_;  // null: none, or it has been told all
+  int family_ = AF_UNSPEC;      // of socket_, once it is connected
 
   // To the guest.
   std::string preface_;  // what the guest gets before anything else

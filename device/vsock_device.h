@@ -19,6 +19,7 @@
 #include "device/control_allowance.h"
 #include "device/device_spec.h"
 #include "device/device_stats.h"
+#include "device/dial.h"
 #include "device/driver_cid.h"
 #include "device/event_queue.h"
 #include "device/forward.h"
@@ -117,6 +118,9 @@ class VsockDevice final : private VhostUserDevice {
   // Listens or leads no more. `reset`: the connections that go through it end too.
   void RemoveForward(ForwardId id, bool reset);
 
+  // Connects `socket` to a port of the guest (HostSide::Connect), which `dial` hears of.
+  void Connect(UniqueFd socket, const std::shared_ptr<Dial>& dial);
+
   // What the other devices deliver to.
   std::shared_ptr<Port> port() const { return rx_; }
   DeviceId id() const { return spec_.id; }
@@ -147,6 +151,7 @@ class VsockDevice final : private VhostUserDevice {
 
   bool AnswersFor(const Flow& flow) const;
   void MakeHostSide();
+  void NeedHostSide();
   absl::Status StartHostSide();
   bool IsAttached() const { return status_.state == DeviceState::kActive || status_.state == DeviceState::kSuspended; }
   void OnForwarded(UniqueFd program, const std::shared_ptr<Forward>& forward);

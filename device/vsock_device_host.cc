@@ -23,6 +23,13 @@ void VsockDevice::MakeHostSide() {
   host_->set_limited(limit_watch_.hit());
 }
 
+// Who was made without one gets it when there is somebody.
+void VsockDevice::NeedHostSide() {
+  if (host_ != nullptr) return;
+  MakeHostSide();
+  tx_->SetHost(host_);
+}
+
 absl::Status VsockDevice::StartHostSide() {
   const auto is_attached = [this] { return IsAttached(); };
   const auto connect = [this](UniqueFd program, uint32_t port) {
@@ -41,10 +48,7 @@ absl::Status VsockDevice::StartHostSide() {
 }
 
 absl::Status VsockDevice::AddForward(std::shared_ptr<Forward> forward, UniqueFd listener) {
-  if (host_ == nullptr) {
-    MakeHostSide();
-    tx_->SetHost(host_);
-  }
+  NeedHostSide();
   PortForward& added = port_forwards_[forward->id];
   added.forward = forward;
   if (forward->direction == Forward::Direction::kFromGuest) {
@@ -67,6 +71,13 @@ void VsockDevice::OnForwarded(UniqueFd program, const std::shared_ptr<Forward>& 
   forward->stats->connects.Add();
   forward->CountRefused(CloseReason::kPeerGone);
   ResetOnClose(program.get());
+}
+
+void VsockDevice::Connect(UniqueFd socket, const std::shared_ptr<Dial>& dial) {
+  if (!IsAttached()) return dial->OnEnded(CloseReason::kPeerGone, nullptr);
+  NeedHostSide();
+  host_->Connect(std::move(socket), dial);
+  ArmStaleSearch();
 }
 
 void VsockDevice::ChangeForward(ForwardId id, uint32_t guest_port, const HostEndpoint& host, bool proxy_header) {

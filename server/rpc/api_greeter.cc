@@ -19,18 +19,36 @@ constexpr size_t kMaxFrameBytes = 16'384;  // until we say otherwise, which we d
 constexpr uint8_t kSettings = 4;
 constexpr uint8_t kAck = 1;
 
+constexpr uint8_t kGoaway = 7;
+constexpr uint32_t kEnhanceYourCalm = 11;
+
+std::string BigEndian(uint32_t value) {
+  std::string bytes;
+  for (const int shift : {24, 16, 8, 0}) bytes += static_cast<char>(value >> shift);
+  return bytes;
+}
+
 uint32_t BigEndian(std::string_view bytes) {
   uint32_t value = 0;
   for (const char byte : bytes) value = value << 8 | static_cast<uint8_t>(byte);
   return value;
 }
 
+// A frame of the connection as a whole.
+std::string Frame(uint8_t type, const std::string& payload) {
+  return BigEndian(static_cast<uint32_t>(payload.size())).substr(1) + static_cast<char>(type) + std::string(5, '\0') +
+         payload;
+}
+
 // SETTINGS with SETTINGS_MAX_CONCURRENT_STREAMS (3).
 std::string Greeting() {
-  std::string frame("\0\0\6\4\0\0\0\0\0\0\3", 11);
-  const auto streams = static_cast<uint32_t>(kMaxStreamsPerConnection);
-  for (const int shift : {24, 16, 8, 0}) frame += static_cast<char>(streams >> shift);
-  return frame;
+  return Frame(kSettings, std::string("\0\3", 2) + BigEndian(static_cast<uint32_t>(kMaxStreamsPerConnection)));
+}
+
+// No call was begun, so that clients may make them anew.
+std::string Farewell() {
+  return Frame(kGoaway, BigEndian(uint32_t{0}) + BigEndian(kEnhanceYourCalm) +
+                            "acknowledge SETTINGS before you send more: read what there is, then make calls");
 }
 
 }  // namespace
@@ -61,7 +79,7 @@ class ApiGreeter::Guest final : public FdHandler {
   Guest(ApiGreeter& greeter, UniqueFd connection)
       : greeter_(greeter),
         connection_(std::move(connection)),
-        deadline_(greeter.loop_.RunAfter(kPatience, [this] { greeter_.Settle(*this, false); })) {}
+        deadline_(greeter.loop_.RunAfter(kPatience, [this] { HangUp(); })) {}
   ~Guest() {
     greeter_.loop_.Cancel(deadline_);
     if (connection_.valid()) greeter_.loop_.Forget(connection_.get(), *this);
@@ -84,6 +102,7 @@ class ApiGreeter::Guest final : public FdHandler {
     const Acknowledged acknowledged = AcknowledgesSettings(received);
     const bool goes_on = acknowledged == Acknowledged::kNo && got > 0 && received.size() < kMaxBytes;
     if (goes_on && ++looks_ < kMaxLooks) return;
+    if (acknowledged == Acknowledged::kNo && got > 0) return HangUp();
     greeter_.Settle(*this, acknowledged == Acknowledged::kYes);
   }
 
@@ -93,6 +112,14 @@ class ApiGreeter::Guest final : public FdHandler {
   }
 
  private:
+  // On one who may speak HTTP/2, and is told why.
+  void HangUp() {
+    const std::string farewell = Farewell();
+    // To one who leaves no room for it, nothing can be said.
+    (void)send(connection_.get(), farewell.data(), farewell.size(), MSG_NOSIGNAL);
+    greeter_.Settle(*this, false);
+  }
+
   ApiGreeter& greeter_;
   UniqueFd connection_;
   const EventLoop::TimerId deadline_;

@@ -32,7 +32,10 @@ Acknowledged AcknowledgesSettings(std::string_view received);
 // there. What the client sends meanwhile is looked at where it lies, in the socket: gRPC reads all of it, and takes the
 // acknowledgement for one of its own frame. Should a thread be held up just when gRPC is about to write that frame, it
 // may read the acknowledgement first, which then counts for nothing until the client sends another: the calls of that
-// connection are bounded by kMaxApiBytes alone.
+// connection are bounded by kMaxApiBytes alone. A client that sends as much as its socket holds before it reads at all
+// cannot acknowledge. Those of gRPC read SETTINGS before their first call, but for channels made of a descriptor.
+//
+// Who is hung up on although this may be HTTP/2 is told why by GOAWAY (RFC 9113, section 6.8).
 //
 // Thread: main.
 class ApiGreeter {

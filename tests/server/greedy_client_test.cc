@@ -133,6 +133,14 @@ TEST_F(GreedyClientTest, AsksAThousandTimesAtOnceAndOthersAreAnsweredMeanwhile) 
   const auto channel =
       grpc::CreateInsecureChannelFromFd("api", testing::ConnectAs(kViewer, daemon_->api_socket()).release());
   const auto stub = v1::VmService::NewStub(channel);
+  {
+    // A channel of a descriptor does not wait until it has read the daemon's SETTINGS: a thousand calls could fill the
+    // socket before it acknowledges them (ApiGreeter).
+    grpc::ClientContext context;
+    testing::SetDeadline(context);
+    v1::ListVmsResponse page;
+    ASSERT_TRUE(stub->ListVms(&context, v1::ListVmsRequest(), &page).ok());
+  }
   struct Listing {
     grpc::ClientContext context;
     v1::ListVmsRequest request;

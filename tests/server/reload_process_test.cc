@@ -171,14 +171,14 @@ TEST_F(CheckTest, WhatOnlyTheManagersOfADaemonKnowIsFoundByACheckAsByAStart) {
        "policies: [{network: nosuch, allow: false, to: {host: true}}]\n",
        {":1:12: ", "networks/nosuch"}},
       {"more VMs than CIDs in their network, but for those in reserved ranges",
-       narrow + "vms: [{name: a, network: lab}, {name: b, network: lab}]\n",
-       {":2:32: ", "all CIDs from 10 to 12 are taken, reserved"}},
+       narrow + "vms: [{name: a, network: lab, guest_cid: auto}, {name: b, network: lab, guest_cid: auto}]\n",
+       {":2:49: ", "all CIDs from 10 to 12 are taken, reserved"}},
       {"more VMs than CIDs in the range that they ask for",
        "vms: [{name: a, guest_cid: 20-21}, {name: b, guest_cid: 20-21}, {name: c, guest_cid: 20-21}]\n",
        {":1:65: ", "all CIDs from 20 to 21 are taken"}},
       {"a CID that a VM before it has been given",
-       narrow + "vms: [{name: a, network: lab}, {name: b, network: lab, guest_cid: 10}]\n",
-       {":2:32: ", "CID 10 belongs to vms/a"}},
+       narrow + "vms: [{name: a, network: lab, guest_cid: auto}, {name: b, network: lab, guest_cid: 10}]\n",
+       {":2:49: ", "CID 10 belongs to vms/a"}},
       {"a forward of a VM that is not there",
        "forwards: [{name: ssh, vm: nosuch, guest_port: 22, listen: \"unix:%t/ssh\"}]\n",
        {":1:12: ", "vms/nosuch"}},
@@ -212,7 +212,7 @@ TEST_F(CheckTest, WhatTheApiHasMadeIsThereForACheckAsForAStart) {
   };
   const std::string in_lab = yaml(
       "policies: [{network: lab, allow: false, to: {host: true}}]\n"
-      "vms: [{name: a, network: lab}]\n");
+      "vms: [{name: a, network: lab, guest_cid: auto}]\n");
   EXPECT_EQ(Code(in_lab, {"--check"}), 2) << "nothing has made it: " << said_;
   EXPECT_THAT(said_, HasSubstr("networks/lab"));
 
@@ -230,7 +230,8 @@ TEST_F(CheckTest, WhatTheApiHasMadeIsThereForACheckAsForAStart) {
   ASSERT_TRUE(daemon_.Create("mine", 50).ok());
 
   const std::string same_name = yaml("vms: [{name: mine, guest_cid: 60}]\n");
-  const std::string too_many = yaml("vms: [{name: a, network: lab}, {name: b, network: lab}]\n");
+  const std::string too_many =
+      yaml("vms: [{name: a, network: lab, guest_cid: auto}, {name: b, network: lab, guest_cid: auto}]\n");
   for (const bool serves : {true, false}) {
     SCOPED_TRACE(serves ? "a daemon has the state" : "it is at rest");
     if (!serves) daemon_.Stop();
@@ -259,7 +260,8 @@ TEST_F(CheckTest, OneThatUsesAllThereIsIsGoodAndIsServed) {
   const std::string yaml =
       "networks: [{name: lab, cid_range: 10-12, reserved_ranges: [12-12]}]\n"
       "policies: [{network: lab, allow: false, to: {host: true}}]\n"
-      "vms: [{name: a, network: lab}, {name: b, network: lab}, {name: c, network: lab, guest_cid: 12}]\n"
+      "vms: [{name: a, network: lab, guest_cid: auto}, {name: b, network: lab, guest_cid: auto},\n"
+      "      {name: c, network: lab, guest_cid: 12}]\n"
       "forwards: [{name: ssh, vm: a, guest_port: 22, listen: \"unix:%t/ssh\"}]\n";
   EXPECT_EQ(Code(yaml, {"--check"}), 0) << said_;
   Start(yaml);

@@ -53,18 +53,15 @@ absl::Status TakeCids(const Config& config, size_t vms, NetworkManager& networks
   return AllOf(faults);
 }
 
-// As ForwardManager::Create() looks for them: those of the configuration are served by then, and those of the state not
-// yet.
+// As ForwardManager::Create() looks for them: all are made by then.
 absl::Status FindVms(const Config& config, const SavedState& saved) {
   std::map<std::string, size_t> forwards;  // by the VM that they are of
-  std::set<std::string> not_yet;
   for (const ConfiguredVm& vm : config.vms) forwards[vm.creation.id] = 0;
-  for (const SavedVm& vm : saved.vms) not_yet.insert(vm.definition->id);
+  for (const SavedVm& vm : saved.vms) forwards[vm.definition->id] = 0;
   for (const ForwardDefinitionPtr& forward : saved.forwards) ++forwards[forward->spec.vm_id()];
   size_t all = saved.forwards.size();
   std::vector<std::string> faults;
   const auto find = [&](const std::string& id) -> absl::Status {
-    if (not_yet.count(id) > 0) return VmIsBeingMade(id);
     const auto of_vm = forwards.find(id);
     return of_vm == forwards.end() ? VmNotFound(id) : ForwardManager::CheckRoom(all, of_vm->second);
   };

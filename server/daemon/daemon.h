@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/event_loop.h"
@@ -87,7 +88,9 @@ class Daemon {
   absl::Status Populate(SavedState saved);
   absl::Status CreateConfiguredVms();
   absl::Status CreateConfiguredForwards();
-  absl::Status ServeSaved();
+  absl::Status ServeSavedVms();
+  absl::Status ServeSavedForwards();
+  absl::Status Await(absl::FunctionRef<void(EventLoop::Task)> begin);
   bool StopIsAsked();
   absl::Status CheckStop();
   void MakeServices();

@@ -14,8 +14,8 @@
 
 namespace kinsock {
 
-// Networks before VMs, and VMs before forwards: each needs the one before it. What the configuration names comes before
-// what was kept, which gets its sockets and devices last, all at once.
+// Networks before VMs, and all VMs before any forward: each needs the one before it. Of each kind, what the
+// configuration names comes before what was kept, which gets its sockets and devices all at once.
 absl::Status Daemon::Populate(SavedState saved) {
   const PromisedCids configured = FixedCids(config_);
   networks_->Restore(saved, configured);
@@ -24,8 +24,9 @@ absl::Status Daemon::Populate(SavedState saved) {
   forwards_->Restore(saved);
   manager_->Restore(std::move(saved), configured);
   KINSOCK_RETURN_IF_ERROR(CreateConfiguredVms());
+  KINSOCK_RETURN_IF_ERROR(ServeSavedVms());
   KINSOCK_RETURN_IF_ERROR(CreateConfiguredForwards());
-  return ServeSaved();
+  return ServeSavedForwards();
 }
 
 absl::Status Daemon::CreateConfiguredVms() {
@@ -48,11 +49,22 @@ absl::Status Daemon::CreateConfiguredForwards() {
   return AllOf(*faults);
 }
 
-absl::Status Daemon::ServeSaved() {
-  bool served = false;
-  const auto give_up = [this] { return StopIsAsked(); };
-  manager_->ServeRestored(give_up, [&] { forwards_->ServeRestored(give_up, [&served] { served = true; }); });
-  while (!served) {
+absl::Status Daemon::ServeSavedVms() {
+  return Await(
+      [this](EventLoop::Task served) { manager_->ServeRestored([this] { return StopIsAsked(); }, std::move(served)); });
+}
+
+absl::Status Daemon::ServeSavedForwards() {
+  return Await([this](EventLoop::Task served) {
+    forwards_->ServeRestored([this] { return StopIsAsked(); }, std::move(served));
+  });
+}
+
+// Runs the loop until what `begin` begins is through. The task may outlive this call when it gives up.
+absl::Status Daemon::Await(absl::FunctionRef<void(EventLoop::Task)> begin) {
+  const auto through = std::make_shared<bool>(false);
+  begin([through] { *through = true; });
+  while (!*through) {
     KINSOCK_RETURN_IF_ERROR(CheckStop());
     loop_.RunOnce(std::chrono::milliseconds(1000));
   }

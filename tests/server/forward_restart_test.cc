@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -121,6 +122,16 @@ TEST_F(ForwardRestartTest, ARepetitionOverARestartMakesNothingAgain) {
   EXPECT_THAT(Forwards().List(), IsEmpty());
   ASSERT_TRUE(Forwards().Delete(remove, &again).ok());
   EXPECT_EQ(again.uid(), first.uid());
+}
+
+TEST_F(ForwardRestartTest, TheFileMayForwardToAVmOfTheApi) {
+  daemon_.Kill();
+  const std::string file = daemon_ / "kinsock.yaml";
+  std::ofstream(file) << "forwards: [{name: ssh, vm: web, guest_port: 22, listen: \"" << Address("ssh") << "\"}]\n";
+  Start({"--config", file});
+  EXPECT_THAT(Forwards().List(), ElementsAre("forwards/ssh"));
+  EXPECT_EQ(Get("ssh").status().error(), "");
+  EXPECT_TRUE(Answers("ssh"));
 }
 
 TEST_F(ForwardRestartTest, WhatCannotListenStaysAndSaysWhy) {

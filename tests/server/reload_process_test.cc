@@ -230,6 +230,7 @@ TEST_F(CheckTest, WhatTheApiHasMadeIsThereForACheckAsForAStart) {
   ASSERT_TRUE(daemon_.Create("mine", 50).ok());
 
   const std::string same_name = yaml("vms: [{name: mine, guest_cid: 60}]\n");
+  const std::string of_api = yaml("forwards: [{name: ssh, vm: mine, guest_port: 22, listen: \"unix:%t/ssh\"}]\n");
   const std::string too_many =
       yaml("vms: [{name: a, network: lab, guest_cid: auto}, {name: b, network: lab, guest_cid: auto}]\n");
   for (const bool serves : {true, false}) {
@@ -237,6 +238,7 @@ TEST_F(CheckTest, WhatTheApiHasMadeIsThereForACheckAsForAStart) {
     if (!serves) daemon_.Stop();
     EXPECT_EQ(Code(in_lab, {"--check"}), 0) << said_;
     EXPECT_EQ(said_, "");
+    EXPECT_EQ(Code(of_api, {"--check"}), 0) << said_;
     EXPECT_EQ(Code(same_name, {"--check"}), 2);
     EXPECT_THAT(said_, HasSubstr("is that of a VM which was created through the API"));
     EXPECT_EQ(Code(too_many, {"--check"}), 2);

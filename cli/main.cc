@@ -146,6 +146,7 @@ void DeclareCommands(CLI::App& app, const std::vector<std::string>& rest_of_ssh,
   kinsock::DeclareCapture(app, command);
   kinsock::DeclareExplain(app, command);
   kinsock::DeclareGuestCommands(app, command);
+  kinsock::DeclareTunnel(app, command);
   kinsock::DeclareBench(app, command);
   kinsock::DeclareSshCommands(app, rest_of_ssh, command);
   kinsock::DeclareVmmArgs(app, command);

@@ -136,6 +136,8 @@ void WriteDaemonMetrics(const DaemonSample& sample, MetricWriter& out) {
   out.Counter("kinsock_capture_dropped_packets_total",
               "Packets that captures have lost because their clients read too slowly; their delivery is not concerned.")
       .Add(Number(sample.capture_lost));
+  out.Gauge("kinsock_tunnels", "Open tunnels to ports of guests (ConnectionService.Tunnel).")
+      .Add(Number(sample.tunnels));
   out.Gauge("kinsock_draining", "The node is taken out of use.").Add(sample.draining ? 1 : 0);
   out.Counter("kinsock_forgotten_connections_total", "Connections that ended and could not be listed for their minute.")
       .Add(Number(sample.forgotten_flows));

@@ -45,6 +45,7 @@ struct DaemonSample {
   Watches connection_watches;
   Watches event_watches;
   size_t captures = 0;
+  size_t tunnels = 0;
   uint64_t capture_lost = 0;
   size_t api_connections = 0;
   CallQueue::Stats api_calls;

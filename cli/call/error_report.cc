@@ -75,6 +75,10 @@ std::string NextStep(const Details& details, const std::string& command) {
   if (reason == "VM_ATTACHED") return absl::StrCat("kinsockctl vm delete ", vm, " --force");
   if (reason == "UID_MISMATCH" || reason == "ETAG_MISMATCH") return absl::StrCat("kinsockctl vm get ", vm, " -o yaml");
   if (reason == "SOCKET_PATH_BUSY" || reason == "VSOCK_PORT_BUSY") return "kinsockctl vm list -o wide";
+  if (reason == "GUEST_REFUSED" || reason == "POLICY_DENIED") {
+    return absl::StrCat("kinsockctl explain host ", metadata("vm"), ":", metadata("port"));
+  }
+  if (reason == "TUNNEL_RESET") return absl::StrCat("kinsockctl conn list --closed --vm ", metadata("vm"));
   if (reason == "CONNECTION_NOT_FOUND") return "kinsockctl conn list -o wide";
   if (reason == "CONNECTION_CLOSED") return "kinsockctl conn list --closed";
   if (reason == "IMMUTABLE_FIELD") return absl::StrCat("kinsockctl vm get ", vm, " -o yaml");

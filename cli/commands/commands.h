@@ -38,6 +38,7 @@ void DeclareTrace(CLI::App& app, Command& command);                     // trace
 
 void DeclareExplain(CLI::App& app, Command& command);
 void DeclareGuestCommands(CLI::App& app, Command& command);  // connect, listen, proxy, socat
+void DeclareTunnel(CLI::App& app, Command& command);         // tunnel
 void DeclareBench(CLI::App& app, Command& command);          // bench
 void DeclareCompletion(CLI::App& app, Command& command);     // completion
 // ssh, ssh-config. `rest`: what follows ssh's VM on the command line, which is ssh's to understand.

@@ -267,6 +267,7 @@ DaemonSample Daemon::Sample() {
   if (connection_service_ != nullptr) {
     sample.connection_watches = {connection_service_->watches(), connection_service_->lagged_watches()};
     sample.captures = connection_service_->captures().size();
+    sample.tunnels = connection_service_->tunnels();
     sample.capture_lost = connection_service_->captures().lost();
   }
   sample.event_watches = {events_.watches(), events_.lagged_watches()};
@@ -296,6 +297,7 @@ DaemonInfo Daemon::Look() {
   info.api_connections = static_cast<uint32_t>(api_connections_.size());
   info.quarantined_cids = static_cast<uint32_t>(networks_->resting_cids());
   info.reactors = static_cast<uint32_t>(pool_->size());
+  info.tunnels = static_cast<uint32_t>(connection_service_->tunnels());
   info.draining = manager_->draining();
   const std::vector<uint64_t> connections = manager_->ConnectionsByReactor();
   for (const ReactorPool::ReactorInfo& each : pool_->Describe()) {

@@ -42,6 +42,7 @@ constexpr Rule kRules[] = {
     {"ConnectionService.ListConnections", Role::kViewer},
     {"ConnectionService.ResetConnection", Role::kOperator},
     {"ConnectionService.StreamStats", Role::kViewer, kMaxRareStreamsPerCaller},
+    {"ConnectionService.Tunnel", Role::kOperator, kMaxTunnelsPerCaller},
     {"ConnectionService.WatchConnections", Role::kViewer, kMaxRareStreamsPerCaller},
     {"ForwardService.CreateForward", Role::kOperator},
     {"ForwardService.DeleteForward", Role::kOperator},

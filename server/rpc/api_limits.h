@@ -24,6 +24,9 @@ inline constexpr size_t kMaxTlsConnections = 256;
 inline constexpr std::chrono::seconds kTlsHandshake{10};
 // How often certificates are looked at again.
 inline constexpr std::chrono::seconds kTlsReload{2};
+// Tunnels of one caller: a quarter of what the daemon has (Tunnels::kMaxTunnels). Programs that need a connection for
+// each of their clients are served by a forward. Beyond: RESOURCE_EXHAUSTED.
+inline constexpr size_t kMaxTunnelsPerCaller = 32;
 // Streams of one caller that stay open, watches of VMs mostly, of which the daemon has 1,024: an operator may watch a
 // hundred things, and not take everybody's places. Beyond: RESOURCE_EXHAUSTED.
 inline constexpr size_t kMaxWatchesPerCaller = 256;

@@ -23,12 +23,12 @@ namespace {
 
 // Grows with every release; nothing is ever taken out.
 constexpr const char* kFeatures[] = {
-    "vm.create",        "vm.delete",          "vm.list",       "vm.watch",       "vm.update",       "vm.apply",
-    "vm.drain",         "vm.reset",           "vm.wait",       "vm.filter",      "vm.orphan_ttl",   "cid.static",
-    "cid.range",        "cid.automatic",      "uds",           "stats",          "connection.list", "connection.closed",
-    "connection.reset", "stats.pairs",        "stats.stream",  "node.drain",     "log.level",       "event.watch",
-    "connection.watch", "connection.rates",   "info.reactors", "event.trace_id", "config.reload",   "config.dump",
-    "managed_by",       "connection.capture",
+    "vm.create",         "vm.delete",        "connection.tunnel",  "vm.list",       "vm.watch",       "vm.update",
+    "vm.apply",          "vm.drain",         "vm.reset",           "vm.wait",       "vm.filter",      "vm.orphan_ttl",
+    "cid.static",        "cid.range",        "cid.automatic",      "uds",           "stats",          "connection.list",
+    "connection.closed", "connection.reset", "stats.pairs",        "stats.stream",  "node.drain",     "log.level",
+    "event.watch",       "connection.watch", "connection.rates",   "info.reactors", "event.trace_id", "config.reload",
+    "config.dump",       "managed_by",       "connection.capture",
 };
 
 void SetLimits(v1::Limits& out) {
@@ -48,6 +48,7 @@ void SetCounts(const DaemonInfo& info, v1::Counts& out) {
   out.set_api_connections(info.api_connections);
   out.set_quarantined_cids(info.quarantined_cids);
   out.set_reactors(info.reactors);
+  out.set_tunnels(info.tunnels);
 }
 
 void AddReactor(const DaemonInfo::Reactor& reactor, v1::Info& out) {

@@ -35,6 +35,7 @@ struct DaemonInfo {
   uint32_t api_connections = 0;
   uint32_t quarantined_cids = 0;
   uint32_t reactors = 0;
+  uint32_t tunnels = 0;
   bool draining = false;
   struct Reactor {
     ReactorPool::ReactorInfo info;

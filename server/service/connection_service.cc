@@ -67,7 +67,9 @@ ConnectionService::ConnectionService(EventLoop& main, VmManager& manager, Networ
                  .pool = pool,
                  .access = access,
                  .audit = audit,
-                 .payload_allowed = capture_payload}) {}
+                 .payload_allowed = capture_payload}),
+      tunnels_(
+          {.main = main, .manager = manager, .pool = pool, .access = access, .audit = audit, .instance = instance_}) {}
 
 grpc::ServerUnaryReactor* ConnectionService::ListConnections(grpc::CallbackServerContext* context,
                                                              const v1::ListConnectionsRequest* request,
@@ -230,6 +232,11 @@ grpc::ServerWriteReactor<v1::WatchConnectionsResponse>* ConnectionService::Watch
 grpc::ServerWriteReactor<v1::CaptureChunk>* ConnectionService::Capture(grpc::CallbackServerContext* context,
                                                                        const v1::CaptureRequest* request) {
   return captures_.Start(*context, *request);
+}
+
+grpc::ServerBidiReactor<v1::TunnelFrame, v1::TunnelFrame>* ConnectionService::Tunnel(
+    grpc::CallbackServerContext* context) {
+  return tunnels_.Start(*context);
 }
 
 FlowVms ConnectionService::VmsOf(const FlowInfo& flow) const {

@@ -24,6 +24,7 @@
 #include "server/service/connection_feed.h"
 #include "server/service/stats_reader.h"
 #include "server/service/stats_stream.h"
+#include "server/service/tunnels.h"
 
 namespace kinsock {
 
@@ -58,11 +59,14 @@ class ConnectionService final : public v1::ConnectionService::CallbackService {
   grpc::ServerWriteReactor<v1::CaptureChunk>* Capture(grpc::CallbackServerContext* context,
                                                       const v1::CaptureRequest* request) override;
 
+  grpc::ServerBidiReactor<v1::TunnelFrame, v1::TunnelFrame>* Tunnel(grpc::CallbackServerContext* context) override;
+
   // Ends all streams, and refuses new ones. Main thread.
   void Close(const absl::Status& reason) {
     streams_.Close(reason);
     feed_.Close(reason);
     captures_.Close(reason);
+    tunnels_.Close(reason);
   }
 
   // Main thread: what ListConnections and GetStats answer to a caller who may see, at once or later. By rate, the order
@@ -77,6 +81,8 @@ class ConnectionService final : public v1::ConnectionService::CallbackService {
   uint64_t lagged_watches() const { return feed_.lagged_watches(); }
   // Likewise.
   const Captures& captures() const { return captures_; }
+  // Open tunnels. Any thread.
+  size_t tunnels() const { return tunnels_.size(); }
 
  private:
   FlowVms VmsOf(const FlowInfo& flow) const;
@@ -103,6 +109,7 @@ class ConnectionService final : public v1::ConnectionService::CallbackService {
   StatsStream::Set streams_;    // main thread's
   ConnectionFeed feed_;         // main thread's
   Captures captures_;           // main thread's
+  Tunnels tunnels_;
 };
 
 }  // namespace kinsock

@@ -86,6 +86,7 @@ const std::vector<std::vector<std::string>>& Commands() {
                                                                            {"daemon", "reload"},
                                                                            {"explain", kSomeVm, "host:1"},
                                                                            {"connect", "a", "80"},
+                                                                           {"tunnel", "a", "80"},
                                                                            {"bench", "a", "80"},
                                                                            {"vmm-args", kSomeVm},
                                                                            {"socat", "a", "80"},

@@ -19,6 +19,7 @@
 #include "tests/server/bad_capture_requests.h"
 #include "tests/server/bad_forward_requests.h"
 #include "tests/server/bad_network_requests.h"
+#include "tests/server/bad_tunnel_requests.h"
 #include "tests/server/request_call.h"
 #include "tests/server/running_daemon.h"
 
@@ -482,6 +483,7 @@ class Catalogue {
 std::vector<BadRequest> BadRequests(std::shared_ptr<grpc::Channel> channel, const BadPaths& paths) {
   std::vector<BadRequest> requests = Catalogue::Of(std::make_shared<Catalogue>(channel, paths));
   for (BadRequest& bad : BadCaptureRequests(channel)) requests.push_back(std::move(bad));
+  for (BadRequest& bad : BadTunnelRequests(channel)) requests.push_back(std::move(bad));
   for (BadRequest& bad : BadNetworkRequests(channel)) requests.push_back(std::move(bad));
   for (BadRequest& bad : BadForwardRequests(channel, paths)) requests.push_back(std::move(bad));
   return requests;

@@ -283,7 +283,7 @@ TEST_F(GreedyClientTest, FollowsHealthOverAndOver) {
   std::vector<std::unique_ptr<RawClient>> clients;
   for (const auto& [method, places] : {std::pair("grpc.health.v1.Health/Watch", kMaxHealthWatchesPerCaller),
                                        std::pair("grpc.health.v1.Health/Check", kMaxHealthChecksPerCaller)}) {
-    size_t expected = places;  // that the first connection gets
+    size_t served = places;  // of the first connection
     for (int i = 0; i < 3; ++i) {
       clients.push_back(std::make_unique<RawClient>(testing::ConnectAs(kStranger, daemon_->api_socket())));
       RawClient& client = *clients.back();
@@ -296,7 +296,8 @@ TEST_F(GreedyClientTest, FollowsHealthOverAndOver) {
         calls += RawClient::FrameOf(kData, kEndStream, stream, Message(""));
       }
       ASSERT_TRUE(client.Send(calls));
-      for (size_t refused = 0; refused < kStreams - std::exchange(expected, 0);) {
+      const size_t refusals = kStreams - std::exchange(served, 0);
+      for (size_t refused = 0; refused < refusals;) {
         const std::optional<RawClient::Answer> answer = client.Next();
         ASSERT_TRUE(answer.has_value()) << method << " " << i << " after " << refused;
         if (answer->type == kHeaders && (answer->flags & kEndStream) != 0) ++refused;

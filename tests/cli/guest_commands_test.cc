@@ -259,8 +259,10 @@ TEST_F(GuestCommandsTest, ATunnelNeedsNoSocketOfTheVm) {
   ASSERT_EQ(Run({"policy", "create", "closed", "--deny", "--from", "host"})->code(), 0);
   ctl = Run({"tunnel", "bare", "80"});
   EXPECT_EQ(ctl->code(), 5);
-  EXPECT_THAT(ctl->Complaint(),
-              HasSubstr("POLICY_DENIED: the host may not connect to bare:80, by the policy \"closed\""));
+  EXPECT_THAT(
+      ctl->Complaint(),
+      HasSubstr(
+          "POLICY_DENIED: the host may not connect to bare:80, by the policy \"networks/default/policies/closed\""));
 }
 
 TEST_F(GuestCommandsTest, ProgramsOfThisMachineComeThroughATunnelThatListens) {

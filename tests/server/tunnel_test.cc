@@ -168,7 +168,7 @@ TEST_F(TunnelTest, WhoIsRefusedHearsWhy) {
   deny.mutable_policy()->mutable_from()->set_host(true);
   ASSERT_TRUE(CreatePolicy(deny).ok());
   const grpc::Status denied = refused(grpc::StatusCode::PERMISSION_DENIED, "POLICY_DENIED", "");
-  EXPECT_EQ(Info(denied).metadata().at("policy"), "closed");
+  EXPECT_EQ(Info(denied).metadata().at("policy"), "networks/default/policies/closed");
   v1::DeletePolicyRequest undeny;
   undeny.set_name("networks/default/policies/closed");
   v1::Policy was;

@@ -62,12 +62,12 @@ int main(int argc, char** argv) {
   if (!missing.empty()) return Complain(missing);
   if (line->action == Action::kCheck) {
     const kinsock::Rehearsal rehearsal = kinsock::RehearseConfig(line->config);
+    if (!rehearsal.unseen.empty()) {
+      std::fprintf(stderr, "kinsockd: what the API has made was not looked at: %s\n", rehearsal.unseen.c_str());
+    }
     if (!rehearsal.result.ok()) {
       Complain(rehearsal.result);
       return kIsWrong;
-    }
-    if (!rehearsal.unseen.empty()) {
-      std::fprintf(stderr, "kinsockd: what the API has made was not looked at: %s\n", rehearsal.unseen.c_str());
     }
     std::printf("the configuration is good: %zu VMs, %zu API sockets\n", line->config.vms.size(),
                 line->config.api_sockets.size() + line->config.api_view_sockets.size() + line->config.api_tcp.size());

@@ -26,6 +26,9 @@ class Out {
   }
   void Add(uint64_t value, MetricLabels labels = {}) { Add(static_cast<double>(value), std::move(labels)); }
 
+  // These are the sums, of which there are few series.
+  bool of_all() const { return common_.empty(); }
+
  private:
   MetricWriter::Family& family_;
   const MetricLabels common_;
@@ -100,10 +103,10 @@ void EmitPackets(const char* peer, uint64_t data, uint64_t credit, uint64_t cont
   out.Add(control, {{"peer", peer}, {"op_class", "control"}});
 }
 
-// As above: what a guest of good manners never does has no series.
+// As above: what a guest of good manners never does has no series, but in the sums, whose rates are to begin with 0.
 void EmitRefused(const DeviceTotals& t, Out& out) {
   const auto add = [&](const char* reason, uint64_t count) {
-    if (count != 0) out.Add(count, {{"reason", reason}});
+    if (count != 0 || out.of_all()) out.Add(count, {{"reason", reason}});
   };
   add("bad_length", t.from_guest_refused_bad_length);
   add("bad_op", t.from_guest_refused_bad_op);
@@ -142,7 +145,8 @@ constexpr Family kFamilies[] = {
        EmitPackets("sibling", t.to_guest_sibling_data_packets, t.to_guest_sibling_credit_packets,
                    t.to_guest_sibling_control_packets, out);
      }},
-    {"transmit_packets_total", "Packets of guests that were passed on.", kCounter, kFull,
+    {"transmit_packets_total", "Packets of guests that were passed on, those included that the other end has refused.",
+     kCounter, kFull,
      [](const DeviceTotals& t, Out& out) {
        EmitPackets("host", t.from_guest_host_data_packets, t.from_guest_host_credit_packets,
                    t.from_guest_host_control_packets, out);

@@ -2,7 +2,6 @@
 #include "server/daemon/config_rehearsal.h"
 
 #include <cstddef>
-#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -15,11 +14,9 @@
 #include "base/status_macros.h"
 #include "router/cid.h"
 #include "server/daemon/configured_objects.h"
-#include "server/manager/forward_manager.h"
 #include "server/manager/network_manager.h"
 #include "server/manager/vm_journal.h"
 #include "server/manager/vm_manager.h"
-#include "server/manager/vm_refusals.h"
 #include "server/model/saved_state.h"
 #include "server/reactors/reactor_pool.h"
 #include "server/store/state_file.h"
@@ -29,11 +26,14 @@ namespace kinsock {
 namespace {
 
 // Without what only the state can tell.
-Config WithoutUnknownNetworks(Config config) {
-  std::set<std::string> networks{kDefaultNetworkId};
+Config WithoutUnknown(Config config) {
+  std::set<std::string> networks{kDefaultNetworkId}, vms;
   for (const ConfiguredNetwork& network : config.networks) networks.insert(network.creation.id);
   std::erase_if(config.policies,
                 [&](const ConfiguredPolicy& policy) { return networks.count(policy.creation.network) == 0; });
+  for (const ConfiguredVm& vm : config.vms) vms.insert(vm.creation.id);
+  std::erase_if(config.forwards,
+                [&](const ConfiguredForward& forward) { return vms.count(forward.creation.spec.vm_id()) == 0; });
   std::erase_if(config.vms, [&](const ConfiguredVm& vm) { return networks.count(NetworkOf(vm.creation.spec)) == 0; });
   return config;
 }
@@ -53,30 +53,6 @@ absl::Status TakeCids(const Config& config, size_t vms, NetworkManager& networks
   return AllOf(faults);
 }
 
-// As ForwardManager::Create() looks for them: all are made by then.
-absl::Status FindVms(const Config& config, const SavedState& saved) {
-  std::map<std::string, size_t> forwards;  // by the VM that they are of
-  for (const ConfiguredVm& vm : config.vms) forwards[vm.creation.id] = 0;
-  for (const SavedVm& vm : saved.vms) forwards[vm.definition->id] = 0;
-  for (const ForwardDefinitionPtr& forward : saved.forwards) ++forwards[forward->spec.vm_id()];
-  size_t all = saved.forwards.size();
-  std::vector<std::string> faults;
-  const auto find = [&](const std::string& id) -> absl::Status {
-    const auto of_vm = forwards.find(id);
-    return of_vm == forwards.end() ? VmNotFound(id) : ForwardManager::CheckRoom(all, of_vm->second);
-  };
-  for (const ConfiguredForward& forward : config.forwards) {
-    const std::string id = forward.creation.spec.vm_id();
-    if (const absl::Status fault = find(id); !fault.ok()) {
-      faults.push_back(DescribeFault(forward, fault));
-      continue;
-    }
-    ++all;
-    ++forwards[id];
-  }
-  return AllOf(faults);
-}
-
 }  // namespace
 
 Rehearsal RehearseConfig(const Config& config) {
@@ -84,7 +60,7 @@ Rehearsal RehearseConfig(const Config& config) {
   if (!config.state_dir.empty()) saved = PeekState(config.state_dir);
   Rehearsal rehearsal;
   if (!saved.ok()) rehearsal.unseen = std::string(saved.status().message());
-  const Config known = saved.ok() ? config : WithoutUnknownNetworks(config);
+  const Config known = saved.ok() ? config : WithoutUnknown(config);
   const SavedState there = saved.ok() ? *std::move(saved) : SavedState();
 
   EventLoop loop;
@@ -93,13 +69,12 @@ Rehearsal RehearseConfig(const Config& config) {
   NetworkManager networks(loop, Clock::Monotonic(), *pool, journal);
   const auto rehearse = [&]() -> absl::Status {
     KINSOCK_RETURN_IF_ERROR(CheckNames(known, there, StateFile::PathIn(config.state_dir)));
+    KINSOCK_RETURN_IF_ERROR(CheckForwards(known.forwards, config.vms, there));
     const PromisedCids promised = FixedCids(config);
     networks.Restore(there, promised);
     KINSOCK_RETURN_IF_ERROR(CreateConfiguredNetworks(loop, known, networks, [] { return absl::OkStatus(); }));
     for (const SavedVm& vm : there.vms) networks.ClaimRestored(vm, promised);
-    KINSOCK_RETURN_IF_ERROR(TakeCids(known, there.vms.size(), networks));
-    // All VMs of the configuration: whatever is known of their networks, they are there.
-    return FindVms(config, there);
+    return TakeCids(known, there.vms.size(), networks);
   };
   rehearsal.result = rehearse();
   pool.reset();  // before the manager, whose callbacks it holds

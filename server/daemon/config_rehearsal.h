@@ -12,7 +12,7 @@ namespace kinsock {
 // What came of it.
 struct Rehearsal {
   // INVALID_ARGUMENT: a line for each thing that is wrong, as Daemon::Start() says it, which ends with the first kind
-  // of objects (names, networks and policies, VMs, forwards) of which one is.
+  // of objects (names, VMs of forwards, networks and policies, VMs) of which one is.
   absl::Status result;
   // Why the state cannot be looked at, which the start may be able to; empty: it was, or there is none.
   std::string unseen;
@@ -23,7 +23,7 @@ struct Rehearsal {
 // the API in the state included. Networks and policies are made as the start makes them, and VMs get their CIDs, in
 // memory; no socket is made, and the state is only read.
 //
-// If it cannot be read, whatever names a network of which the configuration says nothing is left to the start.
+// If it cannot be read, whatever names a network or a VM of which the configuration says nothing is left to the start.
 //
 // Thread: main. Starts a reactor and ends it; blocks on the disk.
 Rehearsal RehearseConfig(const Config& config);

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/daemon/configured_objects.h"
 
+#include <cstddef>
+#include <map>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "server/manager/forward_manager.h"
+#include "server/manager/vm_refusals.h"
 #include "server/model/vm_settings.h"
 #include "server/status/error.h"
 
@@ -46,6 +51,29 @@ absl::Status CheckNames(const Config& config, const SavedState& saved, const std
   };
   check(config.vms, vms, "VM");
   check(config.forwards, forwards, "forward");
+  return AllOf(faults);
+}
+
+// As ForwardManager::Create() looks for them: all are made by then.
+absl::Status CheckForwards(const std::vector<ConfiguredForward>& forwards, const std::vector<ConfiguredVm>& vms,
+                           const SavedState& saved) {
+  std::map<std::string, size_t> of_vms;
+  for (const ConfiguredVm& vm : vms) of_vms[vm.creation.id] = 0;
+  for (const SavedVm& vm : saved.vms) of_vms[vm.definition->id] = 0;
+  for (const ForwardDefinitionPtr& forward : saved.forwards) ++of_vms[forward->spec.vm_id()];
+  size_t all = saved.forwards.size();
+  std::vector<std::string> faults;
+  for (const ConfiguredForward& forward : forwards) {
+    const std::string id = forward.creation.spec.vm_id();
+    const auto vm = of_vms.find(id);
+    const absl::Status fault = vm == of_vms.end() ? VmNotFound(id) : ForwardManager::CheckRoom(all, vm->second);
+    if (!fault.ok()) {
+      faults.push_back(DescribeFault(forward, fault));
+      continue;
+    }
+    ++all;
+    ++vm->second;
+  }
   return AllOf(faults);
 }
 

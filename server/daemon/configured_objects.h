@@ -47,6 +47,10 @@ PromisedCids FixedCids(const Config& config);
 // that in the state, whose file is `path`.
 absl::Status CheckNames(const Config& config, const SavedState& saved, const std::string& path);
 
+// That the VMs of `forwards` are there, among `vms` or in the state, and have room for them.
+absl::Status CheckForwards(const std::vector<ConfiguredForward>& forwards, const std::vector<ConfiguredVm>& vms,
+                           const SavedState& saved);
+
 // Hands a creation for each object to `create`, and runs the loop until all are made, or not: for what reason, into
 // `faults`. `check_stop` is asked all the while; what it returns ends this.
 template <typename Configured, typename Create>
@@ -57,7 +61,7 @@ absl::Status MakeEach(EventLoop& loop, const std::vector<Configured>& objects, C
     KINSOCK_RETURN_IF_ERROR(check_stop());
     auto creation = object.creation;
     creation.configured = true;
-    create(std::move(creation), [left, faults, &object](const auto& result) {
+    create(std::move(creation), [left, faults, object](const auto& result) {
       --*left;
       if (!result.ok()) faults->push_back(DescribeFault(object, result.status()));
     });

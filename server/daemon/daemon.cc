@@ -108,6 +108,7 @@ absl::Status Daemon::Start() {
   KINSOCK_ASSIGN_OR_RETURN(SavedState saved, OpenState());
   KINSOCK_RETURN_IF_ERROR(CheckStop());
   KINSOCK_RETURN_IF_ERROR(CheckNames(config_, saved, StateFile::PathIn(config_.state_dir)));
+  KINSOCK_RETURN_IF_ERROR(CheckForwards(config_.forwards, config_.vms, saved));
   MakeManagers();
   KINSOCK_RETURN_IF_ERROR(Populate(std::move(saved)));
   StartReloader();

@@ -87,7 +87,7 @@ class Daemon {
   void MakeManagers();
   absl::Status Populate(SavedState saved);
   absl::Status CreateConfiguredVms();
-  absl::Status CreateConfiguredForwards();
+  absl::Status CreateConfiguredForwards(bool of_configured);
   absl::Status ServeSavedVms();
   absl::Status ServeSavedForwards();
   absl::Status Await(absl::FunctionRef<void(EventLoop::Task)> begin);

@@ -3,6 +3,7 @@
 // Daemon: what is there when it starts: what the configuration wants, and what the state file has kept.
 #include <chrono>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,8 +15,8 @@
 
 namespace kinsock {
 
-// Networks before VMs, and all VMs before any forward: each needs the one before it. Of each kind, what the
-// configuration names comes before what was kept, which gets its sockets and devices all at once.
+// Networks before VMs, and VMs before their forwards: each needs the one before it. What the configuration names comes
+// before what was kept, which gets its sockets and devices all at once, but for its forwards of VMs that were kept.
 absl::Status Daemon::Populate(SavedState saved) {
   const PromisedCids configured = FixedCids(config_);
   networks_->Restore(saved, configured);
@@ -24,8 +25,9 @@ absl::Status Daemon::Populate(SavedState saved) {
   forwards_->Restore(saved);
   manager_->Restore(std::move(saved), configured);
   KINSOCK_RETURN_IF_ERROR(CreateConfiguredVms());
+  KINSOCK_RETURN_IF_ERROR(CreateConfiguredForwards(true));
   KINSOCK_RETURN_IF_ERROR(ServeSavedVms());
-  KINSOCK_RETURN_IF_ERROR(CreateConfiguredForwards());
+  KINSOCK_RETURN_IF_ERROR(CreateConfiguredForwards(false));
   return ServeSavedForwards();
 }
 
@@ -39,13 +41,20 @@ absl::Status Daemon::CreateConfiguredVms() {
   return AllOf(*faults);
 }
 
-absl::Status Daemon::CreateConfiguredForwards() {
+// Those of VMs of the configuration, or those of the others.
+absl::Status Daemon::CreateConfiguredForwards(bool of_configured) {
+  std::set<std::string> vms;
+  for (const ConfiguredVm& vm : config_.vms) vms.insert(vm.creation.id);
+  std::vector<ConfiguredForward> forwards;
+  for (const ConfiguredForward& forward : config_.forwards) {
+    if ((vms.count(forward.creation.spec.vm_id()) > 0) == of_configured) forwards.push_back(forward);
+  }
   const auto faults = std::make_shared<std::vector<std::string>>();
   const auto create = [this](ForwardCreation creation, auto done) {
     forwards_->Create(std::move(creation), std::move(done));
   };
   KINSOCK_RETURN_IF_ERROR(MakeEach(
-      loop_, config_.forwards, create, [this] { return CheckStop(); }, faults));
+      loop_, forwards, create, [this] { return CheckStop(); }, faults));
   return AllOf(*faults);
 }
 

@@ -106,13 +106,13 @@ absl::Status ForwardManager::CheckRoom(const ForwardSpec& spec) const {
   return CheckRoom(forwards_.size(), of_vm != of_vms_.end() ? of_vm->second.size() : 0);
 }
 
-// A port that the guest calls leads to one place.
-absl::Status ForwardManager::CheckPort(const ForwardSpec& spec, ForwardId but) const {
+// A port that the guest calls leads to one place. What the configuration says comes before what was kept.
+absl::Status ForwardManager::CheckPort(const ForwardSpec& spec, ForwardId but, bool configured) const {
   const auto of_vm = of_vms_.find(spec.vm_id());
   if (spec.to_guest() || of_vm == of_vms_.end()) return absl::OkStatus();
   for (const ForwardId number : of_vm->second) {
     const Entry& other = forwards_.at(ids_.at(number));
-    if (number == but || other.definition->spec.to_guest()) continue;
+    if (number == but || other.definition->spec.to_guest() || (configured && other.kept)) continue;
     if (other.definition->spec.guest_port != spec.guest_port && other.next_port != spec.guest_port) continue;
     return Error(absl::StatusCode::kAlreadyExists, "GUEST_PORT_BUSY",
                  absl::StrCat("port ", spec.guest_port, " of the host leads the guest of ", spec.vm, " through ",
@@ -158,13 +158,16 @@ void ForwardManager::Create(ForwardCreation creation, Done done) {
     return done(DefinitionExists("FORWARD_EXISTS", kForwardType, *same->second.definition));
   }
   const absl::StatusOr<DeviceId> device = vms_.ServedDevice(spec.vm_id());
-  if (!device.ok()) return done(device.status());
-  for (const absl::Status& fault : {CheckRoom(spec), CheckPort(spec, 0), busy}) {
+  // A VM that cannot be served again is no reason not to start.
+  const bool waits = creation.configured && ErrorReason(device.status()) == "VM_FAILED";
+  if (!device.ok() && !waits) return done(device.status());
+  for (const absl::Status& fault : {CheckRoom(spec), CheckPort(spec, 0, creation.configured), busy}) {
     if (!fault.ok()) return done(fault);
   }
   auto definition = Define<ForwardDefinition>(creation);
   definition->spec = spec;
   if (creation.validate_only) return done(ForwardSnapshot{.definition = std::move(definition)});
+  if (waits) return done(Keep(Add(std::move(definition)), device.status()));
   absl::StatusOr<ForwardPlace> place = ForwardPlace::Take(spec, definition->name(), sockets_, within);
   if (!place.ok()) return done(place.status());
 
@@ -177,6 +180,15 @@ void ForwardManager::Create(ForwardCreation creation, Done done) {
          [this, number = added.number, device = *device, done = std::move(done)](const absl::Status& written) mutable {
            OnCreated(number, written, device, std::move(done));
          });
+}
+
+// It is there, and not served.
+ForwardSnapshot ForwardManager::Keep(Entry& entry, const absl::Status& why) {
+  entry.changing = false;
+  entry.made = true;
+  entry.error = std::string(why.message());
+  Tell(Change::kCreated, *entry.definition);
+  return Look(entry);
 }
 
 void ForwardManager::OnCreated(ForwardId number, const absl::Status& written, DeviceId device, Done done) {
@@ -258,7 +270,7 @@ void ForwardManager::Update(ForwardUpdate update, Done done) {
   // The journal may have let go of both already. One whose VM is FAILED can be changed for when it is not.
   const absl::Status served = vms_.ServedDevice(current.spec.vm_id()).status();
   if (!served.ok() && ErrorReason(served) != "VM_FAILED") return done(served);
-  for (const absl::Status& fault : {CheckPort(*spec, entry.number), busy}) {
+  for (const absl::Status& fault : {CheckPort(*spec, entry.number, false), busy}) {
     if (!fault.ok()) return done(fault);
   }
   auto next = std::make_shared<ForwardDefinition>(current);

@@ -71,6 +71,7 @@ class ForwardManager {
   // more has gone with it. `give_up`: as of VmManager::ServeRestored().
   void ServeRestored(absl::FunctionRef<bool()> give_up, EventLoop::Task done);
 
+  // One of the configuration whose VM is FAILED is there with that as its `error`.
   void Create(ForwardCreation creation, Done done);
   void Update(ForwardUpdate update, Done done);
   void Delete(ForwardDeletion deletion, Done done);  // a snapshot without definition: there was none
@@ -97,6 +98,7 @@ class ForwardManager {
     std::string error = "";
     bool changing = true;  // a change is under way
     bool made = false;     // somebody was told of it
+    bool kept = false;     // of an earlier start, and not served yet
   };
 
   using Served = absl::AnyInvocable<void(absl::Status)>;
@@ -106,11 +108,12 @@ class ForwardManager {
   Entry* Find(ForwardId number);
   const SocketDirs* WithinFor(bool configured) const { return configured ? nullptr : &socket_dirs_; }
   absl::Status CheckRoom(const ForwardSpec& spec) const;
-  absl::Status CheckPort(const ForwardSpec& spec, ForwardId but) const;
+  absl::Status CheckPort(const ForwardSpec& spec, ForwardId but, bool configured) const;
   void Commit(JournalEntry entry, bool saved, VmJournal::Done done);
   static void NoteRequest(const MutationRequest& request, const ForwardDefinition& definition, JournalEntry& entry);
   void Serve(Entry& entry, DeviceId device, Served served);
   void OnCreated(ForwardId number, const absl::Status& written, DeviceId device, Done done);
+  ForwardSnapshot Keep(Entry& entry, const absl::Status& why);
   void GiveUp(ForwardId number, absl::Status why, Done done);
   void Become(Entry& entry, ForwardDefinitionPtr next, std::optional<ForwardPlace> place, Done done);
   absl::Status ServeAgain(Entry& entry, Served served);

@@ -14,7 +14,7 @@ namespace kinsock {
 
 void ForwardManager::Restore(SavedState& saved) {
   loop_.thread().AssertHeld();
-  for (ForwardDefinitionPtr& definition : saved.forwards) Add(std::move(definition));
+  for (ForwardDefinitionPtr& definition : saved.forwards) Add(std::move(definition)).kept = true;
   for (const AnsweredObjectRequest& request : saved.object_requests) {
     if (request.kind == AnsweredObjectRequest::Kind::kForward) restored_requests_.push_back(request);
   }
@@ -47,6 +47,7 @@ void ForwardManager::ServeRestored(absl::FunctionRef<bool()> give_up, EventLoop:
       if (again != nullptr) {
         again->changing = false;
         again->made = true;
+        again->kept = false;
         if (!served.ok()) {
           // It is never lost because it cannot be served at the moment.
           again->place.reset();
@@ -74,7 +75,7 @@ absl::Status ForwardManager::ServeAgain(Entry& entry, Served served) {
   if (violations.empty()) busy = ForwardPlace::Check(spec, sockets_, WithinFor(false), violations);
   if (!violations.empty()) return FieldsInvalid("", violations);
   KINSOCK_RETURN_IF_ERROR(busy);
-  KINSOCK_RETURN_IF_ERROR(CheckPort(spec, entry.number));
+  KINSOCK_RETURN_IF_ERROR(CheckPort(spec, entry.number, false));
   KINSOCK_ASSIGN_OR_RETURN(entry.place, ForwardPlace::Take(spec, entry.definition->name(), sockets_, WithinFor(false)));
   Serve(entry, device, std::move(served));
   return absl::OkStatus();

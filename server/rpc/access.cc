@@ -184,9 +184,8 @@ absl::StatusOr<WatchQuota::Ticket> Access::AdmitSchema(const grpc::CallbackServe
 absl::StatusOr<WatchQuota::Ticket> Access::AdmitHealth(const grpc::CallbackServerContext& context,
                                                        std::string_view method) const {
   const absl::StatusOr<Caller> caller = CallerOf(context);
-  const bool has_role = caller.ok() && caller->role != Role::kNone;
   const size_t share = method == "Health.Watch" ? kMaxHealthWatchesPerCaller : kMaxHealthChecksPerCaller;
-  return health_.Enter(has_role ? *caller : Caller(), method, share);
+  return health_.Enter(caller.ok() ? *caller : Caller(), method, share);
 }
 
 }  // namespace kinsock

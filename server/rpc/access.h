@@ -68,7 +68,8 @@ class Access {
   // The same for those who ask for the schema, which everybody may: callers without a role are one caller here.
   absl::StatusOr<WatchQuota::Ticket> AdmitSchema(const grpc::CallbackServerContext& context) const;
 
-  // The same for health, "Health.Check" or "Health.Watch", also for those of whom nobody can tell who they are.
+  // The same for health, "Health.Check" or "Health.Watch". Users without a role are told apart here, so that none of
+  // them takes the places of another's probe; those of whom nobody can tell who they are share one caller's.
   absl::StatusOr<WatchQuota::Ticket> AdmitHealth(const grpc::CallbackServerContext& context,
                                                  std::string_view method) const;
 

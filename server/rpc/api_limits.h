@@ -43,9 +43,9 @@ inline constexpr size_t kMaxDumpsPerCaller = 2;
 // Streams of one caller, or of all without a role, that ask for the schema: each holds an answer of some 400 KiB, and
 // tools have one at a time. Beyond: RESOURCE_EXHAUSTED.
 inline constexpr size_t kMaxSchemaStreamsPerCaller = 8;
-// Watches of health of one caller, or of all without a role, at some 7 KiB each: his programs have one for each
-// connection. Beyond: RESOURCE_EXHAUSTED.
-inline constexpr size_t kMaxHealthWatchesPerCaller = 32;
+// Watches of health of one caller, at some 7 KiB each: gRPC's clients may have one for each connection. Beyond:
+// RESOURCE_EXHAUSTED.
+inline constexpr size_t kMaxHealthWatchesPerCaller = kMaxApiConnectionsPerUid;
 // The same of checks, as long as their client does not have the answer: they are answered at once, so that only answers
 // that nobody reads are many. Beyond: as above.
 inline constexpr size_t kMaxHealthChecksPerCaller = 128;

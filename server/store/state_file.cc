@@ -112,9 +112,10 @@ absl::StatusOr<Sqlite> OpenChecked(const std::string& path) {
   KINSOCK_RETURN_IF_ERROR(LooksRight(path));
   absl::StatusOr<Sqlite> db = Sqlite::Open(path, Sqlite::Mode::kReadWrite);
   if (!db.ok()) return StateUnusable(path, std::string(db.status().message()));
-  // Until it is known to be good, nothing is written: closing it must not, either.
+  // Until it is known to be good, nothing is written: closing it must not, either. Somebody who reads or copies the
+  // file may hold it for a moment.
   absl::Status set = db->SetCheckpointOnClose(false);
-  if (set.ok()) set = db->Execute("PRAGMA cell_size_check=ON");
+  if (set.ok()) set = db->Execute("PRAGMA cell_size_check=ON;PRAGMA busy_timeout=2000");
   if (!set.ok()) return StateUnusable(path, std::string(set.message()));
   KINSOCK_RETURN_IF_ERROR(Check(*db, path));
 
@@ -126,10 +127,8 @@ absl::StatusOr<Sqlite> OpenChecked(const std::string& path) {
             : *mode == "wal" ? absl::OkStatus()
                              : absl::UnavailableError(absl::StrCat("journal mode WAL is refused, it is ", *mode));
   }
-  // A log that grew while a reader held it back is cut again when it can be. Somebody who copies the file may hold it
-  // for a moment.
-  if (ready.ok())
-    ready = db->Execute("PRAGMA synchronous=FULL;PRAGMA journal_size_limit=16777216;PRAGMA busy_timeout=2000");
+  // A log that grew while a reader held it back is cut again when it can be.
+  if (ready.ok()) ready = db->Execute("PRAGMA synchronous=FULL;PRAGMA journal_size_limit=16777216");
   if (ready.ok()) ready = MigrateState(*db);
   if (!ready.ok()) return StateUnusable(path, std::string(ready.message()));
   return db;

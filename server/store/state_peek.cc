@@ -28,8 +28,8 @@ absl::StatusOr<SavedState> PeekState(const std::string& directory) {
   const bool at_rest = lstat((path + "-wal").c_str(), &found) != 0;
   const auto read = [&]() -> absl::StatusOr<SavedState> {
     KINSOCK_ASSIGN_OR_RETURN(Sqlite db, Sqlite::Open(path, at_rest ? Sqlite::Mode::kAtRest : Sqlite::Mode::kReadOnly));
-    // All tables as they are at one moment.
-    KINSOCK_RETURN_IF_ERROR(db.Execute("BEGIN"));
+    // All tables as they are at one moment, for which a daemon that starts may have to be waited for.
+    KINSOCK_RETURN_IF_ERROR(db.Execute("PRAGMA busy_timeout=2000;BEGIN"));
     KINSOCK_ASSIGN_OR_RETURN(const int64_t application, db.Number("PRAGMA application_id"));
     KINSOCK_ASSIGN_OR_RETURN(const int64_t version, db.Number("PRAGMA user_version"));
     if (application != kStateApplicationId || version != StateSchemaVersion()) {

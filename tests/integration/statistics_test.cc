@@ -223,6 +223,7 @@ TEST_F(StatisticsTest, APacketIsCountedOnceUnderWhatItIsAbout) {
 
   question.Reset();
   AwaitNoFlows();
+  RunUntilIdle();
   EXPECT_EQ(stats(3).from_guest_sibling_control_packets, 2u);
   EXPECT_EQ(stats(4).to_guest_sibling_control_packets, 2u);
   EXPECT_EQ(stats(4).to_guest_sibling_packets(), teller.received_packets());

@@ -290,14 +290,18 @@ TEST_F(CaptureTest, BoundsOfTheRequestEndItWell) {
   request = Request("", v1::CaptureRequest::PCAP);
   request.set_max_bytes(24 + 2 * (16 + 76));
   Capture two(daemon_->connections(), request);
-  request = Request();
-  request.mutable_duration()->set_nanos(200'000'000);
-  Capture soon(daemon_->connections(), request);
   Talk();
   EXPECT_TRUE(three.End().ok());
   EXPECT_THAT(three.Contents().packets, SizeIs(3));
   EXPECT_TRUE(two.End().ok());
   EXPECT_THAT(two.Contents().packets, SizeIs(2));
+}
+
+TEST_F(CaptureTest, ItsTimeEndsItWell) {
+  Start();
+  v1::CaptureRequest request = Request();
+  request.mutable_duration()->set_nanos(200'000'000);
+  Capture soon(daemon_->connections(), request);
   EXPECT_TRUE(soon.End().ok());
   soon.Contents();
 }

@@ -37,6 +37,11 @@ class ForwardRestartTest : public ::testing::Test {
     ASSERT_TRUE(daemon_.Start(flags)) << daemon_.errors();
     stub_ = v1::ForwardService::NewStub(daemon_.channel());
   }
+  void StartWith(const std::string& yaml) {
+    const std::string file = daemon_ / "kinsock.yaml";
+    std::ofstream(file) << yaml;
+    Start({"--config", file});
+  }
   ForwardClient Forwards() { return ForwardClient(*stub_); }
   bool Answers(const std::string& name) { return testing::TryConnect(testing::NewUnixSocket(), daemon_ / name); }
   std::string Address(const std::string& name) { return "unix:" + (daemon_ / name); }
@@ -126,12 +131,27 @@ TEST_F(ForwardRestartTest, ARepetitionOverARestartMakesNothingAgain) {
 
 TEST_F(ForwardRestartTest, TheFileMayForwardToAVmOfTheApi) {
   daemon_.Kill();
-  const std::string file = daemon_ / "kinsock.yaml";
-  std::ofstream(file) << "forwards: [{name: ssh, vm: web, guest_port: 22, listen: \"" << Address("ssh") << "\"}]\n";
-  Start({"--config", file});
+  StartWith("forwards: [{name: ssh, vm: web, guest_port: 22, listen: \"" + Address("ssh") + "\"}]\n");
   EXPECT_THAT(Forwards().List(), ElementsAre("forwards/ssh"));
   EXPECT_EQ(Get("ssh").status().error(), "");
   EXPECT_TRUE(Answers("ssh"));
+}
+
+TEST_F(ForwardRestartTest, TheFileMayForwardToAVmThatCannotBeServedAgain) {
+  daemon_.Kill();
+  StartWith("vms: [{name: heir, guest_cid: 42}]\nforwards: [{name: ssh, vm: web, guest_port: 22, listen: \"" +
+            Address("ssh") + "\"}]\n");
+  ASSERT_EQ(daemon_.Get("web").status().state(), v1::VmStatus::FAILED);
+  EXPECT_NE(Get("ssh").status().error(), "");
+  EXPECT_FALSE(Answers("ssh"));
+}
+
+TEST_F(ForwardRestartTest, APortThatTheFileForwardsIsNoLongerThatOfOneThatWasKept) {
+  ASSERT_TRUE(Forwards().Create(ForwardClient::FromGuest("kept", "web", 514, "tcp:127.0.0.1:514")).ok());
+  daemon_.Kill();
+  StartWith("forwards: [{name: log, vm: web, guest_port: 514, target: \"tcp:127.0.0.1:1514\"}]\n");
+  EXPECT_EQ(Get("log").status().error(), "");
+  EXPECT_THAT(Get("kept").status().error(), HasSubstr("through forwards/log"));
 }
 
 TEST_F(ForwardRestartTest, WhatCannotListenStaysAndSaysWhy) {

@@ -233,9 +233,13 @@ TEST_F(CheckTest, WhatTheApiHasMadeIsThereForACheckAsForAStart) {
   const std::string of_api = yaml("forwards: [{name: ssh, vm: mine, guest_port: 22, listen: \"unix:%t/ssh\"}]\n");
   const std::string too_many =
       yaml("vms: [{name: a, network: lab, guest_cid: auto}, {name: b, network: lab, guest_cid: auto}]\n");
-  for (const bool serves : {true, false}) {
-    SCOPED_TRACE(serves ? "a daemon has the state" : "it is at rest");
-    if (!serves) daemon_.Stop();
+  for (const char* state : {"a daemon has it", "one was killed that had it", "it is at rest"}) {
+    SCOPED_TRACE(state);
+    if (state == std::string_view("one was killed that had it")) daemon_.Kill();
+    if (state == std::string_view("it is at rest")) {
+      ASSERT_TRUE(daemon_.Start()) << daemon_.errors();
+      daemon_.Stop();
+    }
     EXPECT_EQ(Code(in_lab, {"--check"}), 0) << said_;
     EXPECT_EQ(said_, "");
     EXPECT_EQ(Code(of_api, {"--check"}), 0) << said_;
@@ -255,6 +259,7 @@ TEST_F(CheckTest, WhatTheApiHasMadeIsThereForACheckAsForAStart) {
   std::ofstream(daemon_.state_file(), std::ios::trunc) << "no database";
   EXPECT_EQ(Code(in_lab, {"--check"}), 0);
   EXPECT_THAT(said_, HasSubstr(absl::StrCat("was not looked at: ", daemon_.state_file())));
+  EXPECT_EQ(Code(of_api, {"--check"}), 0) << said_;
   EXPECT_EQ(Code(in_lab, {}), 1) << said_;
 }
 

@@ -149,6 +149,14 @@ TEST(VmMetricsTest, WhateverHappensToAVmItsSeriesAreBounded) {
   EXPECT_EQ(CountSeries(Write(sample, PerVmMetrics::kBasic), "kinsock_vm_"), 50u) << "the documentation says so";
 }
 
+TEST(VmMetricsTest, TheSumsOfWhatWasRefusedBeginWithZero) {
+  DaemonSample sample;
+  sample.vms.push_back({Vm("web", Cid(3)), {}});
+  const std::string metrics = Write(sample, PerVmMetrics::kFull);
+  EXPECT_THAT(metrics, HasSubstr("kinsock_refused_packets_total{reason=\"bad_op\"} 0\n"));
+  EXPECT_THAT(metrics, Not(HasSubstr("kinsock_vm_refused_packets_total")));
+}
+
 TEST(VmMetricsTest, AConnectionThatHasChangedItsStateInThisMomentDoesNotMakeThemNegative) {
   DeviceStats stats;
   stats.guest_port.CountState(FlowInfo::State::kConnecting, -1);

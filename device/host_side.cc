@@ -348,7 +348,7 @@ void HostSide::Discard(HostSocket& socket) {
   if (reason != CloseReason::kAdminReset && socket.StartLingering()) {
     lingering_.emplace(&socket, std::move(owned));
   } else {
-    socket.TellDialEnded(reason);
+    socket.TellDialEnded(reason, DeniedBy(socket.guest_port(), reason));
     socket.CloseSocket(/*by_reset=*/socket.via() != nullptr && reason != CloseReason::kFinished);
     dead_.push_back(std::move(owned));
     reap_->Notify();

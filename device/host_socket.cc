@@ -118,11 +118,11 @@ void HostSocket::SetDial(std::shared_ptr<Dial> dial) {
   dial_ = std::move(dial);
 }
 
-void HostSocket::TellDialEnded(CloseReason reason) {
+void HostSocket::TellDialEnded(CloseReason reason, std::shared_ptr<const Policy> denied_by) {
   const std::shared_ptr<Dial> dial = std::exchange(dial_, nullptr);
   if (dial == nullptr) return;
   if (reason == CloseReason::kFinished && HasUnread()) reason = CloseReason::kGuestReset;
-  dial->OnEnded(reason, nullptr);
+  dial->OnEnded(reason, std::move(denied_by));
 }
 
 // Whether the host program has written what the guest will never get. From here on its writes fail, so that nothing

@@ -65,8 +65,8 @@ class HostSocket : public FdHandler {
 
   // The host program is the daemon, for `dial`.
   void SetDial(std::shared_ptr<Dial> dial);
-  // The flow is closed, and so will the socket be.
-  void TellDialEnded(CloseReason reason);
+  // The flow is closed, and so will the socket be. `denied_by`: as Dial::OnEnded() has it.
+  void TellDialEnded(CloseReason reason, std::shared_ptr<const Policy> denied_by = nullptr);
 
   // Receive buffers have been posted since the guest had none.
   void OnBuffers();

@@ -180,6 +180,17 @@ TEST_F(TunnelTest, WhoIsRefusedHearsWhy) {
   undeny.set_name("networks/default/policies/closed");
   v1::Policy was;
   ASSERT_TRUE(testing::Ask(daemon_, &Stub::DeletePolicy, undeny, &was).ok());
+  // One that the policy finds while the guest has not answered.
+  a_.set_frozen(true);
+  const auto undecided = Dial();
+  Run([&] { return Open().connections_size() == 1; });
+  deny.mutable_policy()->set_reset_existing(true);
+  ASSERT_TRUE(CreatePolicy(deny).ok());
+  const grpc::Status revoked = EndOf(*undecided);
+  EXPECT_EQ(Reason(revoked), "POLICY_DENIED") << revoked.error_message();
+  EXPECT_EQ(Info(revoked).metadata().at("policy"), "networks/default/policies/closed");
+  a_.set_frozen(false);
+  ASSERT_TRUE(testing::Ask(daemon_, &Stub::DeletePolicy, undeny, &was).ok());
   v1::DrainVmRequest drain;
   drain.set_name("vms/web");
   ASSERT_TRUE(Drain(drain).ok());

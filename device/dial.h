@@ -17,8 +17,12 @@ namespace kinsock {
 //     Dial --- the guest accepts: OnOpened ---> open --- it is over: OnEnded, then the socket is closed
 //       \---- it is refused: OnEnded, without OnOpened
 //
-// OnEnded comes before the socket is closed: who sees end of file on the other end, and has not been told, knows that
-// the guest has shut down its half in order. What the socket holds can still be read.
+// OnEnded comes when the guest's last bytes are in the socket, or are given up, and before that is closed: who sees end
+// of file on the other end, and has not been told, knows that the guest has shut down its half in order. What the
+// socket holds can still be read.
+//
+// kFinished says that the guest has ended it in order and has taken all that was written to the socket: what it left
+// there is lost, and makes it kGuestReset.
 //
 // A device that goes before it has taken the dial lets go of it untold; the destructor has to see to that.
 //

@@ -41,6 +41,8 @@ HostSide::~HostSide() {
 // Sockets hold flows, and flows hold this: it has to be taken apart while somebody else holds it too.
 void HostSide::Close() {
   while (!sockets_.empty()) End(*sockets_.begin()->second, CloseReason::kPeerGone);
+  // However its flow has ended: not all of it is with the host program.
+  for (const auto& [socket, owned] : lingering_) socket->TellDialEnded(CloseReason::kPeerGone);
   lingering_.clear();
   dead_.clear();
 }
@@ -342,11 +344,11 @@ void HostSide::Discard(HostSocket& socket) {
     via->CountOpen(-1);
     if (!socket.established()) CountRefused(reason, via);
   }
-  socket.TellDialEnded();  // before it is closed
   // An administrator's reset is for a program that does not read, too.
   if (reason != CloseReason::kAdminReset && socket.StartLingering()) {
     lingering_.emplace(&socket, std::move(owned));
   } else {
+    socket.TellDialEnded(reason, DeniedBy(socket.guest_port(), reason));
     socket.CloseSocket(/*by_reset=*/socket.via() != nullptr && reason != CloseReason::kFinished);
     dead_.push_back(std::move(owned));
     reap_->Notify();
@@ -356,6 +358,7 @@ void HostSide::Discard(HostSocket& socket) {
 void HostSide::Finished(HostSocket& socket) {
   const auto it = lingering_.find(&socket);
   if (it == lingering_.end()) return;
+  socket.TellDialEnded(socket.flow()->close_reason());
   socket.CloseSocket();
   dead_.push_back(std::move(it->second));
   lingering_.erase(it);

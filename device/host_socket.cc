@@ -2,6 +2,7 @@
 #include "device/host_socket.h"
 
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -117,10 +118,19 @@ void HostSocket::SetDial(std::shared_ptr<Dial> dial) {
   dial_ = std::move(dial);
 }
 
-void HostSocket::TellDialEnded() {
-  if (const std::shared_ptr<Dial> dial = std::exchange(dial_, nullptr); dial != nullptr) {
-    dial->OnEnded(flow_->close_reason(), nullptr);
-  }
+void HostSocket::TellDialEnded(CloseReason reason, std::shared_ptr<const Policy> denied_by) {
+  const std::shared_ptr<Dial> dial = std::exchange(dial_, nullptr);
+  if (dial == nullptr) return;
+  if (reason == CloseReason::kFinished && HasUnread()) reason = CloseReason::kGuestReset;
+  dial->OnEnded(reason, std::move(denied_by));
+}
+
+// Whether the host program has written what the guest will never get. From here on its writes fail, so that nothing
+// comes in between this and close().
+bool HostSocket::HasUnread() {
+  shutdown(socket_.get(), SHUT_RD);
+  int bytes = 0;
+  return ioctl(socket_.get(), FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
 void HostSocket::SendRequest() {

@@ -65,8 +65,8 @@ class HostSocket : public FdHandler {
 
   // The host program is the daemon, for `dial`.
   void SetDial(std::shared_ptr<Dial> dial);
-  // The flow is closed.
-  void TellDialEnded();
+  // The flow is closed, and so will the socket be. `denied_by`: as Dial::OnEnded() has it.
+  void TellDialEnded(CloseReason reason, std::shared_ptr<const Policy> denied_by = nullptr);
 
   // Receive buffers have been posted since the guest had none.
   void OnBuffers();
@@ -140,6 +140,7 @@ class HostSocket : public FdHandler {
   bool OnVsock() const { return family_ == AF_VSOCK; }
   std::string MakeProxyHeader() const;
   bool WriteAtOnce(const std::string& bytes);
+  bool HasUnread();
   bool SendPreface();
   bool MaySendPayload();
   void CountToGuest(const ReceiveRing::ReadResult& sent);

@@ -40,9 +40,9 @@ ExitCode Broken(int error) {
 }
 
 // What a script hears of a connection that was there and was broken off is another code than that of a refusal.
-ExitCode ReportEnd(const Client& client, const grpc::Status& status) {
-  const ExitCode code = client.Report(status);
-  return ErrorReasonOf(status) == "TUNNEL_RESET" ? kExitError : code;
+ExitCode ReportEnd(const Client& client, const TunnelOutcome& outcome) {
+  const ExitCode code = client.Report(outcome.status);
+  return outcome.opened && code != kExitOk && code != kExitDeadline ? kExitError : code;
 }
 
 // Standard input and output become the connection.
@@ -54,7 +54,7 @@ ExitCode CarryStdio(const v1::TunnelOpen& where, const Options& options) {
   const TunnelOutcome outcome =
       RunTunnel(client.connections(), context, where,
                 {.in = STDIN_FILENO, .out = STDOUT_FILENO, .end_output = [&out] { out.reset(); }});
-  return outcome.error != 0 ? Broken(outcome.error) : ReportEnd(client, outcome.status);
+  return outcome.error != 0 ? Broken(outcome.error) : ReportEnd(client, outcome);
 }
 
 void ReportOne(const TunnelOutcome& outcome) {

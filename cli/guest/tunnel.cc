@@ -24,15 +24,15 @@ using Frame = v1::TunnelFrame;
 // TunnelFrame.data has no more.
 constexpr size_t kFrameBytes = 64 * 1024;
 
-// 0, or an errno.
-int WriteAll(int out, const std::string& data) {
+// 0, or an errno; ECANCELED: `stop` has come first.
+int WriteAll(int out, const std::string& data, int stop) {
   for (size_t at = 0; at < data.size();) {
-    ssize_t written = send(out, data.data() + at, data.size() - at, MSG_NOSIGNAL);
+    ssize_t written = send(out, data.data() + at, data.size() - at, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (written < 0 && errno == ENOTSOCK) written = write(out, data.data() + at, data.size() - at);
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0 && errno == EAGAIN) {  // somebody shares a non-blocking terminal with us
-      pollfd ready{out, POLLOUT, 0};
-      poll(&ready, 1, -1);
+    if (written < 0 && errno == EAGAIN) {  // a socket; or somebody shares a non-blocking terminal with us
+      pollfd fds[2] = {{out, POLLOUT, 0}, {stop, POLLIN, 0}};
+      if (poll(fds, 2, -1) > 0 && fds[1].revents != 0) return ECANCELED;
       continue;
     }
     if (written < 0) return errno;
@@ -49,13 +49,14 @@ class Tunnel {
   TunnelOutcome Run(const v1::TunnelOpen& where) {
     Frame frame;
     *frame.mutable_open() = where;
-    if (stream_->Write(frame) && stream_->Read(&frame)) {
+    const bool opened = stream_->Write(frame) && stream_->Read(&frame);
+    if (opened) {
       std::thread sender([this] { Send(); });
       Receive();
       eventfd_write(over_.get(), 1);
       sender.join();
     }
-    return {.status = stream_->Finish(), .error = error_};
+    return {.status = stream_->Finish(), .opened = opened, .error = error_};
   }
 
  private:
@@ -65,7 +66,7 @@ class Tunnel {
     while (stream_->Read(&frame)) {
       if (frame.has_half_close()) ends_.end_output();
       if (!frame.has_data()) continue;
-      if (const int error = WriteAll(ends_.out, frame.data()); error != 0) return Break(error);
+      if (const int error = WriteAll(ends_.out, frame.data(), ends_.stop); error != 0) return Break(error);
     }
   }
 

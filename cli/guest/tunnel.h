@@ -15,12 +15,15 @@ namespace kinsock {
 struct TunnelEnds {
   int in = -1;   // read to its end
   int out = -1;  // written to; may be the same
+  // Readable when a socket `out` that takes nothing is not to be waited for any more; -1: never.
+  int stop = -1;
   // The guest sends no more: closes `out`, or that way of it. The other way goes on.
   std::function<void()> end_output;
 };
 
 struct TunnelOutcome {
   grpc::Status status;  // of the call
+  bool opened = false;  // the connection was made
   int error = 0;        // the errno that broke `in` or `out`, for which the connection was reset; 0: none
 };
 

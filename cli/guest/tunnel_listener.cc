@@ -18,6 +18,9 @@ namespace {
 
 constexpr int kBacklog = 128;
 
+// Milliseconds before another accept(), when one has failed for something that may pass.
+constexpr int kAcceptPause = 100;
+
 // 0, or an errno.
 int Bind(int socket, const HostEndpoint& place) {
   if (place.kind == HostEndpoint::Kind::kTcp) {
@@ -64,10 +67,13 @@ int TunnelListener::Serve(v1::ConnectionService::Stub& stub) {
     pollfd fds[2] = {{listener_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}};
     if (poll(fds, 2, -1) < 0 || fds[1].revents != 0) continue;
     UniqueFd program(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    if (!program.valid() && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)) continue;
     if (!program.valid()) {
       error = errno;
-      break;
+      if (error == EBADF || error == EINVAL || error == ENOTSOCK) break;  // it is no listener any more
+      // Nobody came after all, or descriptors or memory are short for a while: no reason to end those that are open.
+      if (error != EAGAIN && error != EINTR) poll(&fds[1], 1, kAcceptPause);
+      error = 0;
+      continue;
     }
     PrepareForwardedSocket(program.get());
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -98,7 +104,8 @@ void TunnelListener::Carry(v1::ConnectionService::Stub& stub, UniqueFd program) 
     }
     const int fd = program.get();
     const TunnelOutcome outcome =
-        RunTunnel(stub, context, where_, {.in = fd, .out = fd, .end_output = [fd] { shutdown(fd, SHUT_WR); }});
+        RunTunnel(stub, context, where_,
+                  {.in = fd, .out = fd, .stop = stop_.get(), .end_output = [fd] { shutdown(fd, SHUT_WR); }});
     const bool in_order = outcome.status.ok() && outcome.error == 0;
     if (!in_order) ResetOnClose(fd);
     program.reset();

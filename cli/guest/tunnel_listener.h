@@ -23,8 +23,9 @@ namespace kinsock {
 // Thread: Serve() runs on one, and starts one for each connection; Stop() is for any.
 class TunnelListener {
  public:
-  // As many as the daemon lets one caller have (kMaxTunnelsPerCaller). Beyond: they wait to be accepted.
-  static constexpr size_t kMaxConnections = 32;
+  // Half of what the daemon lets one caller have (kMaxTunnelsPerCaller): it gives a place back a moment after the
+  // client has the end of a tunnel, and the caller may have other tunnels. Beyond: they wait to be accepted.
+  static constexpr size_t kMaxConnections = 16;
 
   // Called with each connection that did not come to its end in order, on its thread; one at a time.
   using Report = std::function<void(const TunnelOutcome&)>;
@@ -48,7 +49,7 @@ class TunnelListener {
 
   const v1::TunnelOpen where_;
   const Report report_;
-  const UniqueFd stop_;  // eventfd
+  const UniqueFd stop_;  // eventfd; stays readable
   UniqueFd listener_;
   std::string path_;  // to be removed; empty: none
 

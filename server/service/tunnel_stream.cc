@@ -90,6 +90,7 @@ void TunnelStream::Begin() {
 
 void TunnelStream::OnRead(bool ok) {
   reading_ = false;
+  if (finished_ || !ok) in_.Clear();  // what nobody will look at, or half a frame
   if (finished_) return;
   if (state_ == State::kAwaitingOpen) return ok ? Open() : End(TunnelWithoutFrame());
   if (ok) return TakeFrame();
@@ -302,6 +303,7 @@ void TunnelStream::EndByReset() {
 }
 
 void TunnelStream::Leave(const absl::Status& status) {
+  if (!reading_) in_.Clear();  // may be far larger than is allowed, and OnDone() far away
   if (open_timer_.has_value()) loop_.Cancel(*open_timer_);
   if (state_ == State::kConnecting) AuditEvent("start", status);
   if (state_ == State::kOpen) AuditEvent("end", absl::OkStatus());

@@ -35,12 +35,11 @@ namespace kinsock {
 // So each way holds one frame; whoever is slow stops the other by HTTP/2's window on one side, and by vsock's credit on
 // the other. States:
 //
-//     kAwaitingOpen -- open --> kConnecting -- the guest accepts --> kOpen -- both have ended, in order --> OK
-//           |                       |                                  |----- broken off -----------------> reset,
-//           ABORTED
-//           '-- no open, none that is valid: refused                   '----- the client goes, or errs ---> the guest
-//           gets
-//                                   '-- refused                                                             an RST
+//     kAwaitingOpen -- open --> kConnecting -- the guest accepts --> kOpen -- ended in order ------> OK
+//           |                       |                                  |----- broken off ----------> reset, ABORTED
+//           |                       |                                  '----- the client goes -----> CANCELLED; the
+//           |                       '-- refused: why                                                 guest gets RST
+//           '-- no open that is valid: refused
 //
 // Thread: the tunnels', but for gRPC's calls, which are posted there, and BeginDial(), which is main's. The object
 // keeps itself until gRPC says OnDone, and messages keep it until they ran.

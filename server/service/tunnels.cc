@@ -29,12 +29,12 @@ Tunnels::~Tunnels() {
 grpc::ServerBidiReactor<v1::TunnelFrame, v1::TunnelFrame>* Tunnels::Start(const grpc::CallbackServerContext& context) {
   absl::StatusOr<WatchQuota::Ticket> ticket = env_.access.AdmitWatch(context, "ConnectionService.Tunnel");
   if (!ticket.ok()) return new RefusedTunnel(ticket.status());
+  std::call_once(started_, [this] { thread_ = std::thread([this] { loop_.Run(); }); });  // counts none if it fails
   if (open_.fetch_add(1) >= kMaxTunnels) {
     CountOut();
     return new RefusedTunnel(
         QuotaExceeded("tunnels", kMaxTunnels, "end one of them; a forward serves any number of connections"));
   }
-  std::call_once(started_, [this] { thread_ = std::thread([this] { loop_.Run(); }); });
   return TunnelStream::Start(*this, env_.audit.WhoCalls(context), *std::move(ticket));
 }
 

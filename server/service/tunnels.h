@@ -28,7 +28,8 @@ class TunnelStream;
 // the other ends. It is started with the first tunnel. Neither main nor a reactor touches what tunnels carry.
 class Tunnels {
  public:
-  // Each has two descriptors, a frame each way and what the kernel and gRPC keep for a slow reader, some 600 KiB.
+  // Each has two descriptors, a frame each way and what the kernel and gRPC keep for a slow reader, some 600 KiB; for a
+  // moment, until it is refused, a frame of gRPC's 4 MiB.
   // People and scripts have a few of them. Beyond: QUOTA_EXCEEDED.
   static constexpr size_t kMaxTunnels = 128;
   // A client knows where it wants to when it calls. Beyond: DEADLINE_EXCEEDED.

@@ -254,6 +254,11 @@ TEST_F(GuestCommandsTest, ATunnelNeedsNoSocketOfTheVm) {
   EXPECT_EQ(End(*broken), 1);
   EXPECT_THAT(broken->Complaint(), HasSubstr("TUNNEL_RESET: the connection to bare:80 was broken off: GUEST_RST"));
 
+  // One that is not done in time is told as that, whatever there was.
+  const auto slow = Start({"tunnel", "bare", "80", "--timeout", "1s"});
+  Stream silent = guest_->Accept(80);
+  EXPECT_EQ(End(*slow), 124);
+
   EXPECT_EQ(Run({"tunnel", "nope", "80"})->code(), 3);
   EXPECT_EQ(Run({"tunnel", "bare", "4294967295"})->code(), 2);
   ASSERT_EQ(Run({"policy", "create", "closed", "--deny", "--from", "host"})->code(), 0);
@@ -263,6 +268,35 @@ TEST_F(GuestCommandsTest, ATunnelNeedsNoSocketOfTheVm) {
       ctl->Complaint(),
       HasSubstr(
           "POLICY_DENIED: the host may not connect to bare:80, by the policy \"networks/default/policies/closed\""));
+}
+
+TEST_F(GuestCommandsTest, ATunnelThatItsDaemonEndsIsOneThatBroke) {
+  Boot();
+  guest_->Listen(80);
+  const auto tunnel = Start({"tunnel", "web", "80"});
+  Stream program = guest_->Accept(80);
+  program.Send("half a");
+  ASSERT_TRUE(stage_.RunUntil([&] { return tunnel->printed() == "half a"; })) << stage_.Describe();
+  daemon_.Stop();
+  EXPECT_EQ(End(*tunnel), 1) << "not as if there had been no daemon";
+  EXPECT_THAT(tunnel->Complaint(), HasSubstr("SHUTTING_DOWN"));
+}
+
+TEST_F(GuestCommandsTest, ATunnelThatListensDoesNotEndLaterForAProgramThatDoesNotRead) {
+  Boot();
+  guest_->Listen(80);
+  const std::string path = daemon_ / "tunnel.sock";
+  const auto tunnel = Start({"tunnel", "web", "80", "--listen", "unix:" + path});
+  ASSERT_TRUE(stage_.RunUntil([&] { return IsListenedOn(path); })) << stage_.Describe();
+  const UniqueFd lazy = testing::ConnectTo(path);
+  Stream talker = guest_->Accept(80);
+  // The socket of the program, of some 200 KiB, is the first that is full.
+  talker.Send(std::string(48u << 20, 't'));
+  ASSERT_TRUE(stage_.RunUntil([&] { return talker.sent_bytes() > (640u << 10); })) << stage_.Describe();
+  tunnel->Signal(SIGTERM);
+  EXPECT_EQ(End(*tunnel), 0) << tunnel->Complaint();
+  ASSERT_TRUE(stage_.RunUntil([&] { return talker.closed(); })) << stage_.Describe();
+  EXPECT_TRUE(talker.was_reset());
 }
 
 TEST_F(GuestCommandsTest, ProgramsOfThisMachineComeThroughATunnelThatListens) {

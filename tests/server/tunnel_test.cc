@@ -31,6 +31,8 @@ constexpr uint32_t kPort = 80;
 // Beyond what sockets, windows and gRPC hold for who does not read.
 constexpr size_t kMuch = 48u << 20;
 constexpr size_t kMostHeld = 16u << 20;
+// Part of what a guest may have under way, its window.
+constexpr uint64_t kQueued = 64u << 10;
 
 // Bytes of which each has its place.
 std::string Bytes(size_t count, uint32_t seed) {
@@ -62,6 +64,11 @@ class TunnelTest : public testing::NetworkFixture {
   void ExpectNoTunnels() {
     EXPECT_TRUE(stage_.RunUntil([&] { return daemon_.Info().counts().tunnels() == 0; }));
     EXPECT_TRUE(stage_.RunUntil([&] { return Open().connections_size() == 0; }));
+  }
+  // Bytes of the only connection that wait in the daemon for its client.
+  uint64_t Queued() {
+    const v1::ListConnectionsResponse open = Open();
+    return open.connections_size() == 1 ? open.connections(0).to_initiator().queued_bytes() : 0;
   }
   v1::ListConnectionsResponse Open() {
     grpc::ClientContext context;
@@ -172,6 +179,17 @@ TEST_F(TunnelTest, WhoIsRefusedHearsWhy) {
   v1::DeletePolicyRequest undeny;
   undeny.set_name("networks/default/policies/closed");
   v1::Policy was;
+  ASSERT_TRUE(testing::Ask(daemon_, &Stub::DeletePolicy, undeny, &was).ok());
+  // One that the policy finds while the guest has not answered.
+  a_.set_frozen(true);
+  const auto undecided = Dial();
+  Run([&] { return Open().connections_size() == 1; });
+  deny.mutable_policy()->set_reset_existing(true);
+  ASSERT_TRUE(CreatePolicy(deny).ok());
+  const grpc::Status revoked = EndOf(*undecided);
+  EXPECT_EQ(Reason(revoked), "POLICY_DENIED") << revoked.error_message();
+  EXPECT_EQ(Info(revoked).metadata().at("policy"), "networks/default/policies/closed");
+  a_.set_frozen(false);
   ASSERT_TRUE(testing::Ask(daemon_, &Stub::DeletePolicy, undeny, &was).ok());
   v1::DrainVmRequest drain;
   drain.set_name("vms/web");
@@ -289,6 +307,66 @@ TEST_F(TunnelTest, AClientHearsWhatEndsItsConnection) {
     EXPECT_FALSE(client->half_closed());
     ExpectNoTunnels();
   }
+}
+
+// Each has one frame, of which a guest with a small window takes a part: then all of it is in the socket.
+TEST_F(TunnelTest, BytesThatTheGuestNeverTookAreNoEndInOrder) {
+  testing::SimulatedGuest small(stage_, {.window = 4096});
+  PowerOn("web", small);
+  small.Listen(kPort);
+  const std::vector<std::pair<const char*, std::function<void(TunnelClient&, Stream&)>>> ways{
+      {"closes", [](TunnelClient&, Stream&) {}},
+      {"has said all before it closes",
+       [&](TunnelClient& client, Stream& program) {
+         program.ShutdownSend();
+         Run([&] { return client.half_closed(); });
+       }},
+      {"has, and so has its client",
+       [&](TunnelClient& client, Stream& program) {
+         client.HalfClose();
+         program.ShutdownSend();
+         Run([&] { return client.half_closed(); });
+       }},
+  };
+  for (const auto& [what, before] : ways) {
+    SCOPED_TRACE(what);
+    const auto client = Dial();
+    Stream program = small.Accept(kPort);
+    program.PauseReading();
+    client->Send(Bytes(8192, 7));
+    Run([&] { return program.connection().unread() == 4096; });
+    before(*client, program);
+    program.Close();
+    EXPECT_EQ(Reason(EndOf(*client)), "TUNNEL_RESET");
+    EXPECT_EQ(client->reset(), v1::Connection::GUEST_RST);
+  }
+}
+
+TEST_F(TunnelTest, BytesThatGoWithTheDeviceAreNoEndInOrder) {
+  Start();
+  const auto lazy = Dial(kPort, false);
+  Stream program = a_.Accept(kPort);
+  // What waits while another comes and goes waits for the client, and not for a thread.
+  for (uint64_t queued = 0; queued < kQueued;) {
+    while (Queued() < kQueued) {
+      program.Send(Bytes(16u << 10, 8));
+      Run([&] { return program.all_sent(); });
+    }
+    const auto other = Dial();
+    Stream passing = a_.Accept(kPort);
+    passing.Close();
+    EXPECT_TRUE(EndOf(*other).ok());
+    Run([&] { return Open().connections_size() == 1; });
+    queued = Queued();
+  }
+  program.Close();
+  Run([&] { return Open().connections_size() == 0; });
+  EXPECT_EQ(daemon_.Info().counts().tunnels(), 1u) << "it lingers";
+  ASSERT_TRUE(daemon_.Delete("web", true).ok());
+  lazy->StartReading();
+  EXPECT_EQ(Reason(EndOf(*lazy)), "TUNNEL_RESET");
+  EXPECT_EQ(lazy->reset(), v1::Connection::PEER_GONE);
+  EXPECT_LT(lazy->received_bytes(), program.sent_bytes());
 }
 
 TEST_F(TunnelTest, FramesOutOfPlaceEndTheCallAndResetTheGuest) {

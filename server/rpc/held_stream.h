@@ -61,6 +61,16 @@ class HeldStream : public grpc::ServerWriteReactor<Response>, public std::enable
     MutexLock lock(mutex_);
     EndLocked(status);
   }
+  // The same while nothing is being written: what is left is as small as a refusal, so that its place is free before
+  // the client hears of it and calls again.
+  void EndAtRest(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_) {
+    MutexLock lock(mutex_);
+    EndAtRestLocked(status);
+  }
+  void EndAtRestLocked(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (!finished_) ticket_ = WatchQuota::Ticket();  // OnDone() comes after Finish()
+    EndLocked(status);
+  }
   // False: it was not the first.
   bool EndLocked(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (std::exchange(finished_, true)) return false;
@@ -88,7 +98,7 @@ class HeldStream : public grpc::ServerWriteReactor<Response>, public std::enable
     Begin();
   }
 
-  WatchQuota::Ticket ticket_;  // given back in OnDone(), while there is still a quota
+  WatchQuota::Ticket ticket_;  // given back in OnDone() at last, while there is still a quota
   std::shared_ptr<Self> keep_alive_ ABSL_GUARDED_BY(mutex_);
 };
 

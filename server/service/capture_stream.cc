@@ -25,7 +25,7 @@ CaptureStream::CaptureStream(Captures& captures, Audit::Who who, const v1::Captu
 
 void CaptureStream::Begin() {
   main_.thread().AssertHeld();
-  if (absl::Status fault = Prepare(); !fault.ok()) return End(fault);
+  if (absl::Status fault = Prepare(); !fault.ok()) return EndAtRest(fault);
   AuditEvent("start", 0);
   ReactorPool& pool = captures_.env().pool;
   for (size_t i = 0; i < pool.size(); ++i) {
@@ -93,7 +93,7 @@ void CaptureStream::Pump() {
     if (!chunk_.data().empty()) {
       Write();
     } else if (last_) {
-      EndLocked(absl::OkStatus());
+      EndAtRestLocked(absl::OkStatus());
     }
     if (is_complete) return;
   }
@@ -143,7 +143,7 @@ void CaptureStream::OnWriteDone(bool ok) {
     last = last_;
     more = more_;
   }
-  if (last) return End(absl::OkStatus());
+  if (last) return EndAtRest(absl::OkStatus());
   if (more) Pump();
 }
 

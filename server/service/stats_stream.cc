@@ -28,7 +28,7 @@ StatsStream::StatsStream(EventLoop& main, StatsReader& reader, Set& set, const v
 
 void StatsStream::Begin() {
   main_.thread().AssertHeld();
-  if (absl::Status fault = Check(); !fault.ok()) return End(fault);
+  if (absl::Status fault = Check(); !fault.ok()) return EndAtRest(fault);
   set_.streams_.insert(this);
   Tick();
 }

@@ -30,7 +30,7 @@ VmWatch::VmWatch(EventLoop& main, VmManager& manager, EventHub& hub, const v1::W
 
 void VmWatch::Begin() {
   main_.thread().AssertHeld();
-  if (absl::Status status = Subscribe(); !status.ok()) return End(status);
+  if (absl::Status status = Subscribe(); !status.ok()) return EndAtRest(status);
   ArmBookmark();
   Pump();
 }

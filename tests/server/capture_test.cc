@@ -297,6 +297,19 @@ TEST_F(CaptureTest, BoundsOfTheRequestEndItWell) {
   EXPECT_THAT(two.Contents().packets, SizeIs(2));
 }
 
+TEST_F(CaptureTest, OneThatWasRefusedOrHasEndedHasGivenItsPlaceBackWhenItsClientHearsOfIt) {
+  Start();
+  Capture stays(daemon_->connections(), Request());
+  ASSERT_TRUE(stays.began());
+  const v1::CaptureRequest wrong = Request("vm=nobody");
+  v1::CaptureRequest brief = Request();
+  brief.mutable_duration()->set_nanos(1'000'000);
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_EQ(Reason(Capture(daemon_->connections(), wrong).End()), "VM_NOT_FOUND");
+    EXPECT_TRUE(Capture(daemon_->connections(), brief).End().ok());
+  }
+}
+
 TEST_F(CaptureTest, ItsTimeEndsItWell) {
   Start();
   v1::CaptureRequest request = Request();

@@ -34,8 +34,11 @@ void DumpCall::OnWriteDone(bool ok) {
 }
 
 void DumpCall::WriteNext() {
-  if (!dump_->Next(piece_)) return Finish(grpc::Status::OK);
-  StartWrite(&piece_);
+  if (dump_->Next(piece_)) return StartWrite(&piece_);
+  // Its place is free before the client hears of the end, and calls again.
+  dump_.reset();
+  ticket_ = WatchQuota::Ticket();
+  Finish(grpc::Status::OK);
 }
 
 }  // namespace kinsock

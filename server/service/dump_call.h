@@ -45,7 +45,7 @@ class DumpCall final : public grpc::ServerWriteReactor<v1::ConfigDump> {
   void WriteNext();
 
   std::atomic<size_t>& open_;
-  const WatchQuota::Ticket ticket_;
+  WatchQuota::Ticket ticket_;
   std::unique_ptr<ConfigDump> dump_;
   v1::ConfigDump piece_;
 };

@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,8 +19,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/unique_fd.h"
+#include "tests/cli/guest_commands_fixture.h"
 #include "tests/cli/running_ctl.h"
-#include "tests/server/running_daemon.h"
 #include "tests/support/hybrid_client.h"
 #include "tests/support/simulated_guest.h"
 #include "tests/support/stage.h"
@@ -31,71 +30,17 @@ namespace kinsock {
 namespace {
 
 using ::testing::AllOf;
+using testing::Exists;
+using testing::GuestCommandsTest;
 using ::testing::HasSubstr;
 using testing::HybridClient;
+using testing::IsListenedOn;
 using testing::RunningCtl;
 using testing::SimulatedGuest;
 using ::testing::StartsWith;
 using testing::Stream;
 
 constexpr uint32_t kHostCid = 2;
-
-bool Exists(const std::string& path) {
-  struct stat found;
-  return lstat(path.c_str(), &found) == 0;
-}
-
-// Whether a program listens there; nobody connects to find out (proc(5), /proc/net/unix).
-bool IsListenedOn(const std::string& path) {
-  std::ifstream sockets("/proc/net/unix");
-  for (std::string line; std::getline(sockets, line);) {
-    if (line.find(" 00010000 ") != std::string::npos && line.ends_with(" " + path)) return true;
-  }
-  return false;
-}
-
-class GuestCommandsTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    v1::CreateVmRequest request;
-    request.set_vm_id("web");
-    request.mutable_vm()->mutable_spec()->mutable_uds()->set_path(uds_);
-    ASSERT_TRUE(daemon_.Create(request, &vm_).ok());
-  }
-
-  void Boot() {
-    guest_ = std::make_unique<SimulatedGuest>(stage_);
-    ASSERT_TRUE(guest_->PowerOn(vm_.status().vhost_user_socket()).ok());
-    ASSERT_TRUE(stage_.RunUntil([&] {
-      v1::Vm now;
-      return daemon_.Get("vms/web", &now).ok() && now.status().state() == v1::VmStatus::ACTIVE;
-    }));
-  }
-
-  std::unique_ptr<RunningCtl> Start(std::vector<std::string> arguments) {
-    return std::make_unique<RunningCtl>(stage_, "unix:" + daemon_.api_socket(), std::move(arguments));
-  }
-
-  // Its exit code; -1000 if it does not end.
-  int End(RunningCtl& ctl) {
-    stage_.RunUntil([&] { return ctl.code().has_value() && ctl.output_ended(); });
-    return ctl.code().value_or(-1000);
-  }
-
-  // Runs a command to its end, without input.
-  std::unique_ptr<RunningCtl> Run(std::vector<std::string> arguments) {
-    std::unique_ptr<RunningCtl> ctl = Start(std::move(arguments));
-    ctl->EndInput();
-    End(*ctl);
-    return ctl;
-  }
-
-  testing::RunningDaemon daemon_;
-  const std::string uds_ = daemon_ / "web.uds";
-  testing::Stage stage_;
-  v1::Vm vm_;
-  std::unique_ptr<SimulatedGuest> guest_;
-};
 
 TEST_F(GuestCommandsTest, StandardInputAndOutputAreAConnection) {
   Boot();
@@ -219,117 +164,6 @@ TEST_F(GuestCommandsTest, ASocketThatWasLeftBehindIsTakenOverAndASignalTakesItAw
   listener->Signal(SIGTERM);
   EXPECT_EQ(End(*listener), -SIGTERM);
   EXPECT_FALSE(Exists(path));
-}
-
-TEST_F(GuestCommandsTest, ATunnelNeedsNoSocketOfTheVm) {
-  ASSERT_TRUE(daemon_.Create("bare", 0, &vm_).ok());
-  auto ctl = Run({"tunnel", "bare", "80"});
-  EXPECT_EQ(ctl->code(), 4);
-  EXPECT_THAT(ctl->Complaint(), AllOf(HasSubstr("GUEST_REFUSED: bare:80 cannot be reached: no guest runs"),
-                                      HasSubstr("  try: kinsockctl explain host bare:80\n")));
-  guest_ = std::make_unique<SimulatedGuest>(stage_);
-  ASSERT_TRUE(guest_->PowerOn(vm_.status().vhost_user_socket()).ok());
-  ASSERT_TRUE(stage_.RunUntil([&] {
-    v1::Vm now;
-    return daemon_.Get("vms/bare", &now).ok() && now.status().state() == v1::VmStatus::ACTIVE;
-  }));
-  guest_->Listen(80);
-  const auto asker = Start({"tunnel", "bare", "80"});
-  const std::string question(3u << 20, 'q');
-  asker->Type("who is there?");
-  asker->EndInput();
-  Stream teller = guest_->Accept(80);
-  ASSERT_TRUE(stage_.RunUntil([&] { return teller.at_eof(); })) << stage_.Describe();
-  EXPECT_EQ(teller.Received(), "who is there?");
-  teller.Send(question);
-  teller.Close();
-  EXPECT_EQ(End(*asker), 0) << asker->Complaint();
-  EXPECT_EQ(asker->printed(), question);
-
-  // A connection that breaks off is none that ended.
-  const auto broken = Start({"tunnel", "bare", "80"});
-  Stream abrupt = guest_->Accept(80);
-  ASSERT_TRUE(stage_.RunUntil([&] { return abrupt.established(); }));
-  abrupt.Reset();
-  EXPECT_EQ(End(*broken), 1);
-  EXPECT_THAT(broken->Complaint(), HasSubstr("TUNNEL_RESET: the connection to bare:80 was broken off: GUEST_RST"));
-
-  // One that is not done in time is told as that, whatever there was.
-  const auto slow = Start({"tunnel", "bare", "80", "--timeout", "1s"});
-  Stream silent = guest_->Accept(80);
-  EXPECT_EQ(End(*slow), 124);
-
-  EXPECT_EQ(Run({"tunnel", "nope", "80"})->code(), 3);
-  EXPECT_EQ(Run({"tunnel", "bare", "4294967295"})->code(), 2);
-  ASSERT_EQ(Run({"policy", "create", "closed", "--deny", "--from", "host"})->code(), 0);
-  ctl = Run({"tunnel", "bare", "80"});
-  EXPECT_EQ(ctl->code(), 5);
-  EXPECT_THAT(
-      ctl->Complaint(),
-      HasSubstr(
-          "POLICY_DENIED: the host may not connect to bare:80, by the policy \"networks/default/policies/closed\""));
-}
-
-TEST_F(GuestCommandsTest, ATunnelThatItsDaemonEndsIsOneThatBroke) {
-  Boot();
-  guest_->Listen(80);
-  const auto tunnel = Start({"tunnel", "web", "80"});
-  Stream program = guest_->Accept(80);
-  program.Send("half a");
-  ASSERT_TRUE(stage_.RunUntil([&] { return tunnel->printed() == "half a"; })) << stage_.Describe();
-  daemon_.Stop();
-  EXPECT_EQ(End(*tunnel), 1) << "not as if there had been no daemon";
-  EXPECT_THAT(tunnel->Complaint(), HasSubstr("SHUTTING_DOWN"));
-}
-
-TEST_F(GuestCommandsTest, ATunnelThatListensDoesNotEndLaterForAProgramThatDoesNotRead) {
-  Boot();
-  guest_->Listen(80);
-  const std::string path = daemon_ / "tunnel.sock";
-  const auto tunnel = Start({"tunnel", "web", "80", "--listen", "unix:" + path});
-  ASSERT_TRUE(stage_.RunUntil([&] { return IsListenedOn(path); })) << stage_.Describe();
-  const UniqueFd lazy = testing::ConnectTo(path);
-  Stream talker = guest_->Accept(80);
-  // The socket of the program, of some 200 KiB, is the first that is full.
-  talker.Send(std::string(48u << 20, 't'));
-  ASSERT_TRUE(stage_.RunUntil([&] { return talker.sent_bytes() > (640u << 10); })) << stage_.Describe();
-  tunnel->Signal(SIGTERM);
-  EXPECT_EQ(End(*tunnel), 0) << tunnel->Complaint();
-  ASSERT_TRUE(stage_.RunUntil([&] { return talker.closed(); })) << stage_.Describe();
-  EXPECT_TRUE(talker.was_reset());
-}
-
-TEST_F(GuestCommandsTest, ProgramsOfThisMachineComeThroughATunnelThatListens) {
-  Boot();
-  guest_->Listen(80);
-  const std::string path = daemon_ / "tunnel.sock";
-  const auto tunnel = Start({"tunnel", "web", "80", "--listen", "unix:" + path});
-  ASSERT_TRUE(stage_.RunUntil([&] { return IsListenedOn(path); })) << stage_.Describe();
-  struct stat now;
-  ASSERT_EQ(stat(path.c_str(), &now), 0);
-  EXPECT_EQ(now.st_mode & 0777, 0700u) << "its owner's alone";
-  HybridClient first(stage_, path), second(stage_, path);
-  first.Send("one");
-  Stream one = guest_->Accept(80);
-  Stream two = guest_->Accept(80);
-  ASSERT_TRUE(stage_.RunUntil([&] { return one.Received() + two.Received() == "one"; })) << stage_.Describe();
-  Stream& heard = one.Received() == "one" ? one : two;
-  heard.Send("heard");
-  heard.ShutdownSend();
-  ASSERT_TRUE(stage_.RunUntil([&] { return first.at_eof(); })) << stage_.Describe();
-  EXPECT_EQ(first.Received(), "heard");
-
-  const auto taken = Run({"tunnel", "web", "80", "--listen", "unix:" + path});
-  EXPECT_EQ(taken->code(), 4);
-  EXPECT_THAT(taken->Complaint(), HasSubstr("Address already in use"));
-  EXPECT_EQ(Run({"tunnel", "web", "80", "--listen", "tcp:0.0.0.0:80"})->code(), 2);
-  EXPECT_EQ(Run({"tunnel", "nope", "80", "--listen", "tcp:127.0.0.1:1"})->code(), 3);
-
-  tunnel->Signal(SIGTERM);
-  EXPECT_EQ(End(*tunnel), 0) << tunnel->Complaint();
-  EXPECT_FALSE(Exists(path));
-  ASSERT_TRUE(stage_.RunUntil([&] { return one.closed() && two.closed(); })) << stage_.Describe();
-  EXPECT_TRUE(one.was_reset() && two.was_reset());
 }
 
 TEST_F(GuestCommandsTest, SshIsGivenTheConnectionItself) {

@@ -115,6 +115,15 @@ class GreedyClientTest : public ::testing::Test {
     return false;
   }
 
+  // A client without a role, whose window of HTTP/2 is shut.
+  std::unique_ptr<RawClient> StrangerThatReadsNothing() {
+    auto client = std::make_unique<RawClient>(testing::ConnectAs(kStranger, daemon_->api_socket()));
+    EXPECT_TRUE(client->Served());
+    EXPECT_TRUE(client->Frame(kSettings, testing::kAck, 0, ""));
+    EXPECT_TRUE(client->Frame(kSettings, 0, 0, WindowOf(0)));
+    return client;
+  }
+
   static size_t ResidentBytes() {
     std::ifstream statm("/proc/self/statm");
     size_t pages = 0, resident = 0;
@@ -248,11 +257,8 @@ TEST_F(GreedyClientTest, AsksForTheSchemaOverAndOver) {
   const size_t before = ResidentBytes();
   std::vector<std::unique_ptr<RawClient>> clients;
   for (int i = 0; i < 4; ++i) {
-    clients.push_back(std::make_unique<RawClient>(testing::ConnectAs(kStranger, daemon_->api_socket())));
+    clients.push_back(StrangerThatReadsNothing());
     RawClient& client = *clients.back();
-    ASSERT_TRUE(client.Served());
-    ASSERT_TRUE(client.Frame(kSettings, testing::kAck, 0, ""));
-    ASSERT_TRUE(client.Frame(kSettings, 0, 0, WindowOf(0)));
     // At one go, which the socket has room for: no answer is thrown away.
     std::string calls;
     for (uint32_t stream = 1; stream < 2 * kStreams; stream += 2) {
@@ -285,11 +291,8 @@ TEST_F(GreedyClientTest, FollowsHealthOverAndOver) {
                                        std::pair("grpc.health.v1.Health/Check", kMaxHealthChecksPerCaller)}) {
     size_t served = places;  // of the first connection
     for (int i = 0; i < 3; ++i) {
-      clients.push_back(std::make_unique<RawClient>(testing::ConnectAs(kStranger, daemon_->api_socket())));
+      clients.push_back(StrangerThatReadsNothing());
       RawClient& client = *clients.back();
-      ASSERT_TRUE(client.Served());
-      ASSERT_TRUE(client.Frame(kSettings, testing::kAck, 0, ""));
-      ASSERT_TRUE(client.Frame(kSettings, 0, 0, WindowOf(0)));
       std::string calls;
       for (uint32_t stream = 1; stream < 2 * kStreams; stream += 2) {
         calls += RawClient::FrameOf(kHeaders, kEndHeaders, stream, CallHeaders(method));
